@@ -1,0 +1,94 @@
+// Package record is the vocabulary of the exporter: what one login record is,
+// whichever way it reached us. It imports nothing of ours.
+//
+// A raw record (UserConnection) holds what the source wrote, text by text.
+// Login is what the rest of the program sees: times parsed, label values clean,
+// and no user name, address, MAC or client name left in it.
+package record
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+)
+
+// Identity tells one record of a project and source from every other.
+// The zero value is no identity.
+type Identity [16]byte
+
+// Person is a pseudonym of a user name or an address: equal for equal names,
+// and not a name. The zero value means that the record has none.
+type Person uint64
+
+// Login is one attempt to log in, in one of its versions: a record changes after
+// it first appears, when the connection starts, ends or fails.
+type Login struct {
+	// ID is the record's identity; Invariant is a second one, made of all that
+	// never changes in a record. They are equal for a record without an id.
+	ID, Invariant Identity
+
+	// Label values: trimmed, valid UTF-8 without control characters, at most
+	// MaxLabelBytes long, empty if the record has none.
+	Group, Machine                          string
+	ClientType, ClientVersion, AgentVersion string
+	FailedCode                              string
+	// FailedReason is cleaned like a label, with the record's own names,
+	// addresses and ids taken out of it.
+	FailedReason string
+
+	User, ClientIP Person
+
+	// PreConnect is when the user asked for the connection, Start when it stood,
+	// End when it ended, Updated when the record last changed. Zero if unknown.
+	PreConnect, Start, End, Updated time.Time
+
+	// Invalid names the fields that were there but could not be read.
+	Invalid []string
+	// Malformed is true if the record was not an object at all. Only its
+	// identity, a hash of its bytes, means anything then.
+	Malformed bool
+}
+
+// Time is the record's own time: when the connection started, or else when it
+// was asked for, or else when the record last changed. Zero if it has no time.
+func (l *Login) Time() time.Time {
+	switch {
+	case !l.Start.IsZero():
+		return l.Start
+	case !l.PreConnect.IsZero():
+		return l.PreConnect
+	}
+	return l.Updated
+}
+
+// Latest is the newest time that the record tells of. Zero if it has no time.
+func (l *Login) Latest() time.Time {
+	latest := l.PreConnect
+	for _, t := range [...]time.Time{l.Start, l.End, l.Updated} {
+		if t.After(latest) {
+			latest = t
+		}
+	}
+	return latest
+}
+
+// identify hashes parts, each with its length, so that no two lists of parts
+// run together.
+func identify(kind string, parts ...string) Identity {
+	var buf [512]byte
+	b := append(buf[:0], kind...)
+	for _, p := range parts {
+		b = binary.AppendUvarint(b, uint64(len(p)))
+		b = append(b, p...)
+	}
+	sum := sha256.Sum256(b)
+	return Identity(sum[:16])
+}
+
+func pseudonym(name string) Person {
+	if name == "" {
+		return 0
+	}
+	id := identify("person", name)
+	return Person(binary.BigEndian.Uint64(id[:8]) | 1) // never the zero value
+}
