@@ -1,0 +1,336 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// Storage keeps the rows of one book. A commit is whole or not at all.
+type Storage interface {
+	Load(row func(table string, key, value []byte) error) error
+	Commit(batch *store.Batch) error
+}
+
+// Options of a book.
+type Options struct {
+	// Project, Service and Source are label values.
+	Project, Service, Source string
+	ConstantLabels           map[string]string
+	Rules                    ledger.Rules
+	// Lookback is how far behind the cursor records are read again.
+	Lookback time.Duration
+	// NewSeriesHold is how long a new cumulative series is shown as 0.
+	NewSeriesHold time.Duration
+	UserWindows   []Window
+	Limits        *Limits
+	// Committed is told how long a commit took. May be nil.
+	Committed func(time.Duration)
+	// Now is the clock by which scrapes see held series. Nil is time.Now.
+	Now func() time.Time
+}
+
+// Book is everything of one source of one project: ledger, series and cursor.
+// Its methods may be called concurrently.
+type Book struct {
+	options Options
+	storage Storage
+
+	mu    sync.Mutex
+	page  *page // nil after a failed commit: it is to be loaded anew
+	shown atomic.Pointer[map[*Metric]*exposed]
+}
+
+// page is the content of a book in memory.
+type page struct {
+	tables      *tables
+	ledger      *ledger.Ledger
+	aggregators []aggregator
+	position    record.Position
+}
+
+// tables are the families of a page.
+type tables struct {
+	families []*family
+	options  *Options
+	births   births
+}
+
+func (t *tables) family(m *Metric) *family {
+	f := newFamily(m, t.scope(m), &t.births, t.options.Limits)
+	t.families = append(t.families, f)
+	return f
+}
+
+func (t *tables) volatileFamily(m *Metric) *family {
+	f := t.family(m)
+	f.volatile = true
+	return f
+}
+
+func (t *tables) scope(m *Metric) []*dto.LabelPair {
+	labels := map[string]string{"project": t.options.Project, "service": t.options.Service}
+	if m.AboutSource {
+		labels = map[string]string{"project": t.options.Project, "source": t.options.Source}
+	}
+	var pairs []*dto.LabelPair
+	for _, set := range []map[string]string{labels, t.options.ConstantLabels} {
+		for name, value := range set {
+			pairs = append(pairs, &dto.LabelPair{Name: proto.String(name), Value: proto.String(value)})
+		}
+	}
+	return pairs
+}
+
+// OpenBook loads a book. What it showed before, it shows at once.
+func OpenBook(storage Storage, o Options) (*Book, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	b := &Book{options: o, storage: storage}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b, b.load()
+}
+
+const (
+	positionTable = "position"
+	positionKey   = "position"
+)
+
+var errKey = errors.New("a key has the wrong length")
+
+// load reads the page from the store, in place of what is in memory.
+func (b *Book) load() error {
+	p := &page{tables: &tables{options: &b.options}, ledger: ledger.New(b.options.Rules)}
+	p.aggregators = aggregators(p.tables, b.options)
+	if err := b.storage.Load(p.row); err != nil {
+		p.release()
+		return err
+	}
+	if !p.position.Cursor.IsZero() {
+		p.tables.births = births{created: p.position.Cursor}
+		p.refresh(p.position.Cursor)
+	}
+	b.page = p
+	b.show()
+	return nil
+}
+
+// row takes one stored row.
+func (p *page) row(table string, key, value []byte) error {
+	switch table {
+	case positionTable:
+		return loadPosition(&p.position, value)
+	case ledger.Table:
+		return p.ledger.Load(key, value)
+	case seriesTable:
+		r := store.ReadRow(key)
+		name := r.String()
+		i := slices.IndexFunc(p.tables.families, func(f *family) bool { return f.Name == name })
+		if i < 0 {
+			return fmt.Errorf("unknown metric %q", name)
+		}
+		return p.tables.families[i].load(r, value)
+	}
+	for _, a := range p.aggregators {
+		if k, ok := a.(keeper); ok && k.table() == table {
+			return k.load(key, value)
+		}
+	}
+	return fmt.Errorf("unknown table %q", table)
+}
+
+func (p *page) refresh(now time.Time) {
+	for _, a := range p.aggregators {
+		if r, ok := a.(refresher); ok {
+			r.refresh(now, p.ledger)
+		}
+	}
+}
+
+// release gives the room of the page's series back.
+func (p *page) release() {
+	for _, f := range p.tables.families {
+		f.limits.add(f.Name, -f.size())
+	}
+}
+
+// Position says how far the book has come.
+func (b *Book) Position() (record.Position, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.ready(); err != nil {
+		return record.Position{}, err
+	}
+	return b.page.position, nil
+}
+
+// Unfinished lists, in order, the times at which the API may find the records that
+// are pending or open and that a window from t on may not show any more.
+func (b *Book) Unfinished(t time.Time) ([]time.Time, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.ready(); err != nil {
+		return nil, err
+	}
+	return b.page.ledger.Unfinished(t), nil
+}
+
+// ready loads the page again if a commit has failed, so that memory is never ahead
+// of the store.
+func (b *Book) ready() error {
+	if b.page != nil {
+		return nil
+	}
+	return b.load()
+}
+
+// Commit counts a whole reading: ledger, counters and cursor go to the store
+// together, and only then /metrics shows the new values. If it fails, nothing is
+// counted, and the reading must be made again.
+func (b *Book) Commit(r *record.Reading) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.ready(); err != nil {
+		return err
+	}
+	p := b.page
+	b.page = nil // until it is known to be what the store holds
+	p.tables.births = b.births(&p.position, r)
+	p.ledger.Apply(r, func(e *ledger.Event) {
+		for _, a := range p.aggregators {
+			a.observe(e)
+		}
+	})
+	if !r.Review {
+		p.advance(r, b.options.Lookback)
+	}
+	p.refresh(r.Now)
+	begun := time.Now()
+	if err := b.storage.Commit(p.batch()); err != nil {
+		p.release()
+		return err
+	}
+	if b.options.Committed != nil {
+		b.options.Committed(time.Since(begun))
+	}
+	b.page = p
+	b.show()
+	return nil
+}
+
+// births says how series that this reading makes begin. History that is read at the
+// start counts from the start of the history, and is shown at once: a scrape that
+// sees it grow from 0 would take it for a spike.
+func (b *Book) births(p *record.Position, r *record.Reading) births {
+	if !p.Complete {
+		begin := r.From
+		if !p.Cursor.IsZero() {
+			begin = p.Horizon
+		}
+		return births{created: begin}
+	}
+	return births{created: r.Now, heldUntil: b.options.Now().Add(b.options.NewSeriesHold)}
+}
+
+// margin is kept in the ledger beyond the lookback, for times cut to a second and
+// for windows whose ends are not sharp.
+const margin = time.Minute
+
+// advance moves the cursor to the end of the reading, and forgets what no later
+// window can show.
+func (p *page) advance(r *record.Reading, lookback time.Duration) {
+	pos := &p.position
+	if pos.Cursor.IsZero() {
+		pos.Horizon = r.From
+	}
+	if r.To.After(pos.Cursor) {
+		pos.Cursor = r.To
+	}
+	if horizon := pos.Cursor.Add(-lookback - margin); horizon.After(pos.Horizon) {
+		pos.Horizon = horizon
+	}
+	p.ledger.Forget(pos.Horizon)
+	if r.UpToDate {
+		pos.Complete, pos.LastSuccess = true, r.Now
+	}
+}
+
+func (p *page) batch() *store.Batch {
+	batch := &store.Batch{}
+	p.ledger.Save(batch)
+	for _, f := range p.tables.families {
+		f.save(batch)
+	}
+	for _, a := range p.aggregators {
+		if k, ok := a.(keeper); ok {
+			k.save(batch)
+		}
+	}
+	batch.Put(positionTable, []byte(positionKey), positionRow(&p.position))
+	return batch
+}
+
+func positionRow(p *record.Position) []byte {
+	var r store.Row
+	for _, t := range []time.Time{p.Cursor, p.Horizon, p.LastSuccess} {
+		r.Int(t.UnixMilli())
+	}
+	if p.Complete {
+		r.Uint(1)
+	} else {
+		r.Uint(0)
+	}
+	return r
+}
+
+func loadPosition(p *record.Position, value []byte) error {
+	r := store.ReadRow(value)
+	for _, t := range []*time.Time{&p.Cursor, &p.Horizon, &p.LastSuccess} {
+		*t = time.UnixMilli(r.Int()).UTC()
+	}
+	p.Complete = r.Uint() == 1
+	return r.Err()
+}
+
+// show publishes the page. A source of which nothing is known yet shows nothing.
+func (b *Book) show() {
+	if !b.page.position.Complete {
+		return
+	}
+	now := b.options.Now()
+	shown := make(map[*Metric]*exposed, len(b.page.tables.families))
+	for _, f := range b.page.tables.families {
+		shown[f.Metric] = f.expose(now)
+	}
+	b.shown.Store(&shown)
+}
+
+// exposition is what the book shows of a metric at a time.
+func (b *Book) exposition(m *Metric, now time.Time) []*dto.Metric {
+	shown := b.shown.Load()
+	if shown == nil || (*shown)[m] == nil {
+		return nil
+	}
+	return (*shown)[m].at(now)
+}
+
+// compare orders books by their labels.
+func (b *Book) compare(o *Book) int {
+	if c := strings.Compare(b.options.Project, o.options.Project); c != 0 {
+		return c
+	}
+	return strings.Compare(b.options.Source, o.options.Source)
+}

@@ -1,0 +1,47 @@
+// Package collector turns what the ledger says into metrics: one aggregator per
+// file, and one list, below, that names them all.
+//
+// A Book holds all of one source: it commits ledger, counters and cursor together,
+// and only then shows the new values. A scrape reads what was shown last and
+// nothing else.
+package collector
+
+import (
+	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// aggregator turns events into the values of its families.
+type aggregator interface {
+	observe(e *ledger.Event)
+}
+
+// refresher is an aggregator that has something to do after each reading.
+type refresher interface {
+	refresh(now time.Time, l *ledger.Ledger)
+}
+
+// keeper is an aggregator with rows of its own in the store.
+type keeper interface {
+	table() string
+	load(key, value []byte) error
+	save(batch *store.Batch)
+}
+
+// aggregators lists what login records are turned into. Their order is that of the
+// calls: the later ones may rely on the series that the earlier ones made.
+func aggregators(t *tables, o Options) []aggregator {
+	logins := newLogins(t)
+	return []aggregator{
+		logins,
+		newBreakdown(t, clientAttempts, clientFailures, byClient),
+		newBreakdown(t, versionAttempts, versionFailures, byClientVersion),
+		newConnections(t, newBreakdown(t, serverAttempts, serverFailures, byServer)),
+		newDurations(t),
+		newPeople(t, o.UserWindows, logins),
+		newReasons(t),
+		newReadings(t),
+	}
+}

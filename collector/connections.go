@@ -1,0 +1,32 @@
+package collector
+
+import (
+	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+)
+
+// connections counts attempts and failures by server, and shows how many connections
+// each server of which a login is known has open.
+type connections struct {
+	*breakdown
+	open *family
+}
+
+func newConnections(t *tables, servers *breakdown) *connections {
+	return &connections{breakdown: servers, open: t.volatileFamily(openConnections)}
+}
+
+func (c *connections) refresh(_ time.Time, l *ledger.Ledger) {
+	c.open.clear()
+	for _, s := range c.attempts.series {
+		c.open.add(0, s.values...)
+	}
+	for place, n := range l.OpenConnections() {
+		values := []string{place.Group, place.Machine}
+		if c.attempts.find(values) == nil {
+			values = []string{other, other}
+		}
+		c.open.add(n, values...)
+	}
+}

@@ -1,0 +1,162 @@
+package collector
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// Exporter holds the metrics about the exporter's own work. They belong to the
+// process and begin anew with it, except for those that Restore sets.
+type Exporter struct {
+	up, lastSuccess, cursor, catchingUp *prometheus.GaugeVec
+	polls                               *prometheus.CounterVec
+	pollDuration                        *prometheus.HistogramVec
+	requests                            *prometheus.CounterVec
+	requestDuration                     *prometheus.HistogramVec
+	mismatches, gap                     *prometheus.CounterVec
+	limited                             *prometheus.CounterVec
+	commitDuration                      prometheus.Histogram
+	reloadSuccessful, reloadTime        prometheus.Gauge
+}
+
+// NewExporter registers the metrics.
+func NewExporter(r prometheus.Registerer) *Exporter {
+	source := []string{"project", "source"}
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "workspace_exporter_" + name, Help: help}, source)
+		r.MustRegister(v)
+		return v
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "workspace_exporter_" + name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "workspace_exporter_" + name, Help: help, Buckets: buckets,
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	single := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "workspace_exporter_" + name, Help: help})
+		r.MustRegister(g)
+		return g
+	}
+	seconds := []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	return &Exporter{
+		up:          gauge("source_up", "1 if the last poll of the source succeeded, 0 if it failed."),
+		lastSuccess: gauge("source_last_success_timestamp_seconds", "When a poll of the source last came up to date, by the server's clock."),
+		cursor:      gauge("source_cursor_timestamp_seconds", "The end of the last window that was read whole: every record up to it is counted."),
+		catchingUp:  gauge("source_catching_up", "1 while the source is more than one poll behind."),
+		polls:       counter("polls_total", "Polls of a source, by result.", "project", "source", "result"),
+		pollDuration: histogram("poll_duration_seconds", "Duration of the polls of a source.",
+			seconds, "project", "source"),
+		requests: counter("api_requests_total", "Requests to the API, each attempt counted, by operation and HTTP status, or `error` if there was no answer.",
+			"project", "endpoint", "code"),
+		requestDuration: histogram("api_request_duration_seconds", "Duration of the requests to the API, each attempt by itself.",
+			seconds, "project", "endpoint"),
+		mismatches: counter("count_mismatches_total", "Windows that were read twice with the same records, and still held another number than the API said.", source...),
+		gap:        counter("gap_seconds_total", "Time whose records are lost, because the exporter did not read them within the API's 30 days.", source...),
+		limited:    counter("series_limited_total", "Additions to series for which max_series had no room, and which went to the label value `other`.", "family"),
+		commitDuration: func() prometheus.Histogram {
+			h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "workspace_exporter_store_commit_duration_seconds",
+				Help:    "Duration of the commits of ledger, counters and cursor to the store.",
+				Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, NativeHistogramBucketFactor: 1.1,
+				NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour})
+			r.MustRegister(h)
+			return h
+		}(),
+		reloadSuccessful: single("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
+		reloadTime:       single("config_last_reload_success_timestamp_seconds", "When the configuration was last loaded."),
+	}
+}
+
+// Limited counts what max_series has no room for, by family.
+func (e *Exporter) Limited() *prometheus.CounterVec { return e.limited }
+
+// Committed observes the duration of a commit.
+func (e *Exporter) Committed(d time.Duration) { e.commitDuration.Observe(d.Seconds()) }
+
+// Reloaded says whether the configuration could be loaded.
+func (e *Exporter) Reloaded(ok bool, now time.Time) {
+	e.reloadSuccessful.Set(0)
+	if ok {
+		e.reloadSuccessful.Set(1)
+		e.reloadTime.Set(float64(now.Unix()))
+	}
+}
+
+// Request returns what observes the requests of one project. The code is an HTTP
+// status, or "error".
+func (e *Exporter) Request(project string) func(endpoint, code string, d time.Duration) {
+	return func(endpoint, code string, d time.Duration) {
+		e.requests.WithLabelValues(project, endpoint, code).Inc()
+		e.requestDuration.WithLabelValues(project, endpoint).Observe(d.Seconds())
+	}
+}
+
+// Source returns what observes the polls of one source. All its counters begin at 0.
+func (e *Exporter) Source(project, source string) *SourceMetrics {
+	s := &SourceMetrics{exporter: e, labels: prometheus.Labels{"project": project, "source": source}}
+	for _, result := range []string{"success", "error"} {
+		e.polls.WithLabelValues(project, source, result)
+	}
+	e.mismatches.With(s.labels)
+	e.gap.With(s.labels)
+	return s
+}
+
+// SourceMetrics observes the polls of one source.
+type SourceMetrics struct {
+	exporter *Exporter
+	labels   prometheus.Labels
+}
+
+// Polled observes the end of a poll.
+func (s *SourceMetrics) Polled(err error, d time.Duration) {
+	result, up := "success", 1.0
+	if err != nil {
+		result, up = "error", 0
+	}
+	s.exporter.polls.WithLabelValues(s.labels["project"], s.labels["source"], result).Inc()
+	s.exporter.pollDuration.With(s.labels).Observe(d.Seconds())
+	s.exporter.up.With(s.labels).Set(up)
+}
+
+// At shows how far the source has come; zero times are not shown.
+func (s *SourceMetrics) At(p record.Position) {
+	for v, t := range map[*prometheus.GaugeVec]time.Time{s.exporter.cursor: p.Cursor, s.exporter.lastSuccess: p.LastSuccess} {
+		if !t.IsZero() {
+			v.With(s.labels).Set(float64(t.UnixMilli()) / 1000)
+		}
+	}
+}
+
+// CatchingUp says whether the source is more than one poll behind.
+func (s *SourceMetrics) CatchingUp(on bool) {
+	value := 0.0
+	if on {
+		value = 1
+	}
+	s.exporter.catchingUp.With(s.labels).Set(value)
+}
+
+// Mismatch counts a window in which the API's count did not come true.
+func (s *SourceMetrics) Mismatch() { s.exporter.mismatches.With(s.labels).Inc() }
+
+// Gap counts time whose records are lost.
+func (s *SourceMetrics) Gap(d time.Duration) { s.exporter.gap.With(s.labels).Add(d.Seconds()) }
+
+// Forget takes the source out of the metrics, when the configuration names it no more.
+func (s *SourceMetrics) Forget() {
+	e := s.exporter
+	for _, v := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{e.up, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap} {
+		v.DeletePartialMatch(s.labels)
+	}
+}

@@ -1,0 +1,306 @@
+package collector
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// other is the value of every label of the series that takes what max_series has no
+// room for.
+const other = "other"
+
+// Limits shares max_series, per metric family, among all books.
+type Limits struct {
+	max     int
+	limited *prometheus.CounterVec
+
+	mu   sync.Mutex
+	used map[string]int
+}
+
+// NewLimits returns limits of max series a family. What is folded for want of room
+// is added to limited, by family.
+func NewLimits(max int, limited *prometheus.CounterVec) *Limits {
+	return &Limits{max: max, limited: limited, used: map[string]int{}}
+}
+
+// take asks for room for one more series, within the given share of the limit.
+func (l *Limits) take(family string, share float64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if float64(l.used[family]) >= share*float64(l.max) {
+		return false
+	}
+	l.used[family]++
+	return true
+}
+
+func (l *Limits) add(family string, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.used[family] += n
+}
+
+// births says how the series that are made now begin.
+type births struct {
+	created   time.Time // since when they count
+	heldUntil time.Time // until when they are shown as 0
+}
+
+// family holds the series of one metric in one book. It is not safe for concurrent
+// use; what it exposes is.
+type family struct {
+	*Metric
+	limits   *Limits
+	scope    []*dto.LabelPair
+	births   *births
+	volatile bool // computed anew for each reading, and not stored
+
+	series  map[string]*series
+	sorted  []*series
+	changed map[*series]struct{}
+	key     store.Row // scratch
+	shown   *exposed
+}
+
+type series struct {
+	values    []string
+	births    births
+	count     int64 // of a counter or gauge
+	histogram *histogram
+	labels    []*dto.LabelPair
+	metric    *dto.Metric // as exposed; nil if it has changed since
+}
+
+func newFamily(m *Metric, scope []*dto.LabelPair, births *births, limits *Limits) *family {
+	return &family{Metric: m, scope: scope, births: births, limits: limits,
+		series: map[string]*series{}, changed: map[*series]struct{}{}}
+}
+
+func (f *family) find(values []string) *series {
+	f.key = f.key[:0]
+	for _, v := range values {
+		f.key.String(v)
+	}
+	return f.series[string(f.key)]
+}
+
+// admits reports whether values have a series of their own, and makes it, at 0, if
+// there is room.
+func (f *family) admits(values ...string) bool {
+	return f.find(values) != nil || f.makeWithin(1, values)
+}
+
+// makeWithin makes a series if it fits into a share of the limit.
+func (f *family) makeWithin(share float64, values []string) bool {
+	if !f.limits.take(f.Name, share) {
+		return false
+	}
+	f.make(values)
+	return true
+}
+
+func (f *family) make(values []string) *series {
+	s := &series{values: slices.Clone(values), births: *f.births, labels: f.labelPairs(values)}
+	if f.Kind == Histogram {
+		s.histogram = newHistogram(f.Buckets)
+	}
+	f.find(values)
+	f.series[string(f.key)] = s
+	f.sorted = nil
+	f.touch(s)
+	return s
+}
+
+// at is the series of the values, or the one that takes what there is no room for.
+func (f *family) at(values []string) *series {
+	if f.admits(values...) {
+		return f.find(values)
+	}
+	f.limits.limited.WithLabelValues(f.Name).Inc()
+	return f.other()
+}
+
+func (f *family) other() *series {
+	values := slices.Repeat([]string{other}, len(f.Labels))
+	if s := f.find(values); s != nil {
+		return s
+	}
+	return f.make(values) // always there is room for it
+}
+
+func (f *family) touch(s *series) {
+	s.metric = nil
+	f.changed[s] = struct{}{}
+	f.shown = nil
+}
+
+func (f *family) add(n int64, values ...string) {
+	s := f.at(values)
+	s.count += n
+	f.touch(s)
+}
+
+// set makes a series that is not there yet with a value.
+func (f *family) set(n int64, values ...string) { f.add(n, values...) }
+
+func (f *family) observe(d time.Duration, values ...string) {
+	s := f.at(values)
+	s.histogram.observe(f.Buckets, d)
+	f.touch(s)
+}
+
+// clear drops all series of a volatile family, to be set anew.
+func (f *family) clear() {
+	f.limits.add(f.Name, -f.size())
+	clear(f.series)
+	clear(f.changed)
+	f.sorted, f.shown = nil, nil
+}
+
+// size is the number of series that count against the limit.
+func (f *family) size() int {
+	if f.find(slices.Repeat([]string{other}, len(f.Labels))) != nil && len(f.Labels) > 0 {
+		return len(f.series) - 1
+	}
+	return len(f.series)
+}
+
+// labelPairs are the labels of a series, sorted by name.
+func (f *family) labelPairs(values []string) []*dto.LabelPair {
+	pairs := slices.Clone(f.scope)
+	for i, name := range f.Labels {
+		pairs = append(pairs, &dto.LabelPair{Name: proto.String(name), Value: proto.String(values[i])})
+	}
+	slices.SortFunc(pairs, func(a, b *dto.LabelPair) int {
+		if a.GetName() < b.GetName() {
+			return -1
+		}
+		return 1
+	})
+	return pairs
+}
+
+// exposed is what /metrics shows of a family. It does not change any more.
+type exposed struct {
+	metrics []*dto.Metric
+	held    []heldMetric
+}
+
+// heldMetric takes the place of metrics[index], which shows 0, from a time on.
+type heldMetric struct {
+	index  int
+	until  time.Time
+	metric *dto.Metric
+}
+
+// at is the family as it is shown at a time.
+func (e *exposed) at(now time.Time) []*dto.Metric {
+	if len(e.held) == 0 {
+		return e.metrics
+	}
+	metrics := slices.Clone(e.metrics)
+	for _, h := range e.held {
+		if !now.Before(h.until) {
+			metrics[h.index] = h.metric
+		}
+	}
+	return metrics
+}
+
+// expose returns what is to be shown from now on.
+func (f *family) expose(now time.Time) *exposed {
+	if f.shown != nil {
+		return f.shown
+	}
+	if f.sorted == nil {
+		for _, s := range f.series {
+			f.sorted = append(f.sorted, s)
+		}
+		slices.SortFunc(f.sorted, func(a, b *series) int { return slices.Compare(a.values, b.values) })
+	}
+	e := &exposed{metrics: make([]*dto.Metric, len(f.sorted))}
+	for i, s := range f.sorted {
+		if s.metric == nil {
+			s.metric = f.metric(s, s.count, s.histogram)
+		}
+		e.metrics[i] = s.metric
+		if s.births.heldUntil.After(now) {
+			e.metrics[i] = f.metric(s, 0, newHistogram(f.Buckets))
+			e.held = append(e.held, heldMetric{i, s.births.heldUntil, s.metric})
+		}
+	}
+	f.shown = e
+	return e
+}
+
+func (f *family) metric(s *series, count int64, h *histogram) *dto.Metric {
+	created := timestamppb.New(s.births.created)
+	m := &dto.Metric{Label: s.labels}
+	switch f.Kind {
+	case Counter:
+		m.Counter = &dto.Counter{Value: proto.Float64(float64(count)), CreatedTimestamp: created}
+	case Gauge:
+		m.Gauge = &dto.Gauge{Value: proto.Float64(float64(count))}
+	case Histogram:
+		m.Histogram = h.write(f.Buckets, created)
+	}
+	return m
+}
+
+// seriesTable is the table of the stored series: the key is the family's name and
+// the label values, the value what the series has counted.
+const seriesTable = "series"
+
+func (f *family) save(batch *store.Batch) {
+	if f.volatile {
+		clear(f.changed)
+		return
+	}
+	for s := range f.changed {
+		var key, value store.Row
+		key.String(f.Name)
+		for _, v := range s.values {
+			key.String(v)
+		}
+		value.Int(s.births.created.UnixMilli())
+		value.Int(s.births.heldUntil.UnixMilli())
+		value.Int(s.count)
+		if s.histogram != nil {
+			s.histogram.save(&value)
+		}
+		batch.Put(seriesTable, key, value)
+	}
+	clear(f.changed)
+}
+
+// load takes a stored series; key holds the label values that are left of it.
+func (f *family) load(key *store.Reader, value []byte) error {
+	values := make([]string, len(f.Labels))
+	for i := range values {
+		values[i] = key.String()
+	}
+	if err := key.Err(); err != nil {
+		return err
+	}
+	r := store.ReadRow(value)
+	s := f.make(values)
+	s.births = births{created: time.UnixMilli(r.Int()), heldUntil: time.UnixMilli(r.Int())}
+	s.count = r.Int()
+	if s.histogram != nil {
+		s.histogram.load(r)
+	}
+	clear(f.changed)
+	if !slices.Equal(values, slices.Repeat([]string{other}, len(values))) || len(values) == 0 {
+		f.limits.add(f.Name, 1)
+	}
+	return r.Err()
+}

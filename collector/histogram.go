@@ -1,0 +1,111 @@
+package collector
+
+import (
+	"math"
+	"sort"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// nativeSchema gives eight native buckets for each power of two: 9 % a bucket.
+const nativeSchema = 3
+
+// histogram counts durations in classic and in native buckets. Its sum is in whole
+// milliseconds, so that it does not depend on the order of observations.
+type histogram struct {
+	count, sumMillis int64
+	classic          []int64       // observations per bucket, not cumulative; the last is above all bounds
+	native           map[int]int64 // by native index
+	zero             int64         // observations of 0
+}
+
+func newHistogram(bounds []float64) *histogram {
+	return &histogram{classic: make([]int64, len(bounds)+1), native: map[int]int64{}}
+}
+
+func (h *histogram) observe(bounds []float64, d time.Duration) {
+	v := d.Seconds()
+	h.count++
+	h.sumMillis += d.Milliseconds()
+	h.classic[sort.SearchFloat64s(bounds, v)]++
+	if v <= 0 {
+		h.zero++
+	} else {
+		h.native[nativeIndex(v)]++
+	}
+}
+
+// nativeIndex is the i for which 2^((i-1)/8) < v <= 2^(i/8).
+func nativeIndex(v float64) int {
+	const perPower = 1 << nativeSchema
+	frac, exp := math.Frexp(v)
+	i := int(math.Ceil(math.Log2(frac)*perPower)) + exp*perPower
+	// The logarithm may be off by the last bit next to a bound.
+	for v > math.Exp2(float64(i)/perPower) {
+		i++
+	}
+	for v <= math.Exp2(float64(i-1)/perPower) {
+		i--
+	}
+	return i
+}
+
+func (h *histogram) write(bounds []float64, created *timestamppb.Timestamp) *dto.Histogram {
+	// The library encodes the native buckets' spans and deltas.
+	m, err := prometheus.NewConstNativeHistogram(nativeDesc, uint64(h.count), float64(h.sumMillis)/1000,
+		h.native, nil, uint64(h.zero), nativeSchema, prometheus.DefNativeHistogramZeroThreshold, created.AsTime())
+	if err != nil {
+		panic(err) // only if the counts do not add up
+	}
+	var out dto.Metric
+	if err := m.Write(&out); err != nil {
+		panic(err)
+	}
+	var cumulative int64
+	for i, bound := range bounds {
+		cumulative += h.classic[i]
+		out.Histogram.Bucket = append(out.Histogram.Bucket, &dto.Bucket{
+			UpperBound: proto.Float64(bound), CumulativeCount: proto.Uint64(uint64(cumulative)),
+		})
+	}
+	return out.Histogram
+}
+
+var nativeDesc = prometheus.NewDesc("native", "Not exposed: a vessel for buckets.", nil, nil)
+
+func (h *histogram) save(r *store.Row) {
+	r.Int(h.count)
+	r.Int(h.sumMillis)
+	r.Int(h.zero)
+	r.Uint(uint64(len(h.classic)))
+	for _, n := range h.classic {
+		r.Int(n)
+	}
+	r.Uint(uint64(len(h.native)))
+	for i, n := range h.native {
+		r.Int(int64(i))
+		r.Int(n)
+	}
+}
+
+// load reads what save wrote. Observations that were made with other bounds stay in
+// the count, the sum and the native buckets.
+func (h *histogram) load(r *store.Reader) {
+	h.count, h.sumMillis, h.zero = r.Int(), r.Int(), r.Int()
+	n := int(min(r.Uint(), 1<<16))
+	for i := range n {
+		if v := r.Int(); i < len(h.classic) && n == len(h.classic) {
+			h.classic[i] = v
+		}
+	}
+	for range min(r.Uint(), 1<<16) {
+		i := r.Int()
+		h.native[int(i)] = r.Int()
+	}
+}

@@ -1,0 +1,275 @@
+package config
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+var update = flag.Bool("update", false, "write the messages of testdata/bad anew; read the difference before you keep it")
+
+// planted is in every secret of testdata, and nowhere else.
+const planted = "hunter2"
+
+// Every file in testdata/bad is refused with exactly the sentences of the text
+// file beside it.
+func TestBadFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.yml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			config, err := Load(file)
+			require.Error(t, err)
+			assert.Nil(t, config)
+			assert.IsType(t, Problems{}, err)
+
+			expected := strings.TrimSuffix(file, ".yml") + ".txt"
+			if *update {
+				require.NoError(t, os.WriteFile(expected, []byte(err.Error()+"\n"), 0o600))
+			}
+			want, readErr := os.ReadFile(expected)
+			require.NoError(t, readErr)
+			assert.Equal(t, string(want), err.Error()+"\n")
+			assert.NotContains(t, err.Error(), planted)
+		})
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	_, err := Load("testdata/absent.yml")
+	require.EqualError(t, err, "testdata/absent.yml: the configuration file cannot be read: no such file or directory")
+}
+
+// Every file in testdata/good loads, prints no secret under any verb, and what
+// it prints as YAML is a configuration again.
+func TestGoodFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/good/*.yml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			c, err := Load(file)
+			require.NoError(t, err)
+
+			for _, project := range c.Projects {
+				assertMasked(t, project)
+				assertMasked(t, *project)
+				assertMasked(t, project.Credentials)
+				for _, kind := range []any{project.Credentials.AKSK, project.Credentials.Password, project.Credentials.Token} {
+					assertMasked(t, kind)
+				}
+			}
+			assertMasked(t, c)
+
+			masked, err := c.MaskedYAML()
+			require.NoError(t, err)
+			directory, err := os.Getwd() // paths are resolved already
+			require.NoError(t, err)
+			again, err := parse(filepath.Join(directory, "masked.yml"), absolute(masked, directory))
+			require.NoError(t, err)
+			twice, err := again.MaskedYAML()
+			require.NoError(t, err)
+			assert.Equal(t, string(absolute(masked, directory)), string(twice))
+		})
+	}
+}
+
+func absolute(masked []byte, directory string) []byte {
+	return []byte(strings.ReplaceAll(string(masked), ": testdata/", ": "+directory+"/testdata/"))
+}
+
+func TestMinimal(t *testing.T) {
+	c, err := Load("testdata/good/minimal.yml")
+	require.NoError(t, err)
+	assert.Empty(t, c.Warnings)
+	assert.Equal(t, Global{PollInterval: minutes(1), RequestTimeout: seconds(30)}, c.Global)
+	assert.Equal(t, "testdata/good/data", c.Storage.Path)
+	assert.Equal(t, Metrics{
+		NewSeriesHold: minutes(2),
+		MaxSeries:     20000,
+		UserWindows:   []UserWindow{{"15m", 15 * time.Minute}, {"1h", time.Hour}},
+	}, c.Metrics)
+
+	require.Len(t, c.Projects, 1)
+	p := c.Projects[0]
+	assert.Equal(t, RateLimit{RequestsPerSecond: 10, Burst: 10}, p.RateLimit)
+	assert.Equal(t, 4, p.Concurrency)
+	assert.Equal(t, Endpoints{
+		AppStream: "https://appstream.cn-north-4.myhuaweicloud.com",
+		Workspace: "https://workspace.cn-north-4.myhuaweicloud.com",
+		IAM:       "https://iam.cn-north-4.myhuaweicloud.com",
+	}, p.Endpoints)
+	assert.Equal(t, Sources{UserConnections: &UserConnections{
+		Source:          Source{PollInterval: minutes(1), Mode: ModeAuto, ExportTimeout: minutes(15)},
+		Window:          Window{Lookback: minutes(15), InitialLookback: minutes(60), PendingTimeout: minutes(60)},
+		ExportThreshold: 5000,
+		SuccessCodes:    []string{"", "0"},
+	}}, p.Sources)
+}
+
+// The shipped example writes the defaults down.
+func TestExampleShowsTheDefaults(t *testing.T) {
+	example, err := Load("testdata/good/example.yml")
+	require.NoError(t, err)
+	minimal, err := Load("testdata/good/minimal.yml")
+	require.NoError(t, err)
+
+	example.Projects[0].Credentials = minimal.Projects[0].Credentials
+	assert.Equal(t, minimal.String(), example.String())
+}
+
+func TestFull(t *testing.T) {
+	c, err := Load("testdata/good/full.yml")
+	require.NoError(t, err)
+	assert.Equal(t, "/var/lib/workspace_exporter", c.Storage.Path)
+	assert.Equal(t, map[string]string{"site": "north", "team": "desktop"}, c.Metrics.ConstantLabels)
+	assert.Equal(t, []UserWindow{{"5m", 5 * time.Minute}, {"60m", time.Hour}, {"1d", day}}, c.Metrics.UserWindows,
+		"labels are as written")
+
+	p := c.Projects[0]
+	assert.Equal(t, "https://appstream.example.com", p.Endpoints.AppStream, "no slash at the end")
+	assert.Equal(t, "https://workspace.example.com/prefix", p.Endpoints.Workspace)
+	assert.Equal(t, &UserConnections{
+		Source: Source{
+			PollInterval:  model.Duration(100 * time.Millisecond),
+			Mode:          ModeQuery,
+			ExportTimeout: minutes(30),
+			Columns:       map[string]string{"Account": "user_name", "桌面组": "desktop_group_name"},
+		},
+		Window:          Window{InitialLookback: model.Duration(history), PendingTimeout: minutes(120)},
+		ExportThreshold: 1,
+		SuccessCodes:    []string{"", "0", "00"},
+	}, p.Sources.UserConnections)
+	assert.Equal(t, "zh_CN", p.Sources.DesktopConnections.Language)
+	assert.Equal(t, minutes(5), p.Sources.AccessStatistics.Settle)
+}
+
+func TestSources(t *testing.T) {
+	c, err := Load("testdata/good/sources.yml")
+	require.NoError(t, err)
+
+	all := c.Projects[0].Sources
+	assert.Equal(t, seconds(30), all.UserConnections.PollInterval, "the global interval, if there is one")
+	assert.Equal(t, seconds(30), all.Sessions.PollInterval)
+	assert.Equal(t, seconds(30), all.AccessStatistics.PollInterval)
+	assert.Equal(t, seconds(7), all.DesktopConnections.PollInterval, "its own")
+	assert.Equal(t, ModeAuto, all.UserConnections.Mode)
+	assert.Equal(t, ModeExport, all.Sessions.Mode)
+	assert.Equal(t, ModeExport, all.AccessStatistics.Mode)
+	assert.Equal(t, ModeExportV2, all.DesktopConnections.Mode)
+
+	assert.Equal(t, ModeQuery, c.Projects[1].Sources.UserConnections.Mode, "no host for export tasks")
+	require.Len(t, c.Warnings, 1)
+	assert.Contains(t, c.Warnings[0], "sources.yml:17: projects[1].sources.user_connections.mode: auto means query here")
+}
+
+// Without a global interval, the sources that run export tasks poll less often.
+func TestPollIntervals(t *testing.T) {
+	c := mustParse(t, `
+    sources: {user_connections: , sessions: , access_statistics: , desktop_connections: }
+`)
+	s := c.Projects[0].Sources
+	assert.Equal(t, minutes(1), s.UserConnections.PollInterval)
+	assert.Equal(t, minutes(5), s.Sessions.PollInterval)
+	assert.Equal(t, minutes(15), s.AccessStatistics.PollInterval)
+	assert.Equal(t, minutes(1), s.DesktopConnections.PollInterval)
+}
+
+func TestCredentials(t *testing.T) {
+	c, err := Load("testdata/good/credentials.yml")
+	require.NoError(t, err)
+	require.Len(t, c.Projects, 4)
+
+	read := func(s Secret) string {
+		value, err := s.Read()
+		require.NoError(t, err)
+		return value
+	}
+	aksk := c.Projects[0].Credentials.AKSK
+	assert.Equal(t, "hunter2-access", read(aksk.AccessKey))
+	assert.Equal(t, "hunter2-secret", read(aksk.SecretKey))
+	assert.Equal(t, "hunter2-token", read(aksk.SecurityToken))
+	assert.Equal(t, "hunter2-secret", read(c.Projects[1].Credentials.Password.Password))
+	assert.Equal(t, "example", c.Projects[1].Credentials.Password.Domain)
+	assert.Equal(t, "hunter2-token", read(c.Projects[2].Credentials.Token.Token))
+	assert.NotNil(t, c.Projects[3].Credentials.DefaultChain)
+
+	assert.Equal(t, "https://workspace.eu-west-101.myhuaweicloud.com", c.Projects[0].Endpoints.AppStream,
+		"no host of its own in this region")
+
+	minimal, err := Load("testdata/good/minimal.yml")
+	require.NoError(t, err)
+	assert.Equal(t, "hunter2-secret", read(minimal.Projects[0].Credentials.AKSK.SecretKey))
+	assert.Empty(t, read(minimal.Projects[0].Credentials.AKSK.SecurityToken))
+}
+
+func TestWarnings(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, mode os.FileMode) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(planted+"\n"), 0o600))
+		require.NoError(t, os.Chmod(filepath.Join(dir, name), mode))
+	}
+	write("open", 0o644)
+	write("closed", 0o640)
+	path := filepath.Join(dir, "c.yml")
+	c, err := parse(path, []byte(`
+projects:
+  - name: a
+    project_id: p1
+    endpoints: {appstream: http://appstream.example.com, workspace: http://127.0.0.1}
+    credentials: {aksk: {access_key_file: open, secret_key_file: closed}}
+    tls_config: {insecure_skip_verify: true}
+`))
+	require.NoError(t, err)
+	assert.Equal(t, []string{
+		path + ":6: projects[0].credentials.aksk.access_key_file: everybody on this machine can read " + dir + "/open; chmod o-r is safer",
+		path + `:5: projects[0].endpoints.appstream: "http://appstream.example.com" is not encrypted: whoever sits in between can read the token; use https`,
+		path + ":7: projects[0].tls_config.insecure_skip_verify: nobody checks who the server is; give ca_file instead",
+	}, c.Warnings)
+}
+
+func TestEnvironmentIsNotExpanded(t *testing.T) {
+	t.Setenv("SITE", "expanded")
+	c := mustParse(t, "\nmetrics: {constant_labels: {site: '${SITE}'}}\n")
+	assert.Equal(t, "${SITE}", c.Metrics.ConstantLabels["site"])
+}
+
+// mustParse reads a minimal project with more lines after it.
+func mustParse(t *testing.T, more string) *Config {
+	t.Helper()
+	c, err := parse("c.yml", []byte(`
+projects:
+  - name: a
+    project_id: p1
+    region: cn-north-4
+    credentials: {token: {token: hunter2}}`+more))
+	require.NoError(t, err)
+	return c
+}
+
+// assertMasked prints v in every way there is, and looks for a secret.
+func assertMasked(t *testing.T, v any) {
+	t.Helper()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10.3s"} {
+		out := fmt.Sprintf(verb, v)
+		assert.NotContains(t, out, planted, verb)
+		assert.NotContains(t, strings.ToLower(out), fmt.Sprintf("%x", planted), verb)
+	}
+	out, err := json.Marshal(v)
+	require.NoError(t, err)
+	assert.NotContains(t, string(out), planted)
+	out, err = yaml.Marshal(v)
+	require.NoError(t, err)
+	assert.NotContains(t, string(out), planted)
+}

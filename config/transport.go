@@ -1,0 +1,149 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"golang.org/x/net/http/httpproxy"
+)
+
+// TLSConfig has the keys of tls_config in Prometheus' HTTP client configuration.
+type TLSConfig struct {
+	CA                 string `yaml:"ca,omitempty"` // PEM
+	CAFile             string `yaml:"ca_file,omitempty"`
+	Cert               string `yaml:"cert,omitempty"` // PEM
+	CertFile           string `yaml:"cert_file,omitempty"`
+	Key                Secret `yaml:"key,omitempty"` // PEM
+	KeyFile            string `yaml:"key_file,omitempty"`
+	ServerName         string `yaml:"server_name,omitempty"`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty"`
+	MinVersion         string `yaml:"min_version,omitempty"` // TLS12, the default, or TLS13
+	MaxVersion         string `yaml:"max_version,omitempty"`
+}
+
+var tlsVersions = map[string]uint16{"": 0, "TLS12": tls.VersionTLS12, "TLS13": tls.VersionTLS13}
+
+// Proxy has the proxy keys of Prometheus' HTTP client configuration.
+type Proxy struct {
+	ProxyURL             ProxyURL            `yaml:"proxy_url,omitempty"`
+	NoProxy              string              `yaml:"no_proxy,omitempty"`
+	ProxyFromEnvironment bool                `yaml:"proxy_from_environment,omitempty"`
+	ProxyConnectHeader   map[string][]Secret `yaml:"proxy_connect_header,omitempty"`
+}
+
+// Transport makes what the project's requests go through: its TLS settings, its
+// proxy, connections that outlive a poll interval. How long an answer may take
+// is up to the request's context. A client certificate is read anew for each
+// connection; a changed CA file takes a reload.
+func (p *Project) Transport() (*http.Transport, error) {
+	tlsConfig, err := p.TLSConfig.client()
+	if err != nil {
+		return nil, fmt.Errorf("TLS settings of project %q: %w", p.Name, err)
+	}
+	header := http.Header{}
+	for name, values := range p.ProxyConnectHeader {
+		for _, secret := range values {
+			value, err := secret.Read()
+			if err != nil {
+				return nil, fmt.Errorf("proxy_connect_header of project %q: %w", p.Name, err)
+			}
+			header.Add(name, value)
+		}
+	}
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                 p.proxy(),
+		ProxyConnectHeader:    header,
+		DialContext:           dialer.DialContext,
+		TLSClientConfig:       tlsConfig,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   p.Concurrency,
+		IdleConnTimeout:       5 * time.Minute,
+	}, nil
+}
+
+// proxy finds the proxy of a request; nil if there is none for any.
+func (p *Proxy) proxy() func(*http.Request) (*url.URL, error) {
+	switch {
+	case p.ProxyFromEnvironment:
+		find := httpproxy.FromEnvironment().ProxyFunc()
+		return func(r *http.Request) (*url.URL, error) { return find(r.URL) }
+	case p.ProxyURL.IsZero():
+		return nil
+	case p.NoProxy == "":
+		return http.ProxyURL(p.ProxyURL.url)
+	}
+	address := p.ProxyURL.url.String()
+	find := (&httpproxy.Config{HTTPProxy: address, HTTPSProxy: address, NoProxy: p.NoProxy}).ProxyFunc()
+	return func(r *http.Request) (*url.URL, error) { return find(r.URL) }
+}
+
+func (t *TLSConfig) client() (*tls.Config, error) {
+	roots, err := t.roots()
+	if err != nil {
+		return nil, err
+	}
+	c := &tls.Config{
+		RootCAs:            roots,
+		ServerName:         t.ServerName,
+		InsecureSkipVerify: t.InsecureSkipVerify,
+		MinVersion:         max(tlsVersions[t.MinVersion], tls.VersionTLS12),
+		MaxVersion:         tlsVersions[t.MaxVersion],
+	}
+	if t.hasCertificate() {
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return t.certificate() }
+	}
+	return c, nil
+}
+
+// roots are the authorities that may vouch for the server; nil means the
+// system's.
+func (t *TLSConfig) roots() (*x509.CertPool, error) {
+	pem, err := inlineOrFile(t.CA, t.CAFile)
+	if err != nil || len(pem) == 0 {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("the CA holds no certificate in PEM form")
+	}
+	return pool, nil
+}
+
+func (t *TLSConfig) hasCertificate() bool { return t.Cert != "" || t.CertFile != "" }
+
+func (t *TLSConfig) certificate() (*tls.Certificate, error) {
+	cert, err := inlineOrFile(t.Cert, t.CertFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := t.Key.Read()
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(cert, []byte(key))
+	if err != nil {
+		return nil, fmt.Errorf("certificate and key cannot be used: %w", err)
+	}
+	return &pair, nil
+}
+
+func inlineOrFile(inline, file string) ([]byte, error) {
+	if file == "" {
+		return []byte(inline), nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", file, bare(err))
+	}
+	return content, nil
+}

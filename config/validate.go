@@ -1,0 +1,446 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+const (
+	day = 24 * time.Hour
+	// history is how far back the API lets anybody look.
+	history = 30 * day
+	// shortest is the shortest interval between two polls.
+	shortest = 100 * time.Millisecond
+	// forever is no bound at all.
+	forever = time.Duration(math.MaxInt64)
+)
+
+// appStreamRegions are the regions in which application streaming has a host of
+// its own, as the vendor's SDK lists them.
+var appStreamRegions = []string{"cn-north-4", "cn-north-9", "cn-east-3", "cn-south-1", "cn-southwest-2"}
+
+// ownLabels are the labels of our metrics. A constant label of the same name
+// would make a metric invalid.
+var ownLabels = []string{
+	"project", "service", "source", "desktop_group", "failed_code", "reason", "client_type", "client_version", "agent_version",
+	"machine_name", "server_group", "session_state", "kind", "window", "error_code", "endpoint", "code", "disposition",
+	"field", "family", "result", "status", "le", "quantile",
+	"version", "revision", "branch", "goversion", "goos", "goarch", "tags",
+}
+
+var (
+	regionPattern    = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	projectIDPattern = regexp.MustCompile(`^[0-9A-Za-z_-]+$`)
+	fieldPattern     = regexp.MustCompile(`^[a-z0-9_]+$`)
+)
+
+// inherit fills in the defaults that depend on another part of the file.
+func (r *reader) inherit(c *Config) {
+	for i, p := range c.Projects {
+		at := fmt.Sprintf("projects[%d].sources", i)
+		if !r.given(at) {
+			p.Sources.UserConnections = &UserConnections{}
+			p.Sources.UserConnections.setDefaults()
+		}
+		for name, s := range p.Sources.enabled() {
+			if r.given("global.poll_interval") && !r.given(join(at, name)+".poll_interval") {
+				s.PollInterval = c.Global.PollInterval
+			}
+		}
+	}
+}
+
+// validate checks what each value means, fills the endpoints, and makes every
+// path relative to the file's folder.
+func (r *reader) validate(c *Config) {
+	r.between("global.poll_interval", c.Global.PollInterval, shortest, history)
+	r.positive("global.request_timeout", c.Global.RequestTimeout, forever)
+	if c.Storage.Path == "" {
+		r.refuse("storage.path", "must not be empty; it is the folder of the store, by default data")
+	}
+	r.resolve(&c.Storage.Path)
+	if len(c.Projects) == 0 {
+		r.refuse("projects", "at least one project is needed")
+	}
+	names := map[string]string{}
+	for i, p := range c.Projects {
+		at := fmt.Sprintf("projects[%d]", i)
+		r.project(at, p)
+		if first, taken := names[p.Name]; taken && p.Name != "" {
+			r.refuse(at+".name", "%q is the name of %s, too; names must be unique", p.Name, first)
+			continue
+		}
+		names[p.Name] = at
+	}
+	r.metrics(&c.Metrics)
+}
+
+func (r *reader) project(at string, p *Project) {
+	switch {
+	case p.Name == "":
+		r.refuse(at+".name", "missing; every project needs a name of its own")
+	case record.Label(p.Name) != p.Name:
+		r.refuse(at+".name", "%q is not fit to be a label: at most %d bytes, no control characters, no blanks around it",
+			p.Name, record.MaxLabelBytes)
+	}
+	switch {
+	case p.ProjectID == "":
+		r.refuse(at+".project_id", "missing; the console shows it under My Credentials")
+	case !projectIDPattern.MatchString(p.ProjectID):
+		r.refuse(at+".project_id", "%q is not a project id; allowed are letters, digits, _ and -", p.ProjectID)
+	}
+	r.sources(at+".sources", &p.Sources)
+	r.credentials(at+".credentials", &p.Credentials)
+	r.endpoints(at, p)
+	r.tls(at+".tls_config", &p.TLSConfig)
+	r.proxy(at, &p.Proxy)
+	if rps := p.RateLimit.RequestsPerSecond; !(rps > 0) || math.IsInf(rps, 0) { // also NaN
+		r.refuse(at+".rate_limit.requests_per_second", "must be more than 0, not %v", rps)
+	}
+	r.atLeast(at+".rate_limit.burst", p.RateLimit.Burst, 1)
+	if p.Concurrency < 1 || p.Concurrency > 100 {
+		r.refuse(at+".concurrency", "must be 1 to 100, not %d", p.Concurrency)
+	}
+}
+
+func (r *reader) sources(at string, s *Sources) {
+	if len(s.enabled()) == 0 {
+		r.refuse(at, "no source is on; name one, or leave the key `sources` out for user_connections")
+	}
+	if u := s.UserConnections; u != nil {
+		at := at + ".user_connections"
+		r.source(at, &u.Source, record.UserConnectionFields, ModeAuto, ModeQuery, ModeExport)
+		r.window(at, &u.Window)
+		r.atLeast(at+".export_threshold", u.ExportThreshold, 1)
+		if len(u.SuccessCodes) == 0 {
+			r.refuse(at+".success_codes", `must not be empty, or every login would be a failure; the default is ["", "0"]`)
+		}
+	}
+	if u := s.Sessions; u != nil {
+		r.source(at+".sessions", &u.Source, nil, ModeExport, ModeQuery)
+	}
+	if u := s.AccessStatistics; u != nil {
+		at := at + ".access_statistics"
+		r.source(at, &u.Source, nil, ModeExport, ModeQuery)
+		r.between(at+".settle", u.Settle, 0, day)
+	}
+	if u := s.DesktopConnections; u != nil {
+		at := at + ".desktop_connections"
+		r.source(at, &u.Source, nil, ModeExportV2, ModeExportV3, ModeQuery)
+		r.window(at, &u.Window)
+		r.oneOf(at+".language", u.Language, "en_US", "zh_CN")
+	}
+}
+
+// source checks what every source has. Without a list of fields, any name that
+// looks like the API's is one.
+func (r *reader) source(at string, s *Source, fields []string, modes ...string) {
+	r.between(at+".poll_interval", s.PollInterval, shortest, history)
+	r.positive(at+".export_timeout", s.ExportTimeout, day)
+	r.oneOf(at+".mode", s.Mode, modes...)
+	for _, header := range slices.Sorted(maps.Keys(s.Columns)) {
+		at, field := join(at+".columns", header), s.Columns[header]
+		switch {
+		case strings.TrimSpace(header) == "":
+			r.refuse(at, "the header must not be empty")
+		case fields == nil && !fieldPattern.MatchString(field):
+			r.refuse(at, "%q is not a field name of the API; it is written like machine_name", field)
+		case fields != nil && !slices.Contains(fields, field):
+			r.refuse(at, "unknown field %q; allowed are %s", field, strings.Join(fields, ", "))
+		}
+	}
+}
+
+func (r *reader) window(at string, w *Window) {
+	r.between(at+".lookback", w.Lookback, 0, history)
+	r.positive(at+".initial_lookback", w.InitialLookback, history)
+	r.positive(at+".pending_timeout", w.PendingTimeout, history)
+}
+
+func (r *reader) credentials(at string, c *Credentials) {
+	var kinds []string
+	if k := c.AKSK; k != nil {
+		kinds = append(kinds, "aksk")
+		r.headerSecret(at+".aksk.access_key", &k.AccessKey, &k.AccessKeyFile, true)
+		r.headerSecret(at+".aksk.secret_key", &k.SecretKey, &k.SecretKeyFile, true)
+		r.headerSecret(at+".aksk.security_token", &k.SecurityToken, &k.SecurityTokenFile, false)
+	}
+	if p := c.Password; p != nil {
+		kinds = append(kinds, "password")
+		if p.Domain == "" {
+			r.refuse(at+".password.domain", "missing; it is the name of the account")
+		}
+		if p.User == "" {
+			r.refuse(at+".password.user", "missing; it is the name of the IAM user")
+		}
+		r.headerSecret(at+".password.password", &p.Password, &p.PasswordFile, true)
+	}
+	if t := c.Token; t != nil {
+		kinds = append(kinds, "token")
+		r.headerSecret(at+".token.token", &t.Token, &t.TokenFile, true)
+	}
+	if c.DefaultChain != nil {
+		kinds = append(kinds, "default_chain")
+	}
+	if len(kinds) != 1 {
+		r.refuse(at, "exactly one of aksk, password, token and default_chain is needed, not %s",
+			cmp.Or(strings.Join(kinds, " and "), "none"))
+	}
+}
+
+// headerSecret checks a secret that must be there and fit into one line.
+func (r *reader) headerSecret(at string, s *Secret, file *string, required bool) {
+	value, ok := r.secret(at, s, file)
+	switch {
+	case !ok || r.places[at+"_file"].broken:
+	case value == "" && required:
+		r.refuse(at, "missing; give %s or %s_file", lastKey(at), lastKey(at))
+	case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c == 0x7f }):
+		r.refuse(givenBy(at, *file), "must be one line without control characters (the value is not shown)")
+	}
+}
+
+// secret joins a secret with its file, and reads it once to see that it can be
+// read. It is not ok if that is reported already.
+func (r *reader) secret(at string, s *Secret, file *string) (value string, ok bool) {
+	fileAt := at + "_file"
+	if *file != "" {
+		if !s.IsZero() {
+			r.refuse(fileAt, "given together with %s; give one of the two", lastKey(at))
+			return "", false
+		}
+		r.resolve(file)
+		s.file = *file
+		r.worldReadable(fileAt, *file)
+	}
+	value, err := s.Read()
+	if err != nil {
+		r.refuse(fileAt, "%v", err)
+	}
+	return value, err == nil
+}
+
+// givenBy is the path at which the value itself or its file is given.
+func givenBy(at, file string) string {
+	if file != "" {
+		return at + "_file"
+	}
+	return at
+}
+
+func lastKey(path string) string { return path[strings.LastIndex(path, ".")+1:] }
+
+func (r *reader) worldReadable(at, file string) {
+	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o004 != 0 {
+		r.warn(at, "everybody on this machine can read %s; chmod o-r is safer", file)
+	}
+}
+
+// endpoints fills and checks the base URLs that the project's sources and
+// credentials need.
+func (r *reader) endpoints(at string, p *Project) {
+	e := &p.Endpoints
+	r.endpoint(at+".endpoints.appstream", &e.AppStream)
+	r.endpoint(at+".endpoints.workspace", &e.Workspace)
+	r.endpoint(at+".endpoints.iam", &e.IAM)
+	if p.Region != "" {
+		if !regionPattern.MatchString(p.Region) {
+			r.refuse(at+".region", "%q is not a region; it is written like cn-north-4", p.Region)
+		}
+		e.fill(p.Region)
+		return
+	}
+	if missing := p.missingEndpoints(); len(missing) > 0 {
+		r.refuse(at+".region", "missing; give it, or endpoints for %s", strings.Join(missing, " and "))
+	}
+	if u := p.Sources.UserConnections; u != nil && u.Mode == ModeAuto && e.Workspace == "" {
+		r.warn(at+".sources.user_connections.mode", "auto means query here: export tasks need endpoints.workspace or region")
+		u.Mode = ModeQuery
+	}
+}
+
+// missingEndpoints names the endpoints that sources or credentials cannot do
+// without and that are not given. The workspace host has the desktops, the
+// statistics and all export tasks.
+func (p *Project) missingEndpoints() (missing []string) {
+	e, s := &p.Endpoints, &p.Sources
+	if e.AppStream == "" && (s.UserConnections != nil || s.Sessions != nil) {
+		missing = append(missing, "appstream")
+	}
+	if e.Workspace == "" && (s.AccessStatistics != nil || s.DesktopConnections != nil ||
+		s.UserConnections != nil && s.UserConnections.Mode == ModeExport ||
+		s.Sessions != nil && s.Sessions.Mode == ModeExport) {
+		missing = append(missing, "workspace")
+	}
+	if e.IAM == "" && p.Credentials.Password != nil {
+		missing = append(missing, "iam")
+	}
+	return missing
+}
+
+// fill derives the endpoints that are not given.
+func (e *Endpoints) fill(region string) {
+	host := func(service string) string { return "https://" + service + "." + region + ".myhuaweicloud.com" }
+	application := "workspace"
+	if slices.Contains(appStreamRegions, region) {
+		application = "appstream"
+	}
+	e.AppStream = cmp.Or(e.AppStream, host(application))
+	e.Workspace = cmp.Or(e.Workspace, host("workspace"))
+	e.IAM = cmp.Or(e.IAM, host("iam"))
+}
+
+// endpoint checks one base URL and takes the slash off its end.
+func (r *reader) endpoint(at string, endpoint *string) {
+	if *endpoint == "" {
+		return
+	}
+	shown := fmt.Sprintf("%q", *endpoint)
+	if strings.ContainsAny(*endpoint, "@?#") {
+		shown = "what stands here (not shown, as it may hold a password)"
+	}
+	u, err := url.Parse(*endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(*endpoint, "@?#") {
+		r.refuse(at, "must be an http or https URL without user, query and fragment, not %s", shown)
+		return
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		r.warn(at, "%s is not encrypted: whoever sits in between can read the token; use https", shown)
+	}
+	*endpoint = strings.TrimRight(*endpoint, "/")
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}
+
+func (r *reader) tls(at string, t *TLSConfig) {
+	r.notBoth(at, "ca_file", "ca", t.CA != "" && t.CAFile != "")
+	r.notBoth(at, "cert_file", "cert", t.Cert != "" && t.CertFile != "")
+	r.resolve(&t.CAFile)
+	r.resolve(&t.CertFile)
+	key, ok := r.secret(at+".key", &t.Key, &t.KeyFile)
+	switch {
+	case !ok:
+	case t.hasCertificate() != (key != ""):
+		r.refuse(at, "a client certificate needs both cert or cert_file, and key or key_file")
+	case t.hasCertificate():
+		if _, err := t.certificate(); err != nil {
+			r.refuse(givenBy(at+".cert", t.CertFile), "%v", err)
+		}
+	}
+	if _, err := t.roots(); err != nil {
+		r.refuse(givenBy(at+".ca", t.CAFile), "%v", err)
+	}
+	r.oneOf(at+".min_version", cmp.Or(t.MinVersion, "TLS12"), "TLS12", "TLS13")
+	r.oneOf(at+".max_version", cmp.Or(t.MaxVersion, "TLS13"), "TLS12", "TLS13")
+	if t.MinVersion == "TLS13" && t.MaxVersion == "TLS12" {
+		r.refuse(at+".max_version", "TLS12 is below min_version, TLS13")
+	}
+	if t.InsecureSkipVerify {
+		r.warn(at+".insecure_skip_verify", "nobody checks who the server is; give ca_file instead")
+	}
+}
+
+func (r *reader) proxy(at string, p *Proxy) {
+	u := p.ProxyURL.url
+	if u != nil && (!slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) || u.Hostname() == "") {
+		r.refuse(at+".proxy_url", "must be an http, https or socks5 URL with a host (not shown, as it may hold a password)")
+	}
+	if p.ProxyFromEnvironment {
+		r.notBoth(at, "proxy_from_environment", "proxy_url", u != nil)
+		r.notBoth(at, "proxy_from_environment", "no_proxy", p.NoProxy != "")
+		return
+	}
+	if u == nil && p.NoProxy != "" {
+		r.refuse(at+".no_proxy", "means nothing without proxy_url")
+	}
+	if u == nil && len(p.ProxyConnectHeader) > 0 {
+		r.refuse(at+".proxy_connect_header", "means nothing without proxy_url or proxy_from_environment")
+	}
+}
+
+func (r *reader) metrics(m *Metrics) {
+	r.atLeast("metrics.max_series", m.MaxSeries, 1)
+	if len(m.UserWindows) == 0 {
+		r.refuse("metrics.user_windows", "must not be empty; the default is [15m, 1h]")
+	}
+	seen := map[time.Duration]string{}
+	for i, w := range m.UserWindows {
+		at := fmt.Sprintf("metrics.user_windows[%d]", i)
+		r.positive(at, model.Duration(w.Duration), history)
+		if first, twice := seen[w.Duration]; twice {
+			r.refuse(at, "%s is the same as %s; windows must be unique", w.Label, first)
+		}
+		seen[w.Duration] = w.Label
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.ConstantLabels)) {
+		at := join("metrics.constant_labels", name)
+		switch {
+		case !model.LegacyValidation.IsValidLabelName(name) || strings.HasPrefix(name, "__"):
+			r.refuse(at, "not a label name; allowed are letters, digits and _, no digit first, no __ first")
+		case slices.Contains(ownLabels, name):
+			r.refuse(at, "the exporter uses this label itself; taken are %s", strings.Join(ownLabels, ", "))
+		case !utf8.ValidString(m.ConstantLabels[name]):
+			r.refuse(at, "the value is not valid UTF-8")
+		}
+	}
+}
+
+// between refuses a duration outside of least to most.
+func (r *reader) between(at string, d model.Duration, least, most time.Duration) {
+	if v := time.Duration(d); v < least || v > most {
+		r.refuse(at, "must be %v to %v, not %v", model.Duration(least), model.Duration(most), d)
+	}
+}
+
+// positive refuses a duration of nothing, or of more than most.
+func (r *reader) positive(at string, d model.Duration, most time.Duration) {
+	switch v := time.Duration(d); {
+	case v <= 0:
+		r.refuse(at, "must be more than 0s, not %v", d)
+	case v > most:
+		r.refuse(at, "must be at most %v, not %v", model.Duration(most), d)
+	}
+}
+
+func (r *reader) atLeast(at string, n, least int) {
+	if n < least {
+		r.refuse(at, "must be %d or more, not %d", least, n)
+	}
+}
+
+func (r *reader) oneOf(at, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		r.refuse(at, "must be one of %s, not %q", strings.Join(allowed, ", "), value)
+	}
+}
+
+func (r *reader) notBoth(at, one, other string, both bool) {
+	if both {
+		r.refuse(join(at, other), "given together with %s; give one of the two", one)
+	}
+}
+
+// resolve makes a path relative to the file's folder.
+func (r *reader) resolve(path *string) {
+	if *path != "" && !filepath.IsAbs(*path) {
+		*path = filepath.Join(r.dir, *path)
+	}
+}

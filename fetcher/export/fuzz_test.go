@@ -1,0 +1,113 @@
+package export
+
+import (
+	"bytes"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/xuri/excelize/v2"
+)
+
+// checkRows holds for the rows of any file.
+func checkRows(t *testing.T, rows [][]Field, summary Summary) {
+	assert.Equal(t, len(rows), summary.Rows)
+	for _, fields := range rows {
+		assert.NotEmpty(t, fields)
+		for _, f := range fields {
+			assert.Contains(t, Logins.Fields(), f.Name)
+			assert.LessOrEqual(t, len(f.Value), maxCellBytes)
+			assert.True(t, utf8.ValidString(f.Value))
+		}
+	}
+}
+
+func FuzzText(f *testing.F) {
+	for name, file := range flavours(f, sample) {
+		if name[0] == 't' {
+			f.Add(file)
+		}
+	}
+	f.Add([]byte("id,start_time\n1,\"a\nb\"\n2,c\"d\n"))
+	f.Add([]byte("id;start_time\r1;\"\r"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		if bytes.HasPrefix(file, []byte("PK\x03\x04")) {
+			return
+		}
+		rows, summary, _ := read(file)
+		checkRows(t, rows, summary)
+	})
+}
+
+func FuzzXLSX(f *testing.F) {
+	f.Add(sheet(headRow+`<row r="3"><c r="B3" t="s"><v>1</v></c><c r="A3"><v>4.5E1</v></c></row>`), `<sst><si><t>a</t></si><si><r><t>b_x0041_</t></r></si></sst>`)
+	f.Add(sheet(headRow+`<row/><row><c t="inlineStr"><is><t>a</t></is></c></row>`), `<sst/>`)
+	f.Fuzz(func(t *testing.T, sheet, texts string) {
+		setLimit(t, &maxRatio, 1e6)
+		rows, summary, _ := read(workbook(t, zipped{sheet1: sheet, strings1: texts}))
+		checkRows(t, rows, summary)
+	})
+}
+
+// FuzzArchive reads the same workbook with the library that wrote it.
+func FuzzArchive(f *testing.F) {
+	f.Add("394", "a, b", "\"\n", true)
+	f.Add("_x0041_", "1e3", "  ", false)
+	f.Fuzz(func(t *testing.T, id, user, reason string, inline bool) {
+		for _, s := range []string{id, user, reason} {
+			if !utf8.ValidString(s) || len(s) > 1000 {
+				return
+			}
+		}
+		cells := []string{id, "2023-06-05 06:37:47", user, reason}
+		file := xlsxFile(t, inline, [][]string{{"id", "start_time", "user_name", "failed_reason"}, cells})
+		book, err := excelize.OpenReader(bytes.NewReader(file))
+		require.NoError(t, err)
+		defer book.Close()
+		var want []string
+		for i, name := range []string{"A2", "B2", "C2", "D2"} {
+			cell, err := book.GetCellValue("Sheet1", name)
+			require.NoError(t, err)
+			if i == 1 {
+				cell = cells[1]
+			}
+			want = append(want, cell)
+		}
+		rows, _, err := read(file)
+		require.NoError(t, err)
+		var got [4]string
+		for _, fields := range rows {
+			for _, field := range fields {
+				for i, name := range []string{"id", "start_time", "user_name", "failed_reason"} {
+					if field.Name == name {
+						got[i] = field.Value
+					}
+				}
+			}
+		}
+		for i := range want {
+			if !blank(want[i : i+1]) {
+				assert.Equal(t, want[i], got[i])
+			}
+		}
+	})
+}
+
+func FuzzHeader(f *testing.F) {
+	f.Add("id", "Start time", "用户名")
+	f.Add("2023-06-05", "", "\xFF")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		cells := []string{a, b, c}
+		h := Logins.header(cells)
+		require.Len(t, h, len(cells))
+		seen := map[string]bool{}
+		for _, field := range h {
+			assert.False(t, field != "" && seen[field], "a field has one column")
+			seen[field] = true
+		}
+		err := (&headerError{columns: Logins, rows: 1, found: cells}).Error()
+		assert.True(t, utf8.ValidString(err))
+		assert.Less(t, len(err), 4000)
+	})
+}

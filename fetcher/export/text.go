@@ -1,0 +1,206 @@
+package export
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/runes"
+	"golang.org/x/text/transform"
+)
+
+// separators are what may stand between two cells, the likelier first.
+var separators = []struct {
+	char rune
+	name string
+}{{',', "commas"}, {';', "semicolons"}, {'\t', "tabs"}}
+
+const (
+	maxRowBytes = 16 << 20  // a longer row is a quote that was never closed
+	headBytes   = 256 << 10 // where the separator shows
+)
+
+// readText reads a file of separated values.
+func (t *table) readText(f *io.SectionReader) error {
+	flavour, err := flavourOf(f)
+	if err != nil {
+		return fmt.Errorf("reading the text: %w", err)
+	}
+	text := bufio.NewReaderSize(flavour.decode(f), headBytes)
+	head, err := text.Peek(headBytes)
+	if err != nil && !isEnd(err) {
+		return fmt.Errorf("reading the text: %w", err)
+	}
+	separator := separators[t.columns.separatorOf(head)]
+	t.summary.Format = fmt.Sprintf("text in %s, separated by %s", flavour.name, separator.name)
+	t.strict = true
+	return t.read(newTextRows(text, separator.char))
+}
+
+// flavour is how a text is written.
+type flavour struct {
+	name     string
+	encoding encoding.Encoding
+	// oldMac is true if lines end in a carriage return alone.
+	oldMac bool
+}
+
+// flavourOf tells a text's character set by its byte order mark, or else by the
+// bytes outside of ASCII: text in GB18030 is hardly ever valid UTF-8. It reads
+// the whole text, for the first such byte may be anywhere.
+func flavourOf(f *io.SectionReader) (flavour, error) {
+	in := bufio.NewReaderSize(f, 64<<10)
+	mark, _ := in.Peek(3)
+	switch {
+	case bytes.HasPrefix(mark, []byte("\xFF\xFE")), bytes.HasPrefix(mark, []byte("\xFE\xFF")):
+		return flavour{name: "UTF-16", encoding: unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)}, nil
+	case bytes.HasPrefix(mark, []byte("\xEF\xBB\xBF")):
+		return flavour{name: "UTF-8", encoding: unicode.UTF8BOM}, nil
+	}
+	var good, bad, newlines, returns int
+	for {
+		r, size, err := in.ReadRune()
+		switch {
+		case isEnd(err):
+			text := flavour{name: "UTF-8", encoding: unicode.UTF8, oldMac: newlines == 0 && returns > 0}
+			if bad > good {
+				text.name, text.encoding = "GB18030", simplifiedchinese.GB18030
+			}
+			return text, nil
+		case err != nil:
+			return flavour{}, err
+		case r == '\n':
+			newlines++
+		case r == '\r':
+			returns++
+		case r == utf8.RuneError && size == 1:
+			bad++
+		case size > 1:
+			good++
+		}
+	}
+}
+
+// decode is the text in UTF-8, from its start.
+func (f flavour) decode(text *io.SectionReader) io.Reader {
+	decoded := f.encoding.NewDecoder().Reader(io.NewSectionReader(text, 0, text.Size()))
+	if !f.oldMac {
+		return decoded
+	}
+	return transform.NewReader(decoded, runes.Map(func(r rune) rune {
+		if r == '\r' {
+			return '\n'
+		}
+		return r
+	}))
+}
+
+// separatorOf is the index of the separator that makes a text's start show the
+// most columns.
+func (c Columns) separatorOf(head []byte) int {
+	best, most := 0, 0
+	for i, separator := range separators {
+		rows := newTextRows(bytes.NewReader(head), separator.char)
+		for range maxHeaderRows {
+			cells, _, err := rows.next()
+			if err != nil {
+				break
+			}
+			if n := c.header(cells).known(); n > most {
+				best, most = i, n
+			}
+		}
+	}
+	return best
+}
+
+// textRows are the rows of separated values. A row's number is that of its first
+// line.
+type textRows struct {
+	csv    *csv.Reader
+	window *window
+}
+
+func newTextRows(r io.Reader, separator rune) *textRows {
+	w := &window{in: r}
+	reader := csv.NewReader(w)
+	reader.Comma = separator
+	reader.FieldsPerRecord = -1
+	reader.ReuseRecord = true
+	return &textRows{csv: reader, window: w}
+}
+
+func (t *textRows) next() ([]string, int, error) {
+	t.window.forget(t.csv.InputOffset())
+	cells, err := t.csv.Read()
+	var broken *csv.ParseError
+	if errors.As(err, &broken) {
+		cells, err = t.lenient(t.window.upTo(t.csv.InputOffset()))
+		if err != nil {
+			err = fmt.Errorf("row %d: broken quoting: %w", broken.StartLine, broken.Err)
+		}
+		return cells, broken.StartLine, err
+	}
+	if isEnd(err) {
+		return nil, 0, io.EOF
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the text: %w", err)
+	}
+	line, _ := t.csv.FieldPos(0)
+	return cells, line, nil
+}
+
+// lenient reads a row in which quotes stand where they should not. That is done
+// only where the row is one line and whole without the next: a quote that swallows
+// lines would swallow records.
+func (t *textRows) lenient(raw []byte) ([]string, error) {
+	const next = "next"
+	line := strings.Trim(string(raw), "\r\n")
+	reader := csv.NewReader(strings.NewReader(line + "\n" + next))
+	reader.Comma = t.csv.Comma
+	reader.FieldsPerRecord = -1
+	reader.LazyQuotes = true
+	rows, err := reader.ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	if strings.Contains(line, "\n") || len(rows) != 2 || rows[1][0] != next {
+		return nil, csv.ErrQuote
+	}
+	return rows[0], nil
+}
+
+// window keeps what was read of the row under way, and what was read ahead: to
+// read a row again, and to stop at one without end.
+type window struct {
+	in    io.Reader
+	kept  []byte
+	start int64 // offset of kept
+}
+
+func (w *window) Read(p []byte) (int, error) {
+	if len(w.kept) > maxRowBytes {
+		return 0, fmt.Errorf("a row is larger than %d MiB: is a quote never closed?", maxRowBytes>>20)
+	}
+	n, err := w.in.Read(p)
+	w.kept = append(w.kept, p[:n]...)
+	return n, err
+}
+
+// forget drops what stands before offset.
+func (w *window) forget(offset int64) {
+	w.kept = w.kept[:copy(w.kept, w.kept[offset-w.start:])]
+	w.start = offset
+}
+
+// upTo is what is kept before offset.
+func (w *window) upTo(offset int64) []byte { return w.kept[:offset-w.start] }

@@ -1,0 +1,369 @@
+package export
+
+import (
+	"archive/zip"
+	"bufio"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// What a workbook may be at most. Variables for the tests.
+var (
+	maxUnpacked uint64 = 2 << 30  // bytes, all parts together
+	maxRatio    uint64 = 100      // of the unpacked size to the file's
+	maxXMLToken        = 16 << 20 // bytes, a tag or a text
+)
+
+// maxSheetColumns is the format's own limit (column XFD).
+const maxSheetColumns = 16384
+
+// readXLSX reads every sheet of a workbook that has a header row; large exports
+// go on in a second sheet. Sheets are streamed from the archive: libraries that
+// read them end without an error where the XML is broken, and do not tell numbers
+// from text.
+func (t *table) readXLSX(f io.ReaderAt, size int64) error {
+	t.summary.Format = "XLSX"
+	archive, err := zip.NewReader(f, size)
+	if err != nil {
+		return fmt.Errorf("reading the file as a workbook (XLSX): %w", err)
+	}
+	if err := refuseBomb(archive, size); err != nil {
+		return err
+	}
+	if err := t.readWorkbook(archive); err != nil {
+		return fmt.Errorf("reading the workbook's properties: %w", err)
+	}
+	shared, err := readSharedStrings(archive)
+	if err != nil {
+		return fmt.Errorf("reading the workbook's texts: %w", err)
+	}
+	defer shared.close()
+	return t.readSheets(archive, shared)
+}
+
+// refuseBomb looks at the sizes that the archive states; reading a part fails
+// where it turns out to be larger than that.
+func refuseBomb(archive *zip.Reader, size int64) error {
+	limit := min(maxUnpacked, maxRatio*uint64(size))
+	var total uint64
+	for _, part := range archive.File {
+		if part.UncompressedSize64 > limit-total {
+			return fmt.Errorf("refused as an archive bomb: unpacked, the workbook is larger than %d bytes (at most %d bytes, and %d times the file, are read)",
+				limit, maxUnpacked, maxRatio)
+		}
+		total += part.UncompressedSize64
+	}
+	return nil
+}
+
+func (t *table) readSheets(archive *zip.Reader, shared *sharedStrings) error {
+	missing := errors.New("a ZIP archive without a worksheet: not a workbook (XLSX)")
+	read := false
+	for _, part := range archive.File {
+		name := strings.ReplaceAll(part.Name, `\`, "/")
+		if path.Ext(name) != ".xml" || path.Base(path.Dir(name)) != "worksheets" {
+			continue
+		}
+		err := t.readSheet(part, shared)
+		var headless *headerError
+		switch {
+		case err == nil:
+			read = true
+		case !errors.As(err, &headless):
+			return fmt.Errorf("worksheet %q: %w", record.Label(path.Base(name)), err)
+		case headless.rows > 0:
+			t.summary.SkippedSheets++
+			missing = err
+		case t.summary.SkippedSheets == 0:
+			missing = err
+		}
+	}
+	if !read {
+		return missing
+	}
+	return nil
+}
+
+func (t *table) readSheet(part *zip.File, shared *sharedStrings) error {
+	r, err := openXML(part)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	if err := t.read(&sheetRows{xml: r, shared: shared}); err != nil {
+		return err
+	}
+	return r.verify()
+}
+
+// readWorkbook finds out how the workbook counts days.
+func (t *table) readWorkbook(archive *zip.Reader) error {
+	part := find(archive, "workbook.xml")
+	if part == nil {
+		return nil
+	}
+	r, err := openXML(part)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	for {
+		token, err := r.token()
+		if isEnd(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "workbookPr" {
+			if v := attribute(e, "date1904"); v == "1" || v == "true" {
+				t.dayZero = dayZero1904
+			}
+			return nil
+		}
+	}
+}
+
+// find finds a part of the archive by the last element of its path.
+func find(archive *zip.Reader, base string) *zip.File {
+	for _, part := range archive.File {
+		if strings.EqualFold(path.Base(strings.ReplaceAll(part.Name, `\`, "/")), base) {
+			return part
+		}
+	}
+	return nil
+}
+
+// sheetRows are the rows of a worksheet.
+type sheetRows struct {
+	xml    *xmlReader
+	shared *sharedStrings
+	cells  []string
+	number int
+}
+
+func (s *sheetRows) next() ([]string, int, error) {
+	for {
+		token, err := s.xml.token()
+		if isEnd(err) {
+			return nil, 0, fmt.Errorf("damaged: it ends after row %d, before its end mark", s.number)
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("damaged after row %d: %w", s.number, err)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			switch e.Name.Local {
+			case "row":
+				s.startRow(e)
+			case "c":
+				if err := s.addCell(e); err != nil {
+					return nil, 0, fmt.Errorf("row %d: %w", s.number, err)
+				}
+			}
+		case xml.EndElement:
+			switch e.Name.Local {
+			case "row":
+				if len(s.cells) > 0 {
+					return s.cells, s.number, nil
+				}
+			case "sheetData":
+				return nil, 0, io.EOF
+			}
+		}
+	}
+}
+
+func (s *sheetRows) startRow(e xml.StartElement) {
+	s.cells = s.cells[:0]
+	s.number++
+	if n, err := strconv.Atoi(attribute(e, "r")); err == nil {
+		s.number = n
+	}
+}
+
+// addCell reads a cell and puts it into its column: the one it names, or else the
+// next.
+func (s *sheetRows) addCell(e xml.StartElement) error {
+	column := len(s.cells)
+	if reference := attribute(e, "r"); reference != "" {
+		var err error
+		if column, err = columnOf(reference); err != nil {
+			return err
+		}
+	}
+	if column >= maxSheetColumns {
+		return errors.New("more columns than a worksheet can have")
+	}
+	text, err := s.xml.text(e.Name.Local)
+	if err != nil {
+		return err
+	}
+	switch attribute(e, "t") {
+	case "s":
+		if text, err = s.shared.at(text); err != nil {
+			return err
+		}
+	case "e": // an error such as #N/A: no value
+		text = ""
+	case "", "n":
+		text = plainNumber(text)
+	}
+	for len(s.cells) <= column {
+		s.cells = append(s.cells, "")
+	}
+	s.cells[column] = text
+	return nil
+}
+
+// columnOf is the column, from 0, of a reference such as "AB12".
+func columnOf(reference string) (int, error) {
+	column := 0
+	for _, r := range reference {
+		if r < 'A' || r > 'Z' {
+			break
+		}
+		if column = column*26 + int(r-'A') + 1; column > maxSheetColumns {
+			break
+		}
+	}
+	if column == 0 || column > maxSheetColumns {
+		return 0, errors.New("a cell whose reference names no column")
+	}
+	return column - 1, nil
+}
+
+// plainNumber writes a whole number as one: some programs write 394 as "394.0",
+// which would be another id.
+func plainNumber(text string) string {
+	if !strings.ContainsAny(text, ".eE") {
+		return text
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || n != math.Trunc(n) || math.Abs(n) >= 1<<53 {
+		return text
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64)
+}
+
+// xmlReader reads a part of a workbook, token by token, in bounded memory.
+type xmlReader struct {
+	part    io.ReadCloser
+	decoder *xml.Decoder
+	limit   *tokenLimit
+}
+
+func openXML(part *zip.File) (*xmlReader, error) {
+	in, err := part.Open()
+	if err != nil {
+		return nil, err
+	}
+	limit := &tokenLimit{in: in}
+	// RawToken, and so no check that tags match: it is what takes the time, and
+	// the rows count their own.
+	return &xmlReader{in, xml.NewDecoder(bufio.NewReaderSize(limit, 64<<10)), limit}, nil
+}
+
+func (x *xmlReader) close() { _ = x.part.Close() }
+
+// verify reads the rest of the part: whether its checksum is right shows at its
+// end.
+func (x *xmlReader) verify() error {
+	if _, err := io.Copy(io.Discard, x.part); err != nil {
+		return fmt.Errorf("damaged: %w", err)
+	}
+	return nil
+}
+
+// token is the next token, good until the next call. The end of the part is
+// io.EOF.
+func (x *xmlReader) token() (xml.Token, error) {
+	x.limit.read = 0
+	token, err := x.decoder.RawToken()
+	var syntax *xml.SyntaxError
+	if errors.As(err, &syntax) { // its message may hold text of the file
+		err = fmt.Errorf("broken XML in line %d of the part", syntax.Line)
+	}
+	return token, err
+}
+
+// text is the text of the element just started: of all v and t inside it, but not
+// of the readings of characters (rPh). It reads on to the element's end.
+func (x *xmlReader) text(element string) (string, error) {
+	var text strings.Builder
+	inText, inReading := false, false
+	for {
+		token, err := x.token()
+		if isEnd(err) {
+			return "", io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return "", err
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			inText = e.Name.Local == "v" || e.Name.Local == "t"
+			inReading = inReading || e.Name.Local == "rPh"
+		case xml.CharData:
+			if inText && !inReading {
+				// One byte more than is used, so that it shows that it was cut.
+				text.Write(e[:min(len(e), max(0, maxCellBytes+1-text.Len()))])
+			}
+		case xml.EndElement:
+			inText = false
+			if e.Name.Local == "rPh" {
+				inReading = false
+			}
+			if e.Name.Local == element {
+				return unescape(text.String()), nil
+			}
+		}
+	}
+}
+
+func attribute(e xml.StartElement, name string) string {
+	for _, a := range e.Attr {
+		if a.Name.Local == name && a.Name.Space == "" {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// escaped is how a workbook writes a character that XML cannot hold.
+var escaped = regexp.MustCompile(`_x[0-9A-Fa-f]{4}_`)
+
+func unescape(text string) string {
+	if !strings.Contains(text, "_x") {
+		return text
+	}
+	return escaped.ReplaceAllStringFunc(text, func(e string) string {
+		code, _ := strconv.ParseUint(e[2:6], 16, 16)
+		return string(rune(code))
+	})
+}
+
+// tokenLimit fails where a single token is larger than maxXMLToken: the decoder
+// keeps it whole in memory.
+type tokenLimit struct {
+	in   io.Reader
+	read int
+}
+
+func (l *tokenLimit) Read(p []byte) (int, error) {
+	if l.read > maxXMLToken {
+		return 0, fmt.Errorf("a text or tag larger than %d MiB", maxXMLToken>>20)
+	}
+	n, err := l.in.Read(p)
+	l.read += n
+	return n, err
+}

@@ -1,0 +1,263 @@
+// Package fetcher gets records. A Poller reads one source of one project, window by
+// window, and hands each window over only when every record in it has been seen.
+//
+// It knows nothing of what is counted: what it reads goes to a Book, which says how
+// far the source has been counted.
+package fetcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// Source reads the records of a window, all of them or none.
+type Source interface {
+	// Read returns every record of the window, or a *TooManyError if it holds more
+	// than most (0 is no limit).
+	Read(ctx context.Context, from, to time.Time, most int) ([]record.Login, error)
+}
+
+// Book counts what is read.
+type Book interface {
+	// Position says how far the source has been counted.
+	Position() (record.Position, error)
+	// Commit counts a reading as a whole, or fails and counts nothing of it.
+	Commit(*record.Reading) error
+	// Unfinished lists the times before t at which unfinished records may be found.
+	Unfinished(t time.Time) ([]time.Time, error)
+}
+
+// Metrics observes polls.
+type Metrics interface {
+	Polled(err error, d time.Duration)
+	At(record.Position)
+	CatchingUp(bool)
+	Gap(time.Duration)
+}
+
+// Options of a Poller.
+type Options struct {
+	Project, Source           string
+	Interval                  time.Duration
+	Lookback, InitialLookback time.Duration
+	// ServerTime is the server's clock, if it is known yet.
+	ServerTime func() (time.Time, bool)
+	Logger     log.Logger
+}
+
+// Status is what the landing page shows of a poller.
+type Status struct {
+	Project, Source string
+	Interval        time.Duration
+	Position        record.Position
+	// Polled is false until a first poll has ended, well or not.
+	Polled    bool
+	LastError string
+	FailedAt  time.Time
+	CatchUp   bool
+}
+
+// Poller reads one source again and again.
+type Poller struct {
+	Options
+	source  Source
+	book    Book
+	metrics Metrics
+	retry   backoff.BackOff
+	clock   steadyClock
+	review  review
+
+	mu     sync.Mutex
+	status Status
+}
+
+// NewPoller returns a poller that has not polled yet.
+func NewPoller(source Source, book Book, metrics Metrics, o Options) (*Poller, error) {
+	position, err := book.Position()
+	if err != nil {
+		return nil, err
+	}
+	metrics.At(position)
+	p := &Poller{Options: o, source: source, book: book, metrics: metrics,
+		status: Status{Project: o.Project, Source: o.Source, Interval: o.Interval, Position: position}}
+	p.Logger = log.With(o.Logger, "project", o.Project, "source", o.Source)
+	p.clock.server = o.ServerTime
+	retry := backoff.NewExponentialBackOff()
+	retry.InitialInterval = min(o.Interval, 2*time.Second)
+	retry.MaxInterval = max(o.Interval, retry.InitialInterval)
+	retry.Multiplier = 2
+	p.retry = retry
+	return p, nil
+}
+
+// Status says how the poller does.
+func (p *Poller) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status
+}
+
+// Run polls until ctx ends.
+func (p *Poller) Run(ctx context.Context) {
+	for {
+		begun := time.Now()
+		err := p.Poll(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(p.wait(err, time.Since(begun))):
+		}
+	}
+}
+
+// wait is how long to wait after a poll that took so long.
+func (p *Poller) wait(err error, took time.Duration) time.Duration {
+	if err == nil {
+		p.retry.Reset()
+		return max(0, p.Interval-took)
+	}
+	wait := p.retry.NextBackOff()
+	var refused *workspace.Error
+	if errors.As(err, &refused) {
+		wait = max(wait, refused.RetryAfter)
+	}
+	return wait
+}
+
+// Poll reads everything up to now, in pieces that are committed one by one.
+func (p *Poller) Poll(ctx context.Context) error {
+	begun := time.Now()
+	err := p.poll(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err() // told to stop, which is no failure of the source
+	}
+	p.metrics.Polled(err, time.Since(begun))
+	p.report(err)
+	return err
+}
+
+func (p *Poller) report(err error) {
+	p.mu.Lock()
+	failedBefore := p.status.LastError != ""
+	first := !p.status.Polled
+	p.status.Polled, p.status.LastError = true, ""
+	if err != nil {
+		p.status.LastError, p.status.FailedAt = err.Error(), time.Now()
+	}
+	p.mu.Unlock()
+	switch {
+	case err != nil:
+		level.Error(p.Logger).Log("msg", "poll failed; nothing is lost, it will be tried again", "err", err)
+	case first || failedBefore:
+		level.Info(p.Logger).Log("msg", "poll succeeded", "cursor", p.Status().Position.Cursor.Format(time.RFC3339))
+	}
+}
+
+func (p *Poller) poll(ctx context.Context) error {
+	position, err := p.book.Position()
+	if err != nil {
+		return err
+	}
+	now, err := p.clock.now()
+	if err != nil {
+		return err
+	}
+	todo, gap := backlog(position, p.Lookback, p.InitialLookback, now)
+	if todo.to.Before(todo.from) {
+		return fmt.Errorf("the server's clock shows %s, but records up to %s are counted already; if the server's clock was wrong before, counting goes on when it has passed that time",
+			now.Format(time.RFC3339), position.Cursor.Format(time.RFC3339))
+	}
+	p.behind(now.Sub(position.Cursor) > 2*p.Interval+time.Second)
+	if err := p.readAll(ctx, todo, gap, now); err != nil {
+		return err
+	}
+	p.behind(false)
+	return p.readUnfinished(ctx, todo.from, now)
+}
+
+// readAll reads a window piece by piece, from old to new.
+func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, now time.Time) error {
+	done, length := todo.from, maxPiece
+	for {
+		piece := todo.cut(done, length)
+		logins, err := p.source.Read(ctx, piece.from, piece.to, mostOf(length))
+		if tooLarge(err) && length > minPiece {
+			length = max(minPiece, (min(length, piece.to.Sub(done)) / 2).Truncate(time.Second))
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("window %s to %s: %w", piece.from.Format(time.RFC3339), piece.to.Format(time.RFC3339), err)
+		}
+		if p.clock.wasWrong(now) {
+			return p.poll(ctx) // the window was made with the wrong time
+		}
+		last := piece.to.Equal(todo.to)
+		if err := p.commit(&record.Reading{From: piece.from, To: piece.to, Now: now, Logins: logins, UpToDate: last}); err != nil {
+			return err
+		}
+		if gap > 0 {
+			level.Error(p.Logger).Log("msg", "records are lost: the exporter did not run for longer than the API keeps them", "gap", gap)
+			p.metrics.Gap(gap)
+			gap = 0
+		}
+		if last {
+			return nil
+		}
+		done, length = piece.to, min(2*length, maxPiece)
+	}
+}
+
+// Records that one piece may have: so many that memory and the time to a commit stay
+// small as long as the piece can be cut, and no more than can be true when it cannot.
+const (
+	maxRecords        = 5000
+	maxRecordsASecond = 500_000
+)
+
+func mostOf(length time.Duration) int {
+	if length <= minPiece {
+		return maxRecordsASecond
+	}
+	return maxRecords
+}
+
+// tooLarge reports whether a smaller window may succeed.
+func tooLarge(err error) bool {
+	var many *TooManyError
+	return errors.As(err, &many) || errors.Is(err, errMoved)
+}
+
+func (p *Poller) commit(r *record.Reading) error {
+	if err := p.book.Commit(r); err != nil {
+		return err
+	}
+	position, err := p.book.Position()
+	if err != nil {
+		return err
+	}
+	p.metrics.At(position)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Position = position
+	return nil
+}
+
+func (p *Poller) behind(on bool) {
+	p.metrics.CatchingUp(on)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.CatchUp = on
+}

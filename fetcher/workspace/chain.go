@@ -1,0 +1,121 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Where the vendor's SDK looks for keys (core/auth/provider).
+const (
+	envAccessKey     = "HUAWEICLOUD_SDK_AK"
+	envSecretKey     = "HUAWEICLOUD_SDK_SK"
+	envSecurityToken = "HUAWEICLOUD_SDK_SECURITY_TOKEN"
+	envProfileFile   = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
+	profileSection   = "basic"
+)
+
+type chain struct{ metadataURL string }
+
+// DefaultChain signs requests with the first keys it finds, in the order of the
+// vendor's SDK: the environment, the profile file (~/.huaweicloud/credentials), the
+// metadata service of a cloud server. The first two are read again at each use.
+func DefaultChain() Credentials { return chain{metadataURL: "http://169.254.169.254"} }
+
+func (ch chain) bind(c *Client) authenticator {
+	m := &metadata{client: c, url: ch.metadataURL}
+	return &foundKeys{metadata: lease{obtain: m.keys, now: c.clock.now}}
+}
+
+// foundKeys are the keys that the chain finds.
+type foundKeys struct{ metadata lease }
+
+func (f *foundKeys) proof(ctx context.Context) (proof, error) {
+	p, errEnv := environmentKeys()
+	if errEnv == nil {
+		return p, nil
+	}
+	p, errProfile := profileKeys()
+	if errProfile == nil {
+		return p, nil
+	}
+	p, errMetadata := f.metadata.proof(ctx)
+	if errMetadata == nil {
+		return p, nil
+	}
+	return proof{}, fmt.Errorf("none found: environment: %w; profile file: %w; metadata service: %w", errEnv, errProfile, errMetadata)
+}
+
+func (f *foundKeys) forget(p proof) { f.metadata.forget(p) }
+
+func (*foundKeys) advice(p proof) string { return "check the keys in " + p.origin }
+
+func environmentKeys() (proof, error) {
+	p := proof{
+		access:        strings.TrimSpace(os.Getenv(envAccessKey)),
+		secret:        strings.TrimSpace(os.Getenv(envSecretKey)),
+		securityToken: strings.TrimSpace(os.Getenv(envSecurityToken)),
+		origin:        "the environment (" + envAccessKey + ")",
+	}
+	if p.access == "" || p.secret == "" {
+		return proof{}, errors.New(envAccessKey + " and " + envSecretKey + " are not both set")
+	}
+	return p, nil
+}
+
+func profileKeys() (proof, error) {
+	path := os.Getenv(envProfileFile)
+	if path == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return proof{}, err
+		}
+		path = filepath.Join(home, ".huaweicloud", "credentials")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return proof{}, err
+	}
+	keys := parseProfile(string(text), profileSection)
+	p := proof{access: keys["ak"], secret: keys["sk"], securityToken: keys["security_token"], origin: "the profile file " + path}
+	if p.access == "" || p.secret == "" {
+		return proof{}, fmt.Errorf("%s has no ak and sk in its section [%s]", path, profileSection)
+	}
+	return p, nil
+}
+
+// parseProfile reads one section of an INI file, with comments and quotes as the
+// vendor's SDK reads them.
+func parseProfile(text, section string) map[string]string {
+	keys := map[string]string{}
+	in := ""
+	for line := range strings.Lines(strings.TrimPrefix(text, "\uFEFF")) {
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "["); ok {
+			in, _, _ = strings.Cut(name, "]")
+			in = strings.TrimSpace(in)
+			continue
+		}
+		i := strings.IndexAny(line, "=:")
+		if in != section || i < 0 || line[0] == '#' || line[0] == ';' {
+			continue
+		}
+		keys[strings.TrimSpace(line[:i])] = profileValue(strings.TrimSpace(line[i+1:]))
+	}
+	return keys
+}
+
+func profileValue(s string) string {
+	if len(s) > 1 && strings.IndexByte("\"'`", s[0]) >= 0 {
+		if end := strings.IndexByte(s[1:], s[0]); end >= 0 {
+			return s[1 : 1+end]
+		}
+	}
+	if i := strings.IndexAny(s, "#;"); i >= 0 {
+		s = s[:i]
+	}
+	return strings.TrimSpace(s)
+}

@@ -1,0 +1,166 @@
+// Package workspace is the client of the Workspace API: one Client for one project.
+//
+// It guarantees that a call either returns the whole, decoded answer, or an error
+// that says what failed and what to do, and that no secret, user name or address
+// is in that error. It signs anew on every attempt, waits where the server asks
+// for it, and never follows a redirect.
+package workspace
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+)
+
+// What Options means where it says nothing.
+const (
+	DefaultRequestTimeout    = 30 * time.Second
+	DefaultRequestsPerSecond = 10
+	DefaultBurst             = 10
+	DefaultConcurrency       = 4
+)
+
+// Endpoints are base URLs, like https://appstream.cn-north-4.myhuaweicloud.com.
+// They may have a path, which then stands before the API's own.
+type Endpoints struct {
+	AppStream string // login records and sessions
+	Workspace string // desktops, statistics, export tasks
+	IAM       string // needed for Password only
+}
+
+// Options make a Client. ProjectID, Endpoints.AppStream and Credentials are
+// required.
+type Options struct {
+	ProjectID   string
+	Endpoints   Endpoints
+	Credentials Credentials
+	// Transport has TLS and proxy set up; nil is a copy of http.DefaultTransport.
+	Transport http.RoundTripper
+	// RequestTimeout limits one attempt, its body included.
+	RequestTimeout time.Duration
+	// RequestsPerSecond and Burst limit the rate, Concurrency the requests in
+	// flight, of all calls together.
+	RequestsPerSecond  float64
+	Burst, Concurrency int
+	// Observe is told of every attempt: the operation's name (ListUserConnection,
+	// CreateToken, ..), the HTTP status or "error", and how long it took.
+	Observe func(endpoint, code string, d time.Duration)
+	Logger  log.Logger
+	// Now is the local clock. The real one if nil.
+	Now func() time.Time
+}
+
+// Client speaks to the API for one project. It is safe for concurrent use.
+type Client struct {
+	projectID                 string
+	appStream, workspace, iam *url.URL
+
+	transport http.RoundTripper
+	timeout   time.Duration
+	auth      authenticator
+	clock     clock
+	private   redactor
+
+	slots    *semaphore.Weighted
+	limiter  *rate.Limiter
+	throttle throttle
+
+	observe func(endpoint, code string, d time.Duration)
+	logger  log.Logger
+}
+
+// New checks o and makes a Client; the error names everything that is wrong. It
+// sends nothing.
+func New(o Options) (*Client, error) {
+	c := &Client{
+		projectID: o.ProjectID,
+		transport: o.Transport,
+		timeout:   orDefault(o.RequestTimeout, DefaultRequestTimeout),
+		clock:     clock{local: o.Now},
+		slots:     semaphore.NewWeighted(int64(orDefault(o.Concurrency, DefaultConcurrency))),
+		limiter: rate.NewLimiter(rate.Limit(orDefault(o.RequestsPerSecond, DefaultRequestsPerSecond)),
+			orDefault(o.Burst, DefaultBurst)),
+		observe: o.Observe,
+		logger:  o.Logger,
+	}
+	if c.transport == nil {
+		c.transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	if c.clock.local == nil {
+		c.clock.local = time.Now
+	}
+	if c.observe == nil {
+		c.observe = func(string, string, time.Duration) {}
+	}
+	if c.logger == nil {
+		c.logger = log.NewNopLogger()
+	}
+	if err := errors.Join(c.setProject(o.ProjectID), c.setEndpoints(o.Endpoints), c.setCredentials(o)); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func orDefault[T int | float64 | time.Duration](v, otherwise T) T {
+	if v <= 0 {
+		return otherwise
+	}
+	return v
+}
+
+// setProject refuses an id that would be more, or less, than one segment of a path.
+func (c *Client) setProject(id string) error {
+	if id == "" || strings.Trim(id, ".") == "" || strings.ContainsAny(id, "/\\?#% \t\r\n") {
+		return fmt.Errorf("project id %q: must be the id of a project, like a4da8115c9d8464ead3a38309130523f", id)
+	}
+	return nil
+}
+
+func (c *Client) setEndpoints(e Endpoints) error {
+	var errs [3]error
+	c.appStream, errs[0] = parseEndpoint("appstream", e.AppStream)
+	if e.Workspace != "" {
+		c.workspace, errs[1] = parseEndpoint("workspace", e.Workspace)
+	}
+	if e.IAM != "" {
+		c.iam, errs[2] = parseEndpoint("iam", e.IAM)
+	}
+	return errors.Join(errs[:]...)
+}
+
+// parseEndpoint never repeats the text: it may hold a password.
+func parseEndpoint(name, text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("endpoint %s: must be a URL like https://%s.cn-north-4.myhuaweicloud.com, without user, query and fragment", name, name)
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u, nil
+}
+
+func (c *Client) setCredentials(o Options) error {
+	if o.Credentials == nil {
+		return errors.New("credentials: there are none")
+	}
+	c.auth = o.Credentials.bind(c)
+	if _, ok := o.Credentials.(password); ok && o.Endpoints.IAM == "" {
+		return errors.New("endpoint iam: a user and a password need it, to get a token")
+	}
+	return nil
+}
+
+// ServerTime is the time of the server's clock now, as of the last answer. It is
+// not ahead of that clock and at most about a second and one request behind it. It
+// is false until there was an answer.
+func (c *Client) ServerTime() (time.Time, bool) { return c.clock.server() }
+
+// Skew is by how much the local clock is ahead of the server's. It is false until
+// there was an answer.
+func (c *Client) Skew() (time.Duration, bool) { return c.clock.skew() }

@@ -1,0 +1,57 @@
+package workspace
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// maxSkew is what the gateway is sure to accept between its clock and the time of
+// a signature.
+const maxSkew = time.Minute
+
+// clock knows the server's time from the Date of its answers. The time since the
+// last Date is measured locally: a step of the local clock does not matter.
+type clock struct {
+	local func() time.Time
+
+	mu       sync.Mutex
+	date, at time.Time // the last Date, and the local time when it came
+}
+
+// observe reads the Date of an answer. An answer without one changes nothing.
+func (c *clock) observe(h http.Header) {
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.date, c.at = date.UTC(), c.local()
+}
+
+func (c *clock) server() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.date.IsZero() {
+		return time.Time{}, false
+	}
+	return c.date.Add(max(0, c.local().Sub(c.at))), true
+}
+
+func (c *clock) skew() (time.Duration, bool) {
+	server, ok := c.server()
+	if !ok {
+		return 0, false
+	}
+	// Without the monotonic part, which tells nothing about what the clock shows.
+	return c.local().Round(0).Sub(server), true
+}
+
+// now is the server's time, or the local one while the server's is not known.
+func (c *clock) now() time.Time {
+	if t, ok := c.server(); ok {
+		return t
+	}
+	return c.local().UTC()
+}

@@ -1,0 +1,109 @@
+package workspace
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Credentials say how requests show who sends them. AKSK, Password, Token and
+// DefaultChain make them. Secrets are given as functions that are called at each
+// use: the files they come from may be written anew at any time.
+type Credentials interface {
+	bind(*Client) authenticator
+}
+
+// authenticator is Credentials at work for one client.
+type authenticator interface {
+	// proof returns what the next request is to carry.
+	proof(context.Context) (proof, error)
+	// forget is told of a proof that the server refused.
+	forget(proof)
+	// advice is what to check when p was refused for good.
+	advice(p proof) string
+}
+
+// proof is what shows the server who sends a request: a token, or else keys to
+// sign it with.
+type proof struct {
+	token                         string
+	access, secret, securityToken string
+	origin                        string // where DefaultChain found it
+}
+
+func (p proof) apply(r *http.Request, body []byte, now time.Time) {
+	if p.token != "" {
+		r.Header.Set("X-Auth-Token", p.token)
+		return
+	}
+	sign(r, body, p, now)
+}
+
+type aksk struct{ access, secret, securityToken func() (string, error) }
+
+// AKSK signs requests with an access key and its secret key. Temporary keys have a
+// security token; securityToken is nil for permanent ones.
+func AKSK(access, secret, securityToken func() (string, error)) Credentials {
+	return aksk{access, secret, securityToken}
+}
+
+func (a aksk) bind(*Client) authenticator { return a }
+
+func (a aksk) proof(context.Context) (p proof, err error) {
+	if p.access, err = readSecret("access key", a.access); err != nil {
+		return proof{}, err
+	}
+	if p.secret, err = readSecret("secret key", a.secret); err != nil {
+		return proof{}, err
+	}
+	if a.securityToken != nil {
+		p.securityToken, err = readSecret("security token", a.securityToken)
+	}
+	return p, err
+}
+
+func (aksk) forget(proof) {}
+
+func (aksk) advice(p proof) string {
+	if p.securityToken != "" {
+		return "check the access key, the secret key and the security token: temporary keys expire"
+	}
+	return "check the access key and the secret key, and that the key is enabled"
+}
+
+type token func() (string, error)
+
+// Token sends a token that somebody else renews.
+func Token(read func() (string, error)) Credentials { return token(read) }
+
+func (t token) bind(*Client) authenticator { return t }
+
+func (t token) proof(context.Context) (p proof, err error) {
+	p.token, err = readSecret("token", t)
+	return p, err
+}
+
+func (token) forget(proof) {}
+
+func (token) advice(proof) string {
+	return "the token has expired or belongs to another project: provide a new one"
+}
+
+// readSecret refuses a secret that cannot be one. Its errors do not show it.
+func readSecret(name string, read func() (string, error)) (string, error) {
+	text, err := read()
+	if err != nil {
+		return "", fmt.Errorf("reading the %s: %w", name, err)
+	}
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return "", fmt.Errorf("the %s is empty", name)
+	}
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return "", fmt.Errorf("the %s has a line break or another control character in it", name)
+	}
+	return text, nil
+}

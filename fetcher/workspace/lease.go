@@ -1,0 +1,94 @@
+package workspace
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	maxRenewEarly = 30 * time.Minute // before a proof expires
+	renewAgain    = time.Minute      // after a renewal failed
+	unknownLife   = time.Hour        // of a proof that does not say when it expires
+)
+
+// lease keeps a proof that expires. It renews it in good time; requests that need
+// a new one at the same time get the same one.
+type lease struct {
+	obtain func(context.Context) (proof, time.Time, error) // a new proof and when it expires
+	now    func() time.Time                                // the server's clock
+
+	group singleflight.Group
+
+	mu               sync.Mutex
+	held             proof
+	renewAt, expires time.Time
+}
+
+// abandoned is the error of a renewal whose initiator gave up.
+type abandoned struct{ error }
+
+func (l *lease) proof(ctx context.Context) (proof, error) {
+	if p, fresh := l.current(); fresh {
+		return p, nil
+	}
+	for {
+		renewal := l.group.DoChan("", func() (any, error) {
+			p, err := l.renew(ctx)
+			if err != nil && ctx.Err() != nil {
+				err = abandoned{err}
+			}
+			return p, err
+		})
+		select {
+		case r := <-renewal:
+			if _, gaveUp := r.Err.(abandoned); gaveUp && ctx.Err() == nil {
+				continue // another request began it; we still want it
+			}
+			return r.Val.(proof), r.Err
+		case <-ctx.Done():
+			return proof{}, ctx.Err()
+		}
+	}
+}
+
+func (l *lease) current() (p proof, fresh bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held, l.now().Before(l.renewAt)
+}
+
+// renew obtains a new proof. If that fails, the one it has is used to its end.
+func (l *lease) renew(ctx context.Context) (proof, error) {
+	if p, fresh := l.current(); fresh { // renewed since we looked
+		return p, nil
+	}
+	p, expires, err := l.obtain(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if err != nil {
+		if !now.Before(l.expires) {
+			return proof{}, err
+		}
+		l.renewAt = now.Add(renewAgain)
+		return l.held, nil
+	}
+	if expires.IsZero() {
+		expires = now.Add(unknownLife)
+	}
+	l.held, l.expires = p, expires
+	l.renewAt = expires.Add(-min(expires.Sub(now)/10, maxRenewEarly))
+	return p, nil
+}
+
+// forget drops p, unless it has been replaced already.
+func (l *lease) forget(p proof) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held == p {
+		l.held, l.renewAt, l.expires = proof{}, time.Time{}, time.Time{}
+	}
+}

@@ -1,0 +1,128 @@
+package workspace
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxItems is far more than a page of the API ever has, and few enough that a page
+// of empty records does not fill the memory.
+const maxItems = 100_000
+
+var errEmpty = errors.New("the answer is empty")
+
+// decodePage reads an answer that is one object with the total number of items
+// and an array of some of them, under these names. The count is -1 if the answer
+// has none. Items are decoded one by one: how much they tolerate is up to T.
+func decodePage[T any](r io.Reader, countName, itemsName string) (count int, items []T, err error) {
+	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	count = -1
+	found := false
+	err = eachMember(d, func(name string) (err error) {
+		switch name {
+		case countName:
+			found = true
+			count, err = decodeCount(d)
+		case itemsName:
+			found = true
+			items, err = decodeItems[T](d)
+		default:
+			return d.SkipValue()
+		}
+		if err != nil {
+			return fmt.Errorf("%q: %w", name, err)
+		}
+		return nil
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("the answer has neither %q nor %q", countName, itemsName)
+	}
+	if err == nil {
+		err = atEnd(d)
+	}
+	return count, items, err
+}
+
+// eachMember reads an object and has read decode the value of each member.
+func eachMember(d *jsontext.Decoder, read func(name string) error) error {
+	token, err := d.ReadToken()
+	switch {
+	case err == io.EOF:
+		return errEmpty
+	case err != nil:
+		return err
+	case token.Kind() != '{':
+		return errors.New("the answer is not a JSON object")
+	}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		if err := read(name.String()); err != nil {
+			return err
+		}
+	}
+	_, err = d.ReadToken()
+	return err
+}
+
+func atEnd(d *jsontext.Decoder) error {
+	if _, err := d.ReadToken(); err != io.EOF {
+		return errors.New("something follows the JSON object of the answer")
+	}
+	return nil
+}
+
+// decodeCount reads a number, or a decimal in a string.
+func decodeCount(d *jsontext.Decoder) (int, error) {
+	token, err := d.ReadToken()
+	if err != nil {
+		return -1, err
+	}
+	switch token.Kind() {
+	case 'n':
+		return -1, nil
+	case '"', '0':
+		text := strings.TrimSpace(token.String())
+		n, err := strconv.ParseUint(text, 10, 31)
+		if text == "" {
+			return -1, nil
+		}
+		if err != nil {
+			return -1, errors.New("not the number of items")
+		}
+		return int(n), nil
+	}
+	return -1, errors.New("neither a number nor null")
+}
+
+func decodeItems[T any](d *jsontext.Decoder) ([]T, error) {
+	token, err := d.ReadToken()
+	switch {
+	case err != nil:
+		return nil, err
+	case token.Kind() == 'n':
+		return nil, nil
+	case token.Kind() != '[':
+		return nil, errors.New("neither an array nor null")
+	}
+	var items []T
+	for d.PeekKind() != ']' {
+		if len(items) == maxItems {
+			return nil, fmt.Errorf("more than %d items", maxItems)
+		}
+		items = append(items, *new(T))
+		if err := json.UnmarshalDecode(d, &items[len(items)-1]); err != nil {
+			return nil, err
+		}
+	}
+	_, err = d.ReadToken()
+	return items, err
+}

@@ -1,0 +1,115 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+var errNoToken = errors.New("the answer has no X-Subject-Token header")
+
+type password struct {
+	domain, user string
+	password     func() (string, error)
+}
+
+// Password gets a token of the project from IAM with a user's name and password,
+// keeps it in memory and renews it.
+func Password(domain, user string, read func() (string, error)) Credentials {
+	return password{domain, user, read}
+}
+
+func (p password) bind(c *Client) authenticator {
+	c.private.add(userText, p.domain, p.user)
+	return &tokens{lease{
+		obtain: func(ctx context.Context) (proof, time.Time, error) { return c.createToken(ctx, p) },
+		now:    c.clock.now,
+	}}
+}
+
+// tokens are the tokens that a password gets.
+type tokens struct{ lease }
+
+func (*tokens) advice(proof) string {
+	return "a new token was refused too: check that the user belongs to the project, and the endpoint"
+}
+
+type (
+	named struct {
+		Name string `json:"name"`
+	}
+	withID struct {
+		ID string `json:"id"`
+	}
+	iamUser struct {
+		Name     string `json:"name"`
+		Password string `json:"password"`
+		Domain   named  `json:"domain"`
+	}
+)
+
+// tokenRequest is the body of IAM's POST /v3/auth/tokens.
+func tokenRequest(p password, secret, projectID string) any {
+	return map[string]any{"auth": map[string]any{
+		"identity": map[string]any{
+			"methods":  []string{"password"},
+			"password": map[string]any{"user": iamUser{p.user, secret, named{p.domain}}},
+		},
+		"scope": map[string]any{"project": withID{projectID}},
+	}}
+}
+
+func (c *Client) createToken(ctx context.Context, p password) (proof, time.Time, error) {
+	secret, err := readSecret("password", p.password)
+	if err != nil {
+		return proof{}, time.Time{}, err
+	}
+	c.private.add(secretText, secret)
+	var made proof
+	var expires time.Time
+	err = c.do(ctx, call{
+		operation: "CreateToken",
+		base:      c.iam, method: http.MethodPost, path: "/v3/auth/tokens",
+		query:  url.Values{"nocatalog": {"true"}},
+		body:   tokenRequest(p, secret, c.projectID),
+		advice: "check the domain, the user, the password and the project id",
+		decode: func(h http.Header, body io.Reader) (err error) {
+			made.token = h.Get("X-Subject-Token")
+			c.private.add(secretText, made.token)
+			expires, err = decodeTokenExpiry(body)
+			if made.token == "" {
+				err = errors.Join(errNoToken, err)
+			}
+			return err
+		},
+	})
+	return made, expires, err
+}
+
+// decodeTokenExpiry reads token.expires_at. A token that does not tell has the
+// zero time.
+func decodeTokenExpiry(body io.Reader) (time.Time, error) {
+	var answer struct {
+		Token struct {
+			ExpiresAt string `json:"expires_at"`
+		} `json:"token"`
+	}
+	err := json.UnmarshalRead(body, &answer, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the token's expiry: %w", err)
+	}
+	expires, err := record.ParseTime(answer.Token.ExpiresAt)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("token.expires_at: %w", err)
+	}
+	return expires, nil
+}

@@ -1,0 +1,231 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// flags of an entry.
+type flags uint64
+
+const (
+	settled      flags = 1 << iota // it was added to the attempts, or is invalid
+	succeeded                      // a version of it was a success
+	failed                         // it was added to the failures
+	failing                        // its newest version is a failure
+	loginTimed                     // its login duration was observed
+	sessionTimed                   // its session duration was observed
+	open_                          // it is in the open connections
+)
+
+// entry is what is known of one record, merged from all its versions. Times are
+// Unix milliseconds, 0 if unknown.
+type entry struct {
+	id, invariant                   record.Identity
+	keep                            int64 // newest time at which a window may hold it
+	preConnect, start, end, updated int64
+	firstSeen                       int64
+	is                              flags
+	place                           Place         // where it is open
+	invalid                         string        // names of fields that could not be read, each with a comma
+	login                           *record.Login // newest version, while it is pending
+	reading                         uint64        // number of the last reading that held it
+}
+
+func (e *entry) has(f flags) bool { return e.is&f != 0 }
+
+func (e *entry) set(f flags, on bool) {
+	e.is &^= f
+	if on {
+		e.is |= f
+	}
+}
+
+func (e *entry) isUnfinished() bool { return !e.has(settled) || e.has(open_) }
+
+// merge adds what a version tells, and reports whether it is at least as new as
+// every version before it.
+func (e *entry) merge(login *record.Login, now time.Time, ev *Event) (newest bool) {
+	newest = login.Updated.IsZero() || login.Updated.UnixMilli() >= e.updated
+	take := func(known *int64, t time.Time) {
+		if !t.IsZero() && (newest || *known == 0) {
+			*known = t.UnixMilli()
+		}
+	}
+	take(&e.preConnect, login.PreConnect)
+	take(&e.start, login.Start)
+	take(&e.end, login.End)
+	take(&e.updated, login.Updated)
+	if newest && !e.has(settled) && (e.login == nil || !sameLabels(e.login, login)) {
+		version := *login // not a pointer into the reading, which would keep all of it
+		e.login = &version
+	}
+	for _, name := range login.Invalid {
+		if !strings.Contains(e.invalid, name+",") {
+			e.invalid += name + ","
+			ev.InvalidFields = append(ev.InvalidFields, name)
+		}
+	}
+	// A time in the future is a wrong clock's: the record was in a window that
+	// ended now, so it cannot come back later for that time.
+	if latest := max(e.preConnect, e.start, e.end, e.updated); latest != 0 && latest <= now.UnixMilli() {
+		e.keep = latest
+	}
+	return newest
+}
+
+// sameLabels reports whether two versions of a record would be counted alike, so
+// that the one at hand need not be replaced.
+func sameLabels(a, b *record.Login) bool {
+	return a.Group == b.Group && a.Machine == b.Machine && a.ClientType == b.ClientType &&
+		a.ClientVersion == b.ClientVersion && a.AgentVersion == b.AgentVersion
+}
+
+// move keeps track of where the connection is open.
+func (e *entry) move(login *record.Login, newest bool) {
+	place, open := Place{}, e.has(succeeded) && !e.has(failing) && e.start != 0 && e.end == 0
+	if open {
+		place = e.place
+		if newest || !e.has(open_) {
+			place = Place{login.Group, login.Machine}
+		}
+	}
+	e.set(open_, open)
+	e.place = place
+}
+
+// measure takes durations as soon as both their ends are known. Failed attempts
+// have none.
+func (e *entry) measure(ev *Event) {
+	if !e.has(succeeded) {
+		return
+	}
+	take := func(timed flags, from, to int64, name string) *time.Duration {
+		if e.has(timed) || from == 0 || to == 0 {
+			return nil
+		}
+		e.is |= timed
+		d := time.Duration(to-from) * time.Millisecond
+		if d < 0 {
+			ev.InvalidFields = append(ev.InvalidFields, name)
+			return nil
+		}
+		return &d
+	}
+	ev.LoginDuration = take(loginTimed, e.preConnect, e.start, "login_duration")
+	ev.SessionDuration = take(sessionTimed, e.start, e.end, "session_duration")
+}
+
+// span is when the record happened, by all the times that the API may select by.
+// Dated is false for a record without any time.
+func (e *entry) span() (first, last time.Time, dated bool) {
+	var from, to int64
+	for _, t := range [...]int64{e.preConnect, e.start, e.updated} {
+		if t != 0 && (from == 0 || t < from) {
+			from = t
+		}
+		to = max(to, t)
+	}
+	return time.UnixMilli(from), time.UnixMilli(to), from != 0
+}
+
+// Table is the table of the ledger's rows.
+const Table = "ledger"
+
+// rowKey is where an entry's row stands: in the order of time, so that new rows
+// come together at the end and old ones go together from the start.
+type rowKey [24]byte
+
+func (e *entry) rowKey() rowKey {
+	var k rowKey
+	binary.BigEndian.PutUint64(k[:8], uint64(e.keep))
+	copy(k[8:], e.id[:])
+	return k
+}
+
+func (e *entry) row() []byte {
+	r := make(store.Row, 0, 64)
+	r.Bytes(e.invariant[:])
+	for _, t := range [...]int64{e.preConnect, e.start, e.end, e.updated, e.firstSeen} {
+		r.Int(t)
+	}
+	r.Uint(uint64(e.is))
+	r.String(e.invalid)
+	if e.has(open_) {
+		r.String(e.place.Group)
+		r.String(e.place.Machine)
+	}
+	if l := e.login; l != nil {
+		for _, s := range [...]string{l.Group, l.Machine, l.ClientType, l.ClientVersion, l.AgentVersion} {
+			r.String(s)
+		}
+		r.Uint(uint64(l.User))
+		r.Uint(uint64(l.ClientIP))
+	}
+	return r
+}
+
+func entryOf(key, value []byte) (*entry, error) {
+	if len(key) != len(rowKey{}) {
+		return nil, fmt.Errorf("a key has %d bytes", len(key))
+	}
+	e := &entry{id: record.Identity(key[8:]), keep: int64(binary.BigEndian.Uint64(key))}
+	r := store.ReadRow(value)
+	copy(e.invariant[:], r.Bytes())
+	for _, t := range [...]*int64{&e.preConnect, &e.start, &e.end, &e.updated, &e.firstSeen} {
+		*t = r.Int()
+	}
+	e.is = flags(r.Uint())
+	e.invalid = r.String()
+	if e.has(open_) {
+		e.place = Place{r.String(), r.String()}
+	}
+	if !e.has(settled) {
+		l := &record.Login{ID: e.id, Invariant: e.invariant,
+			PreConnect: timeOf(e.preConnect), Start: timeOf(e.start), End: timeOf(e.end), Updated: timeOf(e.updated)}
+		for _, s := range [...]*string{&l.Group, &l.Machine, &l.ClientType, &l.ClientVersion, &l.AgentVersion} {
+			*s = r.String()
+		}
+		l.User, l.ClientIP = record.Person(r.Uint()), record.Person(r.Uint())
+		e.login = l
+	}
+	return e, r.Err()
+}
+
+func timeOf(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// Load takes a row that Save has written.
+func (l *Ledger) Load(key, value []byte) error {
+	e, err := entryOf(key, value)
+	if err != nil {
+		return err
+	}
+	l.entries[e.id], l.byInvariant[e.invariant] = e, e
+	if e.isUnfinished() {
+		l.unfinished[e] = struct{}{}
+	}
+	return nil
+}
+
+// Save writes what has changed since the last Save into the batch.
+func (l *Ledger) Save(batch *store.Batch) {
+	for _, key := range l.forgotten {
+		batch.Delete(Table, key[:])
+	}
+	for e := range l.changed {
+		key := e.rowKey()
+		batch.Put(Table, key[:], e.row())
+	}
+	l.forgotten = l.forgotten[:0]
+	clear(l.changed)
+}

@@ -1,0 +1,47 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// Disposition says what became of one reading of a record.
+type Disposition string
+
+// The dispositions, as the label of workspace_exporter_records_total shows them.
+const (
+	Counted      Disposition = "counted"      // settled, and added to the attempts
+	Duplicate    Disposition = "duplicate"    // told nothing new
+	Updated      Disposition = "updated"      // told something new, but no other outcome
+	Pending      Disposition = "pending"      // seen for the first time, without an outcome
+	Expired      Disposition = "expired"      // stayed without an outcome for too long: a failure
+	Reclassified Disposition = "reclassified" // counted as a success before, a failure now
+	Invalid      Disposition = "invalid"      // not a record at all
+)
+
+// Dispositions lists all of them.
+var Dispositions = []Disposition{Counted, Duplicate, Updated, Pending, Expired, Reclassified, Invalid}
+
+// Event is what one reading of a record changes, to be added to the metrics once.
+type Event struct {
+	Disposition Disposition
+	// Login is the version of the record that was read. It is nil when a connection
+	// is taken for closed because the record is not there any more.
+	Login *record.Login
+	// Now is the server's clock at the reading.
+	Now time.Time
+
+	// Attempt is true when the record settles.
+	Attempt bool
+	// FailedCode is the code to count a failure under; empty if this is none.
+	FailedCode string
+	// LoginDuration and SessionDuration are nil unless they are known now and were
+	// not before.
+	LoginDuration, SessionDuration *time.Duration
+	// InvalidFields are fields that could not be read, or contradict each other.
+	InvalidFields []string
+}
+
+// Place is where a connection is.
+type Place struct{ Group, Machine string }

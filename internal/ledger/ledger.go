@@ -1,0 +1,288 @@
+// Package ledger decides what counts. It is told every version of every record
+// that is read, as often and in whatever order, and answers with events that are
+// each to be counted once.
+//
+// It is a pure state machine: no clock, no files. What it must remember it writes
+// as rows to whoever commits them, together with all that was counted.
+//
+// It remembers a record while the record can still come back: until its newest
+// time is behind the horizon, and it was not in the last complete reading, and it
+// is neither pending nor open. Memory follows the lookback, not the history.
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// MaxAge is how far back the API keeps records: 30 days. What is older is given up.
+const MaxAge = 30 * 24 * time.Hour
+
+// edge is how far inside of a window a record must lie before its absence from the
+// window means that it was deleted: ends may be exclusive and times cut to a second.
+const edge = 2 * time.Second
+
+// Codes of failures that have none of their own.
+const (
+	CodeUnknown        = "unknown"
+	CodePendingTimeout = "pending_timeout"
+)
+
+// Rules decide the outcome of a record.
+type Rules struct {
+	// SuccessCodes are the failed_code values that mean success.
+	SuccessCodes []string
+	// PendingTimeout is how long a record may stay without an outcome, from when it
+	// was first seen.
+	PendingTimeout time.Duration
+}
+
+type outcome uint8
+
+const (
+	pending outcome = iota
+	success
+	failure
+)
+
+// outcome of one version of a record, and the code to count a failure under.
+func (r *Rules) outcome(l *record.Login) (outcome, string) {
+	switch {
+	case !slices.Contains(r.SuccessCodes, l.FailedCode), l.FailedCode == "" && l.FailedReason != "":
+		return failure, cmp.Or(l.FailedCode, CodeUnknown)
+	case !l.Start.IsZero():
+		return success, ""
+	}
+	return pending, ""
+}
+
+// Ledger is the memory of one source. It is not safe for concurrent use.
+type Ledger struct {
+	rules   Rules
+	entries map[record.Identity]*entry
+	// byInvariant finds a record that was read with an id when it comes without.
+	byInvariant map[record.Identity]*entry
+	unfinished  map[*entry]struct{}
+	changed     map[*entry]struct{}
+	forgotten   []rowKey
+	reading     uint64 // number of the reading that is being applied
+}
+
+// New returns a ledger that remembers nothing.
+func New(rules Rules) *Ledger {
+	return &Ledger{
+		rules:       rules,
+		entries:     map[record.Identity]*entry{},
+		byInvariant: map[record.Identity]*entry{},
+		unfinished:  map[*entry]struct{}{},
+		changed:     map[*entry]struct{}{},
+	}
+}
+
+// Len is the number of records that are remembered.
+func (l *Ledger) Len() int { return len(l.entries) }
+
+// Apply takes a whole reading and calls emit for every change that is to be
+// counted. Events hold pointers into the reading.
+func (l *Ledger) Apply(r *record.Reading, emit func(*Event)) {
+	l.reading++
+	// Versions of one record count in the order in which they came to be.
+	slices.SortStableFunc(r.Logins, func(a, b record.Login) int { return a.Updated.Compare(b.Updated) })
+	for i := range r.Logins {
+		login := &r.Logins[i]
+		e := l.find(login)
+		if e == nil && r.Review {
+			continue // counted and forgotten long ago, or later than the lookback allows
+		}
+		ev := Event{Login: login, Now: r.Now}
+		l.update(e, login, r.Now, &ev)
+		emit(&ev)
+	}
+	l.giveUp(r, emit)
+}
+
+// find looks a record up by its id, or, if either the record or what is remembered
+// of it has no id, by what never changes in it.
+func (l *Ledger) find(login *record.Login) *entry {
+	if e := l.entries[login.ID]; e != nil {
+		return e
+	}
+	if login.ID == login.Invariant {
+		return l.byInvariant[login.Invariant]
+	}
+	e := l.entries[login.Invariant]
+	if e != nil {
+		l.rename(e, login.ID)
+	}
+	return e
+}
+
+// rename gives an entry that was without an id the id it turns out to have, so that
+// a second record which looks the same is counted too.
+func (l *Ledger) rename(e *entry, id record.Identity) {
+	l.forgotten = append(l.forgotten, e.rowKey())
+	delete(l.entries, e.id)
+	e.id = id
+	l.entries[id] = e
+	l.changed[e] = struct{}{}
+}
+
+func (l *Ledger) update(e *entry, login *record.Login, now time.Time, ev *Event) {
+	isNew := e == nil
+	if isNew {
+		e = &entry{id: login.ID, invariant: login.Invariant, keep: now.UnixMilli(), firstSeen: now.UnixMilli()}
+		l.entries[e.id], l.byInvariant[e.invariant] = e, e
+	}
+	e.reading = l.reading
+	before := *e
+	if login.Malformed {
+		e.is |= settled
+	} else {
+		newest := e.merge(login, now, ev)
+		l.settle(e, login, newest, ev)
+		e.measure(ev)
+		e.move(login, newest)
+	}
+	switch {
+	case !isNew && *e == before:
+		ev.Disposition = Duplicate
+		return
+	case isNew && login.Malformed:
+		ev.Disposition = Invalid
+	case isNew && !e.has(settled):
+		ev.Disposition = Pending
+	case ev.Disposition == "":
+		ev.Disposition = Updated
+	}
+	l.note(e, &before, isNew)
+}
+
+// settle applies the outcome of the version that was read.
+func (l *Ledger) settle(e *entry, login *record.Login, newest bool, ev *Event) {
+	result, code := l.rules.outcome(login)
+	if newest {
+		e.set(failing, result == failure)
+	}
+	if result == pending {
+		return
+	}
+	if result == success {
+		e.is |= succeeded
+	}
+	if !e.has(settled) {
+		ev.Disposition, ev.Attempt = Counted, true
+	} else if result == failure && !e.has(failed) {
+		ev.Disposition = Reclassified
+	}
+	if result == failure && !e.has(failed) {
+		e.is |= failed
+		ev.FailedCode = code
+	}
+	e.is |= settled
+}
+
+// note files a changed entry: its row, and whether it is to be read again.
+func (l *Ledger) note(e, before *entry, isNew bool) {
+	if !isNew && before.rowKey() != e.rowKey() {
+		l.forgotten = append(l.forgotten, before.rowKey())
+	}
+	l.changed[e] = struct{}{}
+	if e.has(settled) {
+		e.login = nil
+	}
+	if e.isUnfinished() {
+		l.unfinished[e] = struct{}{}
+	} else {
+		delete(l.unfinished, e)
+	}
+}
+
+// giveUp ends what will not end by itself: records pending for too long, records
+// that the source has deleted, and records older than the API keeps.
+func (l *Ledger) giveUp(r *record.Reading, emit func(*Event)) {
+	var due []*entry
+	for e := range l.unfinished {
+		if l.isDue(e, r) {
+			due = append(due, e)
+		}
+	}
+	slices.SortFunc(due, func(a, b *entry) int { return cmp.Or(cmp.Compare(a.keep, b.keep), slices.Compare(a.id[:], b.id[:])) })
+	for _, e := range due {
+		before, ev := *e, Event{Login: e.login, Now: r.Now}
+		if e.has(settled) {
+			ev.Disposition = Updated
+			e.set(open_, false)
+			e.place = Place{}
+		} else {
+			ev.Disposition, ev.Attempt, ev.FailedCode = Expired, true, CodePendingTimeout
+			e.is |= settled | failed | failing
+		}
+		l.note(e, &before, false)
+		emit(&ev)
+	}
+}
+
+func (l *Ledger) isDue(e *entry, r *record.Reading) bool {
+	first, last, dated := e.span()
+	inside := dated && !first.Before(r.From.Add(edge)) && !last.After(r.To.Add(-edge))
+	seen := e.reading == l.reading
+	tooOld := dated && r.Now.Sub(first) > MaxAge
+	if e.has(settled) {
+		return tooOld || inside && !seen
+	}
+	// The record may have settled while nobody looked: only one that was looked for
+	// after its time can expire.
+	waited := r.Now.Sub(time.UnixMilli(e.firstSeen)) >= l.rules.PendingTimeout
+	return waited && (seen || inside || !dated || tooOld)
+}
+
+// Forget drops what cannot come back: records whose newest time is before horizon
+// and that were not in the reading just applied.
+func (l *Ledger) Forget(horizon time.Time) {
+	h := horizon.UnixMilli()
+	for id, e := range l.entries {
+		if e.keep >= h || e.reading == l.reading || e.isUnfinished() {
+			continue
+		}
+		delete(l.entries, id)
+		if l.byInvariant[e.invariant] == e {
+			delete(l.byInvariant, e.invariant)
+		}
+		delete(l.changed, e)
+		l.forgotten = append(l.forgotten, e.rowKey())
+	}
+}
+
+// Unfinished lists, in order and without repeats, the times at which the API may find
+// the records that are pending or open and that lie wholly or partly before t: a
+// window from t on may not show them any more.
+func (l *Ledger) Unfinished(t time.Time) []time.Time {
+	var times []time.Time
+	for e := range l.unfinished {
+		first, _, dated := e.span()
+		if !dated || !first.Before(t) {
+			continue
+		}
+		for _, ms := range [...]int64{e.preConnect, e.start, e.updated} {
+			if ms != 0 {
+				times = append(times, time.UnixMilli(ms).UTC())
+			}
+		}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	return slices.Compact(times)
+}
+
+// OpenConnections counts the connections that are open, by place.
+func (l *Ledger) OpenConnections() map[Place]int64 {
+	open := map[Place]int64{}
+	for e := range l.unfinished {
+		if e.has(open_) {
+			open[e.place]++
+		}
+	}
+	return open
+}

@@ -1,0 +1,30 @@
+package record
+
+import "time"
+
+// Reading is what one window of a source held: every record of it, in the order
+// in which they were read. A record may stand in it in several versions.
+type Reading struct {
+	// From and To bound the window; Now is the server's clock when it was asked.
+	From, To, Now time.Time
+	Logins        []Login
+	// Review marks a window that was read again only for the sake of records that
+	// are unfinished: the cursor stays, and records that are not known any more
+	// are not counted anew.
+	Review bool
+	// UpToDate marks the last window of a poll, the one that ends at Now.
+	UpToDate bool
+}
+
+// Position is how far a source has been counted. Times are the server's.
+type Position struct {
+	// Cursor is the end of the last window that was read whole; zero before the first.
+	Cursor time.Time
+	// Horizon is the time from which on every record that was counted is remembered.
+	// No window may begin before it, or records would be counted twice.
+	Horizon time.Time
+	// Complete is true once a poll has come up to date.
+	Complete bool
+	// LastSuccess is when that happened last.
+	LastSuccess time.Time
+}

@@ -1,0 +1,328 @@
+// Package simulator is the vendor's API itself, as far as it is known: what
+// answers in the demo, in `simulate` and in tests. It is never kinder than the
+// real one: it checks signatures, tokens, permissions, limits, formats, windows,
+// methods and content types, and refuses in the real one's words.
+//
+// What it tells is either generated (a function of the seed and of time: any
+// window looks the same whoever asks, in whatever order) or put in by a test.
+//
+// Faults are injected with AddFault, or over HTTP, without credentials:
+//
+//	POST   /-/faults         {"kind": "error", "status": 503, "times": 2}   adds one, answers it with its id
+//	GET    /-/faults         lists them
+//	DELETE /-/faults?id=1    removes one; without id, all
+//
+// See Fault for the fields and the kinds.
+//
+// The account locking of the real gateway (five wrong signatures in a row close
+// a key for five minutes) is not simulated.
+package simulator
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// What a simulator without Options accepts: see Options.
+const (
+	DefaultProjectID = "a4da8115c9d8464ead3a38309130523f"
+	DefaultAccessKey = "SIMULATEDACCESSKEY00"
+	DefaultSecretKey = "simulated-secret-key-of-no-account"
+)
+
+// maxBody is the largest request body that is read.
+const maxBody = 1 << 20
+
+// Options say what the simulator accepts and what it tells. With no credential at
+// all, the default key pair is the only one; without ProjectIDs, the default
+// project is.
+type Options struct {
+	ProjectIDs []string
+
+	// A key pair; temporary if SecurityToken is set.
+	AccessKey, SecretKey, SecurityToken string
+	// An IAM user, who can get tokens.
+	Domain, User, Password string
+	// TokenLife is how long an issued token is good for. Default 24 h.
+	TokenLife time.Duration
+	// StaticToken is accepted for ever, for every project.
+	StaticToken string
+	// Denied are the permissions that the caller lacks, such as
+	// "workspace:session:listUserConnection".
+	Denied []string
+
+	// Seed decides all that is generated, together with the time.
+	Seed uint64
+	// LoginsPerHour is the mean of a working day. 0 generates nothing.
+	LoginsPerHour float64
+	// AllDay spreads the logins evenly, day and night, instead of over office hours.
+	AllDay bool
+	// History is how far the generated logins reach back from the start.
+	History time.Duration
+	// Users and Servers are how many take part. Default 500 and 20.
+	Users, Servers int
+	// LateBy is how late, at most, one generated record in fifty appears. Default
+	// 4 min; negative: none is late.
+	LateBy time.Duration
+	// Reclassified is the share of generated successes that turn into failures a
+	// while after the start. Default 0.002; negative: none.
+	Reclassified float64
+	// Script is the length of a cycle of incidents: see script.go. 0: none.
+	Script time.Duration
+
+	// Order is how a list is sorted, FilterOn which time of a record a window is
+	// about, and EndExcluded whether a record right at the window's end is in.
+	// The API's pages say nothing about these.
+	Order       Order
+	FilterOn    FilterTime
+	EndExcluded bool
+
+	// RequestsPerSecond and project; over it the answer is 429. 0: no limit.
+	RequestsPerSecond float64
+	// RetryAfter, in seconds, goes with each 429. 0: no such header.
+	RetryAfter int
+
+	// Now is the server's clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Simulator answers like the API. Make one with New. It is safe for concurrent use.
+type Simulator struct {
+	options Options
+	started time.Time
+	world   *world
+
+	mu         sync.Mutex
+	requests   uint64
+	put        map[string]map[string]Record // by project and id
+	generated  map[bucketKey][]login
+	tokens     map[string]token
+	limiters   map[string]*rate.Limiter
+	calls      map[Call]int
+	violations []string
+	beforePage func(project string, offset int)
+
+	faults faults
+}
+
+// Call is a kind of request that was answered.
+type Call struct {
+	Project string // empty where the path has none
+	Path    string // as in the API's pages: /v1/{project_id}/session/user-connection; empty: no such path
+	Status  int    // 0 if no answer was sent at all
+}
+
+// New makes a simulator. Its time starts now, by Options.Now.
+func New(o Options) *Simulator {
+	if len(o.ProjectIDs) == 0 {
+		o.ProjectIDs = []string{DefaultProjectID}
+	}
+	if o.AccessKey == "" && o.User == "" && o.StaticToken == "" {
+		o.AccessKey, o.SecretKey = DefaultAccessKey, DefaultSecretKey
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.TokenLife = cmp.Or(o.TokenLife, 24*time.Hour)
+	o.Users, o.Servers = cmp.Or(o.Users, 500), cmp.Or(o.Servers, 20)
+	o.LateBy = cmp.Or(o.LateBy, 4*time.Minute)
+	o.Reclassified = cmp.Or(o.Reclassified, 0.002)
+	started := o.Now()
+	return &Simulator{
+		options:   o,
+		started:   started,
+		world:     newWorld(o, started),
+		put:       map[string]map[string]Record{},
+		generated: map[bucketKey][]login{},
+		tokens:    map[string]token{},
+		limiters:  map[string]*rate.Limiter{},
+		calls:     map[Call]int{},
+		faults:    faults{random: rand.New(rand.NewPCG(o.Seed, 0))},
+	}
+}
+
+// BeforePage sets f to be called before each page of a list is made, with the
+// page's offset: to move the list under the reader. f may call the simulator.
+func (s *Simulator) BeforePage(f func(project string, offset int)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beforePage = f
+}
+
+// Calls counts the requests answered so far.
+func (s *Simulator) Calls() map[Call]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.calls)
+}
+
+// Violations are the requests that no correct client sends, the first thousand:
+// those refused for their path, method, content type, parameters or body.
+func (s *Simulator) Violations() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.violations...)
+}
+
+// route is one call of the API.
+type route struct {
+	method, path string
+	permission   string // what the caller needs; empty: no credentials at all
+	answer       func(*Simulator, *request) answer
+	refuse       func(r *request, status int, code, message string) answer
+}
+
+var routes = []route{
+	{http.MethodPost, "/v3/auth/tokens", "", (*Simulator).issueToken, refuseIAM},
+	{http.MethodPost, "/v1/{project_id}/session/user-connection", "workspace:session:listUserConnection",
+		(*Simulator).listUserConnections, refuse},
+}
+
+// request is an API request, read.
+type request struct {
+	*http.Request
+	body    []byte
+	id      string // X-Request-Id
+	now     time.Time
+	route   *route
+	project string
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/-/") {
+		s.faults.serve(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		http.Error(w, "the body could not be read", http.StatusBadRequest)
+		return
+	}
+	q := s.newRequest(r, body)
+	fault, hit := s.faults.take(q)
+	if !hit {
+		s.send(w, q, s.answer(q))
+		return
+	}
+	s.serveFault(w, q, fault)
+}
+
+func (s *Simulator) newRequest(r *http.Request, body []byte) *request {
+	s.mu.Lock()
+	s.requests++
+	id := fmt.Sprintf("%016x%016x", s.options.Seed, s.requests)
+	s.mu.Unlock()
+	q := &request{Request: r, body: body, id: id, now: s.options.Now().UTC()}
+	for i := range routes {
+		if project, ok := matchPath(routes[i].path, r.URL.Path); ok {
+			q.route, q.project = &routes[i], project
+		}
+	}
+	return q
+}
+
+// matchPath compares a path with a route's, and finds the project in it.
+func matchPath(pattern, path string) (project string, ok bool) {
+	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if len(want) != len(got) {
+		return "", false
+	}
+	for i := range want {
+		if want[i] == "{project_id}" && got[i] != "" {
+			project = got[i]
+		} else if want[i] != got[i] {
+			return "", false
+		}
+	}
+	return project, true
+}
+
+// answer asks the API: gateway first, then the call itself.
+func (s *Simulator) answer(r *request) answer {
+	if r.route == nil {
+		return refuse(r, http.StatusNotFound, "APIGW.0101", "The API does not exist or has not been published in the environment")
+	}
+	if r.Method != r.route.method {
+		return r.route.refuse(r, http.StatusMethodNotAllowed, codeMethod, "The request method is not allowed.")
+	}
+	if r.route.permission != "" {
+		if a, ok := s.admit(r); !ok {
+			return a
+		}
+	}
+	if !isJSON(r.Header.Get("Content-Type")) {
+		return r.route.refuse(r, http.StatusUnsupportedMediaType, codeMediaType, "The requested resource format is not supported.")
+	}
+	if len(bytes.TrimSpace(r.body)) == 0 {
+		return r.route.refuse(r, http.StatusBadRequest, codeEmpty, "The request message input by the interface is empty.")
+	}
+	return r.route.answer(s, r)
+}
+
+// admit is the gateway's part: who calls, for which project, how often, and may he.
+func (s *Simulator) admit(r *request) (answer, bool) {
+	if problem := s.authenticate(r); problem != "" {
+		return refuse(r, http.StatusUnauthorized, "APIGW.0301", "Incorrect IAM authentication information: "+problem), false
+	}
+	if !contains(s.options.ProjectIDs, r.project) {
+		return refuse(r, http.StatusNotFound, codeNoProject, "No resources found: the project does not exist."), false
+	}
+	if !s.allowRate(r) {
+		return s.throttled(r), false
+	}
+	if contains(s.options.Denied, r.route.permission) {
+		return denied(r), false
+	}
+	return answer{}, true
+}
+
+func (s *Simulator) allowRate(r *request) bool {
+	perSecond := s.options.RequestsPerSecond
+	if perSecond <= 0 {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.limiters[r.project]
+	if l == nil {
+		l = rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))
+		s.limiters[r.project] = l
+	}
+	return l.AllowN(r.now, 1)
+}
+
+// count keeps the tally of answers.
+func (s *Simulator) count(r *request, status int) {
+	call := Call{Project: r.project, Status: status}
+	if r.route != nil {
+		call.Path = r.route.path
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[call]++
+}
+
+// violation notes a request that no correct client sends.
+func (s *Simulator) violation(r *request, a answer) {
+	switch a.status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
+	default:
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.violations) < 1000 {
+		s.violations = append(s.violations, fmt.Sprintf("%s %s: %d %s", r.Method, r.URL.RequestURI(), a.status, a.body))
+	}
+}

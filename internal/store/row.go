@@ -1,0 +1,99 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+)
+
+// Row writes the fields of a row one after the other. A Reader must ask for them
+// in the same order.
+type Row []byte
+
+// Uint appends an unsigned number.
+func (r *Row) Uint(v uint64) { *r = binary.AppendUvarint(*r, v) }
+
+// Int appends a signed number.
+func (r *Row) Int(v int64) { *r = binary.AppendVarint(*r, v) }
+
+// Float appends a floating-point number.
+func (r *Row) Float(v float64) { *r = binary.BigEndian.AppendUint64(*r, math.Float64bits(v)) }
+
+// Bytes appends bytes with their length.
+func (r *Row) Bytes(v []byte) {
+	r.Uint(uint64(len(v)))
+	*r = append(*r, v...)
+}
+
+// String appends text with its length.
+func (r *Row) String(v string) {
+	r.Uint(uint64(len(v)))
+	*r = append(*r, v...)
+}
+
+var errRow = errors.New("a row ends too early or has bytes left over")
+
+// Reader reads the fields of a Row. After a field that is not there it returns
+// zero values, and Err says so.
+type Reader struct {
+	rest   []byte
+	failed bool
+}
+
+// ReadRow begins to read b.
+func ReadRow(b []byte) *Reader { return &Reader{rest: b} }
+
+// Uint reads an unsigned number.
+func (r *Reader) Uint() uint64 {
+	v, n := binary.Uvarint(r.rest)
+	r.skip(n)
+	return v
+}
+
+// Int reads a signed number.
+func (r *Reader) Int() int64 {
+	v, n := binary.Varint(r.rest)
+	r.skip(n)
+	return v
+}
+
+// Float reads a floating-point number.
+func (r *Reader) Float() float64 {
+	b := r.take(8)
+	if b == nil {
+		return 0
+	}
+	return math.Float64frombits(binary.BigEndian.Uint64(b))
+}
+
+// Bytes reads bytes; they are valid as long as the row is.
+func (r *Reader) Bytes() []byte { return r.take(r.Uint()) }
+
+// String reads text.
+func (r *Reader) String() string { return string(r.Bytes()) }
+
+// Err is not nil if a field was not there, or if any byte is left over.
+func (r *Reader) Err() error {
+	if r.failed || len(r.rest) > 0 {
+		return errRow
+	}
+	return nil
+}
+
+func (r *Reader) skip(n int) {
+	if n <= 0 {
+		r.failed, r.rest = true, nil
+		return
+	}
+	r.rest = r.rest[n:]
+}
+
+func (r *Reader) take(n uint64) []byte {
+	if n > uint64(len(r.rest)) {
+		r.failed, r.rest = true, nil
+		return nil
+	}
+	b := r.rest[:n]
+	r.rest = r.rest[n:]
+	return b
+}
