@@ -35,6 +35,8 @@ type Options struct {
 	NewSeriesHold time.Duration
 	UserWindows   []Window
 	Limits        *Limits
+	// Trace is told of every event before it is committed. May be nil.
+	Trace func(*ledger.Event)
 	// Committed is told how long a commit took. May be nil.
 	Committed func(time.Duration)
 	// Now is the clock by which scrapes see held series. Nil is time.Now.
@@ -212,6 +214,9 @@ func (b *Book) Commit(r *record.Reading) error {
 	p.ledger.Apply(r, func(e *ledger.Event) {
 		for _, a := range p.aggregators {
 			a.observe(e)
+		}
+		if b.options.Trace != nil {
+			b.options.Trace(e)
 		}
 	})
 	if !r.Review {

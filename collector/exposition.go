@@ -15,8 +15,14 @@ import (
 // book as of its last commit. Gathering takes no lock that a poll holds.
 type Exposition struct {
 	process prometheus.Gatherer
-	books   atomic.Pointer[[]*Book]
+	shown   atomic.Pointer[shown]
 	now     func() time.Time
+}
+
+// shown is what Show was given.
+type shown struct {
+	books     []*Book
+	constants []*dto.LabelPair
 }
 
 // NewExposition shows the metrics of process, and of the books that Show is given.
@@ -25,29 +31,45 @@ func NewExposition(process prometheus.Gatherer, now func() time.Time) *Expositio
 	if now == nil {
 		now = time.Now
 	}
-	return &Exposition{process: process, now: now}
+	e := &Exposition{process: process, now: now}
+	e.shown.Store(&shown{})
+	return e
 }
 
-// Show replaces the books that are shown.
-func (e *Exposition) Show(books []*Book) {
-	books = slices.Clone(books)
-	slices.SortFunc(books, (*Book).compare)
-	e.books.Store(&books)
+// Show replaces the books that are shown, and the labels that every metric of the
+// process has. Those of the books come from their options.
+func (e *Exposition) Show(books []*Book, constantLabels map[string]string) {
+	s := &shown{books: slices.Clone(books)}
+	slices.SortFunc(s.books, (*Book).compare)
+	for name, value := range constantLabels {
+		s.constants = append(s.constants, &dto.LabelPair{Name: proto.String(name), Value: proto.String(value)})
+	}
+	e.shown.Store(s)
 }
 
 // Gather implements prometheus.Gatherer.
 func (e *Exposition) Gather() ([]*dto.MetricFamily, error) {
 	families, err := e.process.Gather()
-	if books := e.books.Load(); books != nil {
-		now := e.now()
-		for _, m := range BookMetrics {
-			if f := gather(m, *books, now); len(f.Metric) > 0 {
-				families = append(families, f)
-			}
+	s, now := e.shown.Load(), e.now()
+	for _, f := range families {
+		addLabels(f, s.constants)
+	}
+	for _, m := range BookMetrics {
+		if f := gather(m, s.books, now); len(f.Metric) > 0 {
+			families = append(families, f)
 		}
 	}
 	slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return families, err
+}
+
+func addLabels(f *dto.MetricFamily, labels []*dto.LabelPair) {
+	if len(labels) == 0 {
+		return
+	}
+	for _, m := range f.Metric {
+		m.Label = sortLabels(slices.Concat(m.Label, labels))
+	}
 }
 
 func gather(m *Metric, books []*Book, now time.Time) *dto.MetricFamily {

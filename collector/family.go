@@ -2,6 +2,7 @@ package collector
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,7 +111,10 @@ func (f *family) makeWithin(share float64, values []string) bool {
 
 func (f *family) make(values []string) *series {
 	s := &series{values: slices.Clone(values), births: *f.births, labels: f.labelPairs(values)}
-	if f.Kind == Histogram {
+	switch f.Kind {
+	case Gauge:
+		s.births.heldUntil = time.Time{} // a gauge has no increase to be missed
+	case Histogram:
 		s.histogram = newHistogram(f.Buckets)
 	}
 	f.find(values)
@@ -180,12 +184,11 @@ func (f *family) labelPairs(values []string) []*dto.LabelPair {
 	for i, name := range f.Labels {
 		pairs = append(pairs, &dto.LabelPair{Name: proto.String(name), Value: proto.String(values[i])})
 	}
-	slices.SortFunc(pairs, func(a, b *dto.LabelPair) int {
-		if a.GetName() < b.GetName() {
-			return -1
-		}
-		return 1
-	})
+	return sortLabels(pairs)
+}
+
+func sortLabels(pairs []*dto.LabelPair) []*dto.LabelPair {
+	slices.SortFunc(pairs, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return pairs
 }
 

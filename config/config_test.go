@@ -233,8 +233,8 @@ projects:
 `))
 	require.NoError(t, err)
 	assert.Equal(t, []string{
-		path + ":6: projects[0].credentials.aksk.access_key_file: everybody on this machine can read " + dir + "/open; chmod o-r is safer",
 		path + `:5: projects[0].endpoints.appstream: "http://appstream.example.com" is not encrypted: whoever sits in between can read the token; use https`,
+		path + ":6: projects[0].credentials.aksk.access_key_file: everybody on this machine can read " + dir + "/open; chmod o-r is safer",
 		path + ":7: projects[0].tls_config.insecure_skip_verify: nobody checks who the server is; give ca_file instead",
 	}, c.Warnings)
 }

@@ -52,6 +52,11 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+func (p Problems) sorted() Problems {
+	slices.SortStableFunc(p, func(a, b Problem) int { return a.Line - b.Line })
+	return p
+}
+
 // Load reads and validates the configuration file. Files that it names are
 // looked for from the folder it is in. The error is of type Problems.
 func Load(path string) (*Config, error) {
@@ -71,10 +76,11 @@ func parse(path string, data []byte) (*Config, error) {
 		r.validate(c)
 	}
 	if len(r.problems) > 0 {
-		slices.SortStableFunc(r.problems, func(a, b Problem) int { return a.Line - b.Line })
-		return nil, r.problems
+		return nil, r.problems.sorted()
 	}
-	c.Warnings = r.warnings
+	for _, w := range r.warnings.sorted() {
+		c.Warnings = append(c.Warnings, w.String())
+	}
 	return c, nil
 }
 
@@ -84,7 +90,7 @@ type reader struct {
 	file, dir string
 	places    map[string]place // by path
 	problems  Problems
-	warnings  []string
+	warnings  Problems
 }
 
 type place struct {
@@ -101,21 +107,14 @@ func (r *reader) report(line int, path, format string, args ...any) {
 // refuse adds a problem of the value at path, or where it should be. What could
 // not be read is reported already, and so is all that follows from it.
 func (r *reader) refuse(path, format string, args ...any) {
-	for p := path; ; p = parent(p) {
-		if r.places[p].broken {
-			return
-		}
-		if p == "" {
-			break
-		}
+	if !r.spoiled(path) {
+		r.report(r.line(path), path, format, args...)
 	}
-	r.report(r.line(path), path, format, args...)
 }
 
 // warn adds a sentence about the value at path.
 func (r *reader) warn(path, format string, args ...any) {
-	p := Problem{r.file, r.line(path), path, fmt.Sprintf(format, args...)}
-	r.warnings = append(r.warnings, p.String())
+	r.warnings = append(r.warnings, Problem{r.file, r.line(path), path, fmt.Sprintf(format, args...)})
 }
 
 // line is where path is, or else where the nearest thing around it is.
@@ -139,6 +138,15 @@ func (r *reader) spoil(path string) {
 	at := r.places[path]
 	at.broken = true
 	r.places[path] = at
+}
+
+func (r *reader) spoiled(path string) bool {
+	for ; path != ""; path = parent(path) {
+		if r.places[path].broken {
+			return true
+		}
+	}
+	return r.places[""].broken
 }
 
 func parent(path string) string {

@@ -21,7 +21,9 @@ func TestSecretIsMasked(t *testing.T) {
 	assertMasked(t, struct{ unexported Secret }{secret})
 	assertMasked(t, errors.New(fmt.Sprint(secret)))
 
-	assert.Equal(t, "<secret>", fmt.Sprintf("%v", secret))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		assert.Equal(t, "<secret>", fmt.Sprintf(verb, secret), verb)
+	}
 	assert.Empty(t, fmt.Sprintf("%v", Secret{}), "none at all")
 }
 

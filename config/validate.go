@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 
@@ -26,8 +25,8 @@ const (
 	history = 30 * day
 	// shortest is the shortest interval between two polls.
 	shortest = 100 * time.Millisecond
-	// forever is no bound at all.
-	forever = time.Duration(math.MaxInt64)
+	// unbounded is for a duration that may be as long as one likes.
+	unbounded = time.Duration(math.MaxInt64)
 )
 
 // appStreamRegions are the regions in which application streaming has a host of
@@ -69,7 +68,7 @@ func (r *reader) inherit(c *Config) {
 // path relative to the file's folder.
 func (r *reader) validate(c *Config) {
 	r.between("global.poll_interval", c.Global.PollInterval, shortest, history)
-	r.positive("global.request_timeout", c.Global.RequestTimeout, forever)
+	r.positive("global.request_timeout", c.Global.RequestTimeout, unbounded)
 	if c.Storage.Path == "" {
 		r.refuse("storage.path", "must not be empty; it is the folder of the store, by default data")
 	}
@@ -397,8 +396,6 @@ func (r *reader) metrics(m *Metrics) {
 			r.refuse(at, "not a label name; allowed are letters, digits and _, no digit first, no __ first")
 		case slices.Contains(ownLabels, name):
 			r.refuse(at, "the exporter uses this label itself; taken are %s", strings.Join(ownLabels, ", "))
-		case !utf8.ValidString(m.ConstantLabels[name]):
-			r.refuse(at, "the value is not valid UTF-8")
 		}
 	}
 }

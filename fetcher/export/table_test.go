@@ -72,23 +72,20 @@ func encoded(t testing.TB, e encoding.Encoding, text string) []byte {
 func xlsxFile(t testing.TB, inline bool, rows [][]string) []byte {
 	f := excelize.NewFile()
 	defer f.Close()
-	stream, err := f.NewStreamWriter("Sheet1")
-	require.NoError(t, err)
+	setRow, flush := func(at string, cells []any) error { return f.SetSheetRow("Sheet1", at, &cells) }, func() error { return nil }
+	if inline {
+		stream, err := f.NewStreamWriter("Sheet1")
+		require.NoError(t, err)
+		setRow, flush = func(at string, cells []any) error { return stream.SetRow(at, cells) }, stream.Flush
+	}
 	for i, cells := range rows {
 		values := make([]any, len(cells))
 		for j, cell := range cells {
 			values[j] = cell
 		}
-		at := fmt.Sprintf("A%d", i+1)
-		if inline {
-			require.NoError(t, stream.SetRow(at, values))
-		} else {
-			require.NoError(t, f.SetSheetRow("Sheet1", at, &values))
-		}
+		require.NoError(t, setRow(fmt.Sprintf("A%d", i+1), values))
 	}
-	if inline {
-		require.NoError(t, stream.Flush())
-	}
+	require.NoError(t, flush())
 	var out bytes.Buffer
 	require.NoError(t, f.Write(&out))
 	return out.Bytes()
@@ -138,7 +135,7 @@ func TestFieldsMakeLogin(t *testing.T) {
 }
 
 func TestHeaderRowIsFoundBelowTitles(t *testing.T) {
-	for row := 1; row <= maxHeaderRows+1; row++ {
+	for _, row := range []int{1, 2, 3, maxHeaderRows, maxHeaderRows + 1} {
 		rows := [][]string{}
 		for len(rows) < row-1 {
 			rows = append(rows, []string{"Login records, \"all\"", "exported", "2023-06-05 12:00:00"})
@@ -168,6 +165,7 @@ func TestUnusableTables(t *testing.T) {
 		"no id":         {"Start time;End time\n", `this one has "Start time", "End time"`},
 		"other names":   {"Kennung,Benutzer,Beginn\n1,ann,2023-06-05 03:34:43\n", `this one has "Kennung", "Benutzer", "Beginn"`},
 		"odd names":     {"id,user_name,\"a\x07b\",mail@example.com,10.0.0.1\n", `this one has "id", "user_name", "a b", "<user>", "<address>"`},
+		"semicolons":    {"Kennung;Benutzer;Beginn\n1;ann, bob;2023-06-05 03:34:43\n", `this one has "Kennung", "Benutzer", "Beginn"`},
 		"no header":     {"1,ann,2023-06-05 03:34:43\n2,bob,2023-06-05 03:34:43\n", "no header row in the first 2 rows: " + needs},
 		"not a table":   {`{"error_code": "WKS.1", "user": "ann"}`, "no header row in the first 1 rows"},
 		"many columns":  {many, `"zone", "Login user", ` + strings.TrimSuffix(strings.Repeat(`"colour", `, 38), ", ")},
@@ -207,7 +205,7 @@ func TestErrorOfRowIsReturned(t *testing.T) {
 }
 
 func TestHugeCellsAreCut(t *testing.T) {
-	huge := strings.Repeat("长", 4<<20) // 12 MiB, and 65,536 is inside a character
+	huge := strings.Repeat("长", 1<<18) // 65,536 is inside a character
 	for name, file := range map[string][]byte{
 		"text": []byte("id,start_time,failed_reason\n1,2023-06-05 03:34:43," + huge + "\n2,,\n"),
 		"XLSX": workbook(t, zipped{sheet1: sheet(`<row><c t="inlineStr"><is><t>id</t></is></c><c t="str"><v>start_time</v></c><c t="str"><v>failed_reason</v></c></row>` +

@@ -23,10 +23,12 @@ var separators = []struct {
 	name string
 }{{',', "commas"}, {';', "semicolons"}, {'\t', "tabs"}}
 
-const (
-	maxRowBytes = 16 << 20  // a longer row is a quote that was never closed
-	headBytes   = 256 << 10 // where the separator shows
-)
+// headBytes is how much of a text is looked at for its separator.
+const headBytes = 256 << 10
+
+// maxRowBytes is the longest row: beyond it is a quote that was never closed. A
+// variable for the tests.
+var maxRowBytes = 16 << 20
 
 // readText reads a file of separated values.
 func (t *table) readText(f *io.SectionReader) error {
@@ -104,7 +106,7 @@ func (f flavour) decode(text *io.SectionReader) io.Reader {
 }
 
 // separatorOf is the index of the separator that makes a text's start show the
-// most columns.
+// most columns: known ones, or else just columns.
 func (c Columns) separatorOf(head []byte) int {
 	best, most := 0, 0
 	for i, separator := range separators {
@@ -114,7 +116,7 @@ func (c Columns) separatorOf(head []byte) int {
 			if err != nil {
 				break
 			}
-			if n := c.header(cells).known(); n > most {
+			if n := c.header(cells).known()*headBytes + len(cells); n > most {
 				best, most = i, n
 			}
 		}
@@ -189,7 +191,7 @@ type window struct {
 
 func (w *window) Read(p []byte) (int, error) {
 	if len(w.kept) > maxRowBytes {
-		return 0, fmt.Errorf("a row is larger than %d MiB: is a quote never closed?", maxRowBytes>>20)
+		return 0, fmt.Errorf("a row is larger than %d bytes: is a quote never closed?", maxRowBytes)
 	}
 	n, err := w.in.Read(p)
 	w.kept = append(w.kept, p[:n]...)

@@ -289,9 +289,9 @@ func (x *xmlReader) verify() error {
 func (x *xmlReader) token() (xml.Token, error) {
 	x.limit.read = 0
 	token, err := x.decoder.RawToken()
-	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) { // its message may hold text of the file
-		err = fmt.Errorf("broken XML in line %d of the part", syntax.Line)
+	if syntax, ok := err.(*xml.SyntaxError); ok {
+		// The error's own message may hold text of the file.
+		return nil, fmt.Errorf("broken XML in line %d of the part", syntax.Line)
 	}
 	return token, err
 }
@@ -361,7 +361,7 @@ type tokenLimit struct {
 
 func (l *tokenLimit) Read(p []byte) (int, error) {
 	if l.read > maxXMLToken {
-		return 0, fmt.Errorf("a text or tag larger than %d MiB", maxXMLToken>>20)
+		return 0, fmt.Errorf("a text or tag larger than %d bytes", maxXMLToken)
 	}
 	n, err := l.in.Read(p)
 	l.read += n

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -132,7 +133,7 @@ func TestSheets(t *testing.T) {
 func TestArchiveBombs(t *testing.T) {
 	good := workbook(t, zipped{sheet1: sheet(headRow)})
 	t.Run("ratio", func(t *testing.T) {
-		bomb := workbook(t, zipped{sheet1: sheet(headRow), "xl/media/image1.png": strings.Repeat("\x00", 10<<20)})
+		bomb := workbook(t, zipped{sheet1: sheet(headRow), "xl/media/image1.png": strings.Repeat("\x00", 1<<20)})
 		_, _, err := read(bomb)
 		assert.ErrorContains(t, err, "refused as an archive bomb")
 		assert.ErrorContains(t, err, "100 times the file")
@@ -151,11 +152,11 @@ func TestArchiveBombs(t *testing.T) {
 		assert.NotContains(t, err.Error(), "bomb")
 	})
 	t.Run("text", func(t *testing.T) {
-		setLimit(t, &maxXMLToken, 1<<20)
+		setLimit(t, &maxXMLToken, 200_000)
 		setLimit(t, &maxRatio, 1e6)
-		bomb := workbook(t, zipped{sheet1: sheet(headRow + `<row><c t="str"><v>` + strings.Repeat("a", 3<<20) + `</v></c></row>`)})
+		bomb := workbook(t, zipped{sheet1: sheet(headRow + `<row><c t="str"><v>` + strings.Repeat("a", 400_000) + `</v></c></row>`)})
 		_, _, err := read(bomb)
-		assert.ErrorContains(t, err, "a text or tag larger than 1 MiB")
+		assert.ErrorContains(t, err, "a text or tag larger than 200000 bytes")
 	})
 }
 
@@ -191,7 +192,7 @@ func TestDamagedArchives(t *testing.T) {
 	assert.ErrorContains(t, err, "reading the file as a workbook (XLSX)")
 
 	// Whatever byte is wrong, the rows are right or there is an error.
-	for i := 4; i < len(good); i += 7 {
+	for i := 4; i < len(good); i += 31 {
 		damaged := slices.Clone(good)
 		damaged[i] ^= 0x20
 		if rows, _, err := read(damaged); err == nil {
@@ -201,7 +202,7 @@ func TestDamagedArchives(t *testing.T) {
 }
 
 func TestManySharedStrings(t *testing.T) {
-	const count = 20_000
+	const count = 5000
 	var texts, rows strings.Builder
 	for i := range count {
 		fmt.Fprintf(&texts, `<si><t>user%d</t></si>`, i)
@@ -209,7 +210,7 @@ func TestManySharedStrings(t *testing.T) {
 		fmt.Fprintf(&rows, `<row><c><v>%d</v></c><c/><c t="s"><v>%d</v></c></row>`, i, i*7919%count)
 	}
 	file := workbook(t, zipped{sheet1: sheet(headRow + rows.String()), strings1: `<sst>` + texts.String() + `</sst>`})
-	for name, memory := range map[string]int64{"in memory": 16 << 20, "in a file": 10_000} {
+	for name, memory := range map[string]int64{"in memory": 16 << 20, "in a file": 5000} {
 		t.Run(name, func(t *testing.T) {
 			setLimit(t, &maxInMemory, memory)
 			folder := t.TempDir()
@@ -220,10 +221,13 @@ func TestManySharedStrings(t *testing.T) {
 			for i, fields := range got {
 				require.Equal(t, Field{"user_name", fmt.Sprintf("user%d", i*7919%count)}, fields[1])
 			}
+			left, err := os.ReadDir(folder)
+			require.NoError(t, err)
+			assert.Empty(t, left)
 		})
 	}
 	t.Run("nowhere to put the file", func(t *testing.T) {
-		setLimit(t, &maxInMemory, 10_000)
+		setLimit(t, &maxInMemory, 5000)
 		t.Setenv("TMPDIR", t.TempDir()+"/none")
 		_, _, err := read(file)
 		assert.ErrorContains(t, err, "making a temporary file (the environment variable TMPDIR says where)")

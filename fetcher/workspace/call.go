@@ -203,7 +203,7 @@ func newRequest(ctx context.Context, k call, p proof, body []byte, now time.Time
 
 // read decodes a 2xx answer.
 func (c *Client) read(ctx context.Context, k call, resp *http.Response) *Error {
-	body := &limitedBody{from: resp.Body}
+	body := &limitedBody{from: resp.Body, left: c.maxBody}
 	err := k.decode(resp.Header, body)
 	switch {
 	case err == nil:
@@ -236,20 +236,20 @@ func (c *Client) broken(ctx context.Context, k call, resp *http.Response, err er
 
 var errTooLarge = fmt.Errorf("the answer is larger than %d MiB", maxBodyBytes>>20)
 
-// limitedBody reads at most maxBodyBytes and remembers how the body began and
-// what kept it from being read.
+// limitedBody reads no more than it has left, and remembers how the body began
+// and what kept it from being read.
 type limitedBody struct {
 	from  io.Reader
-	read  int
+	left  int
 	first []byte
 	err   error
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
-	b.read += n
+	b.left -= n
 	b.first = append(b.first, p[:min(n, max(0, maxShownBytes-len(b.first)))]...)
-	if b.read > maxBodyBytes {
+	if b.left < 0 {
 		err = errTooLarge
 	}
 	if err != nil && err != io.EOF {

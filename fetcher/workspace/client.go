@@ -64,6 +64,7 @@ type Client struct {
 
 	transport http.RoundTripper
 	timeout   time.Duration
+	maxBody   int // bytes
 	auth      authenticator
 	clock     clock
 	private   redactor
@@ -83,6 +84,7 @@ func New(o Options) (*Client, error) {
 		projectID: o.ProjectID,
 		transport: o.Transport,
 		timeout:   orDefault(o.RequestTimeout, DefaultRequestTimeout),
+		maxBody:   maxBodyBytes,
 		clock:     clock{local: o.Now},
 		slots:     semaphore.NewWeighted(int64(orDefault(o.Concurrency, DefaultConcurrency))),
 		limiter: rate.NewLimiter(rate.Limit(orDefault(o.RequestsPerSecond, DefaultRequestsPerSecond)),

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,7 @@ import (
 
 // maxItems is far more than a page of the API ever has, and few enough that a page
 // of empty records does not fill the memory.
-const maxItems = 100_000
+const maxItems = 50_000
 
 var errEmpty = errors.New("the answer is empty")
 
@@ -21,8 +22,14 @@ var errEmpty = errors.New("the answer is empty")
 // and an array of some of them, under these names. The count is -1 if the answer
 // has none. Items are decoded one by one: how much they tolerate is up to T.
 func decodePage[T any](r io.Reader, countName, itemsName string) (count int, items []T, err error) {
-	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	count = -1
+	// Read whole first: the decoder starts a long token, or a long blank, anew each
+	// time more of it arrives.
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return count, nil, err
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	found := false
 	err = eachMember(d, func(name string) (err error) {
 		switch name {

@@ -103,7 +103,10 @@ func decodeTokenExpiry(body io.Reader) (time.Time, error) {
 			ExpiresAt string `json:"expires_at"`
 		} `json:"token"`
 	}
-	err := json.UnmarshalRead(body, &answer, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	text, err := io.ReadAll(body)
+	if err == nil {
+		err = json.Unmarshal(text, &answer, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	}
 	if err != nil {
 		return time.Time{}, fmt.Errorf("reading the token's expiry: %w", err)
 	}

@@ -73,7 +73,7 @@ func (r *redactor) redact(s string) string {
 
 // namedUser is a user's name in the words of IAM and of the gateway, like
 // "User: iam::123:user:jane is not authorized".
-var namedUser = regexp.MustCompile(`(?i)\b(user(?:[ _]?name)?)(["']?\s*[:=]\s*["']?)[^\s"',;:<>]+(?:::?[^\s"',;:<>]+)*`)
+var namedUser = regexp.MustCompile(`(?i)\b(user(?:[ _]?name)?)(["']?\s*[:=]\s*["']?)[^\s"',;:<>…]+(?:::?[^\s"',;:<>…]+)*`)
 
 // clean makes text that comes from outside fit for an error: private text gone,
 // one line, at most maxCleanBytes long.

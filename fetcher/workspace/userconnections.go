@@ -14,6 +14,9 @@ import (
 // apiTime is how the API wants times, in UTC.
 const apiTime = "2006-01-02T15:04:05Z"
 
+// PermissionListUserConnections is what a user needs to list login records.
+const PermissionListUserConnections = "workspace:session:listUserConnection"
+
 // UserConnectionQuery asks for the login records of a window. From and To are cut
 // to seconds. Whether the window includes its ends, and by which time of a record
 // it selects, the API does not say.
@@ -30,13 +33,13 @@ type UserConnectionPage struct {
 }
 
 // ListUserConnections gets one page of login records (system S1, permission
-// workspace:session:listUserConnection). The error is an *Error; no part of a page
+// PermissionListUserConnections). The error is an *Error; no part of a page
 // that could not be read whole is returned.
 func (c *Client) ListUserConnections(ctx context.Context, q UserConnectionQuery) (*UserConnectionPage, error) {
 	var page UserConnectionPage
 	err := c.do(ctx, call{
 		operation:  "ListUserConnection",
-		permission: "workspace:session:listUserConnection",
+		permission: PermissionListUserConnections,
 		base:       c.appStream, method: http.MethodPost, path: "/v1/" + c.projectID + "/session/user-connection",
 		query: url.Values{"limit": {strconv.Itoa(q.Limit)}, "offset": {strconv.Itoa(q.Offset)}},
 		body: struct {

@@ -62,7 +62,11 @@ var (
 	emailPattern = regexp.MustCompile(`[\w.+*-]+@[\w.*-]+`)
 	macPattern   = regexp.MustCompile(`(?i)\b[0-9a-f*]{2}([:-][0-9a-f*]{2}){5}\b`)
 	ipv4Pattern  = regexp.MustCompile(`\d{1,3}(\.[\d*]{1,3}){3}(:\d+)?`)
-	ipv6Pattern  = regexp.MustCompile(`(?i)[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}`)
+	ipv6Pattern  = regexp.MustCompile(`(?i)[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(\.\d{1,3}){0,3}(%\w+)?`)
+
+	// otherMail is a mail name that is not all ASCII. It would take in the words of
+	// a Chinese sentence around an ASCII one, so it comes second.
+	otherMail = regexp.MustCompile(`[^\s@<>,;:()，。；：（）]+@[^\s@<>,;:()，。；：（）]+`)
 )
 
 // scrub takes personal text out of a reason: the given fields of its record, and
@@ -83,9 +87,7 @@ func scrub(reason string, own []private) string {
 func ScrubText(s string) string {
 	if strings.Contains(s, "@") {
 		s = emailPattern.ReplaceAllString(s, "<user>")
-	}
-	if strings.Contains(s, ".") {
-		s = ipv4Pattern.ReplaceAllString(s, "<address>")
+		s = otherMail.ReplaceAllString(s, "<user>")
 	}
 	if strings.ContainsAny(s, ":-") {
 		s = macPattern.ReplaceAllString(s, "<address>")
@@ -95,6 +97,9 @@ func ScrubText(s string) string {
 			}
 			return "<address>"
 		})
+	}
+	if strings.Contains(s, ".") { // after IPv6, which may end in such an address
+		s = ipv4Pattern.ReplaceAllString(s, "<address>")
 	}
 	return s
 }

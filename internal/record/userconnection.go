@@ -120,7 +120,11 @@ func (c *UserConnection) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		if err != nil {
 			return err
 		}
-		f := c.field(bytes.Trim(raw, `"`))
+		name := bytes.Trim(raw, `"`)
+		if bytes.IndexByte(name, '\\') >= 0 {
+			name, _ = jsontext.AppendUnquote(nil, raw) // an error is that of broken UTF-8, which is no name of ours
+		}
+		f := c.field(name)
 		if f == nil {
 			err = d.SkipValue()
 		} else {

@@ -86,7 +86,6 @@ func (s *Simulator) throttled(r *request) answer {
 
 // send writes an answer whole, as it should be.
 func (s *Simulator) send(w http.ResponseWriter, r *request, a answer) {
-	s.violation(r, a)
 	s.count(r, a.status)
 	setHeader(w, r, a)
 	w.WriteHeader(a.status)

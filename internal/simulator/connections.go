@@ -30,24 +30,24 @@ const (
 type FilterTime int
 
 const (
-	// StartOrPreConnect is the start time, or the pre-connect time as long as
+	// ByStartOrPreConnect is the start time, or the pre-connect time as long as
 	// there is none.
-	StartOrPreConnect FilterTime = iota
-	// PreConnect is the pre-connect time.
-	PreConnect
-	// Start is the start time alone: a record without one is in no window.
-	Start
-	// Update is the time of the last change.
-	Update
+	ByStartOrPreConnect FilterTime = iota
+	// ByPreConnect is the pre-connect time.
+	ByPreConnect
+	// ByStart is the start time alone: a record without one is in no window.
+	ByStart
+	// ByUpdate is the time of the last change.
+	ByUpdate
 )
 
 func (f FilterTime) of(m moments) time.Time {
 	switch f {
-	case PreConnect:
+	case ByPreConnect:
 		return m.pre
-	case Start:
+	case ByStart:
 		return m.start
-	case Update:
+	case ByUpdate:
 		return m.update
 	}
 	if m.start.IsZero() {
@@ -236,7 +236,7 @@ func (s *Simulator) listGenerated(q query, now time.Time) []entry {
 	var list []entry
 	for l := range s.logins(q.project, q.from.Add(-s.lead()), q.to) {
 		m := l.moments(now)
-		if l.appears.After(now) || !s.inWindow(q, m) {
+		if !s.inWindow(q, m) {
 			continue
 		}
 		if len(q.filters) > 0 {
@@ -252,9 +252,9 @@ func (s *Simulator) listGenerated(q query, now time.Time) []entry {
 // lead is how long before the time that a window is about a login may have begun.
 func (s *Simulator) lead() time.Duration {
 	switch s.options.FilterOn {
-	case PreConnect:
+	case ByPreConnect:
 		return 0
-	case Update:
+	case ByUpdate:
 		return maxLogin + maxSession
 	}
 	return maxLogin

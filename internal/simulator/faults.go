@@ -15,44 +15,47 @@ import (
 	"time"
 )
 
-// Kind is what a fault does to an answer.
-type Kind string
+// FaultKind is what a fault does to an answer.
+type FaultKind string
 
 // The kinds of fault. The first three keep the request from the API; the others
 // spoil the answer that it gives.
 const (
-	// Error answers Fault.Status with Fault.Code and Fault.Message.
-	Error Kind = "error"
-	// Hang sends nothing for Fault.Seconds, or until the client goes away, and
+	// FaultError answers Fault.Status with Fault.Code and Fault.Message.
+	FaultError FaultKind = "error"
+	// FaultHang sends nothing for Fault.Seconds, or until the client goes away, and
 	// then drops the connection.
-	Hang Kind = "hang"
-	// Drop closes the connection at once.
-	Drop Kind = "drop"
+	FaultHang FaultKind = "hang"
+	// FaultDrop closes the connection at once.
+	FaultDrop FaultKind = "drop"
 
-	// DropBody closes the connection in the middle of the body.
-	DropBody Kind = "drop_body"
-	// Truncate sends half of the body, as if that were all.
-	Truncate Kind = "truncate"
-	// Oversize sends a body that never ends.
-	Oversize Kind = "oversize"
-	// Garbage sends a proxy's HTML page in the place of the body.
-	Garbage Kind = "garbage"
-	// Slow takes Fault.Seconds to send the body.
-	Slow Kind = "slow"
-	// Empty sends no body.
-	Empty Kind = "empty"
-	// Skew shifts the Date header by Fault.Seconds.
-	Skew Kind = "skew"
-	// Count adds Fault.Count to the "count" of a list.
-	Count Kind = "count"
+	// FaultDropBody closes the connection in the middle of the body.
+	FaultDropBody FaultKind = "drop_body"
+	// FaultTruncate sends half of the body, as if that were all.
+	FaultTruncate FaultKind = "truncate"
+	// FaultOversize sends a body that never ends.
+	FaultOversize FaultKind = "oversize"
+	// FaultGarbage sends a proxy's HTML page in the place of the body.
+	FaultGarbage FaultKind = "garbage"
+	// FaultSlow takes Fault.Seconds to send the body.
+	FaultSlow FaultKind = "slow"
+	// FaultEmpty sends no body.
+	FaultEmpty FaultKind = "empty"
+	// FaultSkew shifts the Date header by Fault.Seconds.
+	FaultSkew FaultKind = "skew"
+	// FaultCount adds Fault.Count to the "count" of a list.
+	FaultCount FaultKind = "count"
 )
 
-var kinds = []Kind{Error, Hang, Drop, DropBody, Truncate, Oversize, Garbage, Slow, Empty, Skew, Count}
+var kinds = []FaultKind{
+	FaultError, FaultHang, FaultDrop,
+	FaultDropBody, FaultTruncate, FaultOversize, FaultGarbage, FaultSlow, FaultEmpty, FaultSkew, FaultCount,
+}
 
 // Fault is something that goes wrong.
 type Fault struct {
-	ID   int  `json:"id"`
-	Kind Kind `json:"kind"`
+	ID   int       `json:"id"`
+	Kind FaultKind `json:"kind"`
 
 	// Which requests it hits: those whose path begins so, and of this project.
 	// Empty: all.
@@ -79,7 +82,7 @@ func (f *Fault) validate() error {
 		return fmt.Errorf("times must not be negative, probability must be from 0 to 1")
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return fmt.Errorf("status must be from 200 to 599")
-	case f.Kind == Slow && f.Seconds <= 0:
+	case f.Kind == FaultSlow && f.Seconds <= 0:
 		return fmt.Errorf("a slow answer needs seconds")
 	}
 	return nil
@@ -193,29 +196,29 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 func (s *Simulator) serveFault(w http.ResponseWriter, r *request, f Fault) {
 	seconds := time.Duration(f.Seconds * float64(time.Second))
 	switch f.Kind {
-	case Error:
+	case FaultError:
 		s.send(w, r, f.answer(r))
 		return
-	case Hang, Drop:
-		if f.Kind == Hang {
+	case FaultHang, FaultDrop:
+		if f.Kind == FaultHang {
 			hang(r, seconds)
 		}
 		s.count(r, 0)
 		panic(http.ErrAbortHandler) // closes the connection
 	}
-	a := s.answer(r)
+	a := s.ask(r)
 	switch f.Kind {
-	case Truncate:
+	case FaultTruncate:
 		a.body = a.body[:len(a.body)/2]
-	case Garbage:
+	case FaultGarbage:
 		a = answer{http.StatusOK, http.Header{"Content-Type": {"text/html"}}, []byte("<html><body><h1>Sign in to the guest network</h1></body></html>")}
-	case Empty:
+	case FaultEmpty:
 		a.body = nil
-	case Skew:
+	case FaultSkew:
 		r.now = r.now.Add(seconds)
-	case Count:
+	case FaultCount:
 		a.body = addCount(a.body, f.Count)
-	case DropBody, Oversize, Slow:
+	case FaultDropBody, FaultOversize, FaultSlow:
 		s.dribble(w, r, a, f.Kind, seconds)
 		return
 	}
@@ -247,27 +250,27 @@ func hang(r *request, d time.Duration) {
 
 // dribble sends a body in parts: half of it and no more, all of it slowly, or on
 // and on.
-func (s *Simulator) dribble(w http.ResponseWriter, r *request, a answer, kind Kind, d time.Duration) {
+func (s *Simulator) dribble(w http.ResponseWriter, r *request, a answer, kind FaultKind, d time.Duration) {
 	s.count(r, a.status)
 	setHeader(w, r, a)
-	if kind == DropBody {
+	if kind == FaultDropBody {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	w.WriteHeader(a.status)
 	flusher := http.NewResponseController(w)
 	switch kind {
-	case DropBody:
+	case FaultDropBody:
 		_, _ = w.Write(a.body[:len(a.body)/2])
 		_ = flusher.Flush()
 		panic(http.ErrAbortHandler)
-	case Slow:
+	case FaultSlow:
 		const parts = 20
 		for part := range slices.Chunk(a.body, len(a.body)/parts+1) {
 			hang(r, d/parts)
 			_, _ = w.Write(part)
 			_ = flusher.Flush()
 		}
-	case Oversize:
+	case FaultOversize:
 		_, _ = io.WriteString(w, `{"count":1,"items":[{"id":"`)
 		for filler := bytes.Repeat([]byte("0"), 1<<16); ; {
 			if _, err := w.Write(filler); err != nil {

@@ -54,56 +54,60 @@ func TestFaults(t *testing.T) {
 		fault Fault
 		check func(t *testing.T, r *http.Response, body string, err error)
 	}{
-		"error": {Fault{Kind: Error}, func(t *testing.T, r *http.Response, body string, err error) {
+		"error": {Fault{Kind: FaultError}, func(t *testing.T, r *http.Response, body string, err error) {
 			require.NoError(t, err)
 			assert.Equal(t, 503, r.StatusCode)
 			assert.Contains(t, body, "APIGW.0201")
 		}},
-		"chosen error": {Fault{Kind: Error, Status: 429, Code: "APIG.0308", RetryAfter: "7"}, func(t *testing.T, r *http.Response, body string, err error) {
+		"not the client's fault": {Fault{Kind: FaultError, Status: 400}, func(t *testing.T, r *http.Response, _ string, err error) {
+			require.NoError(t, err)
+			assert.Equal(t, 400, r.StatusCode)
+		}},
+		"chosen error": {Fault{Kind: FaultError, Status: 429, Code: "APIG.0308", RetryAfter: "7"}, func(t *testing.T, r *http.Response, body string, err error) {
 			require.NoError(t, err)
 			assert.Equal(t, 429, r.StatusCode)
 			assert.Equal(t, "7", r.Header.Get("Retry-After"))
 			assert.Contains(t, body, `"error_code":"APIG.0308"`)
 		}},
-		"hang for a while": {Fault{Kind: Hang, Seconds: 0.01}, func(t *testing.T, _ *http.Response, _ string, err error) {
+		"hang for a while": {Fault{Kind: FaultHang, Seconds: 0.01}, func(t *testing.T, _ *http.Response, _ string, err error) {
 			assert.ErrorIs(t, err, io.EOF)
 		}},
-		"drop": {Fault{Kind: Drop}, func(t *testing.T, _ *http.Response, _ string, err error) {
+		"drop": {Fault{Kind: FaultDrop}, func(t *testing.T, _ *http.Response, _ string, err error) {
 			assert.ErrorIs(t, err, io.EOF)
 		}},
-		"drop in the body": {Fault{Kind: DropBody}, func(t *testing.T, r *http.Response, body string, err error) {
+		"drop in the body": {Fault{Kind: FaultDropBody}, func(t *testing.T, r *http.Response, body string, err error) {
 			assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
 			assert.Equal(t, 200, r.StatusCode)
 			assert.Equal(t, whole[:len(whole)/2], body)
 		}},
-		"truncate": {Fault{Kind: Truncate}, func(t *testing.T, r *http.Response, body string, err error) {
+		"truncate": {Fault{Kind: FaultTruncate}, func(t *testing.T, r *http.Response, body string, err error) {
 			require.NoError(t, err)
 			assert.Equal(t, whole[:len(whole)/2], body)
 		}},
-		"oversize": {Fault{Kind: Oversize}, func(t *testing.T, _ *http.Response, body string, err error) {
+		"oversize": {Fault{Kind: FaultOversize}, func(t *testing.T, _ *http.Response, body string, err error) {
 			require.NoError(t, err)
 			assert.Len(t, body, 1<<20)
 		}},
-		"garbage": {Fault{Kind: Garbage}, func(t *testing.T, r *http.Response, body string, err error) {
+		"garbage": {Fault{Kind: FaultGarbage}, func(t *testing.T, r *http.Response, body string, err error) {
 			require.NoError(t, err)
 			assert.Equal(t, 200, r.StatusCode)
 			assert.Contains(t, body, "<html>")
 		}},
-		"slow": {Fault{Kind: Slow, Seconds: 0.05}, func(t *testing.T, _ *http.Response, body string, err error) {
+		"slow": {Fault{Kind: FaultSlow, Seconds: 0.05}, func(t *testing.T, _ *http.Response, body string, err error) {
 			require.NoError(t, err)
 			assert.Equal(t, whole, body)
 		}},
-		"empty": {Fault{Kind: Empty}, func(t *testing.T, r *http.Response, body string, err error) {
+		"empty": {Fault{Kind: FaultEmpty}, func(t *testing.T, r *http.Response, body string, err error) {
 			require.NoError(t, err)
 			assert.Equal(t, 200, r.StatusCode)
 			assert.Empty(t, body)
 		}},
-		"skew": {Fault{Kind: Skew, Seconds: -3600}, func(t *testing.T, r *http.Response, body string, err error) {
+		"skew": {Fault{Kind: FaultSkew, Seconds: -3600}, func(t *testing.T, r *http.Response, body string, err error) {
 			require.NoError(t, err)
 			assert.Equal(t, noon.Add(-time.Hour).Format(http.TimeFormat), r.Header.Get("Date"))
 			assert.Equal(t, whole, body)
 		}},
-		"count": {Fault{Kind: Count, Count: 4}, func(t *testing.T, _ *http.Response, body string, err error) {
+		"count": {Fault{Kind: FaultCount, Count: 4}, func(t *testing.T, _ *http.Response, body string, err error) {
 			require.NoError(t, err)
 			var p page
 			require.NoError(t, json.Unmarshal([]byte(body), &p))
@@ -129,7 +133,7 @@ func TestFaults(t *testing.T) {
 
 func TestHangUntilTheClientLeaves(t *testing.T) {
 	s, server := startServer(t)
-	s.AddFault(Fault{Kind: Hang})
+	s.AddFault(Fault{Kind: FaultHang})
 	ctx, leave := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer leave()
 	_, _, err := call(ctx, server)
@@ -148,20 +152,20 @@ func TestWhichRequestsAFaultHits(t *testing.T) {
 	}
 	token := func() int { return serve(s, tokenCall("password", "second")).Code }
 
-	id := s.AddFault(Fault{Kind: Error, Project: "second"})
+	id := s.AddFault(Fault{Kind: FaultError, Project: "second"})
 	assert.Equal(t, []int{200, 503, 201}, []int{list(DefaultProjectID), list("second"), token()})
 	s.RemoveFault(id)
-	s.AddFault(Fault{Kind: Error, Path: "/v3/"})
+	s.AddFault(Fault{Kind: FaultError, Path: "/v3/"})
 	assert.Equal(t, []int{200, 200, 503}, []int{list(DefaultProjectID), list("second"), token()})
 	s.RemoveFault(0)
-	s.AddFault(Fault{Kind: Error, Status: 500, Times: 2})
-	s.AddFault(Fault{Kind: Error, Status: 502, Times: 1})
+	s.AddFault(Fault{Kind: FaultError, Status: 500, Times: 2})
+	s.AddFault(Fault{Kind: FaultError, Status: 502, Times: 1})
 	assert.Equal(t, []int{500, 500, 502, 200}, []int{list("second"), list("second"), list("second"), list("second")})
 }
 
 func TestProbability(t *testing.T) {
 	s := New(everything(&clock{noon}))
-	s.AddFault(Fault{Kind: Error, Probability: 0.3})
+	s.AddFault(Fault{Kind: FaultError, Probability: 0.3})
 	failed := 0
 	for range 500 {
 		if serve(s, newCall("", `{}`)).Code != 200 {
@@ -173,7 +177,7 @@ func TestProbability(t *testing.T) {
 
 func TestFaultsThatMakeNoSense(t *testing.T) {
 	s := New(everything(&clock{noon}))
-	for _, f := range []Fault{{}, {Kind: "other"}, {Kind: Error, Status: 99}, {Kind: Drop, Times: -1}, {Kind: Drop, Probability: 2}, {Kind: Slow}} {
+	for _, f := range []Fault{{}, {Kind: "other"}, {Kind: FaultError, Status: 99}, {Kind: FaultDrop, Times: -1}, {Kind: FaultDrop, Probability: 2}, {Kind: FaultSlow}} {
 		assert.Panics(t, func() { s.AddFault(f) }, f)
 	}
 }
@@ -210,7 +214,7 @@ func TestFaultsOverHTTP(t *testing.T) {
 
 func TestDropPanicsAsTheServerWants(t *testing.T) {
 	s := New(everything(&clock{noon}))
-	s.AddFault(Fault{Kind: Drop})
+	s.AddFault(Fault{Kind: FaultDrop})
 	defer func() {
 		err, _ := recover().(error)
 		assert.True(t, errors.Is(err, http.ErrAbortHandler))

@@ -123,7 +123,7 @@ func (w *world) generate(key bucketKey) []login {
 		w.settle(random, &l)
 		logins = append(logins, l)
 	}
-	for t := range arrivals(random, from, maxExtra) {
+	for t := range arrivals(random, from, w.mostExtra()) {
 		if i := w.incidentAt(t); i != nil && random.Float64() < i.extraPerMinute/maxExtra {
 			l := w.newLogin(random, t)
 			i.attract(w, random, &l)

@@ -12,13 +12,13 @@ import (
 )
 
 func TestSameSeedSameRecords(t *testing.T) {
-	from, to := noon.Add(-3*time.Hour), noon
+	from, to := noon.Add(-time.Hour), noon
 	one, other := New(generating(&clock{noon})), New(generating(&clock{noon}))
-	for at := to.Add(-time.Hour); !at.Before(from); at = at.Add(-time.Hour) {
-		other.Truth(DefaultProjectID, at, at.Add(time.Hour)) // asks backwards
+	for at := to.Add(-10 * time.Minute); !at.Before(from); at = at.Add(-10 * time.Minute) {
+		other.Truth(DefaultProjectID, at, at.Add(10*time.Minute)) // asks backwards
 	}
 	want := one.Truth(DefaultProjectID, from, to)
-	assert.Greater(t, len(want), 600)
+	assert.Greater(t, len(want), 200)
 	assert.Equal(t, want, other.Truth(DefaultProjectID, from, to))
 	for _, limit := range []int{7, 100} {
 		assert.Equal(t, want, listAll(t, other, limit, window(from, to)))
@@ -29,11 +29,11 @@ func TestSameSeedSameRecords(t *testing.T) {
 }
 
 func TestWindowsAddUp(t *testing.T) {
-	for _, filter := range []FilterTime{StartOrPreConnect, PreConnect, Start, Update} {
+	for _, filter := range []FilterTime{ByStartOrPreConnect, ByPreConnect, ByStart, ByUpdate} {
 		o := generating(&clock{noon})
 		o.FilterOn = filter
 		s := New(o)
-		from := noon.Add(-12 * time.Hour)
+		from := noon.Add(-4 * time.Hour)
 		var parts []string
 		for at := from; at.Before(noon); at = at.Add(10 * time.Minute) {
 			for _, r := range s.Truth(DefaultProjectID, at, at.Add(10*time.Minute-time.Second)) {
@@ -71,18 +71,19 @@ func TestHistoryBegins(t *testing.T) {
 func TestLifeOfALogin(t *testing.T) {
 	c := &clock{noon}
 	o := generating(c)
-	o.Reclassified, o.LateBy, o.FilterOn = 0.05, 5*time.Minute, PreConnect
+	o.Reclassified, o.LateBy, o.FilterOn = 0.2, 5*time.Minute, ByPreConnect
+	o.LoginsPerHour = 1000
 	s := New(o)
 	seen := map[string]Record{}
 	var late, pendingThenStarted, pendingThenFailed, startedThenFailed, ended int
-	for ; c.now.Before(noon.Add(40 * time.Minute)); c.now = c.now.Add(time.Second) {
-		for _, r := range s.Truth(DefaultProjectID, noon, noon.Add(20*time.Minute)) {
+	for ; c.now.Before(noon.Add(20 * time.Minute)); c.now = c.now.Add(5 * time.Second) {
+		for _, r := range s.Truth(DefaultProjectID, noon, noon.Add(10*time.Minute)) {
 			before, known := seen[r.ID]
 			seen[r.ID] = r
 			require.False(t, parseAny(r.UpdateTime).After(c.now), "nothing is known before it happens")
 			switch {
 			case !known:
-				if c.now.Sub(parseAny(r.PreConnTime)) > 10*time.Second {
+				if c.now.Sub(parseAny(r.PreConnTime)) > 15*time.Second {
 					late++
 				}
 				continue
@@ -102,7 +103,7 @@ func TestLifeOfALogin(t *testing.T) {
 			}
 		}
 	}
-	assert.Len(t, seen, len(s.Truth(DefaultProjectID, noon, noon.Add(20*time.Minute))))
+	assert.Len(t, seen, len(s.Truth(DefaultProjectID, noon, noon.Add(10*time.Minute))))
 	for name, n := range map[string]int{
 		"seen": len(seen), "late": late, "started": pendingThenStarted, "failed": pendingThenFailed,
 		"failed later": startedThenFailed, "ended": ended,
@@ -125,11 +126,11 @@ func TestNoneLateNoneReclassified(t *testing.T) {
 
 func TestABelievableDay(t *testing.T) {
 	o := generating(&clock{noon.Add(24 * time.Hour)})
-	o.AllDay, o.LoginsPerHour, o.History, o.Users = false, 1000, 4*24*time.Hour, 2000
+	o.AllDay, o.LoginsPerHour, o.History, o.Users = false, 300, 4*24*time.Hour, 2000
 	s := New(o)
 	midnight := noon.Add(-12 * time.Hour)
 	records := s.Truth(DefaultProjectID, midnight, midnight.Add(24*time.Hour-time.Second))
-	assert.InDelta(t, 24_000, len(records), 1000)
+	assert.InDelta(t, 7200, len(records), 500)
 
 	tally := map[string]map[string]int{}
 	count := func(what, value string) {
@@ -153,11 +154,11 @@ func TestABelievableDay(t *testing.T) {
 		if strings.Contains(r.FailedReason, r.UserName) || strings.Contains(r.FailedReason, r.ClientIP) {
 			scrubbing++
 		}
-		assert.NotContains(t, r.FailedReason, "{")
+		require.False(t, strings.Contains(r.FailedReason, "{"), r.FailedReason)
 	}
 	assert.Greater(t, tally["hour"]["09"], 20*tally["hour"]["02"], "office hours")
 	assert.Greater(t, tally["user"]["user001@corp.example"], 20*len(records)/2000, "a few log in often")
-	assert.Greater(t, len(tally["user"]), 1200, "many log in")
+	assert.Greater(t, len(tally["user"]), 800, "many log in")
 	assert.Len(t, tally["group"], 5)
 	assert.Len(t, tally["type"], 3)
 	assert.Len(t, tally["version"], 4)
@@ -169,7 +170,7 @@ func TestABelievableDay(t *testing.T) {
 	assert.Positive(t, scrubbing, "reasons hold personal text")
 
 	saturday := midnight.Add(-4 * 24 * time.Hour)
-	assert.Less(t, len(s.Truth(DefaultProjectID, saturday.Add(12*time.Hour), saturday.Add(24*time.Hour))), 3000)
+	assert.Less(t, len(s.Truth(DefaultProjectID, saturday.Add(12*time.Hour), saturday.Add(24*time.Hour))), 1000)
 }
 
 func TestProjectsDiffer(t *testing.T) {
@@ -183,7 +184,7 @@ func TestScript(t *testing.T) {
 	for _, cycle := range []time.Duration{30 * time.Second, 10 * time.Minute} {
 		c := &clock{noon}
 		o := generating(c)
-		o.Script, o.LateBy, o.Reclassified, o.FilterOn = cycle, -1, -1, PreConnect
+		o.Script, o.LateBy, o.Reclassified, o.FilterOn = cycle, -1, -1, ByPreConnect
 		o.LoginsPerHour = 600 * float64(10*time.Minute/cycle)
 		s := New(o)
 		c.now = noon.Add(2*cycle + maxLogin)
@@ -231,7 +232,7 @@ func TestScript(t *testing.T) {
 				}
 			}
 			assert.Greater(t, addresses[sprayAddress], len(users)/2)
-			assert.Greater(t, users["user001@corp.example"], 1)
+			assert.Positive(t, users["user001@corp.example"])
 		}
 	}
 }

@@ -36,6 +36,14 @@ const maxExtra = 40
 // sprayAddress is the attacker's.
 const sprayAddress = "198.51.100.66"
 
+// mostExtra is the most that any incident may bring, a minute.
+func (w *world) mostExtra() float64 {
+	if w.options.Script <= 0 {
+		return 0
+	}
+	return maxExtra
+}
+
 // incidentAt is what happens at t; nil if nothing does.
 func (w *world) incidentAt(t time.Time) *incident {
 	since := t.Sub(w.started)

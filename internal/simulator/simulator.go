@@ -12,7 +12,7 @@
 //	GET    /-/faults         lists them
 //	DELETE /-/faults?id=1    removes one; without id, all
 //
-// See Fault for the fields and the kinds.
+// See Fault for the fields and FaultKind for the kinds.
 //
 // The account locking of the real gateway (five wrong signatures in a row close
 // a key for five minutes) is not simulated.
@@ -77,7 +77,8 @@ type Options struct {
 	// Reclassified is the share of generated successes that turn into failures a
 	// while after the start. Default 0.002; negative: none.
 	Reclassified float64
-	// Script is the length of a cycle of incidents: see script.go. 0: none.
+	// Script is the length of a cycle of incidents: an outage of a server, a bad
+	// roll-out of the agent, a password spray. 0: none happen.
 	Script time.Duration
 
 	// Order is how a list is sorted, FilterOn which time of a record a window is
@@ -192,6 +193,7 @@ var routes = []route{
 type request struct {
 	*http.Request
 	body    []byte
+	unread  bool   // the body is not whole
 	id      string // X-Request-Id
 	now     time.Time
 	route   *route
@@ -204,26 +206,22 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.faults.serve(w, r)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		http.Error(w, "the body could not be read", http.StatusBadRequest)
-		return
-	}
-	q := s.newRequest(r, body)
+	q := s.newRequest(w, r)
 	fault, hit := s.faults.take(q)
 	if !hit {
-		s.send(w, q, s.answer(q))
+		s.send(w, q, s.ask(q))
 		return
 	}
 	s.serveFault(w, q, fault)
 }
 
-func (s *Simulator) newRequest(r *http.Request, body []byte) *request {
+func (s *Simulator) newRequest(w http.ResponseWriter, r *http.Request) *request {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	s.mu.Lock()
 	s.requests++
 	id := fmt.Sprintf("%016x%016x", s.options.Seed, s.requests)
 	s.mu.Unlock()
-	q := &request{Request: r, body: body, id: id, now: s.options.Now().UTC()}
+	q := &request{Request: r, body: body, unread: err != nil, id: id, now: s.options.Now().UTC()}
 	for i := range routes {
 		if project, ok := matchPath(routes[i].path, r.URL.Path); ok {
 			q.route, q.project = &routes[i], project
@@ -248,7 +246,23 @@ func matchPath(pattern, path string) (project string, ok bool) {
 	return project, true
 }
 
-// answer asks the API: gateway first, then the call itself.
+// ask has the API answer, and notes what no correct client asks.
+func (s *Simulator) ask(r *request) answer {
+	a := s.answer(r)
+	switch a.status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
+	default:
+		return a
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.violations) < 1000 {
+		s.violations = append(s.violations, fmt.Sprintf("%s %s: %d %s", r.Method, r.URL.RequestURI(), a.status, a.body))
+	}
+	return a
+}
+
+// answer is the API's: the gateway first, then the call itself.
 func (s *Simulator) answer(r *request) answer {
 	if r.route == nil {
 		return refuse(r, http.StatusNotFound, "APIGW.0101", "The API does not exist or has not been published in the environment")
@@ -263,6 +277,9 @@ func (s *Simulator) answer(r *request) answer {
 	}
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return r.route.refuse(r, http.StatusUnsupportedMediaType, codeMediaType, "The requested resource format is not supported.")
+	}
+	if r.unread {
+		return r.route.refuse(r, http.StatusBadRequest, codeParameter, "The request body could not be read.")
 	}
 	if len(bytes.TrimSpace(r.body)) == 0 {
 		return r.route.refuse(r, http.StatusBadRequest, codeEmpty, "The request message input by the interface is empty.")
@@ -311,18 +328,4 @@ func (s *Simulator) count(r *request, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[call]++
-}
-
-// violation notes a request that no correct client sends.
-func (s *Simulator) violation(r *request, a answer) {
-	switch a.status {
-	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
-	default:
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.violations) < 1000 {
-		s.violations = append(s.violations, fmt.Sprintf("%s %s: %d %s", r.Method, r.URL.RequestURI(), a.status, a.body))
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -81,7 +82,7 @@ func listAll(t *testing.T, s *Simulator, limit int, body string) []Record {
 	}
 }
 
-// sign signs a request as a client would.
+// signRequest signs a request as a client would.
 func signRequest(r *http.Request, access, secret string, at time.Time, headers ...string) *http.Request {
 	r.Header.Del("X-Auth-Token")
 	r.Header.Set("X-Sdk-Date", at.Format(dateFormat))
@@ -127,7 +128,7 @@ func TestStrictness(t *testing.T) {
 		"body no JSON":         {newCall("", `{"id"`), 400, codeParameter, "object"},
 		"body null":            {newCall("", `null`), 400, codeParameter, "object"},
 		"body an array":        {newCall("", `[]`), 400, codeParameter, "object"},
-		"two bodies":           {newCall("", good + good), 400, codeParameter, "one JSON object"},
+		"two bodies":           {newCall("", good+good), 400, codeParameter, "one JSON object"},
 		"unknown field":        {newCall("", `{"login_begin_time":"x"}`), 400, codeParameter, "login_begin_time"},
 		"field no string":      {newCall("", `{"connect_type":2}`), 400, codeParameter, "strings"},
 		"field null":           {newCall("", `{"id":null}`), 400, codeParameter, "id"},
@@ -190,8 +191,8 @@ func replaceAuthorization(old, replacement string) func(*http.Request) {
 func TestSignatureOfVendor(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:9915"+listPath+"?limit=10&offset=0", http.NoBody)
 	r.Header.Set("X-Sdk-Date", "20260311T120000Z")
-	q := &request{Request: r, body: []byte(`{"user_name":"a b/ü~*+@x"}`)}
-	assert.Equal(t, "SIGNATURE",
+	q := &request{Request: r, body: []byte(`{"user_name":"a b/ü~*+@x"}` + "\n")}
+	assert.Equal(t, "821e93379d55ebcfe8bd832fc0842eef6edb19d072e808ee16a0448d896378a1",
 		sign("SK", "20260311T120000Z", canonicalRequest(q, []string{"host", "x-sdk-date"})))
 }
 
@@ -225,7 +226,6 @@ func tokenCall(password, project string) *http.Request {
 	body := fmt.Sprintf(`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"user","password":%q,
 		"domain":{"name":"domain"}}}},"scope":{"project":{"id":%q}}}}`, password, project)
 	r := httptest.NewRequest(http.MethodPost, "/v3/auth/tokens?nocatalog=true", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/json;charset=utf8")
 	r.Header.Set("Content-Type", "application/json")
 	return r
 }
@@ -414,10 +414,10 @@ func TestFilterOn(t *testing.T) {
 		{ID: "started", PreConnTime: at(1), StartTime: at(2), UpdateTime: at(3)},
 	}
 	for filter, want := range map[FilterTime][3]string{
-		StartOrPreConnect: {"pending", "started", ""},
-		PreConnect:        {"pendingstarted", "", ""},
-		Start:             {"", "started", ""},
-		Update:            {"pending", "", "started"},
+		ByStartOrPreConnect: {"pending", "started", ""},
+		ByPreConnect:        {"pendingstarted", "", ""},
+		ByStart:             {"", "started", ""},
+		ByUpdate:            {"pending", "", "started"},
 	} {
 		o := everything(&clock{noon})
 		o.FilterOn = filter
@@ -496,6 +496,25 @@ func TestCallsAndViolations(t *testing.T) {
 func TestOversizeRequest(t *testing.T) {
 	w := serve(New(everything(&clock{noon})), newCall("", `{"id":"`+strings.Repeat("1", maxBody)+`"}`))
 	assert.Equal(t, http.StatusBadRequest, w.Code)
+}
+
+func TestConcurrentUse(t *testing.T) {
+	s := New(generating(&clock{noon}))
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for n := range 10 {
+				s.Put(DefaultProjectID, Record{ID: fmt.Sprint("put", i, n), PreConnTime: format(noon)})
+				id := s.AddFault(Fault{Kind: FaultError, Times: 1, Path: "/nowhere"})
+				assert.Equal(t, 200, serve(s, newCall("?limit=1", window(noon.Add(-time.Minute), noon))).Code)
+				s.RemoveFault(id)
+				s.BeforePage(func(string, int) { s.Truth(DefaultProjectID, noon, noon) })
+				s.Calls()
+			}
+		})
+	}
+	group.Wait()
+	assert.Len(t, s.Truth(DefaultProjectID, noon, noon), 80)
 }
 
 func FuzzReadFilters(f *testing.F) {

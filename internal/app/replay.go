@@ -1,0 +1,183 @@
+package app
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// ReplayOptions say how Replay counts.
+type ReplayOptions struct {
+	Project        string // the label `project`
+	SuccessCodes   []string
+	PendingTimeout time.Duration
+	UserWindows    []config.UserWindow
+}
+
+// Replay counts the records of a file as if they had just been fetched. It writes
+// what the metrics would be to out, and to why, record by record, what was counted
+// and for what reason. Now is the newest time in the file.
+func Replay(file string, o ReplayOptions, out, why io.Writer) error {
+	logins, err := readFile(file)
+	if err != nil {
+		return err
+	}
+	limited := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})
+	book, err := collector.OpenBook(store.Discard{}, collector.Options{
+		Project: o.Project, Service: appStreaming, Source: userConnections,
+		Rules:       ledger.Rules{SuccessCodes: o.SuccessCodes, PendingTimeout: o.PendingTimeout},
+		UserWindows: userWindows(o.UserWindows),
+		Limits:      collector.NewLimits(len(logins)*10+100, limited),
+		Trace:       func(e *ledger.Event) { fmt.Fprintln(why, explain(e)) },
+	})
+	if err != nil {
+		return err
+	}
+	reading := &record.Reading{Logins: logins, UpToDate: true}
+	reading.From, reading.To = bounds(logins)
+	reading.Now = reading.To
+	if err := book.Commit(reading); err != nil {
+		return err
+	}
+	exposition := collector.NewExposition(prometheus.NewRegistry(), nil)
+	exposition.Show([]*collector.Book{book}, nil)
+	return writeText(out, exposition)
+}
+
+// bounds are the oldest and the newest time of the records.
+func bounds(logins []record.Login) (from, to time.Time) {
+	for i := range logins {
+		t := logins[i].Time()
+		if !t.IsZero() && (from.IsZero() || t.Before(from)) {
+			from = t
+		}
+		if latest := logins[i].Latest(); latest.After(to) {
+			to = latest
+		}
+	}
+	if to.IsZero() {
+		to = time.Now()
+	}
+	return from, to
+}
+
+// explain says in words what became of a record, and why.
+func explain(e *ledger.Event) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s: ", e.Disposition)
+	switch e.Disposition {
+	case ledger.Invalid:
+		s.WriteString("not a record, which is an object with fields")
+	case ledger.Duplicate:
+		s.WriteString("this record was counted already, and this version of it says nothing new")
+	case ledger.Pending:
+		s.WriteString("neither a failure nor a start time yet; it counts when it has either, or as a failure after pending_timeout")
+	case ledger.Expired:
+		s.WriteString("no outcome within pending_timeout: a failure")
+	case ledger.Updated:
+		s.WriteString("a newer version of a record that is known")
+	case ledger.Reclassified:
+		fmt.Fprintf(&s, "counted as a success before, now a failure with failed_code %q", e.FailedCode)
+	default:
+		if e.FailedCode != "" {
+			fmt.Fprintf(&s, "a failure with failed_code %q", e.FailedCode)
+		} else {
+			s.WriteString("a success: it has a start time, and its failed_code means success")
+		}
+	}
+	if l := e.Login; l != nil && !l.Malformed {
+		fmt.Fprintf(&s, "; time %s, group %q, server %q", cmp.Or(l.Time().Format(time.RFC3339), "none"), l.Group, l.Machine)
+	}
+	if e.LoginDuration != nil {
+		fmt.Fprintf(&s, ", login took %s", *e.LoginDuration)
+	}
+	if e.SessionDuration != nil {
+		fmt.Fprintf(&s, ", session lasted %s", *e.SessionDuration)
+	}
+	if len(e.InvalidFields) > 0 {
+		fmt.Fprintf(&s, "; unreadable, so treated as missing: %s", strings.Join(e.InvalidFields, ", "))
+	}
+	return s.String()
+}
+
+func readFile(name string) ([]record.Login, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var logins []record.Login
+	add := func(c *record.UserConnection) { logins = append(logins, c.Login()) }
+	switch ext := strings.ToLower(filepath.Ext(name)); ext {
+	case ".jsonl", ".ndjson", ".json":
+		err = readJSON(f, add)
+	case ".csv", ".tsv", ".txt", ".xlsx":
+		err = readTable(f, add)
+	default:
+		err = fmt.Errorf("cannot tell what a %q file holds: it must end in .jsonl, .csv or .xlsx", ext)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return logins, nil
+}
+
+// readJSON reads records one after the other, or whole pages of the API.
+func readJSON(r io.Reader, add func(*record.UserConnection)) error {
+	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	for n := 1; ; n++ {
+		value, err := d.ReadValue()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("record %d is not JSON, at byte %d", n, d.InputOffset())
+		}
+		var page struct {
+			Items []record.UserConnection `json:"items"`
+		}
+		if err := json.Unmarshal(value, &page, d.Options()); err == nil && page.Items != nil {
+			for i := range page.Items {
+				add(&page.Items[i])
+			}
+			continue
+		}
+		var c record.UserConnection
+		if err := json.Unmarshal(value, &c, d.Options()); err != nil {
+			return fmt.Errorf("record %d: %w", n, err)
+		}
+		add(&c)
+	}
+}
+
+func readTable(f *os.File, add func(*record.UserConnection)) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	_, err = export.ReadTable(f, info.Size(), export.Logins, func(_ int, fields []export.Field) error {
+		var c record.UserConnection
+		for _, field := range fields {
+			c.Set(field.Name, field.Value)
+		}
+		add(&c)
+		return nil
+	})
+	return err
+}

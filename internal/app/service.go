@@ -1,0 +1,316 @@
+// Package app puts the rooms of the house together: what each command of the
+// program does.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// Name is the program's.
+const Name = "workspace_exporter"
+
+// Labels of the sources, and of the services that their records are about.
+const (
+	userConnections = "user_connections"
+	appStreaming    = "app_streaming"
+)
+
+// Service fetches from every source of a configuration, and shows what it counted.
+type Service struct {
+	logger     log.Logger
+	exporter   *collector.Exporter
+	exposition *collector.Exposition
+
+	mu      sync.Mutex
+	config  *config.Config
+	store   *store.Store
+	sources []*source
+	stop    func() // ends all polls and waits for them
+}
+
+// source is one source of one project, with all that belongs to it.
+type source struct {
+	poller  *fetcher.Poller
+	book    *collector.Book
+	metrics *collector.SourceMetrics
+}
+
+// NewService opens the store of cfg and loads what was counted before. It does not
+// fetch yet.
+func NewService(cfg *config.Config, logger log.Logger) (*Service, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(versioncollector.NewCollector(Name), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s := &Service{logger: logger, config: cfg, exporter: collector.NewExporter(registry), stop: func() {}}
+	s.exposition = collector.NewExposition(registry, nil)
+	var err error
+	if s.store, err = store.Open(cfg.Storage.Path); err != nil {
+		return nil, err
+	}
+	if s.sources, err = s.open(cfg, s.store); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	s.show()
+	s.exporter.Reloaded(true, time.Now())
+	return s, nil
+}
+
+// Gather implements prometheus.Gatherer: it is what /metrics shows.
+func (s *Service) Gatherer() prometheus.Gatherer { return s.exposition }
+
+func (s *Service) show() {
+	books := make([]*collector.Book, len(s.sources))
+	for i := range s.sources {
+		books[i] = s.sources[i].book
+	}
+	s.exposition.Show(books, s.config.Metrics.ConstantLabels)
+}
+
+// open makes the sources of a configuration.
+func (s *Service) open(cfg *config.Config, st *store.Store) ([]*source, error) {
+	limits := collector.NewLimits(cfg.Metrics.MaxSeries, s.exporter.Limited())
+	var sources []*source
+	for _, p := range cfg.Projects {
+		s.warnUnfetched(p)
+		u := p.Sources.UserConnections
+		if u == nil {
+			continue
+		}
+		client, err := newClient(cfg, p, s.exporter.Request(p.Name), s.logger)
+		if err != nil {
+			return nil, err
+		}
+		metrics := s.exporter.Source(p.Name, userConnections)
+		book, err := collector.OpenBook(st.Book(p.Name, userConnections), collector.Options{
+			Project: p.Name, Service: appStreaming, Source: userConnections,
+			ConstantLabels: cfg.Metrics.ConstantLabels,
+			Rules:          ledger.Rules{SuccessCodes: u.SuccessCodes, PendingTimeout: time.Duration(u.PendingTimeout)},
+			Lookback:       time.Duration(u.Lookback),
+			NewSeriesHold:  time.Duration(cfg.Metrics.NewSeriesHold),
+			UserWindows:    userWindows(cfg.Metrics.UserWindows),
+			Limits:         limits, Committed: s.exporter.Committed,
+		})
+		if err != nil {
+			return nil, err
+		}
+		poller, err := fetcher.NewPoller(&fetcher.UserConnections{API: client, Mismatch: metrics.Mismatch}, book, metrics,
+			fetcher.Options{Project: p.Name, Source: userConnections, Interval: time.Duration(u.PollInterval),
+				Lookback: time.Duration(u.Lookback), InitialLookback: time.Duration(u.InitialLookback),
+				ServerTime: client.ServerTime, Logger: s.logger})
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, &source{poller, book, metrics})
+	}
+	return sources, nil
+}
+
+// warnUnfetched tells of what the configuration asks for and this version cannot do.
+func (s *Service) warnUnfetched(p *config.Project) {
+	warn := func(what string) {
+		level.Warn(s.logger).Log("msg", "not supported by this version, ignored", "project", p.Name, "what", what)
+	}
+	if u := p.Sources.UserConnections; u != nil && u.Mode == config.ModeExport {
+		warn("mode: export of user_connections; its records are read by pages")
+	}
+	if p.Sources.Sessions != nil {
+		warn("sessions")
+	}
+	if p.Sources.AccessStatistics != nil {
+		warn("access_statistics")
+	}
+	if p.Sources.DesktopConnections != nil {
+		warn("desktop_connections")
+	}
+}
+
+func userWindows(configured []config.UserWindow) []collector.Window {
+	windows := make([]collector.Window, len(configured))
+	for i, w := range configured {
+		windows[i] = collector.Window{Name: w.Label, Length: w.Duration}
+	}
+	return windows
+}
+
+// newClient makes the API's client of a project.
+func newClient(cfg *config.Config, p *config.Project, observe func(string, string, time.Duration), logger log.Logger) (*workspace.Client, error) {
+	transport, err := p.Transport()
+	if err != nil {
+		return nil, err
+	}
+	client, err := workspace.New(workspace.Options{
+		ProjectID:         p.ProjectID,
+		Endpoints:         workspace.Endpoints(p.Endpoints),
+		Credentials:       credentials(&p.Credentials),
+		Transport:         http.RoundTripper(transport),
+		RequestTimeout:    time.Duration(cfg.Global.RequestTimeout),
+		RequestsPerSecond: p.RateLimit.RequestsPerSecond,
+		Burst:             p.RateLimit.Burst,
+		Concurrency:       p.Concurrency,
+		Observe:           observe,
+		Logger:            log.With(logger, "project", p.Name),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("project %q: %w", p.Name, err)
+	}
+	return client, nil
+}
+
+func credentials(c *config.Credentials) workspace.Credentials {
+	switch {
+	case c.AKSK != nil:
+		var securityToken func() (string, error)
+		if c.AKSK.SecurityToken.String() != "" {
+			securityToken = c.AKSK.SecurityToken.Read
+		}
+		return workspace.AKSK(c.AKSK.AccessKey.Read, c.AKSK.SecretKey.Read, securityToken)
+	case c.Password != nil:
+		return workspace.Password(c.Password.Domain, c.Password.User, c.Password.Password.Read)
+	case c.Token != nil:
+		return workspace.Token(c.Token.Token.Read)
+	}
+	return workspace.DefaultChain()
+}
+
+// Start begins to poll.
+func (s *Service) Start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.start()
+}
+
+func (s *Service) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var polls sync.WaitGroup
+	for _, src := range s.sources {
+		polls.Go(func() { src.poller.Run(ctx) })
+	}
+	s.stop = func() {
+		cancel()
+		polls.Wait()
+	}
+}
+
+// Close abandons the polls under way, lets commits finish, and closes the store.
+func (s *Service) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop()
+	return s.store.Close()
+}
+
+// PollOnce polls every source once. It returns the errors of all that failed.
+func (s *Service) PollOnce(ctx context.Context) error {
+	errs := make([]error, len(s.sources))
+	var polls sync.WaitGroup
+	for i, src := range s.sources {
+		polls.Go(func() { errs[i] = src.poller.Poll(ctx) })
+	}
+	polls.Wait()
+	return errors.Join(errs...)
+}
+
+// Reload changes to another configuration. If any of it cannot be, all stays as it
+// was.
+func (s *Service) Reload(load func() (*config.Config, error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.reload(load)
+	s.exporter.Reloaded(err == nil, time.Now())
+	if err != nil {
+		level.Error(s.logger).Log("msg", "configuration not reloaded, the old one stays", "err", err)
+		return err
+	}
+	level.Info(s.logger).Log("msg", "configuration reloaded")
+	return nil
+}
+
+func (s *Service) reload(load func() (*config.Config, error)) error {
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
+	logWarnings(s.logger, cfg)
+	st := s.store
+	if cfg.Storage.Path != s.config.Storage.Path {
+		if st, err = store.Open(cfg.Storage.Path); err != nil {
+			return err
+		}
+	}
+	s.stop()
+	sources, err := s.open(cfg, st)
+	if err != nil {
+		if st != s.store {
+			err = errors.Join(err, st.Close())
+		}
+		s.start() // the old ones go on
+		return err
+	}
+	old, oldStore := s.sources, s.store
+	s.config, s.store, s.sources = cfg, st, sources
+	s.show()
+	s.start()
+	for _, gone := range old {
+		if !slices.ContainsFunc(sources, func(src *source) bool { return src.is(gone) }) {
+			gone.metrics.Forget()
+		}
+	}
+	if oldStore != st {
+		return oldStore.Close()
+	}
+	return nil
+}
+
+// is reports whether two sources are the same one of the same project.
+func (s *source) is(other *source) bool {
+	a, b := s.poller.Status(), other.poller.Status()
+	return a.Project == b.Project && a.Source == b.Source
+}
+
+// Config is the configuration in force.
+func (s *Service) Config() *config.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config
+}
+
+// Status says how each source does.
+func (s *Service) Status() []fetcher.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := make([]fetcher.Status, len(s.sources))
+	for i, src := range s.sources {
+		status[i] = src.poller.Status()
+	}
+	return status
+}
+
+// Ready reports whether every source has polled once, well or not.
+func (s *Service) Ready() bool {
+	return !slices.ContainsFunc(s.Status(), func(st fetcher.Status) bool { return !st.Polled })
+}
+
+func logWarnings(logger log.Logger, cfg *config.Config) {
+	for _, w := range cfg.Warnings {
+		level.Warn(logger).Log("msg", "configuration: "+w)
+	}
+}

@@ -1,0 +1,165 @@
+// Command workspace_exporter turns the login records of Huawei Cloud Workspace into
+// Prometheus metrics, and counts each record exactly once.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/internal/app"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // at run time
+	exitUsage  = 2 // bad flags or configuration
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// command is what a command line means.
+type command func(logger log.Logger) error
+
+func run(args []string) int {
+	cli := kingpin.New(app.Name, "Prometheus exporter for the login records of Huawei Cloud Workspace.")
+	cli.HelpFlag.Short('h')
+	cli.Version(version.Print(app.Name))
+	cli.UsageWriter(os.Stdout)
+	terminated := -1
+	cli.Terminate(func(code int) { terminated = code })
+
+	logLevel := cli.Flag("log.level", "Only log messages with this severity or above.").Default("info").Enum("debug", "info", "warn", "error")
+	logFormat := cli.Flag("log.format", "Format of the log.").Default("logfmt").Enum("logfmt", "json")
+	commands := map[string]command{}
+	addRun(cli, commands)
+	addDemo(cli, commands)
+	addSimulate(cli, commands)
+	addChecks(cli, commands)
+	addReplay(cli, commands)
+
+	name, err := cli.Parse(args)
+	if terminated >= 0 { // --help or --version
+		return terminated
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v; see --help\n", app.Name, err)
+		return exitUsage
+	}
+	if err := commands[name](newLogger(*logLevel, *logFormat)); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", app.Name, err)
+		if errors.Is(err, app.ErrConfig) && !strings.HasPrefix(name, "check-config") {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	return exitOK
+}
+
+func newLogger(threshold, format string) log.Logger {
+	newFormat := log.NewLogfmtLogger
+	if format == "json" {
+		newFormat = log.NewJSONLogger
+	}
+	logger := log.With(newFormat(log.NewSyncWriter(os.Stderr)), "ts", log.DefaultTimestampUTC)
+	return level.NewFilter(logger, level.Allow(level.ParseDefault(threshold, level.InfoValue())))
+}
+
+func configFlag(c *kingpin.CmdClause) *string {
+	return c.Flag("config.file", "Path to the configuration file.").Default(app.Name + ".yml").String()
+}
+
+func webFlags(c *kingpin.CmdClause) *app.WebOptions {
+	o := &app.WebOptions{Flags: kingpinflag.AddFlags(c, ":9914")}
+	c.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
+	c.Flag("web.enable-lifecycle", "Allow reloading the configuration by POST /-/reload.").BoolVar(&o.EnableLifecycle)
+	return o
+}
+
+// validate checks what kingpin cannot.
+func validate(o *app.WebOptions) error {
+	if p := o.TelemetryPath; !strings.HasPrefix(p, "/") || p == "/" || p == "/config" || strings.HasPrefix(p, "/-/") || strings.ContainsAny(p, " {}?#") {
+		return fmt.Errorf("--web.telemetry-path %q: must begin with / and be none of /, /config and /-/..", p)
+	}
+	return nil
+}
+
+func addRun(cli *kingpin.Application, commands map[string]command) {
+	c := cli.Command("run", "Fetch login records and serve metrics.").Default()
+	file, web := configFlag(c), webFlags(c)
+	once := c.Flag("once", "Poll every source once, print the metrics, and end: with 1 if a source failed.").Bool()
+	c.Validate(func(*kingpin.CmdClause) error { return validate(web) })
+	commands[c.FullCommand()] = func(logger log.Logger) error {
+		if *once {
+			return app.Once(*file, os.Stdout, logger)
+		}
+		return app.Run(*file, *web, logger)
+	}
+}
+
+func addDemo(cli *kingpin.Application, commands map[string]command) {
+	c := cli.Command("demo", "Run against a simulator inside: no account, no configuration, no network.")
+	web := webFlags(c)
+	var o app.DemoOptions
+	c.Flag("seed", "Decides all that is made up.").Default("1").Uint64Var(&o.Seed)
+	c.Flag("cycle", "How long the script of incidents takes until it begins again.").Default("15m").DurationVar(&o.Cycle)
+	c.Validate(func(*kingpin.CmdClause) error { return validate(web) })
+	commands[c.FullCommand()] = func(logger log.Logger) error { return app.Demo(o, *web, logger) }
+}
+
+func addSimulate(cli *kingpin.Application, commands map[string]command) {
+	c := cli.Command("simulate", "Serve a simulator of the Workspace API.")
+	var o app.SimulateOptions
+	var history string
+	c.Flag("listen-address", "Address on which to serve.").Default("127.0.0.1:9915").StringVar(&o.ListenAddress)
+	c.Flag("seed", "Decides all that is made up.").Default("1").Uint64Var(&o.Seed)
+	c.Flag("history", "How far back there are records.").Default("1d").StringVar(&history)
+	c.Flag("users", "Number of users.").Default("500").IntVar(&o.Users)
+	c.Flag("servers", "Number of servers.").Default("20").IntVar(&o.Servers)
+	c.Flag("logins-per-hour", "Mean of the logins in an hour of a working day.").Default("300").Float64Var(&o.LoginsPerHour)
+	c.Validate(func(*kingpin.CmdClause) error {
+		d, err := model.ParseDuration(history)
+		if err != nil {
+			return fmt.Errorf("--history: %w", err)
+		}
+		o.History = time.Duration(d)
+		if o.Users < 1 || o.Servers < 1 || o.LoginsPerHour < 0 {
+			return errors.New("--users and --servers must be at least 1, --logins-per-hour must not be negative")
+		}
+		return nil
+	})
+	commands[c.FullCommand()] = func(logger log.Logger) error { return app.Simulate(o, logger) }
+}
+
+func addChecks(cli *kingpin.Application, commands map[string]command) {
+	check := cli.Command("check-config", "Load and validate the configuration; print every problem with its line.")
+	checkFile := configFlag(check)
+	commands[check.FullCommand()] = func(log.Logger) error { return app.CheckConfig(*checkFile, os.Stdout) }
+
+	doctor := cli.Command("doctor", "Make one call for each source, and say what works and what does not; changes nothing.")
+	doctorFile := configFlag(doctor)
+	commands[doctor.FullCommand()] = func(logger log.Logger) error {
+		return app.Doctor(context.Background(), *doctorFile, os.Stdout, logger)
+	}
+}
+
+func addReplay(cli *kingpin.Application, commands map[string]command) {
+	c := cli.Command("replay", "Count the records of a file as if they had been fetched; print the metrics, and on standard error why.")
+	file := c.Arg("file", "Records as .jsonl, .csv or .xlsx.").Required().String()
+	o := app.ReplayOptions{UserWindows: config.DefaultMetrics().UserWindows}
+	c.Flag("project", "The label `project`.").Default("replay").StringVar(&o.Project)
+	c.Flag("success-code", "A failed_code that means success; repeatable.").Default("", "0").StringsVar(&o.SuccessCodes)
+	commands[c.FullCommand()] = func(log.Logger) error { return app.Replay(*file, o, os.Stdout, os.Stderr) }
+}
