@@ -16,6 +16,12 @@ import (
 // of empty records does not fill the memory.
 const maxItems = 50_000
 
+// A full page has 100 items and some 70 kB.
+const (
+	usualItems = 100
+	usualBytes = 96 << 10
+)
+
 var errEmpty = errors.New("the answer is empty")
 
 // decodePage reads an answer that is one object with the total number of items
@@ -25,11 +31,12 @@ func decodePage[T any](r io.Reader, countName, itemsName string) (count int, ite
 	count = -1
 	// Read whole first: the decoder starts a long token, or a long blank, anew each
 	// time more of it arrives.
-	body, err := io.ReadAll(r)
-	if err != nil {
+	var body bytes.Buffer
+	body.Grow(usualBytes)
+	if _, err := body.ReadFrom(r); err != nil {
 		return count, nil, err
 	}
-	d := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	d := jsontext.NewDecoder(&body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	found := false
 	err = eachMember(d, func(name string) (err error) {
 		switch name {
@@ -120,7 +127,7 @@ func decodeItems[T any](d *jsontext.Decoder) ([]T, error) {
 	case token.Kind() != '[':
 		return nil, errors.New("neither an array nor null")
 	}
-	var items []T
+	items := make([]T, 0, usualItems)
 	for d.PeekKind() != ']' {
 		if len(items) == maxItems {
 			return nil, fmt.Errorf("more than %d items", maxItems)

@@ -236,7 +236,7 @@ func (s *Simulator) listGenerated(q query, now time.Time) []entry {
 	var list []entry
 	for l := range s.logins(q.project, q.from.Add(-s.lead()), q.to) {
 		m := l.moments(now)
-		if !s.inWindow(q, m) {
+		if l.appears.After(now) || !s.inWindow(q, m) {
 			continue
 		}
 		if len(q.filters) > 0 {

@@ -187,6 +187,13 @@ func (b *Batch) Delete(table string, key []byte) {
 	b.changes = append(b.changes, change{table, key, nil})
 }
 
+// Each calls f for every change, in order; a nil value deletes.
+func (b *Batch) Each(f func(table string, key, value []byte)) {
+	for _, c := range b.changes {
+		f(c.table, c.key, c.value)
+	}
+}
+
 // Load calls row for every row of the book, table by table, in the order of the
 // keys. It fails if the book is damaged. Key and value are valid during the call.
 func (b *Book) Load(row func(table string, key, value []byte) error) error {

@@ -1,0 +1,379 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+var t0 = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+
+// memory is a Storage that can fail.
+type memory struct {
+	rows map[string]string
+	fail error
+}
+
+func (m *memory) Load(row func(table string, key, value []byte) error) error {
+	for k, v := range m.rows {
+		table, key, _ := strings.Cut(k, "\x00")
+		if err := row(table, []byte(key), []byte(v)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) Commit(b *store.Batch) error {
+	if m.fail != nil {
+		return m.fail
+	}
+	b.Each(func(table string, key, value []byte) {
+		if value == nil {
+			delete(m.rows, table+"\x00"+string(key))
+		} else {
+			m.rows[table+"\x00"+string(key)] = string(value)
+		}
+	})
+	return nil
+}
+
+// bench is a book with its surroundings, for one test.
+type bench struct {
+	t       testing.TB
+	storage *memory
+	options Options
+	limited *prometheus.CounterVec
+	book    *Book
+	clock   time.Time
+}
+
+func newBench(t testing.TB, change func(*Options)) *bench {
+	b := &bench{t: t, storage: &memory{rows: map[string]string{}}, clock: t0,
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "workspace_exporter_series_limited_total"}, []string{"family"})}
+	b.options = Options{Project: "p", Service: "app_streaming", Source: "user_connections",
+		Rules:    ledger.Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: time.Hour},
+		Lookback: 15 * time.Minute, UserWindows: []Window{{"15m", 15 * time.Minute}, {"1h", time.Hour}},
+		Limits: NewLimits(1000, b.limited), Now: func() time.Time { return b.clock }}
+	if change != nil {
+		change(&b.options)
+	}
+	b.restart()
+	return b
+}
+
+func (b *bench) restart() {
+	b.t.Helper()
+	b.options.Limits = NewLimits(b.options.Limits.max, b.limited)
+	book, err := OpenBook(b.storage, b.options)
+	require.NoError(b.t, err)
+	b.book = book
+}
+
+// read commits a reading that ends at the time now.
+func (b *bench) read(now time.Time, logins ...record.Login) error {
+	b.clock = now
+	return b.book.Commit(&record.Reading{From: now.Add(-time.Hour), To: now, Now: now, Logins: logins, UpToDate: true})
+}
+
+func (b *bench) families() map[string]*dto.MetricFamily {
+	b.t.Helper()
+	e := NewExposition(prometheus.NewRegistry(), func() time.Time { return b.clock })
+	e.Show([]*Book{b.book}, nil)
+	families, err := e.Gather()
+	require.NoError(b.t, err)
+	byName := map[string]*dto.MetricFamily{}
+	for _, f := range families {
+		byName[f.GetName()] = f
+	}
+	return byName
+}
+
+// values are the series of a family by the values of the given labels.
+func (b *bench) values(m *Metric, labels ...string) map[string]float64 {
+	b.t.Helper()
+	values := map[string]float64{}
+	f := b.families()[m.Name]
+	for _, metric := range f.GetMetric() {
+		var key []string
+		for _, name := range labels {
+			for _, l := range metric.Label {
+				if l.GetName() == name {
+					key = append(key, l.GetValue())
+				}
+			}
+		}
+		v := metric.GetCounter().GetValue() + metric.GetGauge().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+		values[strings.Join(key, "/")] += v
+	}
+	return values
+}
+
+// login makes a success; change makes something else of it.
+func login(n int, at time.Time, change ...func(*record.Login)) record.Login {
+	id := record.Identity{byte(n), byte(n >> 8), byte(n >> 16), 1}
+	l := record.Login{ID: id, Invariant: record.Identity{2, byte(n), byte(n >> 8), byte(n >> 16)}, Group: "g", Machine: "m",
+		ClientType: "Windows 10", ClientVersion: "1", AgentVersion: "2", User: record.Person(n + 1), ClientIP: 9,
+		PreConnect: at.Add(-3 * time.Second), Start: at, Updated: at}
+	for _, c := range change {
+		c(&l)
+	}
+	return l
+}
+
+func failing(code string) func(*record.Login) {
+	return func(l *record.Login) { l.FailedCode, l.Start, l.Updated = code, time.Time{}, l.PreConnect }
+}
+
+func inGroup(group string) func(*record.Login) { return func(l *record.Login) { l.Group = group } }
+
+func TestNothingIsShownBeforeTheFirstPollEnds(t *testing.T) {
+	b := newBench(t, nil)
+	assert.Empty(t, b.families())
+	require.NoError(t, b.book.Commit(&record.Reading{From: t0.Add(-time.Hour), To: t0.Add(-time.Minute), Now: t0, Logins: []record.Login{login(1, t0.Add(-2*time.Minute))}}))
+	assert.Empty(t, b.families(), "a backlog that is half read")
+	require.NoError(t, b.read(t0, login(1, t0.Add(-2*time.Minute)), login(2, t0.Add(-time.Second))))
+	assert.Equal(t, map[string]float64{"g": 2}, b.values(loginAttempts, "desktop_group"))
+}
+
+func TestFailedCommitChangesNothing(t *testing.T) {
+	b := newBench(t, nil)
+	require.NoError(t, b.read(t0, login(1, t0)))
+	before := b.families()
+	b.storage.fail = errors.New("no space left on device")
+	for range 2 {
+		require.ErrorIs(t, b.read(t0.Add(time.Minute), login(1, t0), login(2, t0)), b.storage.fail)
+		assert.Equal(t, before, b.families())
+	}
+	position, err := b.book.Position()
+	require.NoError(t, err)
+	assert.Equal(t, t0, position.Cursor)
+	b.storage.fail = nil
+	require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0), login(2, t0)))
+	assert.Equal(t, map[string]float64{"g": 2}, b.values(loginAttempts, "desktop_group"))
+}
+
+func TestRestartShowsTheSameAtOnce(t *testing.T) {
+	b := newBench(t, nil)
+	require.NoError(t, b.read(t0, login(1, t0.Add(-time.Minute)), login(2, t0.Add(-time.Minute), failing("7"), func(l *record.Login) { l.FailedReason = "why" }),
+		login(3, t0, func(l *record.Login) { l.End = t0 })))
+	before := b.families()
+	b.restart()
+	assert.Equal(t, fmt.Sprint(before), fmt.Sprint(b.families()))
+	require.NoError(t, b.read(t0.Add(time.Second), login(1, t0.Add(-time.Minute))))
+	assert.Equal(t, map[string]float64{"g": 3}, b.values(loginAttempts, "desktop_group"))
+}
+
+func TestNewSeriesIsHeldAtZero(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.NewSeriesHold = 2 * time.Minute })
+	require.NoError(t, b.read(t0, login(1, t0), login(2, t0, failing("7"))))
+	assert.Equal(t, map[string]float64{"g/7": 1}, b.values(loginFailures, "desktop_group", "failed_code"), "history is shown at once")
+
+	at := t0.Add(time.Minute)
+	require.NoError(t, b.read(at, login(3, at, inGroup("new")), login(4, at, failing("8")), login(5, at, failing("8")), login(6, at, failing("7"))))
+	held := map[string]float64{"g/7": 2, "g/8": 0, "new/7": 0, "new/8": 0}
+	assert.Equal(t, held, b.values(loginFailures, "desktop_group", "failed_code"))
+	b.restart()
+	assert.Equal(t, held, b.values(loginFailures, "desktop_group", "failed_code"), "a restart holds on")
+	b.clock = at.Add(2*time.Minute - 1)
+	assert.Equal(t, held, b.values(loginFailures, "desktop_group", "failed_code"))
+	assert.Equal(t, map[string]float64{"g": 1, "new": 0}, b.values(loginDuration, "desktop_group"))
+	b.clock = at.Add(2 * time.Minute)
+	assert.Equal(t, map[string]float64{"g/7": 2, "g/8": 2, "new/7": 0, "new/8": 0}, b.values(loginFailures, "desktop_group", "failed_code"))
+	assert.Equal(t, map[string]float64{"g": 1, "new": 1}, b.values(loginDuration, "desktop_group"))
+
+	// What stood at 0 for long enough shows its first failure at once.
+	require.NoError(t, b.read(b.clock, login(7, b.clock, inGroup("new"), failing("7"))))
+	assert.Equal(t, 1.0, b.values(loginFailures, "desktop_group", "failed_code")["new/7"])
+	assert.Equal(t, 5.0, b.values(loginFailedUsers, "window")["15m"], "gauges are never held")
+}
+
+func TestCreatedTimestampsSurvive(t *testing.T) {
+	b := newBench(t, nil)
+	require.NoError(t, b.read(t0, login(1, t0)))
+	later := t0.Add(time.Hour)
+	require.NoError(t, b.read(later, login(2, later, inGroup("new"))))
+	b.restart()
+	var created []time.Time
+	for _, m := range b.families()[loginAttempts.Name].Metric {
+		created = append(created, m.GetCounter().GetCreatedTimestamp().AsTime())
+	}
+	assert.Equal(t, []time.Time{t0.Add(-time.Hour), later}, created, "history counts from where it was read from")
+}
+
+func TestMaxSeriesFoldsAndLosesNothing(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		limit := rapid.IntRange(1, 8).Draw(rt, "limit")
+		b := newBench(t, func(o *Options) { o.Limits = NewLimits(limit, nil) })
+		n := 0
+		for poll := range rapid.IntRange(1, 4).Draw(rt, "polls") {
+			var logins []record.Login
+			for range rapid.IntRange(0, 20).Draw(rt, "logins") {
+				n++
+				l := login(n, t0, inGroup(fmt.Sprint("g", rapid.IntRange(0, 5).Draw(rt, "group"))))
+				if code := rapid.IntRange(0, 6).Draw(rt, "code"); code > 0 {
+					failing(fmt.Sprint("c", code))(&l)
+				}
+				logins = append(logins, l)
+			}
+			require.NoError(t, b.read(t0.Add(time.Duration(poll)*time.Second), logins...))
+			if rapid.Bool().Draw(rt, "restart") {
+				b.restart()
+			}
+		}
+		attempts := b.values(loginAttempts, "desktop_group")
+		failures := b.values(loginFailures, "desktop_group")
+		total := 0.0
+		for group, count := range attempts {
+			total += count
+			assert.LessOrEqual(rt, failures[group], count, "failures of %s", group)
+		}
+		assert.Equal(rt, float64(n), total)
+		for group := range failures {
+			if _, ok := attempts[group]; !ok {
+				assert.Zero(rt, failures[group])
+			}
+		}
+		for name, f := range b.families() {
+			if name != recordsTotal.Name {
+				assert.LessOrEqual(rt, len(f.Metric), limit+1, name)
+			}
+		}
+	})
+}
+
+func TestUsersAreCountedInSlidingWindows(t *testing.T) {
+	b := newBench(t, nil)
+	same := func(l *record.Login) { l.User = 77 }
+	require.NoError(t, b.read(t0,
+		login(1, t0.Add(-50*time.Minute), same), login(2, t0.Add(-10*time.Minute), same, failing("7")), login(3, t0.Add(-time.Minute), same, failing("7")),
+		login(4, t0, inGroup("other group")), login(5, t0.Add(-20*time.Minute), failing("8"), func(l *record.Login) { l.User = 0 })))
+	check := func(users, failed, perUser, perIP map[string]float64) {
+		t.Helper()
+		assert.Equal(t, users, b.values(loginUsers, "window"))
+		assert.Equal(t, failed, b.values(loginFailedUsers, "window"))
+		assert.Equal(t, perUser, b.values(maxFailuresPerUser, "window"))
+		assert.Equal(t, perIP, b.values(maxFailuresPerClientIP, "window"))
+	}
+	check(map[string]float64{"15m": 2, "1h": 2}, map[string]float64{"15m": 1, "1h": 1},
+		map[string]float64{"15m": 2, "1h": 2}, map[string]float64{"15m": 2, "1h": 3})
+	assert.Equal(t, map[string]float64{"g/15m": 1, "g/1h": 1, "other group/15m": 1, "other group/1h": 1}, b.values(groupUsers, "desktop_group", "window"))
+	assert.Equal(t, map[string]float64{"g/15m": 1, "g/1h": 1, "other group/15m": 0, "other group/1h": 0}, b.values(groupFailedUsers, "desktop_group", "window"))
+
+	b.restart()
+	require.NoError(t, b.read(t0.Add(30*time.Minute)))
+	check(map[string]float64{"15m": 0, "1h": 2}, map[string]float64{"15m": 0, "1h": 1},
+		map[string]float64{"15m": 0, "1h": 2}, map[string]float64{"15m": 0, "1h": 3})
+	require.NoError(t, b.read(t0.Add(2*time.Hour)))
+	check(map[string]float64{"15m": 0, "1h": 0}, map[string]float64{"15m": 0, "1h": 0},
+		map[string]float64{"15m": 0, "1h": 0}, map[string]float64{"15m": 0, "1h": 0})
+	for row := range b.storage.rows {
+		assert.False(t, strings.HasPrefix(row, "people\x00"), "a pseudonym outlives its window")
+	}
+}
+
+func TestReclassifiedFailureCountsItsUser(t *testing.T) {
+	b := newBench(t, nil)
+	require.NoError(t, b.read(t0, login(1, t0)))
+	require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0, func(l *record.Login) { l.FailedCode, l.Updated = "7", t0.Add(time.Minute) })))
+	assert.Equal(t, map[string]float64{"15m": 1, "1h": 1}, b.values(loginFailedUsers, "window"))
+	assert.Equal(t, map[string]float64{"15m": 1, "1h": 1}, b.values(maxFailuresPerUser, "window"))
+	b.restart()
+	assert.Equal(t, map[string]float64{"15m": 1, "1h": 1}, b.values(loginUsers, "window"))
+}
+
+func TestOpenConnectionsFollowTheirRecords(t *testing.T) {
+	b := newBench(t, nil)
+	moved := func(l *record.Login) { l.Machine, l.Updated = "n", t0.Add(time.Second) }
+	require.NoError(t, b.read(t0, login(1, t0), login(2, t0)))
+	assert.Equal(t, map[string]float64{"m": 2}, b.values(openConnections, "machine_name"))
+	require.NoError(t, b.read(t0.Add(time.Second), login(1, t0, moved), login(3, t0, moved, func(l *record.Login) { l.End = t0.Add(time.Second) })))
+	assert.Equal(t, map[string]float64{"m": 1, "n": 1}, b.values(openConnections, "machine_name"))
+	b.restart()
+	require.NoError(t, b.read(t0.Add(2*time.Second), login(1, t0, moved, func(l *record.Login) { l.End = t0.Add(2 * time.Second) }), login(2, t0)))
+	assert.Equal(t, map[string]float64{"m": 1, "n": 0}, b.values(openConnections, "machine_name"))
+	assert.Equal(t, map[string]float64{"g": 2}, b.values(sessionDuration, "desktop_group"))
+}
+
+func TestTheLatestReasonOfACodeIsShown(t *testing.T) {
+	b := newBench(t, nil)
+	reason := func(text string) func(*record.Login) { return func(l *record.Login) { l.FailedReason = text } }
+	waiting := login(3, t0, func(l *record.Login) { l.Start = time.Time{} })
+	require.NoError(t, b.read(t0, login(1, t0, failing("7"), reason("old")), login(2, t0, failing("8")), waiting))
+	require.NoError(t, b.read(t0.Add(2*time.Hour), waiting, login(4, t0, failing("7"), reason("new")), login(5, t0, failing("7"))))
+	want := map[string]float64{"7/new": 1, "8/": 1, "pending_timeout/No outcome within pending_timeout.": 1}
+	assert.Equal(t, want, b.values(failureCodeInfo, "failed_code", "reason"))
+	b.restart()
+	assert.Equal(t, want, b.values(failureCodeInfo, "failed_code", "reason"))
+}
+
+func TestInvalidFieldsCountOncePerRecord(t *testing.T) {
+	b := newBench(t, nil)
+	bad := func(l *record.Login) { l.Invalid = []string{"end_time"} }
+	for range 3 {
+		require.NoError(t, b.read(t0, login(1, t0, bad), login(2, t0, func(l *record.Login) { l.PreConnect = t0.Add(time.Second) })))
+	}
+	assert.Equal(t, map[string]float64{"end_time": 1, "login_duration": 1}, b.values(invalidFields, "field"))
+	assert.Equal(t, map[string]float64{"counted": 2, "duplicate": 4, "updated": 0, "pending": 0, "expired": 0, "reclassified": 0, "invalid": 0},
+		b.values(recordsTotal, "disposition"))
+}
+
+func TestMetricsAreWellFormed(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.ConstantLabels = map[string]string{"site": "x"} })
+	require.NoError(t, b.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("7"), func(l *record.Login) { l.Invalid = []string{"id"} })))
+	process := prometheus.NewRegistry()
+	NewExporter(process).Source("p", "user_connections")
+	e := NewExposition(process, nil)
+	e.Show([]*Book{b.book}, b.options.ConstantLabels)
+	// The library's own gatherer checks consistency, which ours leaves out.
+	families, err := prometheus.Gatherers{e}.Gather()
+	require.NoError(t, err)
+	problems, err := testutil.GatherAndLint(e)
+	require.NoError(t, err)
+	assert.Empty(t, problems)
+	shown := map[string]bool{}
+	for _, f := range families {
+		shown[f.GetName()] = true
+		for _, m := range f.Metric {
+			assert.True(t, slices.ContainsFunc(m.Label, func(l *dto.LabelPair) bool { return l.GetName() == "site" }), f.GetName())
+		}
+	}
+	for _, m := range BookMetrics {
+		assert.True(t, shown[m.Name], "%s is fed by nothing", m.Name)
+	}
+}
+
+func TestNativeBucketsAgreeWithTheLibrary(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ours := newHistogram(loginDuration.Buckets)
+		theirs := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", Buckets: loginDuration.Buckets, NativeHistogramBucketFactor: 1.1})
+		for range rapid.IntRange(1, 30).Draw(t, "n") {
+			d := time.Duration(rapid.IntRange(0, 1_000_000).Draw(t, "ms")) * time.Millisecond
+			if rapid.Bool().Draw(t, "whole") {
+				d = time.Duration(1<<rapid.IntRange(0, 16).Draw(t, "power")) * time.Second
+			}
+			ours.observe(loginDuration.Buckets, d)
+			theirs.Observe(d.Seconds())
+		}
+		var want dto.Metric
+		require.NoError(t, theirs.Write(&want))
+		got := ours.write(loginDuration.Buckets, want.Histogram.CreatedTimestamp)
+		assert.InDelta(t, want.Histogram.GetSampleSum(), got.GetSampleSum(), 1e-6)
+		got.SampleSum = want.Histogram.SampleSum
+		assert.Equal(t, want.Histogram.String(), got.String())
+	})
+}
