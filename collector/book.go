@@ -293,11 +293,7 @@ func positionRow(p *record.Position) []byte {
 	for _, t := range []time.Time{p.Cursor, p.Horizon, p.LastSuccess} {
 		r.Int(t.UnixMilli())
 	}
-	if p.Complete {
-		r.Uint(1)
-	} else {
-		r.Uint(0)
-	}
+	r.Bool(p.Complete)
 	return r
 }
 
@@ -306,7 +302,7 @@ func loadPosition(p *record.Position, value []byte) error {
 	for _, t := range []*time.Time{&p.Cursor, &p.Horizon, &p.LastSuccess} {
 		*t = time.UnixMilli(r.Int()).UTC()
 	}
-	p.Complete = r.Uint() == 1
+	p.Complete = r.Bool()
 	return r.Err()
 }
 

@@ -18,15 +18,15 @@ func newConnections(t *tables, servers *breakdown) *connections {
 }
 
 func (c *connections) refresh(_ time.Time, l *ledger.Ledger) {
-	c.open.clear()
-	for _, s := range c.attempts.series {
-		c.open.add(0, s.values...)
-	}
-	for place, n := range l.OpenConnections() {
-		values := []string{place.Group, place.Machine}
-		if c.attempts.find(values) == nil {
-			values = []string{other, other}
+	c.open.recount(func(add func(int64, ...string)) {
+		for _, s := range c.attempts.series {
+			add(0, s.values...)
 		}
-		c.open.add(n, values...)
-	}
+		for place, n := range l.OpenConnections() {
+			if c.attempts.find([]string{place.Group, place.Machine}) == nil {
+				place = ledger.Place{Group: other, Machine: other}
+			}
+			add(n, place.Group, place.Machine)
+		}
+	})
 }

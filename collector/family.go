@@ -153,8 +153,19 @@ func (f *family) add(n int64, values ...string) {
 	f.touch(s)
 }
 
-// set makes a series that is not there yet with a value.
-func (f *family) set(n int64, values ...string) { f.add(n, values...) }
+// recount sets the values of a gauge anew: what count does not add is 0.
+func (f *family) recount(count func(add func(n int64, values ...string))) {
+	before := make(map[*series]int64, len(f.series))
+	for _, s := range f.series {
+		before[s], s.count = s.count, 0
+	}
+	count(func(n int64, values ...string) { f.at(values).count += n })
+	for _, s := range f.series {
+		if was, known := before[s]; !known || was != s.count {
+			f.touch(s)
+		}
+	}
+}
 
 func (f *family) observe(d time.Duration, values ...string) {
 	s := f.at(values)

@@ -1,7 +1,10 @@
 package collector
 
 import (
+	"cmp"
 	"encoding/binary"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
@@ -18,38 +21,38 @@ type Window struct {
 // people counts distinct users in sliding windows over the records' own times. What
 // it keeps of a user is a pseudonym, and no longer than the longest window.
 type people struct {
-	windows []Window
-	longest time.Duration
 	groups  *logins
+	longest time.Duration
+	crowds  []*crowd
 
 	users, failedUsers, groupUsers, groupFailed, perUser, perClientIP *family
 
-	visits  map[visitKey]visit
-	added   []visitKey
-	removed []visitKey
+	visits  []visit // in the order of time
+	added   []visit
+	removed []visit
 }
 
-// visitKey tells visits apart and puts their rows in the order of time. A record that
-// fails after it was counted as a success is a second visit.
-type visitKey struct {
-	at    int64 // Unix milliseconds
-	id    record.Identity
-	later bool
-}
-
+// visit is a counted attempt, or a failure. A record that fails after it was counted
+// as a success makes two.
 type visit struct {
+	at           int64 // Unix milliseconds
+	id           record.Identity
+	later        bool // the failure of a record that was a success before
 	group        string
 	user, client record.Person
 	failed       bool
 }
 
+func compareVisits(a, b visit) int { return cmp.Compare(a.at, b.at) }
+
 func newPeople(t *tables, windows []Window, groups *logins) *people {
-	p := &people{windows: windows, groups: groups, visits: map[visitKey]visit{},
+	p := &people{groups: groups,
 		users: t.volatileFamily(loginUsers), failedUsers: t.volatileFamily(loginFailedUsers),
 		groupUsers: t.volatileFamily(groupUsers), groupFailed: t.volatileFamily(groupFailedUsers),
 		perUser: t.volatileFamily(maxFailuresPerUser), perClientIP: t.volatileFamily(maxFailuresPerClientIP)}
 	for _, w := range windows {
 		p.longest = max(p.longest, w.Length)
+		p.crowds = append(p.crowds, newCrowd(w))
 	}
 	return p
 }
@@ -65,95 +68,130 @@ func (p *people) observe(e *ledger.Event) {
 	if e.Now.Sub(at) >= p.longest {
 		return
 	}
-	key := visitKey{at.UnixMilli(), e.Login.ID, !e.Attempt}
-	p.visits[key] = visit{e.Login.Group, e.Login.User, e.Login.ClientIP, e.FailedCode != ""}
-	p.added = append(p.added, key)
+	group := e.Login.Group
+	if p.groups.attempts.find([]string{group}) == nil { // no room for it
+		group = other
+	}
+	v := visit{at.UnixMilli(), e.Login.ID, !e.Attempt, group, e.Login.User, e.Login.ClientIP, e.FailedCode != ""}
+	p.insert(v)
+	p.added = append(p.added, v)
 }
 
-// crowd is who was there within one window.
-type crowd struct {
-	users, failed     map[record.Person]bool
-	byGroup, failedBy map[string]map[record.Person]bool
-	perUser, perIP    map[record.Person]int64
+func (p *people) insert(v visit) {
+	i, _ := slices.BinarySearchFunc(p.visits, v, compareVisits)
+	p.visits = slices.Insert(p.visits, i, v)
+	for _, c := range p.crowds {
+		c.inserted(v)
+	}
 }
 
 func (p *people) refresh(now time.Time, _ *ledger.Ledger) {
-	for _, f := range []*family{p.users, p.failedUsers, p.groupUsers, p.groupFailed, p.perUser, p.perClientIP} {
-		f.clear()
+	for _, c := range p.crowds {
+		c.slide(p.visits, now)
 	}
-	p.forget(now.Add(-p.longest).UnixMilli())
-	for _, w := range p.windows {
-		p.show(w.Name, p.crowd(now.Add(-w.Length).UnixMilli()))
+	gone, _ := slices.BinarySearchFunc(p.visits, visit{at: now.Add(-p.longest).UnixMilli() + 1}, compareVisits)
+	p.removed = append(p.removed, p.visits[:gone]...)
+	p.visits = p.visits[gone:]
+	for _, c := range p.crowds {
+		c.first -= gone
+	}
+	p.show()
+}
+
+func (p *people) show() {
+	known := distinct(p.groups.attempts, 0)
+	each := func(f *family, value func(*crowd) int64) {
+		f.recount(func(add func(int64, ...string)) {
+			for _, c := range p.crowds {
+				add(value(c), c.window.Name)
+			}
+		})
+	}
+	eachGroup := func(f *family, groups func(*crowd) map[string]tally) {
+		f.recount(func(add func(int64, ...string)) {
+			for _, c := range p.crowds {
+				for group := range known {
+					add(0, group, c.window.Name)
+				}
+				for group, users := range groups(c) {
+					add(int64(len(users)), group, c.window.Name)
+				}
+			}
+		})
+	}
+	each(p.users, func(c *crowd) int64 { return int64(len(c.users)) })
+	each(p.failedUsers, func(c *crowd) int64 { return int64(len(c.failed)) })
+	each(p.perUser, func(c *crowd) int64 { return c.failed.highest() })
+	each(p.perClientIP, func(c *crowd) int64 { return c.clients.highest() })
+	eachGroup(p.groupUsers, func(c *crowd) map[string]tally { return c.byGroup })
+	eachGroup(p.groupFailed, func(c *crowd) map[string]tally { return c.failedByGroup })
+}
+
+// crowd is who was there within one window, and how often.
+type crowd struct {
+	window                 Window
+	first                  int   // index of the first visit that is in
+	after                  int64 // a visit is in if it is later than this
+	users, failed, clients tally
+	byGroup, failedByGroup map[string]tally
+}
+
+// tally counts people.
+type tally map[record.Person]int64
+
+func newCrowd(w Window) *crowd {
+	return &crowd{window: w, after: math.MinInt64, users: tally{}, failed: tally{}, clients: tally{},
+		byGroup: map[string]tally{}, failedByGroup: map[string]tally{}}
+}
+
+// inserted takes note of a new visit.
+func (c *crowd) inserted(v visit) {
+	if v.at > c.after {
+		c.count(v, 1)
+	} else {
+		c.first++
 	}
 }
 
-func (p *people) forget(before int64) {
-	for key := range p.visits {
-		if key.at <= before {
-			delete(p.visits, key)
-			p.removed = append(p.removed, key)
-		}
+// slide lets the window end at now. Time does not go back.
+func (c *crowd) slide(visits []visit, now time.Time) {
+	c.after = max(c.after, now.Add(-c.window.Length).UnixMilli())
+	for c.first < len(visits) && visits[c.first].at <= c.after {
+		c.count(visits[c.first], -1)
+		c.first++
 	}
 }
 
-// crowd counts the visits after a time. Records without a user name count nobody.
-func (p *people) crowd(after int64) *crowd {
-	c := &crowd{users: map[record.Person]bool{}, failed: map[record.Person]bool{},
-		byGroup: map[string]map[record.Person]bool{}, failedBy: map[string]map[record.Person]bool{},
-		perUser: map[record.Person]int64{}, perIP: map[record.Person]int64{}}
-	for group := range distinct(p.groups.attempts, 0) {
-		c.byGroup[group], c.failedBy[group] = map[record.Person]bool{}, map[record.Person]bool{}
+// count adds a visit or takes it away. A record without a user name counts nobody.
+func (c *crowd) count(v visit, n int64) {
+	c.users.add(v.user, n)
+	tallyOf(c.byGroup, v.group).add(v.user, n)
+	if v.failed {
+		c.failed.add(v.user, n)
+		tallyOf(c.failedByGroup, v.group).add(v.user, n)
+		c.clients.add(v.client, n)
 	}
-	for key, v := range p.visits {
-		if key.at <= after {
-			continue
-		}
-		group := v.group
-		if c.byGroup[group] == nil { // no room for it
-			group = other
-		}
-		if v.user != 0 {
-			c.users[v.user] = true
-			join(c.byGroup, group, v.user)
-		}
-		if !v.failed {
-			continue
-		}
-		if v.user != 0 {
-			c.failed[v.user] = true
-			join(c.failedBy, group, v.user)
-			c.perUser[v.user]++
-		}
-		if v.client != 0 {
-			c.perIP[v.client]++
-		}
-	}
-	return c
 }
 
-func join(groups map[string]map[record.Person]bool, group string, user record.Person) {
+func tallyOf(groups map[string]tally, group string) tally {
 	if groups[group] == nil {
-		groups[group] = map[record.Person]bool{}
+		groups[group] = tally{}
 	}
-	groups[group][user] = true
+	return groups[group]
 }
 
-func (p *people) show(window string, c *crowd) {
-	p.users.set(int64(len(c.users)), window)
-	p.failedUsers.set(int64(len(c.failed)), window)
-	p.perUser.set(highest(c.perUser), window)
-	p.perClientIP.set(highest(c.perIP), window)
-	for group, users := range c.byGroup {
-		p.groupUsers.set(int64(len(users)), group, window)
+func (t tally) add(p record.Person, n int64) {
+	if p == 0 {
+		return
 	}
-	for group, users := range c.failedBy {
-		p.groupFailed.set(int64(len(users)), group, window)
+	if t[p] += n; t[p] == 0 {
+		delete(t, p)
 	}
 }
 
-func highest(counts map[record.Person]int64) int64 {
+func (t tally) highest() int64 {
 	var top int64
-	for _, n := range counts {
+	for _, n := range t {
 		top = max(top, n)
 	}
 	return top
@@ -161,45 +199,37 @@ func highest(counts map[record.Person]int64) int64 {
 
 func (p *people) table() string { return "people" }
 
-func (k visitKey) bytes() []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(k.at))
-	b = append(b, k.id[:]...)
-	if k.later {
-		b = append(b, 1)
+func (v *visit) key() []byte {
+	k := binary.BigEndian.AppendUint64(nil, uint64(v.at))
+	k = append(k, v.id[:]...)
+	if v.later {
+		k = append(k, 1)
 	}
-	return b
+	return k
 }
 
 func (p *people) load(key, value []byte) error {
-	r := store.ReadRow(value)
-	v := visit{group: r.String(), user: record.Person(r.Uint()), client: record.Person(r.Uint()), failed: r.Uint() == 1}
 	if len(key) != 24 && len(key) != 25 {
 		return errKey
 	}
-	k := visitKey{at: int64(binary.BigEndian.Uint64(key)), id: record.Identity(key[8:24]), later: len(key) == 25}
-	p.visits[k] = v
+	v := visit{at: int64(binary.BigEndian.Uint64(key)), id: record.Identity(key[8:24]), later: len(key) == 25}
+	r := store.ReadRow(value)
+	v.group, v.user, v.client, v.failed = r.String(), record.Person(r.Uint()), record.Person(r.Uint()), r.Bool()
+	p.insert(v)
 	return r.Err()
 }
 
 func (p *people) save(batch *store.Batch) {
-	for _, key := range p.removed {
-		batch.Delete(p.table(), key.bytes())
-	}
-	for _, key := range p.added {
-		v, ok := p.visits[key]
-		if !ok {
-			continue
-		}
+	for _, v := range p.added {
 		var row store.Row
 		row.String(v.group)
 		row.Uint(uint64(v.user))
 		row.Uint(uint64(v.client))
-		if v.failed {
-			row.Uint(1)
-		} else {
-			row.Uint(0)
-		}
-		batch.Put(p.table(), key.bytes(), row)
+		row.Bool(v.failed)
+		batch.Put(p.table(), v.key(), row)
+	}
+	for _, v := range p.removed {
+		batch.Delete(p.table(), v.key())
 	}
 	p.added, p.removed = p.added[:0], p.removed[:0]
 }

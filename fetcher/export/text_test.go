@@ -1,7 +1,7 @@
 package export
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -68,6 +68,12 @@ func TestLinesOfOldMacs(t *testing.T) {
 	assert.Len(t, rows, 2)
 }
 
+func TestTitleMadeOfNamesAndValues(t *testing.T) {
+	rows, _, err := read([]byte("Login user,ann,Start time,2023-06-05 03:34:43\nid,start_time\n1,\n"))
+	require.NoError(t, err)
+	assert.Equal(t, [][]Field{{{"id", "1"}}}, rows)
+}
+
 func TestSeparatorInTitleDoesNotCount(t *testing.T) {
 	rows, summary, err := read([]byte("a, b, c, d, e, f\nsep=;\nid;start_time\n1;2023-06-05 03:34:43\n"))
 	require.NoError(t, err)
@@ -113,7 +119,7 @@ func TestRowWithoutEnd(t *testing.T) {
 }
 
 func TestFailingFile(t *testing.T) {
-	failure := errors.New("input/output error")
+	failure := fmt.Errorf("connection lost: %w", io.EOF) // no end of the file
 	file := "id,start_time\n" + strings.Repeat("1,2023-06-05 03:34:43\n", 30_000)
 	for _, good := range []int{0, 3, 1000, 300_000} {
 		f := failingFile{strings.NewReader(file), int64(good), failure}

@@ -157,6 +157,10 @@ func TestArchiveBombs(t *testing.T) {
 		bomb := workbook(t, zipped{sheet1: sheet(headRow + `<row><c t="str"><v>` + strings.Repeat("a", 400_000) + `</v></c></row>`)})
 		_, _, err := read(bomb)
 		assert.ErrorContains(t, err, "a text or tag larger than 200000 bytes")
+
+		many := workbook(t, zipped{sheet1: sheet(headRow + strings.Repeat(`<row><c><v>1</v></c></row>`, 15_000))})
+		_, _, err = read(many)
+		assert.NoError(t, err, "the limit is for one text")
 	})
 }
 
@@ -201,6 +205,44 @@ func TestDamagedArchives(t *testing.T) {
 	}
 }
 
+func TestWrongChecksum(t *testing.T) {
+	for _, name := range []string{sheet1, strings1} {
+		parts := zipped{sheet1: sheet(headRow + `<row><c><v>394</v></c></row>`), strings1: `<sst><si><t>394</t></si></sst>`}
+		var out bytes.Buffer
+		w := zip.NewWriter(&out)
+		for _, n := range []string{sheet1, strings1} {
+			part, err := w.CreateHeader(&zip.FileHeader{Name: n, Method: zip.Store})
+			require.NoError(t, err)
+			_, err = part.Write([]byte(parts[n]))
+			require.NoError(t, err)
+		}
+		require.NoError(t, w.Close())
+		file := out.Bytes()
+		at := bytes.Index(file, []byte(">394<"))
+		if name == strings1 {
+			at = bytes.LastIndex(file, []byte(">394<"))
+		}
+		file[at+1] = '7'
+		_, _, err := read(file)
+		assert.ErrorIs(t, err, zip.ErrChecksum, name)
+	}
+}
+
+func TestSharedStringsBeyondTheRecentBlocks(t *testing.T) {
+	var s sharedStrings
+	text := func(i int) string { return fmt.Sprint(i) + strings.Repeat("x", blockBytes) }
+	count := 2*len(s.recent) + 1
+	for i := range count {
+		require.NoError(t, s.add(text(i)))
+	}
+	for i := range 2 * count {
+		i = i * 509 % count
+		got, err := s.at(fmt.Sprint(i))
+		require.NoError(t, err)
+		require.Equal(t, text(i), got)
+	}
+}
+
 func TestManySharedStrings(t *testing.T) {
 	const count = 5000
 	var texts, rows strings.Builder
@@ -215,12 +257,14 @@ func TestManySharedStrings(t *testing.T) {
 			setLimit(t, &maxInMemory, memory)
 			folder := t.TempDir()
 			t.Setenv("TMPDIR", folder)
-			got, _, err := read(file)
-			require.NoError(t, err)
-			require.Len(t, got, count)
-			for i, fields := range got {
+			i := 0
+			_, err := ReadTable(bytes.NewReader(file), int64(len(file)), Logins, func(_ int, fields []Field) error {
 				require.Equal(t, Field{"user_name", fmt.Sprintf("user%d", i*7919%count)}, fields[1])
-			}
+				i++
+				return nil
+			})
+			require.NoError(t, err)
+			assert.Equal(t, count, i)
 			left, err := os.ReadDir(folder)
 			require.NoError(t, err)
 			assert.Empty(t, left)

@@ -104,13 +104,15 @@ func (c *Client) refused(k call, resp *http.Response, p proof, signed time.Time)
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		failed.signedOff = date.Sub(signed)
 	}
-	failed.advice = c.advise(k, resp, p)
+	failed.advice = c.advise(k, resp, p, failed.retry)
 	return failed
 }
 
 // advise says what to do about an answer that is not 2xx.
-func (c *Client) advise(k call, resp *http.Response, p proof) string {
+func (c *Client) advise(k call, resp *http.Response, p proof, again retry) string {
 	switch {
+	case again == throttled:
+		return "lower the rate limit if this happens often"
 	case resp.StatusCode/100 == 3:
 		return c.private.clean("redirects are not followed, they would carry the credentials elsewhere: check the endpoint" + redirectHost(resp))
 	case resp.StatusCode == http.StatusUnauthorized:
@@ -119,8 +121,6 @@ func (c *Client) advise(k call, resp *http.Response, p proof) string {
 		return "grant the permission " + k.permission + " to the owner of the credentials"
 	case resp.StatusCode == http.StatusNotFound:
 		return "check the project id and the endpoint"
-	case retryOf(resp.StatusCode, "") == throttled:
-		return "lower the rate limit if this happens often"
 	}
 	return ""
 }

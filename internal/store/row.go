@@ -16,6 +16,15 @@ func (r *Row) Uint(v uint64) { *r = binary.AppendUvarint(*r, v) }
 // Int appends a signed number.
 func (r *Row) Int(v int64) { *r = binary.AppendVarint(*r, v) }
 
+// Bool appends a truth.
+func (r *Row) Bool(v bool) {
+	if v {
+		*r = append(*r, 1)
+		return
+	}
+	*r = append(*r, 0)
+}
+
 // Float appends a floating-point number.
 func (r *Row) Float(v float64) { *r = binary.BigEndian.AppendUint64(*r, math.Float64bits(v)) }
 
@@ -56,6 +65,9 @@ func (r *Reader) Int() int64 {
 	r.skip(n)
 	return v
 }
+
+// Bool reads a truth.
+func (r *Reader) Bool() bool { return r.Uint() == 1 }
 
 // Float reads a floating-point number.
 func (r *Reader) Float() float64 {

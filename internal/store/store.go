@@ -7,12 +7,15 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -33,6 +36,7 @@ var (
 	metaBucket  = []byte("meta")
 	booksBucket = []byte("books")
 	formatKey   = []byte("format")
+	namesKey    = []byte("names")
 	digestKey   = []byte("digest")
 )
 
@@ -59,7 +63,7 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{db: db, path: path}
-	if err := s.checkFormat(); err != nil {
+	if err := s.check(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
@@ -68,10 +72,11 @@ func Open(dir string) (*Store, error) {
 // create makes an empty store under another name and renames it, so that a crash
 // leaves either none or a whole one: an empty file is always damage.
 func create(path string) error {
-	temporary := path + ".new"
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	temporary, err := emptyFile(path)
+	if err != nil {
 		return err
 	}
+	defer os.Remove(temporary)
 	db, err := bbolt.Open(temporary, 0o600, &bbolt.Options{Timeout: lockTimeout})
 	if err != nil {
 		return err
@@ -81,10 +86,12 @@ func create(path string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.CreateBucket(booksBucket); err != nil {
+		books, err := tx.CreateBucket(booksBucket)
+		if err != nil {
 			return err
 		}
-		return meta.Put(formatKey, binary.AppendUvarint(nil, format))
+		names, err := namesDigest(books)
+		return errors.Join(err, meta.Put(namesKey, names), meta.Put(formatKey, binary.AppendUvarint(nil, format)))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
@@ -92,12 +99,20 @@ func create(path string) error {
 	// A link, not a rename: of two processes that start together, the second
 	// must not put its empty store in place of the first one's.
 	if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		if err := os.Rename(temporary, path); err != nil {
+		if err := os.Rename(temporary, path); err != nil { // no links on this file system
 			return err
 		}
-		return syncDirectory(filepath.Dir(path))
 	}
-	return errors.Join(os.Remove(temporary), syncDirectory(filepath.Dir(path)))
+	return syncDirectory(filepath.Dir(path))
+}
+
+// emptyFile makes a file beside path that no other process uses.
+func emptyFile(path string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), f.Close()
 }
 
 func syncDirectory(dir string) error {
@@ -111,11 +126,6 @@ func syncDirectory(dir string) error {
 }
 
 func openFile(path string) (db *bbolt.DB, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = damaged(path, fmt.Sprint(p))
-		}
-	}()
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", path, err)
@@ -123,23 +133,30 @@ func openFile(path string) (db *bbolt.DB, err error) {
 	if info.Size() == 0 {
 		return nil, damaged(path, "the file is empty")
 	}
-	db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+	err = guard(path, func() (err error) {
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+		return err
+	})
+	var refused syscall.Errno
 	switch {
+	case err == nil:
+		return db, nil
+	case errors.Is(err, ErrDamaged):
+		return nil, err
 	case errors.Is(err, bberrors.ErrTimeout):
 		return nil, fmt.Errorf("store %s: another process has it open; stop that one, or give each its own storage.path", path)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("store %s: cannot be opened for writing; it must belong to the exporter's user: %w", path, err)
-	case err != nil:
-		return nil, damaged(path, err.Error())
+	case errors.As(err, &refused): // by the system, which says nothing about the content
+		return nil, fmt.Errorf("store %s: cannot be opened for writing; it must be a file that belongs to the exporter's user: %w", path, err)
 	}
-	return db, nil
+	return nil, damaged(path, err.Error())
 }
 
-func (s *Store) checkFormat() error {
-	return s.guard(func() error {
+// check refuses a file of a newer format, and one that has lost a book.
+func (s *Store) check() error {
+	return guard(s.path, func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
-			meta := tx.Bucket(metaBucket)
-			if meta == nil || tx.Bucket(booksBucket) == nil {
+			meta, books := tx.Bucket(metaBucket), tx.Bucket(booksBucket)
+			if meta == nil || books == nil {
 				return damaged(s.path, "its first tables are missing")
 			}
 			version, n := binary.Uvarint(meta.Get(formatKey))
@@ -149,9 +166,24 @@ func (s *Store) checkFormat() error {
 			if version > format {
 				return fmt.Errorf("store %s: it has format %d, written by a newer version of the exporter; this one knows formats up to %d: use the newer version, or another storage.path", s.path, version, format)
 			}
-			return nil
+			names, err := namesDigest(books)
+			if err == nil && !bytes.Equal(names, meta.Get(namesKey)) {
+				err = damaged(s.path, "its list of books does not match the list's digest")
+			}
+			return err
 		})
 	})
+}
+
+// namesDigest hashes the names of all books: one that is lost must not pass for one
+// that never was.
+func namesDigest(books *bbolt.Bucket) ([]byte, error) {
+	var names Row
+	err := books.ForEachBucket(func(name []byte) error {
+		names.Bytes(name)
+		return nil
+	})
+	return binary.BigEndian.AppendUint64(nil, xxhash.Sum64(names)), err
 }
 
 // Close releases the store.
@@ -174,17 +206,18 @@ type Batch struct{ changes []change }
 
 type change struct {
 	table      string
-	key, value []byte // a nil value deletes
+	key, value []byte
+	deletes    bool
 }
 
 // Put writes a row. The batch keeps key and value.
 func (b *Batch) Put(table string, key, value []byte) {
-	b.changes = append(b.changes, change{table, key, value})
+	b.changes = append(b.changes, change{table: table, key: key, value: append([]byte{}, value...)})
 }
 
 // Delete takes a row away, if it is there.
 func (b *Batch) Delete(table string, key []byte) {
-	b.changes = append(b.changes, change{table, key, nil})
+	b.changes = append(b.changes, change{table: table, key: key, deletes: true})
 }
 
 // Each calls f for every change, in order; a nil value deletes.
@@ -197,7 +230,7 @@ func (b *Batch) Each(f func(table string, key, value []byte)) {
 // Load calls row for every row of the book, table by table, in the order of the
 // keys. It fails if the book is damaged. Key and value are valid during the call.
 func (b *Book) Load(row func(table string, key, value []byte) error) error {
-	return b.store.guard(func() error {
+	return guard(b.store.path, func() error {
 		return b.store.db.View(func(tx *bbolt.Tx) error {
 			book := tx.Bucket(booksBucket).Bucket(b.name)
 			if book == nil {
@@ -227,9 +260,9 @@ func (b *Book) Load(row func(table string, key, value []byte) error) error {
 // Commit writes the batch as a whole. When it returns nil, the changes are on disk;
 // when it fails, none of them is.
 func (b *Book) Commit(batch *Batch) error {
-	return b.store.guard(func() error {
+	return guard(b.store.path, func() error {
 		err := b.store.db.Update(func(tx *bbolt.Tx) error {
-			book, err := tx.Bucket(booksBucket).CreateBucketIfNotExists(b.name)
+			book, err := b.bucket(tx)
 			if err != nil {
 				return err
 			}
@@ -251,6 +284,20 @@ func (b *Book) Commit(batch *Batch) error {
 	})
 }
 
+// bucket finds the book in the store, and makes it if it is not there.
+func (b *Book) bucket(tx *bbolt.Tx) (*bbolt.Bucket, error) {
+	books := tx.Bucket(booksBucket)
+	if book := books.Bucket(b.name); book != nil {
+		return book, nil
+	}
+	book, err := books.CreateBucket(b.name)
+	if err != nil {
+		return nil, err
+	}
+	names, err := namesDigest(books)
+	return book, errors.Join(err, tx.Bucket(metaBucket).Put(namesKey, names))
+}
+
 func apply(book *bbolt.Bucket, c *change, digest uint64) (uint64, error) {
 	table, err := book.CreateBucketIfNotExists([]byte(c.table))
 	if err != nil {
@@ -259,7 +306,7 @@ func apply(book *bbolt.Bucket, c *change, digest uint64) (uint64, error) {
 	if old := table.Get(c.key); old != nil {
 		digest ^= rowDigest(c.table, c.key, old)
 	}
-	if c.value == nil {
+	if c.deletes {
 		return digest, table.Delete(c.key)
 	}
 	return digest ^ rowDigest(c.table, c.key, c.value), table.Put(c.key, c.value)
@@ -277,11 +324,12 @@ func rowDigest(table string, key, value []byte) uint64 {
 }
 
 // guard turns a panic of the database, which is how it reports a damaged page, into
-// an error.
-func (s *Store) guard(f func() error) (err error) {
+// an error; also the fault that comes of reading where a damaged or cut file leads.
+func guard(path string, f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = damaged(s.path, fmt.Sprint(p))
+			err = damaged(path, fmt.Sprint(p))
 		}
 	}()
 	return f()

@@ -1,0 +1,42 @@
+# What a developer and CI call. Go, git and make are all that must be there; what
+# else a target needs, it gets from the package registries.
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
+BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+PKG      := github.com/prometheus/common/version
+LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH)
+
+.PHONY: all build test lint bench demo clean
+
+all: build
+
+## build: the program, static, in ./workspace_exporter
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o workspace_exporter .
+
+## demo: the program against made-up records, on http://localhost:9914
+demo: build
+	./workspace_exporter demo
+
+## test: everything that can be wrong, looked for
+test: lint build
+	scripts/check-metrics ./workspace_exporter
+	$(GO) test -race ./...
+	cd internal/oracle && $(GO) test -race ./...
+
+## lint: go vet, the linters of .golangci.yml, formatting, go.mod
+lint:
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+	$(GO) mod tidy -diff
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt'd:"; gofmt -l .; exit 1; }
+
+## bench: the benchmarks of docs/performance.md, on one core; 6 runs, summed up
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 -cpu 1 ./... | tee bench.txt
+	$(GO) tool -modfile=tools/go.mod benchstat bench.txt
+
+clean:
+	rm -rf workspace_exporter bench.txt .tools

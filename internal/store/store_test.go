@@ -1,0 +1,406 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+)
+
+// rows are the content of a book: table/key to value.
+type rows map[string]string
+
+func open(t testing.TB, dir string) *Store {
+	t.Helper()
+	s, err := Open(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func load(b *Book) (rows, error) {
+	all := rows{}
+	err := b.Load(func(table string, key, value []byte) error {
+		all[table+"/"+string(key)] = string(value)
+		return nil
+	})
+	return all, err
+}
+
+func requireRows(t *testing.T, want rows, b *Book) {
+	t.Helper()
+	got, err := load(b)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func put(t testing.TB, b *Book, table, key, value string) {
+	t.Helper()
+	var batch Batch
+	batch.Put(table, []byte(key), []byte(value))
+	require.NoError(t, b.Commit(&batch))
+}
+
+// edit changes a closed store as no exporter would.
+func edit(t *testing.T, dir string, change func(*bbolt.Tx) error) {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(dir, fileName), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(change))
+	require.NoError(t, db.Close())
+}
+
+func TestOpenCreatesAndReopens(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	s, err := Open(dir)
+	require.NoError(t, err)
+	book := s.Book("production", "user_connections")
+	requireRows(t, rows{}, book)
+	put(t, book, "ledger", "1", "one")
+	require.NoError(t, s.Close())
+
+	again := open(t, dir)
+	requireRows(t, rows{"ledger/1": "one"}, again.Book("production", "user_connections"))
+
+	for name, mode := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, fileName): 0o600} {
+		info, err := os.Stat(name)
+		require.NoError(t, err)
+		assert.Equal(t, mode, info.Mode().Perm(), name)
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 1, "nothing but the store is left over")
+}
+
+func TestBooksAreApart(t *testing.T) {
+	s := open(t, t.TempDir())
+	names := [][2]string{{"a", "bc"}, {"ab", "c"}, {"a", "b"}, {"", "a"}}
+	for i, n := range names {
+		put(t, s.Book(n[0], n[1]), "t", "k", fmt.Sprint(i))
+	}
+	for i, n := range names {
+		requireRows(t, rows{"t/k": fmt.Sprint(i)}, s.Book(n[0], n[1]))
+	}
+}
+
+func TestLoadGivesTablesAndKeysInOrder(t *testing.T) {
+	book := open(t, t.TempDir()).Book("p", "s")
+	var batch Batch
+	for _, k := range []string{"b/2", "a/9", "b/1", "a/10"} {
+		table, key, _ := strings.Cut(k, "/")
+		batch.Put(table, []byte(key), []byte("v"))
+	}
+	require.NoError(t, book.Commit(&batch))
+	var got []string
+	require.NoError(t, book.Load(func(table string, key, _ []byte) error {
+		got = append(got, table+"/"+string(key))
+		return nil
+	}))
+	assert.Equal(t, []string{"a/10", "a/9", "b/1", "b/2"}, got)
+}
+
+func TestCommit(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	book := s.Book("p", "s")
+	put(t, book, "t", "kept", "1")
+	put(t, book, "t", "gone", "2")
+
+	var batch Batch
+	batch.Put("t", []byte("twice"), []byte("first"))
+	batch.Put("t", []byte("twice"), []byte("second"))
+	batch.Delete("t", []byte("gone"))
+	batch.Delete("t", []byte("never there"))
+	batch.Delete("other", []byte("never there"))
+	batch.Put("t", []byte("brief"), []byte("x"))
+	batch.Delete("t", []byte("brief"))
+	batch.Delete("t", []byte("back"))
+	batch.Put("t", []byte("back"), []byte("y"))
+	batch.Put("u", []byte("kept"), []byte("same key, other table"))
+	batch.Put("t", []byte("empty"), []byte{})
+	batch.Put("t", []byte("nothing"), nil)
+	require.NoError(t, book.Commit(&batch))
+	require.NoError(t, book.Commit(&Batch{}), "an empty batch")
+
+	want := rows{"t/kept": "1", "t/twice": "second", "t/back": "y", "u/kept": "same key, other table", "t/empty": "", "t/nothing": ""}
+	requireRows(t, want, book)
+	require.NoError(t, s.Close())
+	requireRows(t, want, open(t, dir).Book("p", "s"))
+}
+
+func TestCommitIsWholeOrNot(t *testing.T) {
+	for name, bad := range map[string]func(*Batch){
+		"empty key":          func(b *Batch) { b.Put("t", nil, []byte("v")) },
+		"key too long":       func(b *Batch) { b.Put("t", make([]byte, bbolt.MaxKeySize+1), []byte("v")) },
+		"empty table":        func(b *Batch) { b.Put("", []byte("k"), []byte("v")) },
+		"name of the digest": func(b *Batch) { b.Put(string(digestKey), []byte("k"), []byte("v")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir)
+			book := s.Book("p", "s")
+			put(t, book, "t", "k", "before")
+
+			var batch Batch
+			batch.Put("t", []byte("k"), []byte("after"))
+			batch.Put("new", []byte("k"), []byte("after"))
+			bad(&batch)
+			batch.Delete("t", []byte("k"))
+			err := book.Commit(&batch)
+			require.ErrorContains(t, err, "nothing was written for p/s")
+			require.ErrorContains(t, err, dir)
+			require.NotErrorIs(t, err, ErrDamaged)
+
+			requireRows(t, rows{"t/k": "before"}, book)
+			put(t, book, "t", "k2", "goes on")
+			require.NoError(t, s.Close())
+			requireRows(t, rows{"t/k": "before", "t/k2": "goes on"}, open(t, dir).Book("p", "s"))
+		})
+	}
+}
+
+func TestClosedStoreRefuses(t *testing.T) {
+	s := open(t, t.TempDir())
+	require.NoError(t, s.Close())
+	require.NoError(t, s.Close(), "twice is harmless")
+	book := s.Book("p", "s")
+	_, err := load(book)
+	require.Error(t, err)
+	require.Error(t, book.Commit(&Batch{}))
+}
+
+func TestErrorOfTheReaderNamesTheTable(t *testing.T) {
+	book := open(t, t.TempDir()).Book("p", "s")
+	put(t, book, "series", "k", "v")
+	err := book.Load(func(string, []byte, []byte) error { return errRow })
+	require.ErrorIs(t, err, ErrDamaged)
+	require.ErrorContains(t, err, "p/s, table series: "+errRow.Error())
+}
+
+func TestOpenRefuses(t *testing.T) {
+	// file is a whole store with two commits in it.
+	file := func(t *testing.T, dir string) string {
+		s, err := Open(dir)
+		require.NoError(t, err)
+		put(t, s.Book("p", "s"), "t", "k", "v")
+		require.NoError(t, s.Close())
+		return filepath.Join(dir, fileName)
+	}
+	for name, c := range map[string]struct {
+		prepare func(t *testing.T, dir string)
+		want    []string
+		damaged bool
+	}{
+		"the directory is a file": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Remove(dir))
+			require.NoError(t, os.WriteFile(dir, nil, 0o600))
+		}, []string{"storage.path", "cannot make the directory"}, false},
+		"the file is a directory": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Mkdir(filepath.Join(dir, fileName), 0o700))
+		}, []string{"cannot be opened for writing"}, false},
+		"an empty file": {func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, fileName), nil, 0o600))
+		}, []string{"the file is empty"}, true},
+		"another kind of file": {func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, fileName), []byte(strings.Repeat("not a store\n", 9999)), 0o600))
+		}, nil, true},
+		"a short text": {func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, fileName), []byte("x"), 0o600))
+		}, nil, true},
+		"both copies of the head gone": {func(t *testing.T, dir string) {
+			path := file(t, dir)
+			b, err := os.ReadFile(path)
+			require.NoError(t, err)
+			clear(b[:2*os.Getpagesize()])
+			require.NoError(t, os.WriteFile(path, b, 0o600))
+		}, nil, true},
+		"no tables": {func(t *testing.T, dir string) {
+			file(t, dir)
+			edit(t, dir, func(tx *bbolt.Tx) error { return tx.DeleteBucket(booksBucket) })
+		}, []string{"its first tables are missing"}, true},
+		"no format": {func(t *testing.T, dir string) {
+			file(t, dir)
+			edit(t, dir, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(formatKey) })
+		}, []string{"it has no format version"}, true},
+		"a newer format": {func(t *testing.T, dir string) {
+			file(t, dir)
+			edit(t, dir, func(tx *bbolt.Tx) error {
+				return tx.Bucket(metaBucket).Put(formatKey, binary.AppendUvarint(nil, format+1))
+			})
+		}, []string{fmt.Sprintf("it has format %d, written by a newer version", format+1), "use the newer version, or another storage.path"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "data")
+			require.NoError(t, os.Mkdir(dir, 0o700))
+			c.prepare(t, dir)
+			before, _ := os.ReadFile(filepath.Join(dir, fileName))
+
+			s, err := Open(dir)
+			require.Error(t, err)
+			assert.Nil(t, s)
+			assert.ErrorContains(t, err, dir)
+			for _, want := range c.want {
+				assert.ErrorContains(t, err, want)
+			}
+			if c.damaged {
+				assert.ErrorIs(t, err, ErrDamaged)
+				assert.ErrorContains(t, err, "restore it from a backup, or move it away")
+			} else {
+				assert.NotErrorIs(t, err, ErrDamaged)
+			}
+			after, _ := os.ReadFile(filepath.Join(dir, fileName))
+			assert.Equal(t, before, after, "what is refused is left as it was")
+		})
+	}
+}
+
+func TestSecondProcessIsRefused(t *testing.T) {
+	t.Parallel() // it waits for the lock
+	dir := t.TempDir()
+	s := open(t, dir)
+	put(t, s.Book("p", "s"), "t", "k", "v")
+
+	_, err := Open(dir)
+	require.ErrorContains(t, err, "another process has it open; stop that one, or give each its own storage.path")
+	require.ErrorContains(t, err, dir)
+	require.NotErrorIs(t, err, ErrDamaged)
+
+	put(t, s.Book("p", "s"), "t", "k2", "the first goes on")
+	require.NoError(t, s.Close())
+	requireRows(t, rows{"t/k": "v", "t/k2": "the first goes on"}, open(t, dir).Book("p", "s"))
+}
+
+// Two exporters that are started together on an empty directory: one gets it.
+func TestCreateAtOnce(t *testing.T) {
+	t.Parallel() // the losers wait for the lock
+	var all sync.WaitGroup
+	for i := range 8 {
+		dir := filepath.Join(t.TempDir(), fmt.Sprint(i))
+		const processes = 4
+		stores, errs := make([]*Store, processes), make([]error, processes)
+		var round sync.WaitGroup
+		start := make(chan struct{})
+		for j := range processes {
+			round.Go(func() {
+				<-start
+				if stores[j], errs[j] = Open(dir); errs[j] == nil {
+					put(t, stores[j].Book("p", "s"), "t", "k", "v")
+				}
+			})
+		}
+		close(start)
+		all.Go(func() {
+			round.Wait()
+			won := 0
+			for j, err := range errs {
+				if err != nil {
+					assert.ErrorContains(t, err, "another process has it open")
+					continue
+				}
+				won++
+				requireRows(t, rows{"t/k": "v"}, stores[j].Book("p", "s"))
+				assert.NoError(t, stores[j].Close())
+			}
+			assert.Equal(t, 1, won)
+		})
+	}
+	all.Wait()
+}
+
+// create alone, many at once: no one may fail or put an unfinished file in place.
+func TestCreateRace(t *testing.T) {
+	for range 20 {
+		path := filepath.Join(t.TempDir(), fileName)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if assert.NoError(t, create(path)) {
+					info, err := os.Stat(path)
+					assert.NoError(t, err)
+					assert.Positive(t, info.Size())
+				}
+			})
+		}
+		wg.Wait()
+		requireRows(t, rows{}, open(t, filepath.Dir(path)).Book("p", "s"))
+	}
+}
+
+// A crash while the store is made leaves a file under another name, whatever is in it.
+func TestCrashInCreate(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), fileName)
+	require.NoError(t, create(whole))
+	b, err := os.ReadFile(whole)
+	require.NoError(t, err)
+	for _, n := range []int{0, 1, len(b) / 2, len(b)} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fileName+".new"), b[:n], 0o600))
+		s := open(t, dir)
+		put(t, s.Book("p", "s"), "t", "k", "v")
+		requireRows(t, rows{"t/k": "v"}, s.Book("p", "s"))
+	}
+}
+
+func TestRowChangedBehindItsBack(t *testing.T) {
+	bucket := func(tx *bbolt.Tx) *bbolt.Bucket {
+		return tx.Bucket(booksBucket).Bucket([]byte("p\x00s")).Bucket([]byte("t"))
+	}
+	for name, change := range map[string]func(*bbolt.Tx) error{
+		"a value": func(tx *bbolt.Tx) error { return bucket(tx).Put([]byte("k1"), []byte("v2")) },
+		"a row more": func(tx *bbolt.Tx) error {
+			return bucket(tx).Put([]byte("k4"), []byte("v4"))
+		},
+		"a row less": func(tx *bbolt.Tx) error { return bucket(tx).Delete([]byte("k1")) },
+		"a row twice over": func(tx *bbolt.Tx) error {
+			return bucket(tx).Put([]byte("k0"), []byte("v1"))
+		},
+		"values exchanged": func(tx *bbolt.Tx) error {
+			if err := bucket(tx).Put([]byte("k1"), []byte("v2")); err != nil {
+				return err
+			}
+			return bucket(tx).Put([]byte("k2"), []byte("v1"))
+		},
+		"a table less": func(tx *bbolt.Tx) error {
+			return tx.Bucket(booksBucket).Bucket([]byte("p\x00s")).DeleteBucket([]byte("t"))
+		},
+		"the digest": func(tx *bbolt.Tx) error {
+			return tx.Bucket(booksBucket).Bucket([]byte("p\x00s")).Put(digestKey, make([]byte, 8))
+		},
+		"no digest": func(tx *bbolt.Tx) error {
+			return tx.Bucket(booksBucket).Bucket([]byte("p\x00s")).Delete(digestKey)
+		},
+		"a book less": func(tx *bbolt.Tx) error { return tx.Bucket(booksBucket).DeleteBucket([]byte("p\x00s")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir)
+			for i := range 4 {
+				put(t, s.Book("p", "s"), "t", fmt.Sprint("k", i), fmt.Sprint("v", i))
+			}
+			put(t, s.Book("p", "other"), "t", "k", "v")
+			require.NoError(t, s.Close())
+			edit(t, dir, change)
+
+			_, err := openAndLoad(dir)
+			require.ErrorIs(t, err, ErrDamaged)
+			require.ErrorContains(t, err, dir)
+		})
+	}
+}
+
+// openAndLoad reads the book p/s as a starting exporter does.
+func openAndLoad(dir string) (rows, error) {
+	s, err := Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.Close() }()
+	return load(s.Book("p", "s"))
+}
