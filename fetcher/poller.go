@@ -166,20 +166,25 @@ func (p *Poller) report(err error) {
 	}
 }
 
+// poll reads up to now. What the clock says of now may be long ago, or was never the
+// server's: the answer to the first request must agree, or all is done again by the
+// clock as that answer has set it.
 func (p *Poller) poll(ctx context.Context) error {
+	for range maxClocks {
+		if err := p.pollOnce(ctx); !errors.Is(err, errWrongClock) {
+			return err
+		}
+	}
+	return errors.New("the server's answers show times that are far apart; nothing is counted until they agree")
+}
+
+func (p *Poller) pollOnce(ctx context.Context) error {
 	position, err := p.book.Position()
 	if err != nil {
 		return err
 	}
-	now, err := p.clock.now()
-	if err != nil {
-		return err
-	}
+	now := p.clock.now()
 	todo, gap := backlog(position, p.Lookback, p.InitialLookback, now)
-	if todo.to.Before(todo.from) {
-		return fmt.Errorf("the server's clock shows %s, but records up to %s are counted already; if the server's clock was wrong before, counting goes on when it has passed that time",
-			now.Format(time.RFC3339), position.Cursor.Format(time.RFC3339))
-	}
 	p.behind(now.Sub(position.Cursor) > 2*p.Interval+time.Second)
 	if err := p.readAll(ctx, todo, gap, now); err != nil {
 		return err
@@ -201,8 +206,12 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 		if err != nil {
 			return fmt.Errorf("window %s to %s: %w", piece.from.Format(time.RFC3339), piece.to.Format(time.RFC3339), err)
 		}
-		if p.clock.wasWrong(now) {
-			return p.poll(ctx) // the window was made with the wrong time
+		if p.clock.wasWrong() {
+			return errWrongClock
+		}
+		if now.Before(todo.from) {
+			return fmt.Errorf("the server's clock shows %s, but records up to %s are counted already; if the server's clock was wrong before, counting goes on when it has passed that time",
+				now.Format(time.RFC3339), p.Status().Position.Cursor.Format(time.RFC3339))
 		}
 		last := piece.to.Equal(todo.to)
 		if err := p.commit(&record.Reading{From: piece.from, To: piece.to, Now: now, Logins: logins, UpToDate: last}); err != nil {

@@ -86,48 +86,50 @@ func covered(w window, times []time.Time) int {
 	return n
 }
 
-// steadyClock is the server's clock, protected against an answer with a wrong date.
+// steadyClock is the server's clock, protected against an answer with a wrong date: a
+// time is good when the next answer agrees with it.
 type steadyClock struct {
 	server func() (time.Time, bool)
 
-	last    time.Time // what now said last
-	at      time.Time // and when that was, by the local monotonic clock
-	guessed bool      // it was the local clock's time
-	suspect time.Duration
+	said, at time.Time // what now said, and when that was by the local monotonic clock
+	guessed  bool      // it was the local clock's time
+	checked  bool
 }
 
-// maxDrift is how far the server's clock may run from ours between two polls.
-const maxDrift = time.Minute
+const (
+	// maxDrift is how far two answers may be apart, less the time between them.
+	maxDrift = time.Minute
+	// maxGuess is how far the local clock may be from the server's.
+	maxGuess = 3 * time.Second
+	// maxClocks is how often a poll begins anew for want of two answers that agree.
+	maxClocks = 4
+)
 
-var errClockJumped = errors.New("the server's clock has jumped")
+// errWrongClock is when an answer shows that now was wrong.
+var errWrongClock = errors.New("the server's clock shows another time")
 
-// now is the server's time in whole seconds, never ahead of the server's own. A
-// sudden jump is believed when two polls see it.
-func (c *steadyClock) now() (time.Time, error) {
-	server, known := c.server()
+// now is the server's time in whole seconds, never ahead of the server's own, or the
+// local clock's as long as there was no answer.
+func (c *steadyClock) now() time.Time {
+	now, known := c.server()
 	if !known {
-		server = time.Now()
+		now = time.Now()
 	}
-	if known && !c.guessed && !c.last.IsZero() {
-		jump := server.Sub(c.last) - time.Since(c.at)
-		if jump.Abs() > maxDrift && (jump-c.suspect).Abs() > maxDrift {
-			c.suspect = jump
-			return time.Time{}, fmt.Errorf("%w by %s since the last poll; it is believed if the next poll sees it too", errClockJumped, jump.Round(time.Second))
-		}
-	}
-	c.suspect = 0
-	c.last, c.at, c.guessed = server, time.Now(), !known
-	return server.UTC().Truncate(time.Second), nil
+	c.said, c.at, c.guessed, c.checked = now, time.Now(), !known, false
+	return now.UTC().Truncate(time.Second)
 }
 
-// wasWrong reports whether now came from the local clock, and the server's, known
-// since, shows another time.
-func (c *steadyClock) wasWrong(now time.Time) bool {
+// wasWrong reports, once there has been an answer, whether now was not the server's
+// time. Only the first answer is asked: later ones come after work that took long.
+func (c *steadyClock) wasWrong() bool {
 	server, known := c.server()
-	if !c.guessed || !known {
+	if c.checked || !known {
 		return false
 	}
-	c.guessed = false
-	c.last, c.at = server, time.Now()
-	return server.Sub(now).Abs() > 3*time.Second || now.After(server)
+	c.checked = true
+	off := server.Sub(c.said) - time.Since(c.at)
+	if c.guessed {
+		return off < -time.Second || off > maxGuess // never ahead of the server's own
+	}
+	return off.Abs() > maxDrift
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,8 +17,9 @@ import (
 // pageLimit is the most records that the API gives in one page.
 const pageLimit = 100
 
-// maxPasses is how often a list that does not hold still is read from the start.
-const maxPasses = 6
+// maxPasses is how often a list that does not hold still is read from the start. An
+// API that shuffles the records of one second anew for each page needs the most.
+const maxPasses = 12
 
 // PageLister gets one page of login records; workspace.Client is one.
 type PageLister interface {
@@ -26,9 +28,14 @@ type PageLister interface {
 
 // UserConnections reads login records by pages (system S1).
 //
-// The list may move while it is read. Pages overlap by one record, so that whatever
-// shifts the list between two pages shows at their seam; and the records of all
-// pages must be as many as the API says there are. Otherwise all is read again.
+// The list may move while it is read. Pages overlap, so that whatever shifts the list
+// between two pages shows at their seam; and the records of all pages must be as many
+// as the API says there are. Otherwise all is read again, cut into pages at other
+// places, until several passes together prove that none is missing.
+//
+// What one pass cannot show is a record that changes its place in the list at the very
+// moment when another one vanishes before it and a third appears behind it. A window
+// is read again as long as the lookback reaches; that finds it.
 type UserConnections struct {
 	API PageLister
 	// Mismatch is called for a window that holds still, and still holds another
@@ -38,9 +45,13 @@ type UserConnections struct {
 
 // pass is one reading of all pages of a window.
 type pass struct {
-	count  int // as the API says; -1 if it does not
+	count  int // as the API said when the pass began; -1 if it did not
 	logins []record.Login
-	steady bool // nothing moved between the pages, as far as the pages tell
+	ids    map[record.Identity]struct{}
+	// steady is true if every page begins with what the one before it ended with.
+	steady bool
+	// counted is true if all pages tell the same count, and end where it says.
+	counted bool
 }
 
 // errMoved is when a list changed whenever it was read.
@@ -54,48 +65,72 @@ func (e *TooManyError) Error() string { return fmt.Sprintf("the window holds %d 
 // Read returns every record of the window. It asks for no more than one page if
 // there are more than most records, and returns a *TooManyError then; 0 is no limit.
 func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int) ([]record.Login, error) {
-	var earlier []record.Login
-	var before *pass
-	for range maxPasses {
-		p, err := u.read(ctx, window{from, to}, most)
+	var all []record.Login
+	var passes []*pass
+	for len(passes) < maxPasses {
+		p, err := u.read(ctx, window{from, to}, most, 1+len(passes))
 		if err != nil {
 			return nil, err
 		}
-		if p.holds() {
-			return merge(p.logins, earlier), nil
+		all = merge(p.logins, all)
+		passes = append(passes, p)
+		if p.holds() || holdTogether(passes) {
+			return all, nil
 		}
-		if before != nil && before.count == p.count && slices.EqualFunc(before.logins, p.logins, sameRecord) {
+		if stoodStill(passes) {
 			if p.count >= 0 {
 				u.Mismatch()
 			}
-			return merge(p.logins, earlier), nil
+			return all, nil
 		}
-		earlier = merge(p.logins, earlier)
-		before = p
 	}
 	return nil, errMoved
 }
 
 // holds reports whether the pass alone proves that it saw every record.
 func (p *pass) holds() bool {
-	if !p.steady {
+	if p.count < 0 { // one page that is not full needs no other proof
+		return p.steady && len(p.logins) < pageLimit
+	}
+	return p.steady && p.counted && len(p.ids) == p.count
+}
+
+// holdTogether reports whether passes prove together that they saw every record,
+// however the list moved. A record that was seen before an instant and after it was
+// there at that instant: if those are as many as the API counted then, none is missing.
+func holdTogether(passes []*pass) bool {
+	first, last := map[record.Identity]int{}, map[record.Identity]int{}
+	for i, p := range passes {
+		for id := range p.ids {
+			if _, ok := first[id]; !ok {
+				first[id] = i
+			}
+			last[id] = i
+		}
+	}
+	for begun := 1; begun < len(passes); begun++ {
+		there := 0
+		for id := range first {
+			if first[id] < begun && begun <= last[id] {
+				there++
+			}
+		}
+		if there == passes[begun].count {
+			return true
+		}
+	}
+	return false
+}
+
+// stoodStill reports whether the last two passes saw the same, and nothing moved: if
+// the count is another, then the count is wrong, or the source repeats an id.
+func stoodStill(passes []*pass) bool {
+	if len(passes) < 2 {
 		return false
 	}
-	if p.count < 0 { // one page that is not full needs no proof
-		return len(p.logins) < pageLimit
-	}
-	return distinct(p.logins) == p.count
+	a, b := passes[len(passes)-2], passes[len(passes)-1]
+	return a.steady && b.steady && maps.Equal(a.ids, b.ids)
 }
-
-func distinct(logins []record.Login) int {
-	ids := make(map[record.Identity]struct{}, len(logins))
-	for i := range logins {
-		ids[logins[i].ID] = struct{}{}
-	}
-	return len(ids)
-}
-
-func sameRecord(a, b record.Login) bool { return a.ID == b.ID }
 
 // merge adds to a pass the records that only earlier passes saw: they were there.
 func merge(logins, earlier []record.Login) []record.Login {
@@ -115,24 +150,33 @@ func merge(logins, earlier []record.Login) []record.Login {
 }
 
 // read reads all pages of a window once.
-func (u *UserConnections) read(ctx context.Context, w window, most int) (*pass, error) {
+func (u *UserConnections) read(ctx context.Context, w window, most, overlap int) (*pass, error) {
 	first, err := u.page(ctx, w, 0)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case most > 0 && first.count > most:
+	}
+	if most > 0 && first.count > most {
 		return nil, &TooManyError{first.count}
-	case first.count < 0 && len(first.logins) >= pageLimit:
-		return u.readUncounted(ctx, w, first)
-	case first.count < 0, len(first.logins) >= first.count, len(first.logins) == 0:
-		return newPass(first.count, [][]record.Login{first.logins}, len(first.logins) >= first.count), nil
 	}
 	// A server that gives less than was asked for sets the size of the pages.
-	size := len(first.logins)
-	stride := max(1, size-1)
-	pages := make([]page, 1, 1+first.count/stride)
-	pages[0] = first
-	for offset := stride; offset+size-stride < first.count; offset += stride {
+	c := cutting{size: len(first.logins)}
+	c.stride = max(1, c.size-overlap)
+	pages := []page{first}
+	if c.size == 0 || c.size == first.count {
+		return c.join(pages), nil
+	}
+	if pages, err = u.counted(ctx, w, c, pages); err == nil {
+		pages, err = u.uncounted(ctx, w, c, pages, most)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.join(pages), nil
+}
+
+// counted adds the pages that the first one's count tells of, read at once.
+func (u *UserConnections) counted(ctx context.Context, w window, c cutting, pages []page) ([]page, error) {
+	for offset := c.stride; offset+c.size-c.stride < pages[0].count; offset += c.stride {
 		pages = append(pages, page{offset: offset})
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -143,10 +187,30 @@ func (u *UserConnections) read(ctx context.Context, w window, most int) (*pass, 
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
+	return pages, group.Wait()
+}
+
+// uncounted adds page after page until one is not full, if there are more records
+// than the count tells, or no count.
+func (u *UserConnections) uncounted(ctx context.Context, w window, c cutting, pages []page, most int) ([]page, error) {
+	for {
+		last := pages[len(pages)-1]
+		end := last.offset + len(last.logins)
+		if end <= pages[0].count || len(last.logins) < c.size {
+			return pages, nil
+		}
+		if most > 0 && end > most {
+			return nil, &TooManyError{end}
+		}
+		next, err := u.page(ctx, w, last.offset+c.stride)
+		if err != nil {
+			return nil, err
+		}
+		pages = append(pages, next)
+		if _, fits := c.seam(last, next); !fits {
+			return pages, nil // it has moved, or knows no offset: this pass proves nothing
+		}
 	}
-	return join(pages, first.count, size), nil
 }
 
 // maxPagesAtOnce bounds the goroutines of one reading; how many requests are really
@@ -171,46 +235,38 @@ func (u *UserConnections) page(ctx context.Context, w window, offset int) (page,
 	return p, nil
 }
 
-// join puts pages together that overlap by one record.
-func join(pages []page, count, size int) *pass {
-	steady := true
-	parts := make([][]record.Login, len(pages))
-	for i, p := range pages {
-		parts[i] = p.logins
-		last := i == len(pages)-1
-		if p.count != count || !last && len(p.logins) != size || last && p.offset+len(p.logins) != count {
-			steady = false
-		}
-		if i == 0 || size < 2 {
-			continue
-		}
-		before := pages[i-1].logins
-		if len(before) == 0 || len(p.logins) == 0 || before[len(before)-1].ID != p.logins[0].ID {
-			steady = false
-			continue
-		}
-		parts[i] = p.logins[1:]
+// cutting is how a list is cut into pages: their size, and how far one begins behind
+// the other.
+type cutting struct{ size, stride int }
+
+// seam returns what a page holds beyond the one before it, and whether it begins as
+// that one ends.
+func (c cutting) seam(before, p page) (rest []record.Login, fits bool) {
+	shared := before.logins[min(c.stride, len(before.logins)):]
+	if len(p.logins) < len(shared) || !slices.EqualFunc(shared, p.logins[:len(shared)], sameRecord) {
+		return p.logins, false
 	}
-	return newPass(count, parts, steady)
+	rest = p.logins[len(shared):]
+	return rest, len(rest) == 0 || len(shared) > 0 && len(before.logins) >= c.size
 }
 
-// readUncounted reads page after page until one is not full, for a server that does
-// not say how many records there are. Only a second pass can prove it right.
-func (u *UserConnections) readUncounted(ctx context.Context, w window, p page) (*pass, error) {
-	parts := [][]record.Login{p.logins}
-	for offset := len(p.logins); len(p.logins) > 0; offset += len(p.logins) {
-		var err error
-		if p, err = u.page(ctx, w, offset); err != nil {
-			return nil, err
-		}
-		parts = append(parts, p.logins)
-	}
-	return newPass(-1, parts, false), nil
-}
+func sameRecord(a, b record.Login) bool { return a.ID == b.ID }
 
-func newPass(count int, parts [][]record.Login, steady bool) *pass {
-	p := &pass{count: count, logins: slices.Concat(parts...), steady: steady}
+// join puts pages together.
+func (c cutting) join(pages []page) *pass {
+	first, last := pages[0], pages[len(pages)-1]
+	p := &pass{count: first.count, logins: slices.Clone(first.logins), steady: true,
+		counted: last.offset+len(last.logins) == first.count, ids: map[record.Identity]struct{}{}}
+	for i := 1; i < len(pages); i++ {
+		rest, fits := c.seam(pages[i-1], pages[i])
+		p.logins = append(p.logins, rest...)
+		p.steady = p.steady && fits
+		p.counted = p.counted && pages[i].count == first.count
+	}
 	p.tellApart()
+	for i := range p.logins {
+		p.ids[p.logins[i].ID] = struct{}{}
+	}
 	return p
 }
 

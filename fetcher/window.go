@@ -22,7 +22,8 @@ const (
 type window struct{ from, to time.Time }
 
 // backlog is all that a poll has to read: from the lookback behind the cursor until
-// now. Gap is the time before it that nobody can read any more.
+// now. It is empty, and not before what is counted, if now is. Gap is the time before
+// it that nobody can read any more.
 func backlog(p record.Position, lookback, initial time.Duration, now time.Time) (w window, gap time.Duration) {
 	from := now.Add(-initial)
 	if !p.Cursor.IsZero() {
@@ -37,7 +38,11 @@ func backlog(p record.Position, lookback, initial time.Duration, now time.Time) 
 		}
 		from = oldest
 	}
-	return window{from.Truncate(time.Second), now}, gap
+	w = window{from.Truncate(time.Second), now}
+	if w.to.Before(w.from) {
+		w.to = w.from
+	}
+	return w, gap
 }
 
 // cut takes the next piece of at most the given length off a window of which all

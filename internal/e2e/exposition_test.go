@@ -1,2 +1,3 @@
 package e2e
+
 const webPassword = "open sesame"

@@ -114,6 +114,10 @@ func (s series) diff(want series) []string {
 		}
 	}
 	slices.Sort(lines)
+	const most = 20
+	if more := len(lines) - most; more > 0 {
+		lines = append(lines[:most], fmt.Sprintf("and %d more", more))
+	}
 	return lines
 }
 

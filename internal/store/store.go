@@ -151,9 +151,12 @@ func openFile(path string) (db *bbolt.DB, err error) {
 	return nil, damaged(path, err.Error())
 }
 
-// check refuses a file of a newer format, and one that has lost a book.
+// check refuses a damaged file, one of a newer format, and one that has lost a book.
 func (s *Store) check() error {
 	return guard(s.path, func() error {
+		if err := checkTree(s.db); err != nil {
+			return damaged(s.path, err.Error())
+		}
 		return s.db.View(func(tx *bbolt.Tx) error {
 			meta, books := tx.Bucket(metaBucket), tx.Bucket(booksBucket)
 			if meta == nil || books == nil {
@@ -212,7 +215,10 @@ type change struct {
 
 // Put writes a row. The batch keeps key and value.
 func (b *Batch) Put(table string, key, value []byte) {
-	b.changes = append(b.changes, change{table: table, key: key, value: append([]byte{}, value...)})
+	if value == nil {
+		value = []byte{} // to the database, nil is no value
+	}
+	b.changes = append(b.changes, change{table: table, key: key, value: value})
 }
 
 // Delete takes a row away, if it is there.
