@@ -55,15 +55,17 @@ func (p *Poller) readUnfinished(ctx context.Context, from, now time.Time) error 
 		if n := covered(w, times); tooLarge(err) && n > 1 {
 			together = max(1, n/4)
 			continue
+		} else if tooLarge(err) && requests > reviewRequests/2 {
+			return nil // the next poll has more of its budget left for this one time
 		} else if tooLarge(err) {
-			logins = nil // more around this one time than the budget: it is left to its 30 days
+			logins = nil // more around this one time than any budget: it is left to its 30 days
 		} else if err != nil {
 			return fmt.Errorf("unfinished records of %s: %w", w.from.Format(time.RFC3339), err)
 		} else if err := p.commit(&record.Reading{From: w.from, To: w.to, Now: now, Logins: logins, Review: true}); err != nil {
 			return err
 		}
 		times = times[covered(w, times):]
-		r.next = w.to
+		r.next = w.to.Add(-seam)
 	}
 	r.next = time.Time{}
 	return nil
@@ -78,9 +80,10 @@ func mostFor(w window, times []time.Time, requests int) int {
 	return requests * (pageLimit - 1)
 }
 
+// covered is how many of the times the window is sure to show: its end may be exclusive.
 func covered(w window, times []time.Time) int {
 	n := 0
-	for n < len(times) && !times[n].After(w.to) {
+	for n < len(times) && !times[n].After(w.to.Add(-seam)) {
 		n++
 	}
 	return n

@@ -160,7 +160,7 @@ func (u *UserConnections) read(ctx context.Context, w window, most, overlap int)
 	}
 	// A server that gives less than was asked for sets the size of the pages.
 	c := cutting{size: len(first.logins)}
-	c.stride = max(1, c.size-overlap)
+	c.stride = max(1, c.size-min(overlap, 1+c.size/8))
 	pages := []page{first}
 	if c.size == 0 || c.size == first.count {
 		return c.join(pages), nil

@@ -22,10 +22,10 @@ const (
 type window struct{ from, to time.Time }
 
 // backlog is all that a poll has to read: from the lookback behind the cursor until
-// now. It is empty, and not before what is counted, if now is. Gap is the time before
-// it that nobody can read any more.
+// now, and never nothing: the server's clock is known only by what it answers. Gap is
+// the time before it that nobody can read any more.
 func backlog(p record.Position, lookback, initial time.Duration, now time.Time) (w window, gap time.Duration) {
-	from := now.Add(-initial)
+	from := now.Add(-max(initial, seam))
 	if !p.Cursor.IsZero() {
 		from = p.Cursor.Add(-max(lookback, seam))
 		if from.Before(p.Horizon) {
@@ -40,7 +40,7 @@ func backlog(p record.Position, lookback, initial time.Duration, now time.Time) 
 	}
 	w = window{from.Truncate(time.Second), now}
 	if w.to.Before(w.from) {
-		w.to = w.from
+		w.to = w.from.Add(seam)
 	}
 	return w, gap
 }

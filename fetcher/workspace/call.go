@@ -34,6 +34,11 @@ type call struct {
 	body       any           // sent as JSON; nil is no body
 	auth       authenticator // nil: the request carries no proof of who sends it
 	advice     string        // what to check after a 401, for a call without auth
+	// sendOnce is true if the call makes something new each time: it is sent again
+	// only if the server surely has not carried it out.
+	sendOnce bool
+	// file is where the answer goes if it is a file; decode is not called then.
+	file *file
 	// decode reads the whole body of a 2xx answer. It may be called again, with
 	// another answer, after it failed.
 	decode func(http.Header, io.Reader) error
@@ -114,7 +119,7 @@ func (c *Client) prove(ctx context.Context, k call) (proof, error) {
 // provesBetter reports whether k, refused with proof p, would fare better now: it
 // was signed by a wrong clock, or there is a newer proof.
 func (c *Client) provesBetter(ctx context.Context, k call, p proof, failed *Error) (bool, error) {
-	if k.auth == nil || failed.Status != http.StatusUnauthorized && failed.Status != http.StatusForbidden {
+	if k.auth == nil || failed.elsewhere || failed.Status != http.StatusUnauthorized && failed.Status != http.StatusForbidden {
 		return false, nil
 	}
 	if p.token == "" && failed.signedOff.Abs() > maxSkew {
@@ -134,6 +139,9 @@ func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Err
 		return c.failure(k, fmt.Errorf("gave up waiting to send it: %w", err))
 	}
 	defer c.slots.Release(1)
+	if k.file != nil {
+		return c.fetchFile(ctx, k, p)
+	}
 
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -148,15 +156,15 @@ func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Err
 	// Not through http.Client, which would follow redirects with our credentials.
 	resp, err := c.transport.RoundTrip(r)
 	if err != nil {
-		return c.broken(ctx, k, nil, err)
+		return onlyOnce(k, c.broken(ctx, k, nil, err))
 	}
 	defer resp.Body.Close()
 	code = strconv.Itoa(resp.StatusCode)
 	c.clock.observe(resp.Header)
 	if resp.StatusCode/100 != 2 {
-		return c.refused(k, resp, p, signed)
+		return onlyOnce(k, c.refused(k, resp, p, signed))
 	}
-	return c.read(ctx, k, resp)
+	return onlyOnce(k, c.read(ctx, k, resp))
 }
 
 // admit waits for a free slot, for the rate limit, and for the end of a pause

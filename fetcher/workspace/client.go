@@ -3,15 +3,19 @@
 // It guarantees that a call either returns the whole, decoded answer, or an error
 // that says what failed and what to do, and that no secret, user name or address
 // is in that error. It signs anew on every attempt, waits where the server asks
-// for it, and never follows a redirect.
+// for it, and follows redirects only to download a file, without credentials.
 package workspace
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-kit/log"
@@ -31,7 +35,7 @@ const (
 // They may have a path, which then stands before the API's own.
 type Endpoints struct {
 	AppStream string // login records and sessions
-	Workspace string // desktops, statistics, export tasks
+	Workspace string // desktops, statistics, export tasks; AppStream if empty
 	IAM       string // needed for Password only
 }
 
@@ -68,6 +72,8 @@ type Client struct {
 	auth      authenticator
 	clock     clock
 	private   redactor
+	tasks     sync.Map // the base URL, by the id of an export task, of the host that knows it
+	lookup    func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	slots    *semaphore.Weighted
 	limiter  *rate.Limiter
@@ -91,6 +97,9 @@ func New(o Options) (*Client, error) {
 			orDefault(o.Burst, DefaultBurst)),
 		observe: o.Observe,
 		logger:  o.Logger,
+		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		},
 	}
 	if c.transport == nil {
 		c.transport = http.DefaultTransport.(*http.Transport).Clone()
@@ -128,6 +137,7 @@ func (c *Client) setProject(id string) error {
 func (c *Client) setEndpoints(e Endpoints) error {
 	var errs [3]error
 	c.appStream, errs[0] = parseEndpoint("appstream", e.AppStream)
+	c.workspace = c.appStream
 	if e.Workspace != "" {
 		c.workspace, errs[1] = parseEndpoint("workspace", e.Workspace)
 	}

@@ -33,6 +33,7 @@ type Error struct {
 
 	advice    string
 	retry     retry
+	elsewhere bool          // it is another host's answer, to which a redirect led
 	signedOff time.Duration // server's clock minus the time of the refused signature
 }
 

@@ -2,15 +2,56 @@ package workspace
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
+
+// apiTime is how the API wants times, in UTC.
+const apiTime = "2006-01-02T15:04:05Z"
+
+// PageQuery asks for a page of the records of a window. Whether a window includes its
+// ends, and by which time of a record it selects, the API does not say.
+type PageQuery struct {
+	From, To time.Time
+	Limit    int // records; 1 to 100 unless the call says otherwise
+	Offset   int
+}
+
+// values are the query's parameters that all lists have.
+func (q PageQuery) values() url.Values {
+	return url.Values{"limit": {strconv.Itoa(q.Limit)}, "offset": {strconv.Itoa(q.Offset)}}
+}
+
+// Page is one page of records, in no known order.
+type Page[T any] struct {
+	Count int // records in the window, on all pages; -1 if the answer does not say
+	Items []T
+}
+
+// getPage sends k, whose answer is a page. The error is an *Error; no part of a page
+// that could not be read whole is returned.
+func getPage[T any](ctx context.Context, c *Client, k call, countName, itemsName string) (*Page[T], error) {
+	var page Page[T]
+	k.auth = c.auth
+	k.decode = func(_ http.Header, body io.Reader) (err error) {
+		page.Count, page.Items, err = decodePage[T](body, countName, itemsName)
+		return err
+	}
+	if err := c.do(ctx, k); err != nil {
+		return nil, err
+	}
+	return &page, nil
+}
 
 // maxItems is far more than a page of the API ever has, and few enough that a page
 // of empty records does not fill the memory.

@@ -2,8 +2,10 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -36,6 +38,23 @@ func retryOf(status int, code string) retry {
 		return soon
 	}
 	return never
+}
+
+// onlyOnce keeps a call that must be sent once from being sent again, unless the
+// gateway said that it did not pass it on, or there was no connection at all.
+func onlyOnce(k call, failed *Error) *Error {
+	if !k.sendOnce || failed == nil || failed.retry == throttled || failed.Status == http.StatusServiceUnavailable && isGateway(failed.Code) {
+		return failed
+	}
+	var network *net.OpError
+	if !errors.As(failed.Err, &network) || network.Op != "dial" {
+		failed.retry = never
+	}
+	return failed
+}
+
+func isGateway(code string) bool {
+	return strings.HasPrefix(code, "APIGW.") || strings.HasPrefix(code, "APIG.")
 }
 
 // retryIn is how long to wait after the failure of attempt number try, and whether

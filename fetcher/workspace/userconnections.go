@@ -2,58 +2,54 @@ package workspace
 
 import (
 	"context"
-	"io"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// apiTime is how the API wants times, in UTC.
-const apiTime = "2006-01-02T15:04:05Z"
+// What a user needs for login records.
+const (
+	PermissionListUserConnections   = "workspace:session:listUserConnection"
+	PermissionExportUserConnections = "workspace:session:exportUserConnection"
+)
 
-// PermissionListUserConnections is what a user needs to list login records.
-const PermissionListUserConnections = "workspace:session:listUserConnection"
+type (
+	// UserConnectionQuery asks for login records. Its times are cut to seconds.
+	UserConnectionQuery = PageQuery
+	// UserConnectionPage is a page of them.
+	UserConnectionPage = Page[record.UserConnection]
+)
 
-// UserConnectionQuery asks for the login records of a window. From and To are cut
-// to seconds. Whether the window includes its ends, and by which time of a record
-// it selects, the API does not say.
-type UserConnectionQuery struct {
-	From, To time.Time
-	Limit    int // 1 to 100
-	Offset   int
+type userConnectionWindow struct {
+	From string `json:"login_start_time"`
+	To   string `json:"login_end_time"`
 }
 
-// UserConnectionPage is one page of login records, in no known order.
-type UserConnectionPage struct {
-	Count int // records in the window, on all pages; -1 if the answer does not say
-	Items []record.UserConnection
+func newUserConnectionWindow(from, to time.Time) userConnectionWindow {
+	return userConnectionWindow{from.UTC().Format(apiTime), to.UTC().Format(apiTime)}
 }
 
 // ListUserConnections gets one page of login records (system S1, permission
 // PermissionListUserConnections). The error is an *Error; no part of a page
 // that could not be read whole is returned.
 func (c *Client) ListUserConnections(ctx context.Context, q UserConnectionQuery) (*UserConnectionPage, error) {
-	var page UserConnectionPage
-	err := c.do(ctx, call{
+	return getPage[record.UserConnection](ctx, c, call{
 		operation:  "ListUserConnection",
 		permission: PermissionListUserConnections,
 		base:       c.appStream, method: http.MethodPost, path: "/v1/" + c.projectID + "/session/user-connection",
-		query: url.Values{"limit": {strconv.Itoa(q.Limit)}, "offset": {strconv.Itoa(q.Offset)}},
-		body: struct {
-			From string `json:"login_start_time"`
-			To   string `json:"login_end_time"`
-		}{q.From.UTC().Format(apiTime), q.To.UTC().Format(apiTime)},
-		auth: c.auth,
-		decode: func(_ http.Header, body io.Reader) (err error) {
-			page.Count, page.Items, err = decodePage[record.UserConnection](body, "count", "items")
-			return err
-		},
+		query: q.values(), body: newUserConnectionWindow(q.From, q.To),
+	}, "count", "items")
+}
+
+// ExportUserConnections creates an export task for the login records of a window
+// (system S2, permission PermissionExportUserConnections) and returns its id. Times
+// are cut to seconds. The error is an *Error.
+func (c *Client) ExportUserConnections(ctx context.Context, from, to time.Time) (string, error) {
+	return c.createTask(ctx, call{
+		operation:  "ExportUserConnection",
+		permission: PermissionExportUserConnections,
+		base:       c.appStream, method: http.MethodPost, path: "/v1/" + c.projectID + "/session/user-connection/export",
+		body: newUserConnectionWindow(from, to),
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &page, nil
 }

@@ -55,6 +55,19 @@ func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Lo
 	return nil
 }
 
+// describeSkew says by how much the local clock is ahead of the server's, whose
+// times come in whole seconds.
+func describeSkew(skew time.Duration) string {
+	switch skew = skew.Round(time.Second); {
+	case skew.Abs() <= 2*time.Second:
+		return "the local clock and the server's agree"
+	case skew > 0:
+		return fmt.Sprintf("the local clock is %s ahead of the server's; set it by NTP", skew)
+	default:
+		return fmt.Sprintf("the local clock is %s behind the server's; set it by NTP", -skew)
+	}
+}
+
 func examine(ctx context.Context, cfg *config.Config, p *config.Project, out io.Writer, logger log.Logger) error {
 	client, err := newClient(cfg, p, nil, logger)
 	if err != nil {
@@ -63,7 +76,7 @@ func examine(ctx context.Context, cfg *config.Config, p *config.Project, out io.
 	now := time.Now()
 	page, err := client.ListUserConnections(ctx, workspace.UserConnectionQuery{From: now.Add(-doctorWindow), To: now, Limit: 100})
 	if skew, ok := client.Skew(); ok {
-		fmt.Fprintf(out, "  clock: the local clock is %s ahead of the server's (within a second)\n", skew.Round(time.Second))
+		fmt.Fprintf(out, "  clock: %s\n", describeSkew(skew))
 	}
 	if err != nil {
 		return err

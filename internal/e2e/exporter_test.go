@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,7 +66,7 @@ func (s setup) text() string {
 	if len(s.Projects) == 0 {
 		s.Projects = []string{project}
 	}
-	s.Interval = cmp.Or(s.Interval, "150ms")
+	s.Interval = cmp.Or(s.Interval, "300ms")
 	s.RequestTimeout = cmp.Or(s.RequestTimeout, "5s")
 	s.Lookback, s.InitialLookback = cmp.Or(s.Lookback, "15m"), cmp.Or(s.InitialLookback, "1h")
 	s.PendingTimeout, s.Hold = cmp.Or(s.PendingTimeout, "1h"), cmp.Or(s.Hold, "0s")
@@ -123,7 +124,7 @@ func install(t *testing.T, s setup) *exporter {
 	return e
 }
 
-// run makes a folder for an exporter and starts it.
+// runExporter makes a folder for an exporter and starts it.
 func runExporter(t *testing.T, s setup, flags ...string) *exporter {
 	t.Helper()
 	e := install(t, s)
@@ -273,9 +274,17 @@ func (e *exporter) metrics() series {
 // polls waits until n more polls of a project have succeeded.
 func (e *exporter) polls(name string, n float64) {
 	e.t.Helper()
-	key := pollsOf(name, "success")
-	before := e.metrics()[key]
-	eventually(e.t, "polls succeed", func() bool { return e.metrics()[key] >= before+n })
+	count := func() float64 { return e.only("workspace_exporter_polls_total")[pollsOf(name, "success")] }
+	before := count()
+	eventually(e.t, "polls succeed", func() bool { return count() >= before+n })
+}
+
+// only scrapes some metrics.
+func (e *exporter) only(names ...string) series {
+	e.t.Helper()
+	r := e.get("/metrics?name[]=" + strings.Join(names, "&name[]="))
+	require.Equal(e.t, http.StatusOK, r.status, r.body)
+	return parse(e.t, r.body)
 }
 
 func pollsOf(name, result string) string {
@@ -294,8 +303,10 @@ func (e *exporter) shows(w *world) {
 	if !holdsWithin(patience, compare) {
 		require.Fail(e.t, "the metrics are not what the records make them", strings.Join(diff, "\n"))
 	}
-	e.polls(w.name, 3)
-	require.True(e.t, compare(), "the metrics were right and are wrong three polls later:\n%s", strings.Join(diff, "\n"))
+	e.polls(w.name, 2)
+	if !holdsWithin(3*time.Second, compare) { // a person may just be leaving a window
+		require.Fail(e.t, "the metrics were right and are wrong two polls later", strings.Join(diff, "\n"))
+	}
 }
 
 // eventually waits for a condition.
@@ -309,7 +320,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func holdsWithin(d time.Duration, ok func() bool) bool {
 	deadline, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	tick := time.NewTicker(25 * time.Millisecond)
+	tick := time.NewTicker(150 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
@@ -337,4 +348,8 @@ func command(t *testing.T, dir string, args ...string) (code int, stdout, stderr
 	}
 	require.NotContains(t, err.String(), "DATA RACE")
 	return c.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+func containsAll(text string, parts ...string) bool {
+	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(text, part) })
 }

@@ -52,9 +52,10 @@ func (e *entry) isUnfinished() bool { return !e.has(settled) || e.has(open_) }
 // every version before it.
 func (e *entry) merge(login *record.Login, now time.Time, ev *Event) (newest bool) {
 	newest = login.Updated.IsZero() || login.Updated.UnixMilli() >= e.updated
+	changed := false
 	take := func(known *int64, t time.Time) {
-		if !t.IsZero() && (newest || *known == 0) {
-			*known = t.UnixMilli()
+		if !t.IsZero() && (newest || *known == 0) && *known != t.UnixMilli() {
+			*known, changed = t.UnixMilli(), true
 		}
 	}
 	take(&e.preConnect, login.PreConnect)
@@ -66,15 +67,15 @@ func (e *entry) merge(login *record.Login, now time.Time, ev *Event) (newest boo
 		e.login = &version
 	}
 	for _, name := range login.Invalid {
-		if !strings.Contains(e.invalid, name+",") {
+		if !strings.Contains(","+e.invalid, ","+name+",") {
 			e.invalid += name + ","
 			ev.InvalidFields = append(ev.InvalidFields, name)
 		}
 	}
 	// A time in the future is a wrong clock's: the record was in a window that
 	// ended now, so it cannot come back later for that time.
-	if latest := max(e.preConnect, e.start, e.end, e.updated); latest != 0 && latest <= now.UnixMilli() {
-		e.keep = latest
+	if changed {
+		e.keep = min(max(e.preConnect, e.start, e.end, e.updated), now.UnixMilli())
 	}
 	return newest
 }
@@ -176,7 +177,11 @@ func entryOf(key, value []byte) (*entry, error) {
 	}
 	e := &entry{id: record.Identity(key[8:]), keep: int64(binary.BigEndian.Uint64(key))}
 	r := store.ReadRow(value)
-	copy(e.invariant[:], r.Bytes())
+	invariant := r.Bytes()
+	if len(invariant) != len(e.invariant) {
+		return nil, fmt.Errorf("an identity has %d bytes", len(invariant))
+	}
+	e.invariant = record.Identity(invariant)
 	for _, t := range [...]*int64{&e.preConnect, &e.start, &e.end, &e.updated, &e.firstSeen} {
 		*t = r.Int()
 	}

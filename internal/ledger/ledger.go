@@ -89,10 +89,7 @@ func (l *Ledger) Len() int { return len(l.entries) }
 // counted. Events hold pointers into the reading.
 func (l *Ledger) Apply(r *record.Reading, emit func(*Event)) {
 	l.reading++
-	// Versions of one record count in the order in which they came to be.
-	slices.SortStableFunc(r.Logins, func(a, b record.Login) int { return a.Updated.Compare(b.Updated) })
-	for i := range r.Logins {
-		login := &r.Logins[i]
+	for _, login := range inOrder(r.Logins) {
 		e := l.find(login)
 		if e == nil && r.Review {
 			continue // counted and forgotten long ago, or later than the lookback allows
@@ -102,6 +99,16 @@ func (l *Ledger) Apply(r *record.Reading, emit func(*Event)) {
 		emit(&ev)
 	}
 	l.giveUp(r, emit)
+}
+
+// inOrder puts the versions of a record into the order in which they came to be.
+func inOrder(logins []record.Login) []*record.Login {
+	ordered := make([]*record.Login, len(logins))
+	for i := range logins {
+		ordered[i] = &logins[i]
+	}
+	slices.SortStableFunc(ordered, func(a, b *record.Login) int { return a.Updated.Compare(b.Updated) })
+	return ordered
 }
 
 // find looks a record up by its id, or, if either the record or what is remembered
@@ -212,13 +219,17 @@ func (l *Ledger) giveUp(r *record.Reading, emit func(*Event)) {
 	slices.SortFunc(due, func(a, b *entry) int { return cmp.Or(cmp.Compare(a.keep, b.keep), slices.Compare(a.id[:], b.id[:])) })
 	for _, e := range due {
 		before, ev := *e, Event{Login: e.login, Now: r.Now}
+		// Not there any more may mean moved: to where a list that is ordered by time
+		// shows it after a change that was made since.
+		e.keep = r.Now.UnixMilli()
 		if e.has(settled) {
 			ev.Disposition = Updated
 			e.set(open_, false)
 			e.place = Place{}
 		} else {
 			ev.Disposition, ev.Attempt, ev.FailedCode = Expired, true, CodePendingTimeout
-			e.is |= settled | failed | failing
+			ev.Login.PreConnect, ev.Login.Updated = timeOf(e.preConnect), timeOf(e.updated)
+			e.is |= settled | failed
 		}
 		l.note(e, &before, false)
 		emit(&ev)
@@ -229,14 +240,16 @@ func (l *Ledger) isDue(e *entry, r *record.Reading) bool {
 	first, last, dated := e.span()
 	inside := dated && !first.Before(r.From.Add(edge)) && !last.After(r.To.Add(-edge))
 	seen := e.reading == l.reading
+	// While a poll catches up, a record that has changed may stand in a later window.
+	gone := inside && !seen && (r.UpToDate || r.Review)
 	tooOld := dated && r.Now.Sub(first) > MaxAge
 	if e.has(settled) {
-		return tooOld || inside && !seen
+		return tooOld || gone
 	}
 	// The record may have settled while nobody looked: only one that was looked for
 	// after its time can expire.
 	waited := r.Now.Sub(time.UnixMilli(e.firstSeen)) >= l.rules.PendingTimeout
-	return waited && (seen || inside || !dated || tooOld)
+	return waited && (seen || gone || !dated || tooOld)
 }
 
 // Forget drops what cannot come back: records whose newest time is before horizon

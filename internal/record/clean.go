@@ -1,8 +1,10 @@
 package record
 
 import (
+	"cmp"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -69,17 +71,29 @@ var (
 	otherMail = regexp.MustCompile(`[^\s@<>,;:()，。；：（）]+@[^\s@<>,;:()，。；：（）]+`)
 )
 
-// scrub takes personal text out of a reason: the given fields of its record, and
-// whatever looks like an address or a mail name.
-func scrub(reason string, own []private) string {
-	if strings.TrimSpace(reason) == "" {
-		return ""
+// userForms are the forms in which a reason may name a user: with the domain, as
+// CORP\jane or jane@corp.example, and without.
+func userForms(name string) []private {
+	account, _, _ := strings.Cut(name, "@")
+	if i := strings.LastIndexByte(account, '\\'); i >= 0 {
+		account = account[i+1:]
 	}
+	return []private{{name, "<user>"}, {account, "<user>"}}
+}
+
+// scrub is a reason as a label value, without personal text.
+func scrub(reason string, own []private) string { return Label(withoutPersonal(reason, own)) }
+
+// withoutPersonal takes personal text out of a reason: the given fields of its
+// record, and whatever looks like an address or a mail name.
+func withoutPersonal(reason string, own []private) string {
 	reason = cut(reason, maxReasonBytes)
+	// The longer first: a computer's name may begin with its user's.
+	slices.SortStableFunc(own, func(a, b private) int { return cmp.Compare(len(b.text), len(a.text)) })
 	for _, p := range own {
 		reason = replaceWord(reason, p.text, p.placeholder)
 	}
-	return Label(ScrubText(reason))
+	return ScrubText(reason)
 }
 
 // ScrubText replaces whatever looks like a mail name, a MAC or an IP address in

@@ -42,6 +42,12 @@ type Login struct {
 	// End when it ended, Updated when the record last changed. Zero if unknown.
 	PreConnect, Start, End, Updated time.Time
 
+	// Reconnect is true if the connection takes up an earlier one that broke.
+	Reconnect bool
+	// NetworkRTT is the round-trip time between client and desktop on the network,
+	// EndToEndRTT that with the work at both ends. Nil if the record has none.
+	NetworkRTT, EndToEndRTT *time.Duration
+
 	// Invalid names the fields that were there but could not be read.
 	Invalid []string
 	// Malformed is true if the record was not an object at all. Only its
@@ -71,6 +77,18 @@ func (l *Login) Latest() time.Time {
 	}
 	return latest
 }
+
+// began is when the record began, as its identity has it. A record that is pending
+// has no start time yet, so the start counts only without a pre-connect time.
+func (l *Login) began() string {
+	began := l.PreConnect
+	if began.IsZero() {
+		began = l.Start
+	}
+	return began.Format(time.RFC3339)
+}
+
+func malformedLogin(id Identity) Login { return Login{ID: id, Invariant: id, Malformed: true} }
 
 // identify hashes parts, each with its length, so that no two lists of parts
 // run together.

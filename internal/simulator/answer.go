@@ -14,12 +14,14 @@ import (
 // Error codes of the service. Only codeEmpty is in the vendor's list with this
 // meaning; the others are in its style, since that list names none.
 const (
-	codeEmpty     = "WKS.0001"
-	codeParameter = "WKS.0002"
-	codeDenied    = "WKS.0003"
-	codeNoProject = "WKS.0404"
-	codeMethod    = "WKS.0405"
-	codeMediaType = "WKS.0415"
+	codeEmpty        = "WKS.0001"
+	codeParameter    = "WKS.0002"
+	codeDenied       = "WKS.0003"
+	codeTaskNotDone  = "WKS.0010"
+	codeTooManyTasks = "WKS.0011"
+	codeNotFound     = "WKS.0404"
+	codeMethod       = "WKS.0405"
+	codeMediaType    = "WKS.0415"
 )
 
 // answer is what the API says, before a fault spoils it.
@@ -52,6 +54,11 @@ func refuse(r *request, status int, code, message string) answer {
 		e.RequestID = r.id // the gateway repeats it in the body
 	}
 	return jsonAnswer(status, e)
+}
+
+// invalid refuses a request for a parameter or its body.
+func invalid(r *request, err error) answer {
+	return refuse(r, http.StatusBadRequest, codeParameter, "Invalid parameter: "+err.Error())
 }
 
 // refuseIAM is refuse in the form of IAM, which has no codes of its own here.

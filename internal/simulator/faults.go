@@ -18,8 +18,9 @@ import (
 // FaultKind is what a fault does to an answer.
 type FaultKind string
 
-// The kinds of fault. The first three keep the request from the API; the others
-// spoil the answer that it gives.
+// The kinds of fault. The first three keep the request from the API; the next spoil
+// the answer that it gives; the last three hit requests that make export tasks, and
+// decide what becomes of those.
 const (
 	// FaultError answers Fault.Status with Fault.Code and Fault.Message.
 	FaultError FaultKind = "error"
@@ -43,13 +44,27 @@ const (
 	FaultEmpty FaultKind = "empty"
 	// FaultSkew shifts the Date header by Fault.Seconds.
 	FaultSkew FaultKind = "skew"
-	// FaultCount adds Fault.Count to the "count" of a list.
+	// FaultCount adds Fault.Count to the "count" or "total_count" of a list.
 	FaultCount FaultKind = "count"
+
+	// FaultTaskFail has the task FAIL, with the reason Fault.Message and the error
+	// code Fault.Code, which may be empty.
+	FaultTaskFail FaultKind = "task_fail"
+	// FaultTaskExpire has it EXPIRED instead of SUCCESS.
+	FaultTaskExpire FaultKind = "task_expire"
+	// FaultTaskHang has it CREATING for ever.
+	FaultTaskHang FaultKind = "task_hang"
 )
 
 var kinds = []FaultKind{
 	FaultError, FaultHang, FaultDrop,
 	FaultDropBody, FaultTruncate, FaultOversize, FaultGarbage, FaultSlow, FaultEmpty, FaultSkew, FaultCount,
+	FaultTaskFail, FaultTaskExpire, FaultTaskHang,
+}
+
+// ofTask reports whether the kind is about an export task.
+func (k FaultKind) ofTask() bool {
+	return k == FaultTaskFail || k == FaultTaskExpire || k == FaultTaskHang
 }
 
 // Fault is something that goes wrong.
@@ -67,8 +82,8 @@ type Fault struct {
 	Probability float64 `json:"probability,omitempty"`
 
 	Status     int     `json:"status,omitempty"`      // default 503
-	Code       string  `json:"error_code,omitempty"`  // default APIGW.0201
-	Message    string  `json:"error_msg,omitempty"`   // default says that it is a fault
+	Code       string  `json:"error_code,omitempty"`  // default APIGW.0201; of a task, none
+	Message    string  `json:"error_msg,omitempty"`   // default says that it is a fault; of a task, none
 	RetryAfter string  `json:"retry_after,omitempty"` // the header, as it is
 	Seconds    float64 `json:"seconds,omitempty"`
 	Count      int     `json:"count,omitempty"`
@@ -89,6 +104,9 @@ func (f *Fault) validate() error {
 }
 
 func (f *Fault) hits(r *request) bool {
+	if f.Kind.ofTask() && (r.route == nil || !r.route.task) {
+		return false
+	}
 	return strings.HasPrefix(r.URL.Path, f.Path) && (f.Project == "" || f.Project == r.project)
 }
 
@@ -206,6 +224,9 @@ func (s *Simulator) serveFault(w http.ResponseWriter, r *request, f Fault) {
 		s.count(r, 0)
 		panic(http.ErrAbortHandler) // closes the connection
 	}
+	if f.Kind.ofTask() {
+		r.fate = f
+	}
 	a := s.ask(r)
 	switch f.Kind {
 	case FaultTruncate:
@@ -283,11 +304,17 @@ func (s *Simulator) dribble(w http.ResponseWriter, r *request, a answer, kind Fa
 // addCount falsifies the count of a list; another body stays as it is.
 func addCount(body []byte, more int) []byte {
 	var list map[string]json.RawMessage
-	var count int
-	if json.Unmarshal(body, &list) != nil || json.Unmarshal(list["count"], &count) != nil {
+	if json.Unmarshal(body, &list) != nil {
 		return body
 	}
-	list["count"] = []byte(strconv.Itoa(count + more))
+	name, count := "count", 0
+	if list[name] == nil {
+		name = "total_count"
+	}
+	if json.Unmarshal(list[name], &count) != nil {
+		return body
+	}
+	list[name] = []byte(strconv.Itoa(count + more))
 	changed, err := json.Marshal(list)
 	if err != nil {
 		return body

@@ -109,7 +109,7 @@ func TestFaults(t *testing.T) {
 		}},
 		"count": {Fault{Kind: FaultCount, Count: 4}, func(t *testing.T, _ *http.Response, body string, err error) {
 			require.NoError(t, err)
-			var p page
+			var p page[Record]
 			require.NoError(t, json.Unmarshal([]byte(body), &p))
 			assert.Equal(t, 5, p.Count)
 			assert.Len(t, p.Items, 1)

@@ -13,6 +13,8 @@ import (
 const (
 	maxLogin   = 3 * time.Minute
 	maxSession = 10 * time.Hour
+	// maxTurn is how long after its start a login may still turn into a failure.
+	maxTurn = time.Minute
 )
 
 // login is one generated attempt, with all that will ever happen to it. What the
@@ -71,9 +73,9 @@ type bucketKey struct {
 // maxBuckets bounds the memory that generated logins may take: a month of minutes.
 const maxBuckets = 45_000
 
-// logins yields the logins whose connection was asked for between the minutes of
+// attempts yields the logins whose connection was asked for between the minutes of
 // from and to. The caller holds s.mu.
-func (s *Simulator) logins(project string, from, to time.Time) iter.Seq[*login] {
+func (s *Simulator) attempts(project string, from, to time.Time) iter.Seq[*login] {
 	first := s.started.Add(-s.options.History)
 	if from.Before(first) {
 		from = first

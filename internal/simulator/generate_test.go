@@ -119,7 +119,7 @@ func TestNoneLateNoneReclassified(t *testing.T) {
 	o.Reclassified, o.LateBy = -1, -1
 	s := New(o)
 	c.now = noon.Add(time.Hour)
-	for l := range s.logins(DefaultProjectID, noon, c.now) {
+	for l := range s.attempts(DefaultProjectID, noon, c.now) {
 		assert.Less(t, l.appears.Sub(l.pre), 2*time.Second)
 		assert.True(t, l.failure == nil || !l.ended.After(l.settled))
 	}
@@ -261,9 +261,9 @@ func BenchmarkMonthByHours(b *testing.B) {
 		o.LoginsPerHour, o.History = 500, 30*24*time.Hour
 		s := New(o)
 		for at := noon.Add(-30 * 24 * time.Hour); at.Before(noon); at = at.Add(time.Hour) {
-			for offset := 0; offset < 600; offset += 100 {
+			for range 6 { // pages
 				s.mu.Lock()
-				s.list(query{project: DefaultProjectID, from: at, to: at.Add(time.Hour), limit: 100, offset: offset}, noon)
+				s.logins.list(s, query{project: DefaultProjectID, from: at, to: at.Add(time.Hour)}, nil, noon)
 				s.mu.Unlock()
 			}
 		}
@@ -276,6 +276,6 @@ func BenchmarkPageOfAMonth(b *testing.B) {
 	o.LoginsPerHour, o.History = 500, 30*24*time.Hour
 	s := New(o)
 	for b.Loop() {
-		s.list(query{project: DefaultProjectID, from: noon.Add(-30 * 24 * time.Hour), to: noon}, noon)
+		s.logins.list(s, query{project: DefaultProjectID, from: noon.Add(-30 * 24 * time.Hour), to: noon}, nil, noon)
 	}
 }

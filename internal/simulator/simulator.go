@@ -1,10 +1,32 @@
 // Package simulator is the vendor's API itself, as far as it is known: what
 // answers in the demo, in `simulate` and in tests. It is never kinder than the
 // real one: it checks signatures, tokens, permissions, limits, formats, windows,
-// methods and content types, and refuses in the real one's words.
+// methods and content types, and refuses in the real one's words. Simulator serves
+// every host of the API: application streaming, workspace and IAM.
+//
+//	login records              POST /v1/{project_id}/session/user-connection
+//	  by export task           POST /v1/{project_id}/session/user-connection/export
+//	sessions                   GET  /v1/{project_id}/session/list-sessions
+//	  by export task           POST /v1/{project_id}/session/list-sessions/export
+//	access statistics          GET  /v2/{project_id}/statistics/metrics/app-user-access
+//	  by export task           POST /v2/{project_id}/statistics/metrics/app-user-access/export
+//	desktop connections        GET  /v2/{project_id}/connections/desktops
+//	  as a file                GET  /v2/{project_id}/connections/desktops/export
+//	  by export task           GET  /v3/{project_id}/desktops/connections/export
+//	export tasks               GET  /v2/{project_id}/export-tasks
+//	  their files              GET  /v2/{project_id}/export-tasks/{task_id}/download
+//	  their end                POST /v2/{project_id}/export-tasks/batch-delete
+//	tokens                     POST /v3/auth/tokens
 //
 // What it tells is either generated (a function of the seed and of time: any
-// window looks the same whoever asks, in whatever order) or put in by a test.
+// window looks the same whoever asks, in whatever order) or put in by a test. All
+// that is generated comes of the same logins: each is a login record, a desktop
+// connection, a session if it got as far as a server, and a part of the access
+// statistics if it failed. What is put in is of its own kind only.
+//
+// An export task holds what was there when it was made. Its file looks as
+// Options.File says, and comes from the API itself or, after RedirectDownloads,
+// from Storage, which stands for the object storage of the cloud.
 //
 // Faults are injected with AddFault, or over HTTP, without credentials:
 //
@@ -21,11 +43,13 @@ package simulator
 import (
 	"bytes"
 	"cmp"
+	crypto "crypto/rand"
 	"fmt"
 	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -81,8 +105,8 @@ type Options struct {
 	// roll-out of the agent, a password spray. 0: none happen.
 	Script time.Duration
 
-	// Order is how a list is sorted, FilterOn which time of a record a window is
-	// about, and EndExcluded whether a record right at the window's end is in.
+	// Order is how a list is sorted, FilterOn which time of a login record a window
+	// is about, and EndExcluded whether a record right at a window's end is in.
 	// The API's pages say nothing about these.
 	Order       Order
 	FilterOn    FilterTime
@@ -92,6 +116,16 @@ type Options struct {
 	RequestsPerSecond float64
 	// RetryAfter, in seconds, goes with each 429. 0: no such header.
 	RetryAfter int
+
+	// TaskDuration is how long an export task is CREATING. Default 1 s; negative: it
+	// is done at once. For tasks that fail, expire or never end see FaultTaskFail,
+	// FaultTaskExpire and FaultTaskHang.
+	TaskDuration time.Duration
+	// MaxTasks is how many export tasks a project may have: who does not delete his
+	// own is refused, and it is a violation. Default 100.
+	MaxTasks int
+	// File is what exported files look like.
+	File FileFormat
 
 	// Now is the server's clock. Default time.Now.
 	Now func() time.Time
@@ -105,7 +139,13 @@ type Simulator struct {
 
 	mu         sync.Mutex
 	requests   uint64
-	put        map[string]map[string]Record // by project and id
+	logins     catalog[Record]
+	sessions   catalog[Session]
+	desktops   catalog[Desktop]
+	access     map[string]map[string]Access // those put in, by project and key
+	tasks      map[string][]*task           // by project, in the order of their making
+	storageURL string
+	storageKey string
 	generated  map[bucketKey][]login
 	tokens     map[string]token
 	limiters   map[string]*rate.Limiter
@@ -123,7 +163,8 @@ type Call struct {
 	Status  int    // 0 if no answer was sent at all
 }
 
-// New makes a simulator. Its time starts now, by Options.Now.
+// New makes a simulator. Its time starts now, by Options.Now. It panics on a
+// FileFormat that makes no sense.
 func New(o Options) *Simulator {
 	if len(o.ProjectIDs) == 0 {
 		o.ProjectIDs = []string{DefaultProjectID}
@@ -138,17 +179,26 @@ func New(o Options) *Simulator {
 	o.Users, o.Servers = cmp.Or(o.Users, 500), cmp.Or(o.Servers, 20)
 	o.LateBy = cmp.Or(o.LateBy, 4*time.Minute)
 	o.Reclassified = cmp.Or(o.Reclassified, 0.002)
+	o.TaskDuration, o.MaxTasks = cmp.Or(o.TaskDuration, time.Second), cmp.Or(o.MaxTasks, 100)
+	if err := o.File.validate(); err != nil {
+		panic("simulator: " + err.Error())
+	}
 	started := o.Now()
 	return &Simulator{
-		options:   o,
-		started:   started,
-		world:     newWorld(o, started),
-		put:       map[string]map[string]Record{},
-		generated: map[bucketKey][]login{},
-		tokens:    map[string]token{},
-		limiters:  map[string]*rate.Limiter{},
-		calls:     map[Call]int{},
-		faults:    faults{random: rand.New(rand.NewPCG(o.Seed, 0))},
+		options:    o,
+		started:    started,
+		world:      newWorld(o, started),
+		logins:     newLoginCatalog(o.FilterOn),
+		sessions:   newSessionCatalog(),
+		desktops:   newDesktopCatalog(),
+		access:     map[string]map[string]Access{},
+		tasks:      map[string][]*task{},
+		storageKey: crypto.Text(),
+		generated:  map[bucketKey][]login{},
+		tokens:     map[string]token{},
+		limiters:   map[string]*rate.Limiter{},
+		calls:      map[Call]int{},
+		faults:     faults{random: rand.New(rand.NewPCG(o.Seed, 0))},
 	}
 }
 
@@ -178,26 +228,67 @@ func (s *Simulator) Violations() []string {
 // route is one call of the API.
 type route struct {
 	method, path string
-	permission   string // what the caller needs; empty: no credentials at all
+	public       bool   // no credentials are wanted
+	permission   string // what the caller needs; empty: nothing but credentials
+	parameters   []string
+	body         bool // a JSON body is wanted; without, none is accepted
+	task         bool // it makes an export task
+	storage      bool // it is not the API's but the object storage's: see Storage
 	answer       func(*Simulator, *request) answer
 	refuse       func(r *request, status int, code, message string) answer
 }
 
+// routes are the API's. The permissions are those of the vendor's pages, which
+// want none for the export of desktop connections by task.
 var routes = []route{
-	{http.MethodPost, "/v3/auth/tokens", "", (*Simulator).issueToken, refuseIAM},
-	{http.MethodPost, "/v1/{project_id}/session/user-connection", "workspace:session:listUserConnection",
-		(*Simulator).listUserConnections, refuse},
+	{method: http.MethodPost, path: "/v3/auth/tokens", public: true, parameters: []string{"nocatalog"}, body: true,
+		answer: (*Simulator).issueToken, refuse: refuseIAM},
+
+	{method: http.MethodPost, path: "/v1/{project_id}/session/user-connection", permission: "workspace:session:listUserConnection",
+		parameters: []string{"limit", "offset"}, body: true, answer: (*Simulator).listUserConnections, refuse: refuse},
+	{method: http.MethodPost, path: "/v1/{project_id}/session/user-connection/export", permission: "workspace:session:exportUserConnection",
+		body: true, task: true, answer: (*Simulator).exportUserConnections, refuse: refuse},
+
+	{method: http.MethodGet, path: "/v1/{project_id}/session/list-sessions", permission: "workspace:session:listSessions",
+		parameters: append([]string{"limit", "offset"}, sessionFilters...), answer: (*Simulator).listSessions, refuse: refuse},
+	{method: http.MethodPost, path: "/v1/{project_id}/session/list-sessions/export", permission: "workspace:session:exportSessions",
+		body: true, task: true, answer: (*Simulator).exportSessions, refuse: refuse},
+
+	{method: http.MethodGet, path: "/v2/{project_id}/statistics/metrics/app-user-access", permission: "workspace:statistics:listAppUserAccessData",
+		parameters: append([]string{"limit", "offset"}, accessFilters...), answer: (*Simulator).listAccess, refuse: refuse},
+	{method: http.MethodPost, path: "/v2/{project_id}/statistics/metrics/app-user-access/export", permission: "workspace:statistics:exportAppUserAccessData",
+		body: true, task: true, answer: (*Simulator).exportAccess, refuse: refuse},
+
+	{method: http.MethodGet, path: "/v2/{project_id}/connections/desktops", permission: "workspace:connections:securityList",
+		parameters: append([]string{"limit", "offset", "enterprise_project_id", "public_ip", "min_network_rtt", "max_network_rtt"}, desktopFilters...),
+		answer:     (*Simulator).listDesktops, refuse: refuse},
+	{method: http.MethodGet, path: "/v2/{project_id}/connections/desktops/export", permission: "workspace:connections:securityExport",
+		parameters: append([]string{"language"}, desktopFilters...), answer: (*Simulator).exportDesktops, refuse: refuse},
+	{method: http.MethodGet, path: "/v3/{project_id}/desktops/connections/export",
+		parameters: append([]string{"language", "enterprise_project_id", "public_ip", "domain", "min_e2e_rtt", "max_e2e_rtt"}, desktopFilters...),
+		task:       true, answer: (*Simulator).exportDesktopsByTask, refuse: refuse},
+
+	{method: http.MethodGet, path: "/v2/{project_id}/export-tasks", permission: "workspace:tenants:listExportTasks",
+		parameters: []string{"limit", "offset", "task_id", "file_name", "status", "is_download", "sort_field", "sort_type"},
+		answer:     (*Simulator).listTasks, refuse: refuse},
+	{method: http.MethodGet, path: "/v2/{project_id}/export-tasks/{task_id}/download", permission: "workspace:tenants:exportData",
+		answer: (*Simulator).download, refuse: refuse},
+	{method: http.MethodPost, path: "/v2/{project_id}/export-tasks/batch-delete", permission: "workspace:tenants:deleteExportTasks",
+		body: true, answer: (*Simulator).deleteTasks, refuse: refuse},
 }
 
 // request is an API request, read.
 type request struct {
 	*http.Request
-	body    []byte
-	unread  bool   // the body is not whole
-	id      string // X-Request-Id
-	now     time.Time
-	route   *route
-	project string
+	body       []byte
+	unread     bool   // the body is not whole
+	id         string // X-Request-Id
+	now        time.Time
+	route      *route
+	project    string
+	task       string            // of the path
+	parameters map[string]string // of the query
+	fate       Fault             // of the export task that the request makes; of no kind: none
 }
 
 // ServeHTTP implements http.Handler.
@@ -206,16 +297,19 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.faults.serve(w, r)
 		return
 	}
-	q := s.newRequest(w, r)
-	fault, hit := s.faults.take(q)
-	if !hit {
-		s.send(w, q, s.ask(q))
-		return
-	}
-	s.serveFault(w, q, fault)
+	s.serve(w, s.newRequest(w, r, routes))
 }
 
-func (s *Simulator) newRequest(w http.ResponseWriter, r *http.Request) *request {
+func (s *Simulator) serve(w http.ResponseWriter, r *request) {
+	fault, hit := s.faults.take(r)
+	if !hit {
+		s.send(w, r, s.ask(r))
+		return
+	}
+	s.serveFault(w, r, fault)
+}
+
+func (s *Simulator) newRequest(w http.ResponseWriter, r *http.Request, routes []route) *request {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	s.mu.Lock()
 	s.requests++
@@ -223,27 +317,29 @@ func (s *Simulator) newRequest(w http.ResponseWriter, r *http.Request) *request 
 	s.mu.Unlock()
 	q := &request{Request: r, body: body, unread: err != nil, id: id, now: s.options.Now().UTC()}
 	for i := range routes {
-		if project, ok := matchPath(routes[i].path, r.URL.Path); ok {
-			q.route, q.project = &routes[i], project
+		if variables, ok := matchPath(routes[i].path, r.URL.Path); ok {
+			q.route, q.project, q.task = &routes[i], variables["{project_id}"], variables["{task_id}"]
+			break
 		}
 	}
 	return q
 }
 
-// matchPath compares a path with a route's, and finds the project in it.
-func matchPath(pattern, path string) (project string, ok bool) {
+// matchPath compares a path with a route's, and finds the variables in it.
+func matchPath(pattern, path string) (variables map[string]string, ok bool) {
 	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
 	if len(want) != len(got) {
-		return "", false
+		return nil, false
 	}
+	variables = map[string]string{}
 	for i := range want {
-		if want[i] == "{project_id}" && got[i] != "" {
-			project = got[i]
+		if strings.HasPrefix(want[i], "{") && got[i] != "" {
+			variables[want[i]] = got[i]
 		} else if want[i] != got[i] {
-			return "", false
+			return nil, false
 		}
 	}
-	return project, true
+	return variables, true
 }
 
 // ask has the API answer, and notes what no correct client asks.
@@ -251,6 +347,10 @@ func (s *Simulator) ask(r *request) answer {
 	a := s.answer(r)
 	switch a.status {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
+	case http.StatusForbidden:
+		if r.route == nil || !r.route.storage { // a permission may be missing; a link must be right
+			return a
+		}
 	default:
 		return a
 	}
@@ -270,10 +370,13 @@ func (s *Simulator) answer(r *request) answer {
 	if r.Method != r.route.method {
 		return r.route.refuse(r, http.StatusMethodNotAllowed, codeMethod, "The request method is not allowed.")
 	}
-	if r.route.permission != "" {
+	if !r.route.public {
 		if a, ok := s.admit(r); !ok {
 			return a
 		}
+	}
+	if r.route.storage {
+		return r.route.answer(s, r)
 	}
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return r.route.refuse(r, http.StatusUnsupportedMediaType, codeMediaType, "The requested resource format is not supported.")
@@ -281,10 +384,36 @@ func (s *Simulator) answer(r *request) answer {
 	if r.unread {
 		return r.route.refuse(r, http.StatusBadRequest, codeParameter, "The request body could not be read.")
 	}
-	if len(bytes.TrimSpace(r.body)) == 0 {
+	empty := len(bytes.TrimSpace(r.body)) == 0
+	if r.route.body && empty {
 		return r.route.refuse(r, http.StatusBadRequest, codeEmpty, "The request message input by the interface is empty.")
 	}
+	if !r.route.body && !empty {
+		return r.route.refuse(r, http.StatusBadRequest, codeParameter, "The request must have no body.")
+	}
+	if err := r.readParameters(); err != nil {
+		return r.route.refuse(r, http.StatusBadRequest, codeParameter, "Invalid parameter: "+err.Error())
+	}
 	return r.route.answer(s, r)
+}
+
+// readParameters reads the query, which may hold the route's parameters, each once.
+func (r *request) readParameters() error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return fmt.Errorf("the query string is malformed")
+	}
+	r.parameters = map[string]string{}
+	for name, values := range query {
+		if !contains(r.route.parameters, name) {
+			return fmt.Errorf("unknown parameter %q", name)
+		}
+		if len(values) > 1 || values[0] == "" {
+			return fmt.Errorf("%s must be given once and not be empty", name)
+		}
+		r.parameters[name] = values[0]
+	}
+	return nil
 }
 
 // admit is the gateway's part: who calls, for which project, how often, and may he.
@@ -293,12 +422,12 @@ func (s *Simulator) admit(r *request) (answer, bool) {
 		return refuse(r, http.StatusUnauthorized, "APIGW.0301", "Incorrect IAM authentication information: "+problem), false
 	}
 	if !contains(s.options.ProjectIDs, r.project) {
-		return refuse(r, http.StatusNotFound, codeNoProject, "No resources found: the project does not exist."), false
+		return refuse(r, http.StatusNotFound, codeNotFound, "No resources found: the project does not exist."), false
 	}
 	if !s.allowRate(r) {
 		return s.throttled(r), false
 	}
-	if contains(s.options.Denied, r.route.permission) {
+	if r.route.permission != "" && contains(s.options.Denied, r.route.permission) {
 		return denied(r), false
 	}
 	return answer{}, true

@@ -59,11 +59,11 @@ func serve(s *Simulator, r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-func listPage(t *testing.T, s *Simulator, query, body string) page {
+func listPage(t *testing.T, s *Simulator, query, body string) page[Record] {
 	t.Helper()
 	w := serve(s, newCall(query, body))
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
-	var p page
+	var p page[Record]
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
 	return p
 }
@@ -143,7 +143,7 @@ func TestStrictness(t *testing.T) {
 		"text":                 {with(func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }), 415, codeMediaType, "format"},
 		"unknown path":         {with(func(r *http.Request) { r.URL.Path += "s" }), 404, "APIGW.0101", "does not exist"},
 		"trailing slash":       {with(func(r *http.Request) { r.URL.Path += "/" }), 404, "APIGW.0101", "does not exist"},
-		"unknown project":      {with(func(r *http.Request) { r.URL.Path = "/v1/other/session/user-connection" }), 404, codeNoProject, "project"},
+		"unknown project":      {with(func(r *http.Request) { r.URL.Path = "/v1/other/session/user-connection" }), 404, codeNotFound, "project"},
 
 		"no credentials":     {with(func(r *http.Request) { r.Header.Del("X-Auth-Token") }), 401, "APIGW.0301", "x-auth-token not found"},
 		"wrong token":        {with(func(r *http.Request) { r.Header.Set("X-Auth-Token", "stolen") }), 401, "APIGW.0301", "decrypt token fail"},
@@ -377,7 +377,7 @@ func TestFilters(t *testing.T) {
 	require.NoError(t, err)
 	var fields map[string]string
 	require.NoError(t, json.Unmarshal(body, &fields))
-	for _, name := range bodyFields {
+	for _, name := range connectionFilters {
 		if fields[name] == "" {
 			continue
 		}
@@ -387,7 +387,7 @@ func TestFilters(t *testing.T) {
 		p := listPage(t, s, "?limit=100", string(filter))
 		assert.NotZero(t, p.Count, name)
 		for _, r := range p.Items {
-			assert.Equal(t, fields[name], r.field(name), name)
+			assert.Equal(t, fields[name], recordFields.text(&r, name), name)
 		}
 	}
 	assert.Zero(t, listPage(t, s, "", `{"user_name":"nobody"}`).Count)
@@ -517,17 +517,13 @@ func TestConcurrentUse(t *testing.T) {
 	assert.Len(t, s.Truth(DefaultProjectID, noon, noon), 80)
 }
 
-func FuzzReadFilters(f *testing.F) {
+func FuzzReadConnectionQuery(f *testing.F) {
 	f.Add([]byte(`{}`))
 	f.Add([]byte(window(noon.Add(-time.Hour), noon)))
 	f.Add([]byte(`{"login_start_time":"2026-03-11 11:00:00","id":null}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		filters, err := readFilters(body)
-		if err != nil {
-			return
-		}
-		from, to, err := readWindow(filters, noon)
-		if err == nil && (to.Before(from) || to.Sub(from) > maxWindow || from.Before(noon.Add(-maxWindow))) {
+		q, _, err := readConnectionQuery(&request{body: body, now: noon})
+		if err == nil && (q.to.Before(q.from) || q.to.Sub(q.from) > maxWindow || q.from.Before(noon.Add(-maxWindow))) {
 			t.Fatalf("accepted %s", body)
 		}
 	})

@@ -20,7 +20,7 @@ type world struct {
 
 // group is a desktop group: users belong to one, and so do servers.
 type group struct {
-	name        string
+	name, id    string
 	connectType string // 1 shared desktop, 2 application
 	servers     []int32
 }
@@ -54,7 +54,7 @@ func newWorld(o Options, started time.Time) *world {
 	random := rand.New(rand.NewPCG(o.Seed, 1))
 	groups := min(max(1, o.Servers/4), len(groupNames))
 	for i := range groups {
-		w.groups = append(w.groups, group{name: groupNames[i], connectType: strconv.Itoa(2 - i%2)})
+		w.groups = append(w.groups, group{name: groupNames[i], id: hexSHA256([]byte(groupNames[i]))[:32], connectType: strconv.Itoa(2 - i%2)})
 	}
 	for i := range o.Servers {
 		w.groups[i%groups].servers = append(w.groups[i%groups].servers, int32(i))
@@ -135,13 +135,6 @@ func (w *world) show(l *login, project string, now time.Time) Record {
 		r.FailedCode, r.FailedReason = l.failure.code, l.failure.text(&r, u.account)
 	}
 	return r
-}
-
-func format(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Format("2006-01-02T15:04:05Z")
 }
 
 // failure is a way in which a login fails. The codes are made up, in the styles

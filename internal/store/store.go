@@ -154,7 +154,7 @@ func openFile(path string) (db *bbolt.DB, err error) {
 // check refuses a damaged file, one of a newer format, and one that has lost a book.
 func (s *Store) check() error {
 	return guard(s.path, func() error {
-		if err := checkTree(s.db); err != nil {
+		if _, err := checkTree(s.db); err != nil {
 			return damaged(s.path, err.Error())
 		}
 		return s.db.View(func(tx *bbolt.Tx) error {

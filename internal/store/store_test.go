@@ -126,6 +126,7 @@ func TestCommit(t *testing.T) {
 	batch.Put("u", []byte("kept"), []byte("same key, other table"))
 	batch.Put("t", []byte("empty"), []byte{})
 	batch.Put("t", []byte("nothing"), nil)
+	batch.Put("t", []byte("nothing"), nil)
 	require.NoError(t, book.Commit(&batch))
 	require.NoError(t, book.Commit(&Batch{}), "an empty batch")
 
@@ -341,7 +342,7 @@ func TestCrashInCreate(t *testing.T) {
 	require.NoError(t, err)
 	for _, n := range []int{0, 1, len(b) / 2, len(b)} {
 		dir := t.TempDir()
-		require.NoError(t, os.WriteFile(filepath.Join(dir, fileName+".new"), b[:n], 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fileName+".1234.new"), b[:n], 0o600))
 		s := open(t, dir)
 		put(t, s.Book("p", "s"), "t", "k", "v")
 		requireRows(t, rows{"t/k": "v"}, s.Book("p", "s"))

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -30,22 +31,24 @@ type tree struct {
 	seen     map[uint64]bool
 }
 
-// checkTree returns an error if the pages that db uses are not a tree.
-func checkTree(db *bbolt.DB) error {
+// checkTree returns the numbers of the pages that db uses, or an error if they are not
+// a tree.
+func checkTree(db *bbolt.DB) (map[uint64]bool, error) {
 	file, err := os.Open(db.Path())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	size := uint64(db.Info().PageSize)
 	t := &tree{file: file, pageSize: size, pages: uint64(info.Size()) / size, seen: map[uint64]bool{}}
-	return db.View(func(tx *bbolt.Tx) error {
+	err = db.View(func(tx *bbolt.Tx) error {
 		return t.page(uint64(tx.Cursor().Bucket().RootPage()))
 	})
+	return t.seen, err
 }
 
 // page checks the page with this number and all below it.
@@ -85,34 +88,49 @@ func (t *tree) elements(id uint64, page []byte) error {
 	if kind != leafPage && (kind != branchPage || count == 0) || pageHeader+count*elementSize > uint64(len(page)) {
 		return fmt.Errorf("page %d is not what it should be", id)
 	}
-	for at := uint64(pageHeader); at < pageHeader+count*elementSize; at += elementSize {
-		if err := t.element(id, kind, page, at); err != nil {
+	var before []byte
+	for i := range count {
+		key, err := t.element(id, kind, page, pageHeader+i*elementSize)
+		if err != nil {
 			return err
 		}
+		if i > 0 && bytes.Compare(before, key) >= 0 {
+			return fmt.Errorf("page %d is not in order", id)
+		}
+		before = key
 	}
 	return nil
 }
 
-func (t *tree) element(id uint64, kind uint16, page []byte, at uint64) error {
+// element checks the element that begins at a place of the page, and returns its key.
+func (t *tree) element(id uint64, kind uint16, page []byte, at uint64) ([]byte, error) {
 	field := func(i uint64) uint64 { return uint64(binary.NativeEndian.Uint32(page[at+4*i:])) }
 	if kind == branchPage {
-		if at+field(0)+field(1) > uint64(len(page)) {
-			return fmt.Errorf("page %d has a key outside of it", id)
+		key, end := at+field(0), at+field(0)+field(1)
+		if end > uint64(len(page)) {
+			return nil, fmt.Errorf("page %d has a key outside of it", id)
 		}
-		return t.page(binary.NativeEndian.Uint64(page[at+8:]))
+		return page[key:end], t.page(binary.NativeEndian.Uint64(page[at+8:]))
 	}
-	flags, value := field(0), at+field(1)+field(2)
+	flags, key := field(0), at+field(1)
+	value := key + field(2)
 	end := value + field(3)
-	switch {
-	case end > uint64(len(page)):
-		return fmt.Errorf("page %d has a row outside of it", id)
-	case flags&bucketElement == 0:
-		return nil
-	case end-value < bucketHeader:
+	if end > uint64(len(page)) {
+		return nil, fmt.Errorf("page %d has a row outside of it", id)
+	}
+	if flags&bucketElement != 0 {
+		return page[key:value], t.bucket(id, page[value:end])
+	}
+	return page[key:value], nil
+}
+
+// bucket checks a table, or a table of tables, that page id lists.
+func (t *tree) bucket(id uint64, header []byte) error {
+	if len(header) < bucketHeader {
 		return fmt.Errorf("page %d has a table without a page", id)
 	}
-	if root := binary.NativeEndian.Uint64(page[value:]); root != 0 {
+	if root := binary.NativeEndian.Uint64(header); root != 0 {
 		return t.page(root)
 	}
-	return t.elements(id, page[value+bucketHeader:end])
+	return t.elements(id, header[bucketHeader:])
 }

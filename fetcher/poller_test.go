@@ -1,0 +1,516 @@
+package fetcher
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// world is all that a poller meets.
+type world struct {
+	t *testing.T
+
+	read    func(ctx context.Context, w window, most int) ([]record.Login, error) // nil finds nothing
+	asked   []window
+	askedAt []time.Time // when
+
+	position   record.Position
+	readings   []record.Reading
+	commitErr  error
+	unfinished []time.Time
+
+	polls      []error
+	catchingUp []bool
+	gap        time.Duration
+	gaps       int
+
+	skew    time.Duration // of the server's clock
+	unknown bool          // no answer yet
+	log     bytes.Buffer
+}
+
+func (w *world) Read(ctx context.Context, from, to time.Time, most int) ([]record.Login, error) {
+	w.asked, w.askedAt = append(w.asked, window{from, to}), append(w.askedAt, time.Now())
+	w.unknown = false
+	if w.read == nil {
+		return nil, nil
+	}
+	return w.read(ctx, window{from, to}, most)
+}
+
+func (w *world) Position() (record.Position, error) { return w.position, nil }
+
+func (w *world) Commit(r *record.Reading) error {
+	if w.commitErr != nil {
+		return w.commitErr
+	}
+	w.readings = append(w.readings, *r)
+	if r.Review {
+		return nil
+	}
+	if r.To.After(w.position.Cursor) {
+		w.position.Cursor = r.To
+	}
+	if r.UpToDate {
+		w.position.Complete, w.position.LastSuccess = true, r.Now
+	}
+	return nil
+}
+
+func (w *world) Unfinished(t time.Time) ([]time.Time, error) {
+	n, _ := slices.BinarySearchFunc(w.unfinished, t, time.Time.Compare)
+	return slices.Clone(w.unfinished[:n]), nil
+}
+
+func (w *world) Polled(err error, _ time.Duration) { w.polls = append(w.polls, err) }
+func (w *world) At(record.Position)                {}
+func (w *world) CatchingUp(on bool)                { w.catchingUp = append(w.catchingUp, on) }
+func (w *world) Gap(d time.Duration)               { w.gap, w.gaps = w.gap+d, w.gaps+1 }
+
+func (w *world) now() time.Time { return time.Now().Add(w.skew).UTC().Truncate(time.Second) }
+
+const (
+	interval = time.Minute
+	lookback = 15 * time.Minute
+	initial  = time.Hour
+)
+
+func (w *world) poller() *Poller {
+	p, err := NewPoller(w, w, w, Options{Project: "p", Source: "s", Interval: interval, Lookback: lookback, InitialLookback: initial,
+		ServerTime: func() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown },
+		Logger:     log.NewLogfmtLogger(&w.log)})
+	require.NoError(w.t, err)
+	return p
+}
+
+// inWorld runs a test in a world of its own, whose time stands still unless it waits.
+func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, &world{t: t}) })
+}
+
+func TestPollsKeepTheInterval(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.read = func(context.Context, window, int) ([]record.Login, error) {
+			time.Sleep(7 * time.Second)
+			return nil, nil
+		}
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*interval+time.Second)
+		defer cancel()
+		w.poller().Run(ctx)
+		require.Len(t, w.polls, 10, "the eleventh is told to stop")
+		for i := range 10 {
+			assert.Equal(t, begun.Add(time.Duration(i)*interval), w.askedAt[i])
+		}
+		assert.Equal(t, slices.Repeat([]error{nil}, 10), w.polls)
+		assert.Equal(t, 1, strings.Count(w.log.String(), "poll succeeded"), w.log.String())
+	})
+}
+
+func TestPollSlowerThanTheInterval(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.read = func(context.Context, window, int) ([]record.Login, error) {
+			time.Sleep(90 * time.Second)
+			return nil, nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*90*time.Second-time.Second)
+		defer cancel()
+		w.poller().Run(ctx)
+		assert.Len(t, w.asked, 5)
+	})
+}
+
+func TestBacksOff(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		failure := errors.New("no network")
+		w.read = func(context.Context, window, int) ([]record.Login, error) { return nil, failure }
+		p := w.poller()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		p.Run(ctx)
+		var waits []time.Duration
+		for i := 1; i < len(w.askedAt); i++ {
+			waits = append(waits, w.askedAt[i].Sub(w.askedAt[i-1]))
+		}
+		assert.LessOrEqual(t, waits[0], 3*time.Second)
+		for _, wait := range waits {
+			assert.GreaterOrEqual(t, wait, time.Second)
+			assert.LessOrEqual(t, wait, interval*3/2)
+		}
+		assert.NotEqual(t, waits[20], waits[21], "jitter")
+		assert.Greater(t, slices.Max(waits), interval/2)
+		assert.Empty(t, w.readings)
+		s := p.Status()
+		assert.True(t, s.Polled)
+		assert.Contains(t, s.LastError, "no network")
+		assert.Contains(t, w.log.String(), "no network")
+
+		w.read = nil
+		require.NoError(t, p.Poll(t.Context()))
+		assert.Empty(t, p.Status().LastError)
+		assert.Equal(t, time.Duration(0), p.wait(nil, time.Hour))
+		assert.LessOrEqual(t, p.wait(failure, 0), 3*time.Second, "it begins anew")
+	})
+}
+
+func TestRetryAfter(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.poller()
+		w.read = func(context.Context, window, int) ([]record.Login, error) {
+			return nil, &workspace.Error{Status: 429, RetryAfter: 10 * time.Minute}
+		}
+		err := p.Poll(t.Context())
+		assert.Equal(t, 10*time.Minute, p.wait(err, 0))
+		assert.Greater(t, p.wait(&workspace.Error{Status: 429, RetryAfter: time.Millisecond}, 0), time.Second, "no sooner than without")
+	})
+}
+
+// A backlog is committed in pieces; after a failure it goes on where it stopped.
+func TestResumes(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position.Cursor = w.now().Add(-24 * time.Hour)
+		begin := w.position.Cursor.Add(-lookback)
+		failure := errors.New("no network")
+		w.read = func(context.Context, window, int) ([]record.Login, error) {
+			if len(w.asked) == 3 {
+				return nil, failure
+			}
+			return nil, nil
+		}
+		p := w.poller()
+		require.ErrorIs(t, p.Poll(t.Context()), failure)
+		require.Len(t, w.readings, 2)
+		assert.Equal(t, begin.Add(2*maxPiece), w.position.Cursor)
+		assert.Equal(t, w.position, p.Status().Position)
+		assert.False(t, w.position.Complete)
+		assert.Equal(t, []bool{true}, w.catchingUp)
+		assert.True(t, p.Status().CatchUp)
+
+		require.NoError(t, p.Poll(t.Context()))
+		assert.Equal(t, begin.Add(2*maxPiece-lookback), w.readings[2].From)
+		assert.Equal(t, w.now(), w.position.Cursor)
+		assert.True(t, w.position.Complete)
+		assert.False(t, p.Status().CatchUp)
+		for i, r := range w.readings {
+			assert.Equal(t, i == len(w.readings)-1, r.UpToDate)
+			assert.Equal(t, w.now(), r.Now)
+		}
+	})
+}
+
+func TestNothingPassesForReadIfTheCommitFails(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position.Cursor = w.now().Add(-31 * day)
+		before := w.position
+		w.commitErr = errors.New("no space left on device")
+		p := w.poller()
+		require.ErrorIs(t, p.Poll(t.Context()), w.commitErr)
+		assert.Equal(t, before, p.Status().Position)
+		assert.Zero(t, w.gaps)
+		assert.Len(t, w.asked, 1)
+
+		w.commitErr = nil
+		require.NoError(t, p.Poll(t.Context()))
+		require.NoError(t, p.Poll(t.Context()))
+		assert.Equal(t, 1, w.gaps)
+		assert.Equal(t, 31*day-maxAge, w.gap)
+		assert.Contains(t, w.log.String(), "records are lost")
+	})
+}
+
+// What is too much, or moves too much, for one window is read in smaller ones.
+func TestCutsWhatIsTooLarge(t *testing.T) {
+	for name, tooMuch := range map[string]error{"many": &TooManyError{9999}, "moved": errMoved} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.position.Cursor = w.now().Add(-time.Hour)
+				dense := w.now().Add(-40 * time.Minute) // around which no window is small enough but the smallest
+				w.read = func(_ context.Context, asked window, most int) ([]record.Login, error) {
+					length := asked.to.Sub(asked.from)
+					if !asked.from.After(dense) && !asked.to.Before(dense) && length > minPiece+seam {
+						return nil, tooMuch
+					}
+					assert.Positive(t, length)
+					assert.Positive(t, most)
+					return nil, nil
+				}
+				require.NoError(t, w.poller().Poll(t.Context()))
+				assert.Less(t, len(w.asked), 60)
+				assert.Equal(t, w.now(), w.position.Cursor)
+				end := w.now().Add(-time.Hour - lookback)
+				for _, r := range w.readings {
+					assert.False(t, r.From.After(end), "a hole")
+					end = r.To
+				}
+			})
+		})
+	}
+}
+
+func TestMovesEvenInTheSmallestWindow(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.read = func(context.Context, window, int) ([]record.Login, error) { return nil, errMoved }
+		require.ErrorIs(t, w.poller().Poll(t.Context()), errMoved)
+		assert.Less(t, len(w.asked), 20)
+		assert.Empty(t, w.readings)
+	})
+}
+
+func TestCatchingUp(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.poller()
+		for _, c := range []struct {
+			late time.Duration
+			on   bool
+		}{{0, true}, {interval, false}, {2 * interval, false}, {3 * interval, true}} { // first: nothing is known yet
+			time.Sleep(c.late)
+			w.catchingUp = nil
+			require.NoError(t, p.Poll(t.Context()))
+			assert.Equal(t, []bool{c.on, false}, w.catchingUp, c.late)
+		}
+	})
+}
+
+func TestStopsWithinAPoll(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.read = func(ctx context.Context, _ window, _ int) ([]record.Login, error) {
+			<-ctx.Done()
+			return nil, &workspace.Error{Operation: "ListUserConnection", Err: ctx.Err()}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		p := w.poller()
+		done := make(chan struct{})
+		go func() { defer close(done); p.Run(ctx) }()
+		synctest.Wait()
+		begun := time.Now()
+		cancel()
+		<-done
+		assert.Zero(t, time.Since(begun))
+		assert.Empty(t, w.readings)
+		assert.Empty(t, w.polls)
+		assert.NotContains(t, w.log.String(), "error")
+		assert.False(t, p.Status().Polled)
+	})
+}
+
+func TestStopsBetweenPolls(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithTimeout(t.Context(), interval/2)
+		defer cancel()
+		w.poller().Run(ctx)
+		assert.Len(t, w.polls, 1)
+	})
+}
+
+// A poll goes by the server's clock, wherever the local one is.
+func TestWrongLocalClock(t *testing.T) {
+	for _, skew := range []time.Duration{-5 * time.Hour, -2 * time.Second, 0, 2 * time.Second, 10 * time.Second, 5 * time.Hour, 400 * day} {
+		t.Run(skew.String(), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.skew, w.unknown = skew, true
+				require.NoError(t, w.poller().Poll(t.Context()))
+				require.Len(t, w.readings, 1)
+				assert.WithinDuration(t, w.now(), w.position.Cursor, maxGuess)
+				assert.False(t, w.position.Cursor.After(w.now()))
+			})
+			t.Run("after a restart", func(t *testing.T) {
+				inWorld(t, func(t *testing.T, w *world) {
+					w.skew, w.unknown = skew, true
+					w.position.Cursor = w.now().Add(-interval)
+					require.NoError(t, w.poller().Poll(t.Context()))
+					assert.WithinDuration(t, w.now(), w.position.Cursor, maxGuess)
+					assert.Zero(t, w.gaps)
+				})
+			})
+			t.Run("and the server refuses such windows", func(t *testing.T) {
+				inWorld(t, func(t *testing.T, w *world) {
+					w.skew, w.unknown = skew, true
+					w.read = func(_ context.Context, asked window, _ int) ([]record.Login, error) {
+						if asked.to.After(w.now()) {
+							return nil, &workspace.Error{Status: 400}
+						}
+						return nil, nil
+					}
+					p := w.poller()
+					if p.Poll(t.Context()) != nil {
+						require.NoError(t, p.Poll(t.Context()))
+					}
+					assert.WithinDuration(t, w.now(), w.position.Cursor, maxGuess)
+				})
+			})
+		})
+	}
+}
+
+// One answer with a wrong date moves nothing, whichever answer it is; a server whose
+// clock has really jumped is followed.
+func TestWrongDates(t *testing.T) {
+	for _, jump := range []time.Duration{-5 * time.Hour, 5 * time.Hour} {
+		for wrong := range 8 {
+			t.Run("", func(t *testing.T) {
+				inWorld(t, func(t *testing.T, w *world) {
+					w.read = func(context.Context, window, int) ([]record.Login, error) {
+						time.Sleep(time.Second)
+						w.skew = 0
+						if len(w.asked) == 1+wrong {
+							w.skew = jump
+						}
+						return nil, nil
+					}
+					p := w.poller()
+					for range 6 {
+						require.NoError(t, p.Poll(t.Context()))
+						assert.False(t, w.position.Cursor.After(time.Now()))
+						assert.WithinDuration(t, time.Now(), w.position.Cursor, interval)
+						time.Sleep(interval)
+					}
+				})
+			})
+		}
+	}
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.poller()
+		require.NoError(t, p.Poll(t.Context()))
+		w.skew = 5 * time.Hour
+		time.Sleep(interval)
+		require.NoError(t, p.Poll(t.Context()))
+		assert.Equal(t, w.now(), w.position.Cursor)
+
+		cursor, n := w.position.Cursor, len(w.readings)
+		w.skew = 0
+		time.Sleep(interval)
+		err := p.Poll(t.Context())
+		require.ErrorContains(t, err, "the server's clock shows")
+		assert.Len(t, w.readings, n)
+		time.Sleep(5 * time.Hour)
+		require.NoError(t, p.Poll(t.Context()), "counting goes on when it has passed that time")
+		assert.True(t, w.position.Cursor.After(cursor))
+	})
+	inWorld(t, func(t *testing.T, w *world) {
+		w.read = func(context.Context, window, int) ([]record.Login, error) {
+			w.skew += time.Hour
+			return nil, nil
+		}
+		require.ErrorContains(t, w.poller().Poll(t.Context()), "far apart")
+		assert.Len(t, w.asked, maxClocks)
+		assert.Empty(t, w.readings)
+	})
+}
+
+// moments are a list of records, one at each time, as UserConnections would read it.
+type moments []time.Time
+
+func (m moments) read(requests *int) func(context.Context, window, int) ([]record.Login, error) {
+	return func(_ context.Context, w window, most int) ([]record.Login, error) {
+		n := 0
+		for _, at := range m {
+			if at.After(w.from) && at.Before(w.to) {
+				n++
+			}
+		}
+		*requests++
+		if n > most {
+			return nil, &TooManyError{n}
+		}
+		*requests += max(0, n-2) / (pageLimit - 1)
+		return make([]record.Login, n), nil
+	}
+}
+
+// Records that are unfinished behind the lookback are all looked at again, with few
+// requests a poll, and not more than they are worth.
+func TestReviews(t *testing.T) {
+	every := func(n int, step time.Duration) (at []time.Time) {
+		begin := time.Now().Add(-29 * day)
+		for i := range n {
+			at = append(at, begin.Add(time.Duration(i)*step))
+		}
+		return at
+	}
+	for name, c := range map[string]struct {
+		unfinished, others func() []time.Time
+		polls              int
+		unseen             int
+	}{
+		"none":          {func() []time.Time { return nil }, func() []time.Time { return nil }, 5, 0},
+		"one":           {func() []time.Time { return every(1, 0) }, func() []time.Time { return nil }, 5, 0},
+		"many together": {func() []time.Time { return every(3000, time.Second) }, func() []time.Time { return nil }, 10, 0},
+		"far apart":     {func() []time.Time { return every(100, time.Hour) }, func() []time.Time { return nil }, 9, 0},
+		"close by fours of seconds": {func() []time.Time { return every(1000, 4*time.Second) },
+			func() []time.Time { return nil }, 9, 0},
+		"among many others": {func() []time.Time { return every(20, 5*time.Minute) },
+			func() []time.Time { return every(6000, time.Second) }, 40, 0},
+		"one among 900 of its second": {func() []time.Time { return every(40, time.Hour) },
+			func() []time.Time { return slices.Repeat(every(40, time.Hour)[17:18], 900) }, 15, 0},
+		"one among too many": {func() []time.Time { return every(40, time.Hour) },
+			func() []time.Time { return slices.Repeat(every(40, time.Hour)[17:18], 9000) }, 15, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.position.Cursor = w.now()
+				w.unfinished = c.unfinished()
+				requests := 0
+				list := moments(append(c.others(), w.unfinished...))
+				p := w.poller()
+				for range c.polls {
+					requests = 0
+					w.read = list.read(&requests)
+					require.NoError(t, p.Poll(t.Context()))
+					assert.LessOrEqual(t, requests, reviewRequests+1)
+					time.Sleep(interval)
+				}
+				unseen := 0
+				for _, at := range w.unfinished {
+					if !slices.ContainsFunc(w.readings, func(r record.Reading) bool {
+						return r.Review && !at.Before(r.From.Add(seam)) && !at.After(r.To.Add(-seam))
+					}) {
+						unseen++
+					}
+				}
+				assert.Equal(t, c.unseen, unseen)
+			})
+		})
+	}
+}
+
+func TestReviewThatFailsGoesOn(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position.Cursor = w.now()
+		for i := range 10 {
+			w.unfinished = append(w.unfinished, w.now().Add(-10*day+time.Duration(i)*time.Hour))
+		}
+		failure := errors.New("no network")
+		reviews := 0
+		w.read = func(_ context.Context, asked window, _ int) ([]record.Login, error) {
+			if asked.to.Before(w.now().Add(-day)) {
+				if reviews++; reviews == 4 {
+					return nil, failure
+				}
+			}
+			return nil, nil
+		}
+		p := w.poller()
+		for range reviewEvery - 1 {
+			require.NoError(t, p.Poll(t.Context()))
+		}
+		require.ErrorIs(t, p.Poll(t.Context()), failure)
+		assert.Equal(t, 4, reviews)
+		require.NoError(t, p.Poll(t.Context()))
+		assert.Equal(t, 4+7, reviews)
+		require.NoError(t, p.Poll(t.Context()))
+		assert.Equal(t, 4+7, reviews, "one review is enough for a while")
+	})
+}

@@ -1,0 +1,106 @@
+package ledger
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// everyState is a ledger with a record in every state that a row can describe.
+func everyState(t testing.TB) (*Ledger, map[string][]byte) {
+	l := New(defaultRules)
+	began := login{n: 1, pre: -5, updated: -5}.record()
+	began.ClientType, began.ClientVersion, began.AgentVersion, began.User, began.ClientIP = "Mac", "1", "2", 3, 4
+	invalid := login{n: 2, start: -4}.record()
+	invalid.Invalid = []string{"end_time", "pre_conn_time"}
+	bare := record.Login{ID: identity('v', 7), Invariant: identity('v', 7)}
+	malformed := record.Login{ID: identity('x', 8), Invariant: identity('x', 8), Malformed: true}
+	applyAll(l, reading(0, began, invalid,
+		login{n: 3, pre: -6, start: -5}.record(),
+		login{n: 4, pre: -6, start: -5, end: -4, updated: -4}.record(),
+		login{n: 5, pre: -6, code: "7"}.record(),
+		login{n: 6, pre: 9000, code: "7"}.record(),
+		bare, malformed))
+	return l, saved(t, l, map[string][]byte{})
+}
+
+func TestSaveAndLoad(t *testing.T) {
+	l, rows := everyState(t)
+	again := New(defaultRules)
+	for key, value := range rows {
+		require.NoError(t, again.Load([]byte(key), value))
+	}
+	require.Len(t, again.entries, len(l.entries))
+	for id, e := range l.entries {
+		want := *e
+		want.reading = 0 // which is forgotten
+		require.Equal(t, &want, again.entries[id])
+		assert.Contains(t, again.byInvariant, e.invariant)
+	}
+	assert.Equal(t, l.OpenConnections(), again.OpenConnections())
+	assert.Equal(t, l.Unfinished(at(1e5)), again.Unfinished(at(1e5)))
+
+	var batch store.Batch
+	again.Save(&batch)
+	l.Save(&batch)
+	assert.Equal(t, store.Batch{}, batch, "nothing has changed")
+}
+
+func TestRowsStandInTheOrderOfTime(t *testing.T) {
+	old, young := entry{keep: 1, id: identity('z', 1)}, entry{keep: 256, id: identity('a', 1)}
+	a, b := old.rowKey(), young.rowKey()
+	assert.Negative(t, bytes.Compare(a[:], b[:]))
+}
+
+func TestLoadRefuses(t *testing.T) {
+	_, rows := everyState(t)
+	for key, value := range rows {
+		refused := func(key string, value []byte, what string) {
+			l := New(defaultRules)
+			require.Error(t, l.Load([]byte(key), value), what)
+			require.Zero(t, l.Len())
+		}
+		refused(key[1:], value, "a short key")
+		refused(key+"x", value, "a long key")
+		refused("", value, "no key")
+		refused(key, append(bytes.Clone(value), 0), "a byte more")
+		for n := range value {
+			refused(key, value[:n], "bytes less")
+		}
+		var short store.Row
+		short.Bytes([]byte("short"))
+		refused(key, append(short, value[17:]...), "a short identity")
+	}
+}
+
+// Whatever a row holds, it is refused or it can be worked with and saved again.
+func FuzzLoad(f *testing.F) {
+	_, rows := everyState(f)
+	for key, value := range rows {
+		f.Add([]byte(key), value)
+	}
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		l := New(defaultRules)
+		if l.Load(key, value) != nil {
+			require.Zero(t, l.Len())
+			return
+		}
+		id := record.Identity(key[8:])
+		e := *l.entries[id]
+		again, err := entryOf(key, e.row())
+		require.NoError(t, err)
+		require.Equal(t, &e, again)
+
+		l.Unfinished(at(1))
+		l.OpenConnections()
+		got := applyAll(l, reading(1, record.Login{ID: id, Invariant: e.invariant, Start: at(-1)}), reading(2))
+		require.LessOrEqual(t, got.Attempts, 1)
+		l.Forget(at(1e6))
+		saved(t, l, map[string][]byte{string(key): value})
+	})
+}

@@ -1,0 +1,72 @@
+package record
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Access is how often a user failed, in a window, to reach the service.
+type Access struct {
+	// ID tells it from every other row of the same window: a hash of all of it.
+	ID   Identity
+	User Person
+	// Failures is how often; 0 if the row does not tell. Last is the last time;
+	// zero if unknown.
+	Failures int
+	Last     time.Time
+	// Code and Message are why, as label values; Message has no personal text.
+	Code, Message string
+
+	// Invalid names the fields that were there but could not be read. Malformed is
+	// true if it was not an object at all.
+	Invalid   []string
+	Malformed bool
+}
+
+// AppUserAccess is a row of access statistics as the API's AppUserAccessData or a
+// row of an export file writes it. It is decoded, filled and tolerant like
+// UserConnection.
+type AppUserAccess struct{ raw }
+
+// The places of an AppUserAccess's fields.
+const (
+	accessUsername = iota
+	accessFailedCount
+	accessLastTime
+	accessErrorCode
+	accessErrorMessage
+)
+
+// AppUserAccessFields are the names of the fields, as the API writes them.
+var AppUserAccessFields = []string{
+	accessUsername: "username", accessFailedCount: "access_failed_count", accessLastTime: "last_access_failed_time",
+	accessErrorCode: "error_code", accessErrorMessage: "error_msg",
+}
+
+var appUserAccesses = newKind(AppUserAccessFields, map[int]string{accessFailedCount: numbers, accessErrorCode: numbers})
+
+// Set fills the field of the API's name and reports whether there is one.
+func (a *AppUserAccess) Set(name, value string) bool { return a.set(appUserAccesses, name, value) }
+
+// UnmarshalJSONFrom reads one row, as UserConnection does.
+func (a *AppUserAccess) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	return a.decode(appUserAccesses, d)
+}
+
+// Access is what the row says, cleaned.
+func (a *AppUserAccess) Access() Access {
+	if a.malformed {
+		return Access{ID: a.identity, Malformed: true}
+	}
+	r := a.read(appUserAccesses)
+	access := Access{
+		User: r.person(accessUsername), Failures: r.count(accessFailedCount), Last: r.time(accessLastTime),
+		Code: r.label(accessErrorCode), Message: r.reason(accessErrorMessage, a.private),
+	}
+	access.Invalid = r.invalidNames()
+	access.ID = identify("access", a.text[:len(AppUserAccessFields)]...)
+	return access
+}
+
+func (a *AppUserAccess) private() []private { return userForms(a.text[accessUsername]) }

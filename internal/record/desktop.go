@@ -1,0 +1,115 @@
+package record
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// DesktopConnection is a connection to a desktop as the API's Record or a row of an
+// export file writes it. It is decoded, filled and tolerant like UserConnection.
+type DesktopConnection struct{ raw }
+
+// The places of a DesktopConnection's fields.
+const (
+	deskComputerName = iota
+	deskUserName
+	deskTerminalMAC
+	deskTerminalName
+	deskTerminalIP
+	deskTerminalType
+	deskClientVersion
+	deskAgentVersion
+	deskDesktopIP
+	deskStartTime
+	deskSetupTime
+	deskEndTime
+	deskIsReconnect
+	deskFailureReason
+	deskNetworkRTT
+	deskEndToEndRTT
+	deskSourceIP
+	deskPublicIP
+	deskTransactionID
+	deskSID
+)
+
+// DesktopConnectionFields are the names of the fields that mean something to us, as
+// the API writes them.
+var DesktopConnectionFields = []string{
+	deskComputerName: "computer_name", deskUserName: "user_name",
+	deskTerminalMAC: "terminal_mac", deskTerminalName: "terminal_name", deskTerminalIP: "terminal_ip", deskTerminalType: "terminal_type",
+	deskClientVersion: "client_version", deskAgentVersion: "agent_version", deskDesktopIP: "desktop_ip",
+	deskStartTime: "connection_start_time", deskSetupTime: "connection_setup_time", deskEndTime: "connection_end_time",
+	deskIsReconnect: "is_reconnect", deskFailureReason: "connection_failure_reason",
+	deskNetworkRTT: "network_rtt", deskEndToEndRTT: "e2e_rtt",
+	deskSourceIP: "source_ip", deskPublicIP: "public_ip", deskTransactionID: "transaction_id", deskSID: "sid",
+}
+
+var desktopConnections = newKind(DesktopConnectionFields, map[int]string{
+	deskIsReconnect: truths + numbers, deskNetworkRTT: numbers, deskEndToEndRTT: numbers, deskFailureReason: numbers,
+	deskTransactionID: numbers, deskSID: numbers,
+})
+
+// Set fills the field of the API's name and reports whether there is one.
+func (c *DesktopConnection) Set(name, value string) bool {
+	return c.set(desktopConnections, name, value)
+}
+
+// UnmarshalJSONFrom reads one record, as UserConnection does.
+func (c *DesktopConnection) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	return c.decode(desktopConnections, d)
+}
+
+// Login is what the record says, cleaned. Desktops have no group. PreConnect is the
+// record's connection_start_time and Start its connection_setup_time. A connection
+// without a failure reason counts as made once it has a connection_start_time:
+// while that is its only time, it is the Start.
+//
+// A failure is a connection_failure_reason, and FailedCode a code made of it (see
+// failureSlug), for the API has none.
+func (c *DesktopConnection) Login() Login {
+	if c.malformed {
+		return malformedLogin(c.identity)
+	}
+	r := c.read(desktopConnections)
+	l := Login{
+		Machine: r.label(deskComputerName), ClientType: r.label(deskTerminalType),
+		ClientVersion: r.label(deskClientVersion), AgentVersion: r.label(deskAgentVersion),
+		User: r.person(deskUserName), ClientIP: r.person(deskTerminalIP),
+		PreConnect: r.time(deskStartTime), Start: r.time(deskSetupTime), End: r.time(deskEndTime),
+		Reconnect: r.truth(deskIsReconnect), NetworkRTT: r.milliseconds(deskNetworkRTT), EndToEndRTT: r.milliseconds(deskEndToEndRTT),
+	}
+	if saysSomething(c.text[deskFailureReason]) {
+		reason := withoutPersonal(c.text[deskFailureReason], c.private())
+		l.FailedReason, l.FailedCode = intern(Label(reason)), failureSlug(reason)
+	} else if l.Start.IsZero() {
+		l.PreConnect, l.Start = time.Time{}, l.PreConnect
+	}
+	l.Invalid = r.invalidNames()
+	l.identifyDesktop(r)
+	return l
+}
+
+// identifyDesktop sets the record's identities. A reconnect goes on with the
+// transaction_id of the connection that broke, so the id counts only together with
+// the time. The sid is the desktop's own, not the connection's: it tells no
+// connection from another.
+func (l *Login) identifyDesktop(r *reading) {
+	l.Invariant = identify("desktop invariant", r.trimmed(deskUserName), l.began(), l.Machine,
+		r.trimmed(deskTerminalName), r.trimmed(deskTerminalMAC), r.trimmed(deskTerminalIP))
+	l.ID = l.Invariant
+	if id := r.trimmed(deskTransactionID); id != "" {
+		l.ID = identify("transaction", id, l.began())
+	}
+}
+
+// private lists the personal text of the record.
+func (c *DesktopConnection) private() []private {
+	return append(userForms(c.text[deskUserName]), []private{
+		{c.text[deskTerminalName], "<client>"},
+		{c.text[deskTerminalMAC], "<address>"}, {c.text[deskTerminalIP], "<address>"}, {c.text[deskDesktopIP], "<address>"},
+		{c.text[deskSourceIP], "<address>"}, {c.text[deskPublicIP], "<address>"},
+		{c.text[deskTransactionID], "<id>"}, {c.text[deskSID], "<id>"}, {c.text[deskComputerName], "<id>"},
+	}...)
+}
