@@ -132,7 +132,6 @@ func TestDownloadFails(t *testing.T) {
 		}, "403 Forbidden, AccessDenied; the API redirected the download to this host"},
 		"storage is unauthorized": {nil, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) }, "401 Unauthorized"},
 		"redirects for ever":      {redirect("/v2/again"), nil, "more than 4 redirects"},
-		"to a private network":    {redirect("https://192.168.1.1/a"), nil, ""},
 		"to the metadata service": {redirect("https://169.254.169.254/latest"), nil, "on this machine's link"},
 		"over HTTP":               {redirect("http://203.0.113.1/a?Signature=SIGNATURE"), nil, "it is not HTTPS"},
 		"to a file":               {redirect("file:///etc/passwd"), nil, "names no host"},
@@ -141,9 +140,6 @@ func TestDownloadFails(t *testing.T) {
 		"to nowhere":              {redirect(""), nil, "302 Found"},
 		"refused":                 {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, nil, "grant the permission workspace:tenants:exportData"},
 	} {
-		if c.want == "" {
-			continue
-		}
 		t.Run(name, func(t *testing.T) {
 			requests := 0
 			_, err := download(t, c.api, func(w http.ResponseWriter, r *http.Request) { requests++; c.storage(w, r) }, func(o *Options) {

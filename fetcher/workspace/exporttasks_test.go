@@ -62,27 +62,27 @@ func TestCalls(t *testing.T) {
 		"sessions": {
 			func(ctx context.Context, c *Client) (any, error) {
 				page, err := c.ListSessions(ctx, query)
-				return fmt.Sprint(page.Count, len(page.Items), page.Items[0].Session().State), err
+				return fmt.Sprintln(page.Count, len(page.Items), page.Items[0].Session().State), err
 			},
 			"GET https://appstream.test/v1/project1/session/list-sessions?limit=100&offset=300&query_begin_time=2024-02-27T03%3A47%3A51.182Z&query_end_time=2024-02-27T03%3A49%3A21.182Z",
-			``, `{"count":301,"items":[{"session_state":"Active"}]}`, "301 1 Active",
+			``, `{"count":301,"items":[{"session_state":"Active"}]}`, "301 1 Active\n",
 		},
 		"access statistics": {
 			func(ctx context.Context, c *Client) (any, error) {
 				page, err := c.ListAccessStatistics(ctx, query)
-				return fmt.Sprint(page.Count, len(page.Items), page.Items[0].Access().Failures), err
+				return fmt.Sprintln(page.Count, len(page.Items), page.Items[0].Access().Failures), err
 			},
 			"GET https://workspace.test/v2/project1/statistics/metrics/app-user-access?end_time=2024-02-27T03%3A49%3A21Z&limit=100&offset=300&start_time=2024-02-27T03%3A47%3A51Z",
-			``, `{"count":301,"items":[{"access_failed_count":7}]}`, "301 1 7",
+			``, `{"count":301,"items":[{"access_failed_count":7}]}`, "301 1 7\n",
 		},
 		"desktop connections": {
 			func(ctx context.Context, c *Client) (any, error) {
 				page, err := c.ListDesktopConnections(ctx, query)
 				login := page.Items[0].Login()
-				return fmt.Sprint(page.Count, len(page.Items), login.Machine), err
+				return fmt.Sprintln(page.Count, len(page.Items), login.Machine), err
 			},
 			"GET https://workspace.test/v2/project1/connections/desktops?end_time=2024-02-27T03%3A50Z&limit=100&offset=300&start_time=2024-02-27T03%3A47Z",
-			``, `{"total_count":301,"records":[{"computer_name":"pc"}]}`, "301 1 pc",
+			``, `{"total_count":301,"records":[{"computer_name":"pc"}]}`, "301 1 pc\n",
 		},
 		"delete": {
 			func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteExportTask(ctx, "t1") },
