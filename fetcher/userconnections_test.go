@@ -467,20 +467,20 @@ func TestCountAloneProvesNothing(t *testing.T) {
 // A record that moves, one that vanishes and one that appears, all between two pages,
 // look like nothing at all. Several passes together see it.
 func TestPassesHoldTogether(t *testing.T) {
-	saw := func(count int, ids ...byte) *pass {
-		p := &pass{count: count, ids: map[record.Identity]struct{}{}}
+	saw := func(count int, ids ...byte) *sight {
+		p := &sight{count: count, ids: map[record.Identity]struct{}{}}
 		for _, id := range ids {
 			p.ids[record.Identity{id}] = struct{}{}
 		}
 		return p
 	}
-	assert.False(t, holdTogether([]*pass{saw(3, 1, 2, 3)}), "one pass proves nothing this way")
-	assert.True(t, holdTogether([]*pass{saw(3, 1, 2, 3), saw(3, 1, 2, 3)}))
-	assert.False(t, holdTogether([]*pass{saw(3, 1, 2), saw(3, 1, 2, 3)}), "3 may have come later, and another be missing")
-	assert.True(t, holdTogether([]*pass{saw(3, 1, 2), saw(2, 1, 2, 3)}), "3 came later")
-	assert.True(t, holdTogether([]*pass{saw(4, 1, 2, 3, 4), saw(3, 1, 2, 3)}), "4 is gone")
-	assert.True(t, holdTogether([]*pass{saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2, 3)}), "before the third and after")
-	assert.False(t, holdTogether([]*pass{saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2)}))
+	assert.False(t, holdTogether([]*sight{saw(3, 1, 2, 3)}), "one pass proves nothing this way")
+	assert.True(t, holdTogether([]*sight{saw(3, 1, 2, 3), saw(3, 1, 2, 3)}))
+	assert.False(t, holdTogether([]*sight{saw(3, 1, 2), saw(3, 1, 2, 3)}), "3 may have come later, and another be missing")
+	assert.True(t, holdTogether([]*sight{saw(3, 1, 2), saw(2, 1, 2, 3)}), "3 came later")
+	assert.True(t, holdTogether([]*sight{saw(4, 1, 2, 3, 4), saw(3, 1, 2, 3)}), "4 is gone")
+	assert.True(t, holdTogether([]*sight{saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2, 3)}), "before the third and after")
+	assert.False(t, holdTogether([]*sight{saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2)}))
 }
 
 func BenchmarkRead(b *testing.B) {

@@ -114,7 +114,7 @@ func inOrder(logins []record.Login) []*record.Login {
 // find looks a record up by its id, or, if either the record or what is remembered
 // of it has no id, by what never changes in it.
 func (l *Ledger) find(login *record.Login) *entry {
-	if e := l.entries[login.ID]; e != nil {
+	if e := l.entries[login.ID]; e != nil || login.Malformed {
 		return e
 	}
 	if login.ID == login.Invariant {

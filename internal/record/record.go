@@ -55,6 +55,10 @@ type Login struct {
 	Malformed bool
 }
 
+// Key is what tells the record from the others of its list. A record that is not an
+// object has nothing but its identity, which may be changed.
+func (l *Login) Key() (id *Identity, malformed bool) { return &l.ID, l.Malformed }
+
 // Time is the record's own time: when the connection started, or else when it
 // was asked for, or else when the record last changed. Zero if it has no time.
 func (l *Login) Time() time.Time {
