@@ -3,6 +3,7 @@ package collector
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,8 @@ type Storage interface {
 
 // Options of a book.
 type Options struct {
+	// Kind says what the source tells of.
+	Kind Kind
 	// Project, Service and Source are label values.
 	Project, Service, Source string
 	ConstantLabels           map[string]string
@@ -60,6 +63,7 @@ type page struct {
 	ledger      *ledger.Ledger
 	aggregators []aggregator
 	position    record.Position
+	tasks       map[string]string // export tasks under way: see Get
 }
 
 // tables are the families of a page.
@@ -115,8 +119,8 @@ var errKey = errors.New("a key has the wrong length")
 
 // load reads the page from the store, in place of what is in memory.
 func (b *Book) load() error {
-	p := &page{tables: &tables{options: &b.options}, ledger: ledger.New(b.options.Rules)}
-	p.aggregators = aggregators(p.tables, b.options)
+	p := &page{tables: &tables{options: &b.options}, ledger: ledger.New(b.options.Rules), tasks: map[string]string{}}
+	p.aggregators = aggregators[b.options.Kind](p.tables, b.options)
 	if err := b.storage.Load(p.row); err != nil {
 		p.release()
 		return err
@@ -135,6 +139,9 @@ func (p *page) row(table string, key, value []byte) error {
 	switch table {
 	case positionTable:
 		return loadPosition(&p.position, value)
+	case taskTable:
+		p.tasks[string(key)] = string(value)
+		return nil
 	case ledger.Table:
 		return p.ledger.Load(key, value)
 	case seriesTable:
@@ -211,6 +218,11 @@ func (b *Book) Commit(r *record.Reading) error {
 	p := b.page
 	b.page = nil // until it is known to be what the store holds
 	p.tables.births = b.births(&p.position, r)
+	for _, a := range p.aggregators {
+		if w, ok := a.(wholeReader); ok {
+			w.read(r)
+		}
+	}
 	p.ledger.Apply(r, func(e *ledger.Event) {
 		for _, a := range p.aggregators {
 			a.observe(e)
@@ -250,8 +262,8 @@ func (b *Book) births(p *record.Position, r *record.Reading) births {
 	return births{created: r.Now, heldUntil: b.options.Now().Add(b.options.NewSeriesHold)}
 }
 
-// margin is kept in the ledger beyond the lookback, for times cut to a second and
-// for windows whose ends are not sharp.
+// margin is kept in the ledger beyond the horizon, and the horizon beyond the lookback:
+// for windows whose ends are not sharp, or whole minutes.
 const margin = time.Minute
 
 // advance moves the cursor to the end of the reading, and forgets what no later
@@ -267,7 +279,7 @@ func (p *page) advance(r *record.Reading, lookback time.Duration) {
 	if horizon := pos.Cursor.Add(-lookback - margin); horizon.After(pos.Horizon) {
 		pos.Horizon = horizon
 	}
-	p.ledger.Forget(pos.Horizon)
+	p.ledger.Forget(pos.Horizon.Add(-margin))
 	if r.UpToDate {
 		pos.Complete, pos.LastSuccess = true, r.Now
 	}
@@ -326,6 +338,55 @@ func (b *Book) exposition(m *Metric, now time.Time) []*dto.Metric {
 		return nil
 	}
 	return (*shown)[m].at(now)
+}
+
+// taskTable is the table of the export tasks under way.
+const taskTable = "tasks"
+
+// Get returns the id of the export task that is under way for a key, if there is one.
+func (b *Book) Get(key string) (id string, ok bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.ready(); err != nil {
+		return "", false, err
+	}
+	id, ok = b.page.tasks[key]
+	return id, ok, nil
+}
+
+// Keys lists, in order, what export tasks are under way for.
+func (b *Book) Keys() ([]string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.ready(); err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(b.page.tasks)), nil
+}
+
+// Set remembers an export task, on disk when it returns.
+func (b *Book) Set(key, id string) error {
+	return b.keep(func(batch *store.Batch) { batch.Put(taskTable, []byte(key), []byte(id)) }, func(tasks map[string]string) { tasks[key] = id })
+}
+
+// Clear forgets an export task.
+func (b *Book) Clear(key string) error {
+	return b.keep(func(batch *store.Batch) { batch.Delete(taskTable, []byte(key)) }, func(tasks map[string]string) { delete(tasks, key) })
+}
+
+func (b *Book) keep(change func(*store.Batch), then func(map[string]string)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.ready(); err != nil {
+		return err
+	}
+	batch := &store.Batch{}
+	change(batch)
+	if err := b.storage.Commit(batch); err != nil {
+		return err
+	}
+	then(b.page.tasks)
+	return nil
 }
 
 // compare orders books by their labels.

@@ -332,13 +332,124 @@ func TestInvalidFieldsCountOncePerRecord(t *testing.T) {
 		b.values(recordsTotal, "disposition"))
 }
 
+func ofKind(k Kind) func(*Options) {
+	return func(o *Options) { o.Kind, o.Source, o.ConstantLabels = k, fmt.Sprint("source", k), map[string]string{"site": "x"} }
+}
+
+func (b *bench) snapshot(now time.Time, sessions ...record.Session) {
+	b.t.Helper()
+	b.clock = now
+	require.NoError(b.t, b.book.Commit(&record.Reading{From: now.Add(-30 * 24 * time.Hour), To: now, Now: now, Sessions: sessions, UpToDate: true}))
+}
+
+func (b *bench) statistics(from, to time.Time, accesses ...record.Access) {
+	b.t.Helper()
+	b.clock = to
+	require.NoError(b.t, b.book.Commit(&record.Reading{From: from, To: to, Now: to, Accesses: accesses, UpToDate: true}))
+}
+
+func session(n int, machine, state string) record.Session {
+	return record.Session{ID: record.Identity{byte(n), 9}, Group: "g", Machine: machine, State: state, Start: t0}
+}
+
+func TestSessionsShowTheNewestSnapshot(t *testing.T) {
+	b := newBench(t, ofKind(Sessions))
+	b.snapshot(t0, session(1, "m", "Active"), session(2, "m", "Active"), session(3, "n", "Disconnected"), session(4, "n", "SignedOut"), session(5, "n", "AppcInit"))
+	assert.Equal(t, map[string]float64{"m/g/Active": 2, "n/g/Disconnected": 1, "n/g/AppcInit": 1}, b.values(serverSessions, "machine_name", "server_group", "session_state"))
+	b.snapshot(t0.Add(time.Minute), session(1, "m", "Disconnected"))
+	assert.Equal(t, map[string]float64{"m/Active": 0, "m/Disconnected": 1, "n/Disconnected": 0, "n/AppcInit": 0}, b.values(serverSessions, "machine_name", "session_state"), "what is gone goes to 0")
+	b.snapshot(t0.Add(2*time.Minute), session(1, "m", "Disconnected"))
+	assert.Equal(t, map[string]float64{"m/Disconnected": 1}, b.values(serverSessions, "machine_name", "session_state"), "and then away")
+}
+
+func TestFailedSessionsCountOnce(t *testing.T) {
+	b := newBench(t, ofKind(Sessions))
+	failed := func(n int, code string) record.Session {
+		s := session(n, "m", failedState)
+		s.FailedCode = code
+		return s
+	}
+	b.snapshot(t0, failed(1, "7"), failed(2, ""), session(3, "m", "AppcInit"))
+	for day := range 40 {
+		b.restart()
+		b.snapshot(t0.Add(time.Duration(day)*24*time.Hour), failed(1, "7"), failed(2, ""), failed(3, "7"))
+	}
+	assert.Equal(t, map[string]float64{"g/7": 2, "g/unknown": 1}, b.values(sessionFailures, "server_group", "failed_code"))
+	b.snapshot(t0.Add(100 * 24 * time.Hour))
+	for row := range b.storage.rows {
+		assert.False(t, strings.HasPrefix(row, "failed_sessions\x00"), "a session that cannot come back is remembered")
+	}
+}
+
+func TestAccessStatisticsAddUp(t *testing.T) {
+	b := newBench(t, ofKind(AccessStatistics))
+	access := func(user, n int, code string, at time.Time) record.Access {
+		return record.Access{User: record.Person(user), Failures: n, Code: code, Last: at}
+	}
+	b.statistics(t0.Add(-time.Hour), t0, access(1, 3, "E1", t0.Add(-50*time.Minute)), access(2, 1, "E2", t0.Add(-time.Minute)), access(1, 2, "", t0.Add(-40*time.Minute)))
+	assert.Equal(t, map[string]float64{"E1": 3, "E2": 1, "unknown": 2}, b.values(accessFailures, "error_code"))
+	assert.Equal(t, map[string]float64{"": 2}, b.values(accessFailedUsers))
+	b.restart()
+	b.statistics(t0, t0.Add(30*time.Minute), access(3, 5, "E1", t0.Add(time.Minute)))
+	assert.Equal(t, map[string]float64{"E1": 8, "E2": 1, "unknown": 2}, b.values(accessFailures, "error_code"))
+	assert.Equal(t, map[string]float64{"": 2}, b.values(accessFailedUsers), "the first user failed more than an hour ago")
+}
+
+func TestDesktopsHaveRoundTrips(t *testing.T) {
+	b := newBench(t, ofKind(DesktopLogins))
+	ms := func(n int) *time.Duration { d := time.Duration(n) * time.Millisecond; return &d }
+	connection := func(n int, change ...func(*record.Login)) record.Login {
+		return login(n, t0, append(change, func(l *record.Login) { l.PreConnect, l.Setup = time.Time{}, t0.Add(4*time.Second) })...)
+	}
+	measured := func(l *record.Login) { l.NetworkRTT, l.EndToEndRTT = ms(20), ms(45) }
+	for range 2 {
+		require.NoError(t, b.read(t0.Add(time.Minute), connection(1, measured), connection(2, func(l *record.Login) { l.Reconnect = true }), connection(3)))
+	}
+	require.NoError(t, b.read(t0.Add(2*time.Minute), connection(3, func(l *record.Login) { l.NetworkRTT = ms(7) })))
+	assert.Equal(t, map[string]float64{"network": 2, "end_to_end": 1}, b.values(roundTrip, "kind"))
+	assert.Equal(t, map[string]float64{"g": 2}, b.values(loginDuration, "desktop_group"), "a reconnect is no login to wait for")
+	assert.Equal(t, 8.0, b.families()[loginDuration.Name].Metric[0].Histogram.GetSampleSum())
+	assert.Equal(t, map[string]float64{"g": 3}, b.values(loginAttempts, "desktop_group"))
+}
+
+func TestExportTasksOutliveTheProcess(t *testing.T) {
+	b := newBench(t, nil)
+	require.NoError(t, b.book.Set("b", "2"))
+	require.NoError(t, b.book.Set("a", "1"))
+	require.NoError(t, b.read(t0))
+	b.restart()
+	keys, err := b.book.Keys()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a", "b"}, keys)
+	id, ok, err := b.book.Get("b")
+	require.NoError(t, err)
+	assert.True(t, ok)
+	assert.Equal(t, "2", id)
+	b.storage.fail = errors.New("disk full")
+	require.ErrorIs(t, b.book.Clear("b"), b.storage.fail)
+	b.storage.fail = nil
+	require.NoError(t, b.book.Clear("b"))
+	b.restart()
+	_, ok, err = b.book.Get("b")
+	require.NoError(t, err)
+	assert.False(t, ok)
+}
+
 func TestMetricsAreWellFormed(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.ConstantLabels = map[string]string{"site": "x"} })
-	require.NoError(t, b.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("7"), func(l *record.Login) { l.Invalid = []string{"id"} })))
+	logins := newBench(t, ofKind(Logins))
+	require.NoError(t, logins.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("7"), func(l *record.Login) { l.Invalid = []string{"id"} })))
+	desktops := newBench(t, func(o *Options) { ofKind(DesktopLogins)(o); o.Service = "desktop" })
+	rtt := time.Millisecond
+	require.NoError(t, desktops.read(t0, login(1, t0, func(l *record.Login) { l.NetworkRTT = &rtt })))
+	snapshots := newBench(t, ofKind(Sessions))
+	snapshots.snapshot(t0, session(1, "m", "Active"), session(2, "m", failedState))
+	statistics := newBench(t, ofKind(AccessStatistics))
+	statistics.statistics(t0, t0, record.Access{User: 1, Failures: 1})
+
 	process := prometheus.NewRegistry()
 	NewExporter(process).Source("p", "user_connections")
 	e := NewExposition(process, nil)
-	e.Show([]*Book{b.book}, b.options.ConstantLabels)
+	e.Show([]*Book{logins.book, desktops.book, snapshots.book, statistics.book}, map[string]string{"site": "x"})
 	// The library's own gatherer checks consistency, which ours leaves out.
 	families, err := prometheus.Gatherers{e}.Gather()
 	require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
@@ -30,9 +31,32 @@ type keeper interface {
 	save(batch *store.Batch)
 }
 
-// aggregators lists what login records are turned into. Their order is that of the
-// calls: the later ones may rely on the series that the earlier ones made.
-func aggregators(t *tables, o Options) []aggregator {
+// wholeReader is an aggregator of what is no login: it takes a reading as a whole.
+type wholeReader interface {
+	read(r *record.Reading)
+}
+
+// Kind is what a source tells of.
+type Kind int
+
+// The kinds of sources.
+const (
+	Logins Kind = iota
+	DesktopLogins
+	Sessions
+	AccessStatistics
+)
+
+// aggregators lists what each kind of source is turned into. Their order is that of
+// the calls: the later ones may rely on the series that the earlier ones made.
+var aggregators = map[Kind]func(*tables, Options) []aggregator{
+	Logins:           ofLogins,
+	DesktopLogins:    func(t *tables, o Options) []aggregator { return append(ofLogins(t, o), newRoundTrips(t)) },
+	Sessions:         func(t *tables, _ Options) []aggregator { return []aggregator{newSessions(t, newReadings(t))} },
+	AccessStatistics: func(t *tables, _ Options) []aggregator { return []aggregator{newAccesses(t, newReadings(t))} },
+}
+
+func ofLogins(t *tables, o Options) []aggregator {
 	logins := newLogins(t)
 	return []aggregator{
 		logins,

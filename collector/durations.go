@@ -17,3 +17,17 @@ func (d *durations) observe(e *ledger.Event) {
 		d.session.observe(*e.SessionDuration, e.Login.Group)
 	}
 }
+
+// roundTrips observes how far clients are from their desktops.
+type roundTrips struct{ family *family }
+
+func newRoundTrips(t *tables) *roundTrips { return &roundTrips{t.family(roundTrip)} }
+
+func (r *roundTrips) observe(e *ledger.Event) {
+	if e.NetworkRTT != nil {
+		r.family.observe(*e.NetworkRTT, "network")
+	}
+	if e.EndToEndRTT != nil {
+		r.family.observe(*e.EndToEndRTT, "end_to_end")
+	}
+}

@@ -17,6 +17,7 @@ type Exporter struct {
 	requests                            *prometheus.CounterVec
 	requestDuration                     *prometheus.HistogramVec
 	mismatches, gap                     *prometheus.CounterVec
+	exportTasks                         *prometheus.CounterVec
 	limited                             *prometheus.CounterVec
 	commitDuration                      prometheus.Histogram
 	reloadSuccessful, reloadTime        prometheus.Gauge
@@ -61,7 +62,9 @@ func NewExporter(r prometheus.Registerer) *Exporter {
 			seconds, "project", "endpoint"),
 		mismatches: counter("count_mismatches_total", "Windows that were read twice with the same records, and still held another number than the API said.", source...),
 		gap:        counter("gap_seconds_total", "Time whose records are lost, because the exporter did not read them within the API's 30 days.", source...),
-		limited:    counter("series_limited_total", "Additions to series for which max_series had no room, and which went to the label value `other`.", "family"),
+		exportTasks: counter("export_tasks_total", "Export tasks, by what became of them: created, resumed after a restart, success, fail, expired, missing, timeout, deleted.",
+			"project", "source", "status"),
+		limited: counter("series_limited_total", "Additions to series for which max_series had no room, and which went to the label value `other`.", "family"),
 		commitDuration: func() prometheus.Histogram {
 			h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "workspace_exporter_store_commit_duration_seconds",
 				Help:    "Duration of the commits of ledger, counters and cursor to the store.",
@@ -148,6 +151,11 @@ func (s *SourceMetrics) CatchingUp(on bool) {
 // Mismatch counts a window in which the API's count did not come true.
 func (s *SourceMetrics) Mismatch() { s.exporter.mismatches.With(s.labels).Inc() }
 
+// ExportTask counts what became of an export task.
+func (s *SourceMetrics) ExportTask(status string) {
+	s.exporter.exportTasks.WithLabelValues(s.labels["project"], s.labels["source"], status).Inc()
+}
+
 // Gap counts time whose records are lost.
 func (s *SourceMetrics) Gap(d time.Duration) { s.exporter.gap.With(s.labels).Add(d.Seconds()) }
 
@@ -156,7 +164,7 @@ func (s *SourceMetrics) Forget() {
 	e := s.exporter
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{e.up, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap} {
+	}{e.up, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks} {
 		v.DeletePartialMatch(s.labels)
 	}
 }

@@ -73,7 +73,7 @@ func addLabels(f *dto.MetricFamily, labels []*dto.LabelPair) {
 }
 
 func gather(m *Metric, books []*Book, now time.Time) *dto.MetricFamily {
-	kind := dto.MetricType(dto.MetricType_value[strings.ToUpper(string(m.Kind))])
+	kind := dto.MetricType(dto.MetricType_value[strings.ToUpper(string(m.Type))])
 	f := &dto.MetricFamily{Name: proto.String(m.Name), Help: proto.String(m.Help), Type: &kind}
 	for _, b := range books {
 		f.Metric = append(f.Metric, b.exposition(m, now)...)

@@ -111,7 +111,7 @@ func (f *family) makeWithin(share float64, values []string) bool {
 
 func (f *family) make(values []string) *series {
 	s := &series{values: slices.Clone(values), births: *f.births, labels: f.labelPairs(values)}
-	switch f.Kind {
+	switch f.Type {
 	case Gauge:
 		s.births.heldUntil = time.Time{} // a gauge has no increase to be missed
 	case Histogram:
@@ -259,7 +259,7 @@ func (f *family) expose(now time.Time) *exposed {
 func (f *family) metric(s *series, count int64, h *histogram) *dto.Metric {
 	created := timestamppb.New(s.births.created)
 	m := &dto.Metric{Label: s.labels}
-	switch f.Kind {
+	switch f.Type {
 	case Counter:
 		m.Counter = &dto.Counter{Value: proto.Float64(float64(count)), CreatedTimestamp: created}
 	case Gauge:

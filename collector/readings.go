@@ -14,12 +14,23 @@ func newReadings(t *tables) *readings {
 }
 
 func (r *readings) observe(e *ledger.Event) {
-	r.records.add(1, string(e.Disposition))
-	for _, name := range e.InvalidFields {
+	r.add(e.Disposition, e.InvalidFields)
+	if e.Attempt {
+		r.delayed(e.Login.Time(), e.Now)
+	}
+}
+
+func (r *readings) add(d ledger.Disposition, invalidFields []string) {
+	r.records.add(1, string(d))
+	for _, name := range invalidFields {
 		r.invalid.add(1, name)
 	}
-	if e.Attempt && !e.Login.Time().IsZero() {
-		r.delay.observe(max(0, e.Now.Sub(e.Login.Time())))
+}
+
+// delayed observes how long after its own time a record is counted.
+func (r *readings) delayed(at, now time.Time) {
+	if !at.IsZero() {
+		r.delay.observe(max(0, now.Sub(at)))
 	}
 }
 

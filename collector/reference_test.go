@@ -30,7 +30,7 @@ func TestReadmeListsTheMetrics(t *testing.T) {
 	}
 	var want []string
 	for _, m := range BookMetrics {
-		want = append(want, reference(m.Name, string(m.Kind), m.Labels, m.Help))
+		want = append(want, reference(m.Name, string(m.Type), m.Labels, m.Help))
 	}
 	want = append(want, processReference(t)...)
 	slices.Sort(want)
@@ -72,6 +72,7 @@ func processReference(t *testing.T) []string {
 	s.Polled(nil, time.Second)
 	s.At(record.Position{Cursor: t0, LastSuccess: t0})
 	s.CatchingUp(false)
+	s.ExportTask("created")
 	e.Request("p")("o", "200", time.Second)
 	e.Limited().WithLabelValues("f")
 	families, err := registry.Gather()

@@ -261,7 +261,8 @@ func (a *api) live(t *testing.T, storage collector.Storage, lookback time.Durati
 			Project: "p", Service: "app_streaming", Source: "s", Lookback: lookback, Limits: limits,
 			Rules: ledger.Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: 24 * time.Hour}})
 		require.NoError(t, err)
-		p, err = NewPoller(&UserConnections{API: a, Mismatch: func() {}}, book, nothing{}, Options{Interval: step, Lookback: lookback, InitialLookback: span,
+		source := &UserConnections{API: a, Mismatch: func() {}}
+		p, err = NewPoller(source, source, book, nothing{}, Options{Interval: step, Lookback: lookback, InitialLookback: span,
 			ServerTime: func() (time.Time, bool) { return time.Now().UTC(), true }, Logger: log.NewNopLogger()})
 		require.NoError(t, err)
 	}

@@ -70,7 +70,9 @@ type Status struct {
 // Poller reads one source again and again.
 type Poller struct {
 	Options
+	once    func(context.Context) error // what one poll does
 	source  Source
+	again   Source // reads what is unfinished
 	book    Book
 	metrics Metrics
 	retry   backoff.BackOff
@@ -81,14 +83,25 @@ type Poller struct {
 	status Status
 }
 
-// NewPoller returns a poller that has not polled yet.
-func NewPoller(source Source, book Book, metrics Metrics, o Options) (*Poller, error) {
+// NewPoller returns a poller of login records that has not polled yet. Records that
+// are unfinished, and lie behind the lookback, are read from the source again, in many
+// small windows.
+func NewPoller(source, again Source, book Book, metrics Metrics, o Options) (*Poller, error) {
+	p, err := newPoller(book, metrics, o)
+	if err != nil {
+		return nil, err
+	}
+	p.source, p.again, p.once = source, again, p.pollLogins
+	return p, nil
+}
+
+func newPoller(book Book, metrics Metrics, o Options) (*Poller, error) {
 	position, err := book.Position()
 	if err != nil {
 		return nil, err
 	}
 	metrics.At(position)
-	p := &Poller{Options: o, source: source, book: book, metrics: metrics,
+	p := &Poller{Options: o, book: book, metrics: metrics,
 		status: Status{Project: o.Project, Source: o.Source, Interval: o.Interval, Position: position}}
 	p.Logger = log.With(o.Logger, "project", o.Project, "source", o.Source)
 	p.clock.server = o.ServerTime
@@ -171,14 +184,15 @@ func (p *Poller) report(err error) {
 // clock as that answer has set it.
 func (p *Poller) poll(ctx context.Context) error {
 	for range maxClocks {
-		if err := p.pollOnce(ctx); !errors.Is(err, errWrongClock) {
+		if err := p.once(ctx); !errors.Is(err, errWrongClock) {
 			return err
 		}
 	}
 	return errors.New("the server's answers show times that are far apart; nothing is counted until they agree")
 }
 
-func (p *Poller) pollOnce(ctx context.Context) error {
+// pollLogins reads what is new, and then what is unfinished.
+func (p *Poller) pollLogins(ctx context.Context) error {
 	position, err := p.book.Position()
 	if err != nil {
 		return err
@@ -195,12 +209,24 @@ func (p *Poller) pollOnce(ctx context.Context) error {
 
 // readAll reads a window piece by piece, from old to new.
 func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, now time.Time) error {
-	done, length := todo.from, maxPiece
+	done, length, overlap := todo.from, maxPiece, seam
+	piece := todo.cut(done, overlap, length)
+	if r, ok := p.source.(resumer); ok {
+		// Pieces overlap so that after a restart the same one is asked for again.
+		overlap = max(seam, p.Lookback)
+		begun, found, err := r.resume(todo)
+		if err != nil {
+			return err
+		}
+		if found {
+			piece = begun
+		}
+	}
 	for {
-		piece := todo.cut(done, length)
 		logins, err := p.source.Read(ctx, piece.from, piece.to, mostOf(length))
 		if tooLarge(err) && length > minPiece {
 			length = max(minPiece, (min(length, piece.to.Sub(done)) / 2).Truncate(time.Second))
+			piece = todo.cut(done, overlap, length)
 			continue
 		}
 		if err != nil {
@@ -217,15 +243,21 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 		if err := p.commit(&record.Reading{From: piece.from, To: piece.to, Now: now, Logins: logins, UpToDate: last}); err != nil {
 			return err
 		}
-		if gap > 0 {
-			level.Error(p.Logger).Log("msg", "records are lost: the exporter did not run for longer than the API keeps them", "gap", gap)
-			p.metrics.Gap(gap)
-			gap = 0
-		}
+		p.lost(gap)
+		gap = 0
 		if last {
 			return nil
 		}
 		done, length = piece.to, min(2*length, maxPiece)
+		piece = todo.cut(done, overlap, length)
+	}
+}
+
+// lost tells of time whose records nobody can read any more.
+func (p *Poller) lost(gap time.Duration) {
+	if gap > 0 {
+		level.Error(p.Logger).Log("msg", "records are lost: the exporter did not run for longer than the API keeps them", "gap", gap)
+		p.metrics.Gap(gap)
 	}
 }
 

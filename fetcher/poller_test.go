@@ -88,7 +88,7 @@ const (
 )
 
 func (w *world) poller() *Poller {
-	p, err := NewPoller(w, w, w, Options{Project: "p", Source: "s", Interval: interval, Lookback: lookback, InitialLookback: initial,
+	p, err := NewPoller(w, w, w, w, Options{Project: "p", Source: "s", Interval: interval, Lookback: lookback, InitialLookback: initial,
 		ServerTime: func() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown },
 		Logger:     log.NewLogfmtLogger(&w.log)})
 	require.NoError(w.t, err)

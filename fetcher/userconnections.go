@@ -23,18 +23,7 @@ type UserConnections struct {
 
 // Read implements Source.
 func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int) ([]record.Login, error) {
-	r := pager[record.Login, *record.Login]{limit: pageLimit, mismatch: u.Mismatch, list: u.list}
+	r := pager[record.Login, *record.Login]{limit: pageLimit, mismatch: u.Mismatch,
+		list: listOf(u.API.ListUserConnections, (*record.UserConnection).Login)}
 	return r.read(ctx, window{from, to}, most)
-}
-
-func (u *UserConnections) list(ctx context.Context, w window, limit, offset int) (int, []record.Login, error) {
-	page, err := u.API.ListUserConnections(ctx, workspace.UserConnectionQuery{From: w.from, To: w.to, Limit: limit, Offset: offset})
-	if err != nil {
-		return 0, nil, err
-	}
-	logins := make([]record.Login, len(page.Items))
-	for i := range page.Items {
-		logins[i] = page.Items[i].Login()
-	}
-	return page.Count, logins, nil
 }

@@ -10,7 +10,7 @@ const (
 	// maxAge is how far back the API answers: 30 days, less what a poll may take.
 	maxAge = 30*24*time.Hour - 10*time.Minute
 	// maxPiece is the longest window that is read and committed as one.
-	maxPiece = 6 * time.Hour
+	maxPiece = 12 * time.Hour
 	// minPiece is the shortest that a piece is cut to: the API's times are seconds.
 	minPiece = time.Second
 	// seam is how much a piece reads again of the one before it, since the ends of
@@ -46,10 +46,10 @@ func backlog(p record.Position, lookback, initial time.Duration, now time.Time) 
 }
 
 // cut takes the next piece of at most the given length off a window of which all
-// before done has been read.
-func (w window) cut(done time.Time, length time.Duration) window {
+// before done has been read. It begins an overlap before that.
+func (w window) cut(done time.Time, overlap, length time.Duration) window {
 	piece := window{w.from, w.to}
-	if from := done.Add(-seam); from.After(w.from) {
+	if from := done.Add(-overlap); from.After(w.from) {
 		piece.from = from
 	}
 	if to := done.Add(length); to.Before(w.to) {

@@ -60,7 +60,7 @@ func TestCut(t *testing.T) {
 		"shorter, further along": {10 * time.Second, time.Second, 10*time.Second - seam, 11 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, window{noon.Add(c.from), noon.Add(c.to)}, w.cut(noon.Add(c.done), c.length))
+			assert.Equal(t, window{noon.Add(c.from), noon.Add(c.to)}, w.cut(noon.Add(c.done), seam, c.length))
 		})
 	}
 }
@@ -72,7 +72,7 @@ func TestPiecesCoverTheBacklog(t *testing.T) {
 		covered, done := w.from, w.from
 		for pieces := 0; ; pieces++ {
 			shortest := 1 + int(w.to.Sub(w.from)/time.Second)/50
-			piece := w.cut(done, time.Duration(rapid.IntRange(shortest, 10_000).Draw(t, "piece"))*time.Second)
+			piece := w.cut(done, seam, time.Duration(rapid.IntRange(shortest, 10_000).Draw(t, "piece"))*time.Second)
 			require.False(t, piece.from.Before(w.from))
 			require.False(t, piece.to.After(w.to))
 			require.True(t, piece.from.Equal(w.from) || !piece.from.After(covered.Add(-seam)))

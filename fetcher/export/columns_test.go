@@ -10,9 +10,26 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-func TestLoginsKnowsEveryField(t *testing.T) {
-	want := slices.Sorted(slices.Values(record.UserConnectionFields))
-	assert.Equal(t, want, Logins.Fields())
+// tables are the kinds of file, with the fields of their records.
+var tables = map[string]struct {
+	columns Columns
+	names   names
+	fields  []string
+}{
+	"logins":              {Logins, loginNames, record.UserConnectionFields},
+	"sessions":            {Sessions, sessionNames, record.SessionInfoFields},
+	"access statistics":   {AccessStatistics, accessNames, record.AppUserAccessFields},
+	"desktop connections": {DesktopConnections, desktopNames, record.DesktopConnectionFields},
+}
+
+func TestColumnsOfEveryField(t *testing.T) {
+	for kind, c := range tables {
+		assert.Equal(t, slices.Sorted(slices.Values(c.fields)), c.columns.Fields(), kind)
+		for _, field := range slices.Concat(append(c.columns.needs, c.columns.times)...) {
+			assert.Contains(t, c.fields, field, kind)
+		}
+		assert.True(t, c.columns.complete(c.columns.header(c.fields)), kind)
+	}
 }
 
 // The descriptions that the API's pages and the vendor's definitions give.
@@ -47,10 +64,67 @@ func TestDescriptions(t *testing.T) {
 	}
 }
 
+// The descriptions of the fields of the other kinds in the vendor's definitions.
+func TestOtherDescriptions(t *testing.T) {
+	for kind, rows := range map[string]map[string][]string{
+		"sessions": {
+			"id":                      {"Primary key ID", "主键ID"},
+			"session_stamp":           {"Session ID", "会话标识"},
+			"login_user":              {"Login user", "当前会话的登录用户"},
+			"app_server_group_id":     {"AppServer group ID", "AppServer组ID"},
+			"app_server_group_name":   {"AppServer group name", "AppServer组名称"},
+			"pre_conn_time":           {"Pre-connection time", "预连接时间"},
+			"start_time":              {"Session start time", "会话开始时间"},
+			"end_time":                {"Session end time", "会话结束时间"},
+			"machine_name":            {"Server name", "服务器名称"},
+			"session_state":           {"Session state", "会话状态"},
+			"failed_reason":           {"Error cause", "错误原因消息"},
+			"failed_code":             {"Error cause code", "错误原因码"},
+			"last_update_status_time": {"Last status change time", "状态最后变化时间"},
+		},
+		"access statistics": {
+			"username":                {"Username", "用户名称"},
+			"access_failed_count":     {"Number of access failures", "接入失败数"},
+			"last_access_failed_time": {"Latest access failure time", "最近一次接入失败时间"},
+			"error_code":              {"Error code", "错误码"},
+			"error_msg":               {"Error message", "错误信息"},
+		},
+		"desktop connections": {
+			"sid":                       {"Desktop SID", "桌面sid"},
+			"transaction_id":            {"Transaction ID", "事务id"},
+			"computer_name":             {"Computer name", "计算机名"},
+			"user_name":                 {"Username", "用户名"},
+			"terminal_mac":              {"Terminal MAC address", "终端MAC地址"},
+			"terminal_name":             {"Terminal name", "终端名称"},
+			"terminal_ip":               {"Terminal IP address", "终端IP"},
+			"client_version":            {"AccessClient version", "AccessClient版本"},
+			"terminal_type":             {"Terminal type", "终端系统类型"},
+			"agent_version":             {"AccessAgent version", "AccessAgent版本"},
+			"connection_start_time":     {"Connection start time", "开始连接时间"},
+			"connection_setup_time":     {"Connection setup time", "建立连接时间"},
+			"connection_end_time":       {"Connection end time", "结束连接时间"},
+			"is_reconnect":              {"Is reconnect", "是否重连"},
+			"connection_failure_reason": {"Connection failure cause", "连接失败原因"},
+			"network_rtt":               {"Network RTT (ms)", "网络时延ms"},
+			"e2e_rtt":                   {"End-to-end latency (ms)", "端到端时延 ms"},
+			"source_ip":                 {"Source IP", "客户端源ip"},
+			"public_ip":                 {"Egress IP address of the client", "客户端出网IP"},
+		},
+	} {
+		for field, descriptions := range rows {
+			for _, description := range descriptions {
+				assert.Equal(t, header{field}, tables[kind].columns.header([]string{description}), "%s: %s", kind, description)
+			}
+		}
+	}
+}
+
 func TestNamesStandForOneFieldEach(t *testing.T) {
-	for range 20 { // the order of a map decides, if two fields share a name
-		for k, field := range newColumns(Logins.needs, Logins.times, loginNames).fields {
-			assert.Equal(t, field, Logins.fields[k], k)
+	for kind, c := range tables {
+		for range 20 { // the order of a map decides, if two fields share a name
+			for k, field := range newColumns(nil, nil, c.names).fields {
+				assert.Equal(t, field, c.columns.fields[k], "%s: %s", kind, k)
+			}
 		}
 	}
 }

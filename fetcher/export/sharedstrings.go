@@ -158,7 +158,7 @@ type spill struct {
 func (s *spill) write(p []byte) error {
 	if s.file == nil && s.size+int64(len(p)) > maxInMemory {
 		if err := s.toFile(); err != nil {
-			return fmt.Errorf("making a temporary file (the environment variable TMPDIR says where): %w", err)
+			return err
 		}
 	}
 	s.size += int64(len(p))
@@ -173,13 +173,10 @@ func (s *spill) write(p []byte) error {
 }
 
 func (s *spill) toFile() error {
-	file, err := os.CreateTemp("", "workspace_exporter-")
+	file, err := newTemporary()
 	if err != nil {
 		return err
 	}
-	// The file holds users' names: where the system allows it, it has no name
-	// itself from now on, and is gone whatever becomes of the process.
-	_ = os.Remove(file.Name())
 	s.file = file
 	_, err = file.Write(s.memory)
 	s.memory = nil
@@ -198,9 +195,7 @@ func (s *spill) readAt(p []byte, offset int64) error {
 }
 
 func (s *spill) close() {
-	if s.file == nil {
-		return
+	if s.file != nil {
+		closeTemporary(s.file)
 	}
-	_ = s.file.Close()
-	_ = os.Remove(s.file.Name()) // for a system on which an open file cannot be removed
 }

@@ -18,6 +18,9 @@ const (
 	lookupTimeout = 5 * time.Second
 )
 
+// ErrFileTooLarge is when a file is larger than wanted.
+var ErrFileTooLarge = errors.New("the file is too large")
+
 // file is where an answer goes that is a file.
 type file struct {
 	to    io.Writer
@@ -67,7 +70,8 @@ func (c *Client) fetchFile(ctx context.Context, k call, p proof) *Error {
 	}
 }
 
-// bareRequest is a request that carries nothing of ours.
+// bareRequest is a request that carries nothing of ours. Without a Content-Type too:
+// it may be part of what a storage's link is signed over.
 func bareRequest(ctx context.Context, to *url.URL) *http.Request {
 	to.Fragment = ""
 	r := (&http.Request{Method: http.MethodGet, URL: to, Host: to.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}}).WithContext(ctx)
@@ -112,7 +116,7 @@ func (c *Client) save(ctx context.Context, k call, r *http.Request, resp *http.R
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return c.answered(k, resp, nil, errors.New("the file is packed on the way, which was not asked for, and is refused: its size is unknown"))
 	}
-	tooLarge := fmt.Errorf("the file is larger than %d bytes", k.file.limit)
+	tooLarge := fmt.Errorf("%w: more than %d bytes", ErrFileTooLarge, k.file.limit)
 	if resp.ContentLength > k.file.limit {
 		return c.answered(k, resp, nil, tooLarge)
 	}

@@ -107,8 +107,8 @@ func TestDownloadFails(t *testing.T) {
 		api, storage http.HandlerFunc
 		want         string
 	}{
-		"too large":          {nil, write(strings.Repeat("x", 1001)), "larger than 1000 bytes"},
-		"too large, no size": {nil, flush(strings.Repeat("x", 1001)), "larger than 1000 bytes"},
+		"too large":          {nil, write(strings.Repeat("x", 1001)), "the file is too large: more than 1000 bytes"},
+		"too large, no size": {nil, flush(strings.Repeat("x", 1001)), "the file is too large: more than 1000 bytes"},
 		"cut": {nil, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "500")
 			fmt.Fprint(w, "user_name,jane")

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
 // CheckConfig loads a configuration and says what is wrong with it, or what it means.
@@ -28,6 +30,75 @@ func CheckConfig(configFile string, out io.Writer) error {
 // doctorWindow is how far back the doctor looks for records.
 const doctorWindow = 24 * time.Hour
 
+// examination is the one call that the doctor makes for a source. It lists records,
+// whatever the mode of the source: to make an export task would change something.
+type examination struct {
+	source     string
+	permission string
+	// untried are permissions that the source's mode needs beside it.
+	untried []string
+	call    func(ctx context.Context, c *workspace.Client, q workspace.PageQuery) (count int, times []time.Time, err error)
+}
+
+// times makes the call of an examination from a call of the client.
+func times[T any](call func(*workspace.Client, context.Context, workspace.PageQuery) (*workspace.Page[T], error), at func(*T) time.Time) func(context.Context, *workspace.Client, workspace.PageQuery) (int, []time.Time, error) {
+	return func(ctx context.Context, c *workspace.Client, q workspace.PageQuery) (int, []time.Time, error) {
+		page, err := call(c, ctx, q)
+		if err != nil {
+			return 0, nil, err
+		}
+		times := make([]time.Time, len(page.Items))
+		for i := range page.Items {
+			times[i] = at(&page.Items[i])
+		}
+		return page.Count, times, nil
+	}
+}
+
+// ofTasks are the permissions that every mode with export tasks needs.
+var ofTasks = []string{workspace.PermissionListExportTasks, workspace.PermissionDownloadExport}
+
+// examinations are those for the sources of a project that are on.
+func examinations(s *config.Sources) []examination {
+	var list []examination
+	if c := s.UserConnections; c != nil {
+		e := examination{source: userConnections, permission: workspace.PermissionListUserConnections,
+			call: times((*workspace.Client).ListUserConnections, func(r *record.UserConnection) time.Time { l := r.Login(); return l.Time() })}
+		if c.Mode != config.ModeQuery {
+			e.untried = append(ofTasks, workspace.PermissionExportUserConnections)
+		}
+		list = append(list, e)
+	}
+	if c := s.Sessions; c != nil {
+		e := examination{source: sessions, permission: workspace.PermissionListSessions,
+			call: times((*workspace.Client).ListSessions, func(r *record.SessionInfo) time.Time { return r.Session().Start })}
+		if c.Mode == config.ModeExport {
+			e.untried = append(ofTasks, workspace.PermissionExportSessions)
+		}
+		list = append(list, e)
+	}
+	if c := s.AccessStatistics; c != nil {
+		e := examination{source: accessStatistics, permission: workspace.PermissionListAccessStatistics,
+			call: times((*workspace.Client).ListAccessStatistics, func(r *record.AppUserAccess) time.Time { return r.Access().Last })}
+		if c.Mode == config.ModeExport {
+			e.untried = append(ofTasks, workspace.PermissionExportAccessStatistics)
+		}
+		list = append(list, e)
+	}
+	if c := s.DesktopConnections; c != nil {
+		e := examination{source: desktopConnections, permission: workspace.PermissionListDesktopConnections,
+			call: times((*workspace.Client).ListDesktopConnections, func(r *record.DesktopConnection) time.Time { l := r.Login(); return l.Time() })}
+		switch c.Mode {
+		case config.ModeExportV2:
+			e.untried = []string{workspace.PermissionExportDesktopConnections}
+		case config.ModeExportV3:
+			e.untried = append(ofTasks, workspace.PermissionExportDesktopConnections)
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
 // Doctor makes one signed call for each source and says what works, what does not,
 // and what to do about it. It changes nothing, and fails if anything is wrong.
 func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Logger) error {
@@ -35,18 +106,21 @@ func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Lo
 	if err != nil {
 		return err
 	}
-	wrong := 0
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(out, "warning:", w)
 	}
+	wrong := 0
 	for _, p := range cfg.Projects {
-		if p.Sources.UserConnections == nil {
-			continue
+		client, err := newClient(cfg, p, nil, logger)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(out, "%s/%s\n", p.Name, userConnections)
-		if err := examine(ctx, cfg, p, out, logger); err != nil {
-			fmt.Fprintf(out, "  WRONG: %v\n", err)
-			wrong++
+		for _, e := range examinations(&p.Sources) {
+			fmt.Fprintf(out, "%s/%s\n", p.Name, e.source)
+			if err := e.examine(ctx, client, out); err != nil {
+				fmt.Fprintf(out, "  WRONG: %v\n", err)
+				wrong++
+			}
 		}
 	}
 	if wrong > 0 {
@@ -68,33 +142,30 @@ func describeSkew(skew time.Duration) string {
 	}
 }
 
-func examine(ctx context.Context, cfg *config.Config, p *config.Project, out io.Writer, logger log.Logger) error {
-	client, err := newClient(cfg, p, nil, logger)
-	if err != nil {
-		return err
-	}
+func (e *examination) examine(ctx context.Context, client *workspace.Client, out io.Writer) error {
 	now := time.Now()
-	page, err := client.ListUserConnections(ctx, workspace.UserConnectionQuery{From: now.Add(-doctorWindow), To: now, Limit: 100})
+	if server, ok := client.ServerTime(); ok {
+		now = server
+	}
+	count, found, err := e.call(ctx, client, workspace.PageQuery{From: now.Add(-doctorWindow), To: now, Limit: 100})
 	if skew, ok := client.Skew(); ok {
 		fmt.Fprintf(out, "  clock: %s\n", describeSkew(skew))
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "  ok: permission %s is granted\n", workspace.PermissionListUserConnections)
-	if page.Count >= 0 {
-		fmt.Fprintf(out, "  records in the last %s: %d\n", doctorWindow, page.Count)
+	fmt.Fprintf(out, "  ok: permission %s is granted\n", e.permission)
+	for _, p := range e.untried {
+		fmt.Fprintf(out, "  not tried, since it would make an export: permission %s\n", p)
 	}
-	var newest time.Time
-	for i := range page.Items {
-		if l := page.Items[i].Login(); l.Time().After(newest) {
-			newest = l.Time()
-		}
+	if count >= 0 {
+		fmt.Fprintf(out, "  records in the last %s: %d\n", doctorWindow, count)
 	}
+	newest := slices.MaxFunc(append(found, time.Time{}), time.Time.Compare)
 	if newest.IsZero() {
-		fmt.Fprintln(out, "  newest record: none; if people did log in, check project_id and the endpoint appstream")
+		fmt.Fprintln(out, "  newest record: none; if there should be some, check project_id and the endpoints")
 		return nil
 	}
-	fmt.Fprintf(out, "  newest of the %d records read: %s\n", len(page.Items), newest.Format(time.RFC3339))
+	fmt.Fprintf(out, "  newest of the %d records read: %s\n", len(found), newest.Format(time.RFC3339))
 	return nil
 }

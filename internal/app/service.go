@@ -21,18 +21,11 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
-	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
 // Name is the program's.
 const Name = "workspace_exporter"
-
-// Labels of the sources, and of the services that their records are about.
-const (
-	userConnections = "user_connections"
-	appStreaming    = "app_streaming"
-)
 
 // Service fetches from every source of a configuration, and shows what it counted.
 type Service struct {
@@ -90,57 +83,22 @@ func (s *Service) open(cfg *config.Config, st *store.Store) ([]*source, error) {
 	limits := collector.NewLimits(cfg.Metrics.MaxSeries, s.exporter.Limited())
 	var sources []*source
 	for _, p := range cfg.Projects {
-		s.warnUnfetched(p)
-		u := p.Sources.UserConnections
-		if u == nil {
-			continue
-		}
 		client, err := newClient(cfg, p, s.exporter.Request(p.Name), s.logger)
 		if err != nil {
 			return nil, err
 		}
-		metrics := s.exporter.Source(p.Name, userConnections)
-		book, err := collector.OpenBook(st.Book(p.Name, userConnections), collector.Options{
-			Project: p.Name, Service: appStreaming, Source: userConnections,
-			ConstantLabels: cfg.Metrics.ConstantLabels,
-			Rules:          ledger.Rules{SuccessCodes: u.SuccessCodes, PendingTimeout: time.Duration(u.PendingTimeout)},
-			Lookback:       time.Duration(u.Lookback),
-			NewSeriesHold:  time.Duration(cfg.Metrics.NewSeriesHold),
-			UserWindows:    userWindows(cfg.Metrics.UserWindows),
-			Limits:         limits, Committed: s.exporter.Committed,
-		})
-		if err != nil {
-			return nil, err
+		o := &opener{s, cfg, p, st, limits, client}
+		for _, open := range []func() (*source, error){o.userConnections, o.sessions, o.accessStatistics, o.desktopConnections} {
+			src, err := open()
+			if err != nil {
+				return nil, fmt.Errorf("project %q: %w", p.Name, err)
+			}
+			if src != nil {
+				sources = append(sources, src)
+			}
 		}
-		poller, err := fetcher.NewPoller(&fetcher.UserConnections{API: client, Mismatch: metrics.Mismatch}, book, metrics,
-			fetcher.Options{Project: p.Name, Source: userConnections, Interval: time.Duration(u.PollInterval),
-				Lookback: time.Duration(u.Lookback), InitialLookback: time.Duration(u.InitialLookback),
-				ServerTime: client.ServerTime, Logger: s.logger})
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, &source{poller, book, metrics})
 	}
 	return sources, nil
-}
-
-// warnUnfetched tells of what the configuration asks for and this version cannot do.
-func (s *Service) warnUnfetched(p *config.Project) {
-	warn := func(what string) {
-		level.Warn(s.logger).Log("msg", "not supported by this version, ignored", "project", p.Name, "what", what)
-	}
-	if u := p.Sources.UserConnections; u != nil && u.Mode == config.ModeExport {
-		warn("mode: export of user_connections; its records are read by pages")
-	}
-	if p.Sources.Sessions != nil {
-		warn("sessions")
-	}
-	if p.Sources.AccessStatistics != nil {
-		warn("access_statistics")
-	}
-	if p.Sources.DesktopConnections != nil {
-		warn("desktop_connections")
-	}
 }
 
 func userWindows(configured []config.UserWindow) []collector.Window {

@@ -14,13 +14,16 @@ import (
 type flags uint64
 
 const (
-	settled      flags = 1 << iota // it was added to the attempts, or is invalid
-	succeeded                      // a version of it was a success
-	failed                         // it was added to the failures
-	failing                        // its newest version is a failure
-	loginTimed                     // its login duration was observed
-	sessionTimed                   // its session duration was observed
-	open_                          // it is in the open connections
+	settled       flags = 1 << iota // it was added to the attempts, or is invalid
+	succeeded                       // a version of it was a success
+	failed                          // it was added to the failures
+	failing                         // its newest version is a failure
+	loginTimed                      // its login duration was observed
+	sessionTimed                    // its session duration was observed
+	open_                           // it is in the open connections
+	reconnect                       // it takes up an earlier connection: its login is none
+	networkTimed                    // its round-trip time on the network was observed
+	endToEndTimed                   // and that from end to end
 )
 
 // entry is what is known of one record, merged from all its versions. Times are
@@ -29,6 +32,7 @@ type entry struct {
 	id, invariant                   record.Identity
 	keep                            int64 // newest time at which a window may hold it
 	preConnect, start, end, updated int64
+	setup                           int64
 	firstSeen                       int64
 	is                              flags
 	place                           Place         // where it is open
@@ -60,6 +64,7 @@ func (e *entry) merge(login *record.Login, now time.Time, ev *Event) (newest boo
 	}
 	take(&e.preConnect, login.PreConnect)
 	take(&e.start, login.Start)
+	take(&e.setup, login.Setup)
 	take(&e.end, login.End)
 	take(&e.updated, login.Updated)
 	if newest && !e.has(settled) && (e.login == nil || !sameLabels(e.login, login)) {
@@ -75,7 +80,7 @@ func (e *entry) merge(login *record.Login, now time.Time, ev *Event) (newest boo
 	// A time in the future is a wrong clock's: the record was in a window that
 	// ended now, so it cannot come back later for that time.
 	if changed {
-		e.keep = min(max(e.preConnect, e.start, e.end, e.updated), now.UnixMilli())
+		e.keep = min(max(e.preConnect, e.start, e.setup, e.end, e.updated), now.UnixMilli())
 	}
 	return newest
 }
@@ -100,26 +105,50 @@ func (e *entry) move(login *record.Login, newest bool) {
 	e.place = place
 }
 
-// measure takes durations as soon as both their ends are known. Failed attempts
-// have none.
-func (e *entry) measure(ev *Event) {
+// measure takes durations as soon as both their ends are known, and round-trip times
+// as soon as they are there. Failed attempts have no durations, and reconnects no
+// login: nobody waited for one.
+func (e *entry) measure(login *record.Login, ev *Event) {
+	ev.NetworkRTT = e.once(networkTimed, login.NetworkRTT)
+	ev.EndToEndRTT = e.once(endToEndTimed, login.EndToEndRTT)
+	if login.Reconnect {
+		e.is |= reconnect
+	}
 	if !e.has(succeeded) {
 		return
 	}
-	take := func(timed flags, from, to int64, name string) *time.Duration {
-		if e.has(timed) || from == 0 || to == 0 {
-			return nil
-		}
-		e.is |= timed
-		d := time.Duration(to-from) * time.Millisecond
-		if d < 0 {
-			ev.InvalidFields = append(ev.InvalidFields, name)
-			return nil
-		}
-		return &d
+	from, to := e.preConnect, e.start
+	if e.setup != 0 {
+		from, to = e.start, e.setup
 	}
-	ev.LoginDuration = take(loginTimed, e.preConnect, e.start, "login_duration")
-	ev.SessionDuration = take(sessionTimed, e.start, e.end, "session_duration")
+	if !e.has(reconnect) {
+		ev.LoginDuration = e.duration(loginTimed, from, to, "login_duration", ev)
+	}
+	ev.SessionDuration = e.duration(sessionTimed, e.start, e.end, "session_duration", ev)
+}
+
+// once returns what is observed, the first time.
+func (e *entry) once(observed flags, d *time.Duration) *time.Duration {
+	if d == nil || e.has(observed) {
+		return nil
+	}
+	e.is |= observed
+	return d
+}
+
+// duration is the time between two times that are known, the first time; nil if they
+// are in the wrong order.
+func (e *entry) duration(observed flags, from, to int64, name string, ev *Event) *time.Duration {
+	if from == 0 || to == 0 {
+		return nil
+	}
+	d := time.Duration(to-from) * time.Millisecond
+	first := e.once(observed, &d)
+	if first != nil && d < 0 {
+		ev.InvalidFields = append(ev.InvalidFields, name)
+		return nil
+	}
+	return first
 }
 
 // span is when the record happened, by all the times that the API may select by.
@@ -152,7 +181,7 @@ func (e *entry) rowKey() rowKey {
 func (e *entry) row() []byte {
 	r := make(store.Row, 0, 64)
 	r.Bytes(e.invariant[:])
-	for _, t := range [...]int64{e.preConnect, e.start, e.end, e.updated, e.firstSeen} {
+	for _, t := range [...]int64{e.preConnect, e.start, e.setup, e.end, e.updated, e.firstSeen} {
 		r.Int(t)
 	}
 	r.Uint(uint64(e.is))
@@ -182,7 +211,7 @@ func entryOf(key, value []byte) (*entry, error) {
 		return nil, fmt.Errorf("an identity has %d bytes", len(invariant))
 	}
 	e.invariant = record.Identity(invariant)
-	for _, t := range [...]*int64{&e.preConnect, &e.start, &e.end, &e.updated, &e.firstSeen} {
+	for _, t := range [...]*int64{&e.preConnect, &e.start, &e.setup, &e.end, &e.updated, &e.firstSeen} {
 		*t = r.Int()
 	}
 	e.is = flags(r.Uint())

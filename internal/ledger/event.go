@@ -36,9 +36,10 @@ type Event struct {
 	Attempt bool
 	// FailedCode is the code to count a failure under; empty if this is none.
 	FailedCode string
-	// LoginDuration and SessionDuration are nil unless they are known now and were
-	// not before.
+	// Durations and round-trip times are nil unless they are known now and were not
+	// before.
 	LoginDuration, SessionDuration *time.Duration
+	NetworkRTT, EndToEndRTT        *time.Duration
 	// InvalidFields are fields that could not be read, or contradict each other.
 	InvalidFields []string
 }

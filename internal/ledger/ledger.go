@@ -150,7 +150,7 @@ func (l *Ledger) update(e *entry, login *record.Login, now time.Time, ev *Event)
 	} else {
 		newest := e.merge(login, now, ev)
 		l.settle(e, login, newest, ev)
-		e.measure(ev)
+		e.measure(login, ev)
 		e.move(login, newest)
 	}
 	switch {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/sdkerr"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/sdktime"
 	workspaceapp "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/workspaceapp/v1"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/workspaceapp/v1/model"
@@ -30,13 +29,14 @@ const (
 func start(t *testing.T, o simulator.Options) (s *simulator.Simulator, url string, from, to time.Time) {
 	t.Helper()
 	o.AccessKey, o.SecretKey = accessKey, secretKey
-	o.Seed, o.LoginsPerHour, o.AllDay, o.History = 3, 600, true, 2*time.Hour
+	o.Seed, o.LoginsPerHour, o.AllDay, o.History, o.TaskDuration = 3, 600, true, 2*time.Hour, -1
 	now := time.Now().UTC().Truncate(time.Second) // the SDK's clock cannot be set
 	o.Now = func() time.Time { return now }
 	s = simulator.New(o)
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	return s, server.URL, now.Add(-90 * time.Minute), now.Add(-30 * time.Minute)
+	end := now.Truncate(time.Minute).Add(-30 * time.Minute) // desktop connections know whole minutes only
+	return s, server.URL, end.Add(-time.Hour), end
 }
 
 // sdk is the vendor's client.
@@ -75,11 +75,11 @@ func listBySDK(t *testing.T, client *workspaceapp.WorkspaceAppClient, from, to t
 }
 
 // fields are those of a record that are not empty, by the API's names.
-func fields(t *testing.T, v any) map[string]string {
+func fields(t *testing.T, v any) map[string]any {
 	t.Helper()
 	b, err := json.Marshal(v)
 	require.NoError(t, err)
-	var m map[string]string
+	var m map[string]any
 	require.NoError(t, json.Unmarshal(b, &m))
 	for name, value := range m {
 		if value == "" {
@@ -120,8 +120,7 @@ func TestSDKIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, url, from, to := start(t, simulator.Options{SecurityToken: token})
 			_, err := sdk(t, url, test.secret, test.token).ListUserConnection(listRequest(from, to, test.limit, 0))
-			var refused *sdkerr.ServiceResponseError
-			require.ErrorAs(t, err, &refused)
+			refused := refusal(t, err)
 			assert.Equal(t, test.status, refused.StatusCode)
 			assert.Equal(t, test.code, refused.ErrorCode)
 			assert.NotEmpty(t, refused.RequestId)
@@ -140,7 +139,7 @@ func TestOurClientAgreesWithSDK(t *testing.T) {
 			for i := range want {
 				var c record.UserConnection
 				for name, value := range fields(t, want[i]) {
-					c.Set(name, value)
+					c.Set(name, value.(string))
 				}
 				assert.Equal(t, c, got[i])
 			}
@@ -149,7 +148,8 @@ func TestOurClientAgreesWithSDK(t *testing.T) {
 	}
 }
 
-func listByOurs(t *testing.T, url, securityToken string, from, to time.Time) []record.UserConnection {
+// ours is the product's client.
+func ours(t *testing.T, url, securityToken string) *workspace.Client {
 	t.Helper()
 	is := func(s string) func() (string, error) { return func() (string, error) { return s, nil } }
 	credentials := workspace.AKSK(is(accessKey), is(secretKey), nil)
@@ -157,11 +157,18 @@ func listByOurs(t *testing.T, url, securityToken string, from, to time.Time) []r
 		credentials = workspace.AKSK(is(accessKey), is(secretKey), is(securityToken))
 	}
 	client, err := workspace.New(workspace.Options{
-		ProjectID:   simulator.DefaultProjectID,
-		Endpoints:   workspace.Endpoints{AppStream: url},
-		Credentials: credentials,
+		ProjectID:         simulator.DefaultProjectID,
+		Endpoints:         workspace.Endpoints{AppStream: url},
+		Credentials:       credentials,
+		RequestsPerSecond: 1000,
 	})
 	require.NoError(t, err)
+	return client
+}
+
+func listByOurs(t *testing.T, url, securityToken string, from, to time.Time) []record.UserConnection {
+	t.Helper()
+	client := ours(t, url, securityToken)
 	var all []record.UserConnection
 	for {
 		page, err := client.ListUserConnections(t.Context(), workspace.UserConnectionQuery{From: from, To: to, Limit: 100, Offset: len(all)})

@@ -24,6 +24,9 @@ type Access struct {
 	Malformed bool
 }
 
+// Key is what tells the record from the others of its list, as with Login.
+func (a *Access) Key() (id *Identity, malformed bool) { return &a.ID, a.Malformed }
+
 // AppUserAccess is a row of access statistics as the API's AppUserAccessData or a
 // row of an export file writes it. It is decoded, filled and tolerant like
 // UserConnection.

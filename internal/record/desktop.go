@@ -1,8 +1,6 @@
 package record
 
 import (
-	"time"
-
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -61,10 +59,8 @@ func (c *DesktopConnection) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return c.decode(desktopConnections, d)
 }
 
-// Login is what the record says, cleaned. Desktops have no group. PreConnect is the
-// record's connection_start_time and Start its connection_setup_time. A connection
-// without a failure reason counts as made once it has a connection_start_time:
-// while that is its only time, it is the Start.
+// Login is what the record says, cleaned. Desktops have no group. Start is the
+// record's connection_start_time and Setup its connection_setup_time.
 //
 // A failure is a connection_failure_reason, and FailedCode a code made of it (see
 // failureSlug), for the API has none.
@@ -77,14 +73,12 @@ func (c *DesktopConnection) Login() Login {
 		Machine: r.label(deskComputerName), ClientType: r.label(deskTerminalType),
 		ClientVersion: r.label(deskClientVersion), AgentVersion: r.label(deskAgentVersion),
 		User: r.person(deskUserName), ClientIP: r.person(deskTerminalIP),
-		PreConnect: r.time(deskStartTime), Start: r.time(deskSetupTime), End: r.time(deskEndTime),
+		Start: r.time(deskStartTime), Setup: r.time(deskSetupTime), End: r.time(deskEndTime),
 		Reconnect: r.truth(deskIsReconnect), NetworkRTT: r.milliseconds(deskNetworkRTT), EndToEndRTT: r.milliseconds(deskEndToEndRTT),
 	}
 	if saysSomething(c.text[deskFailureReason]) {
 		reason := withoutPersonal(c.text[deskFailureReason], c.private())
 		l.FailedReason, l.FailedCode = intern(Label(reason)), failureSlug(reason)
-	} else if l.Start.IsZero() {
-		l.PreConnect, l.Start = time.Time{}, l.PreConnect
 	}
 	l.Invalid = r.invalidNames()
 	l.identifyDesktop(r)

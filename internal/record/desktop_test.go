@@ -34,8 +34,9 @@ func desktop(t testing.TB, text string) Login {
 func TestDesktopLogin(t *testing.T) {
 	l := desktop(t, fullDesktop)
 	begun := time.Date(2023, 6, 5, 6, 37, 40, 0, time.UTC)
-	assert.Equal(t, begun, l.PreConnect)
-	assert.Equal(t, begun.Add(7*time.Second), l.Start)
+	assert.Equal(t, begun, l.Start)
+	assert.Equal(t, begun.Add(7*time.Second), l.Setup)
+	assert.Zero(t, l.PreConnect)
 	assert.Zero(t, l.End)
 	assert.Equal(t, []string{"", "WIN-7", "Windows 10", "23.2.2", "23.5", "", ""},
 		[]string{l.Group, l.Machine, l.ClientType, l.ClientVersion, l.AgentVersion, l.FailedCode, l.FailedReason})
@@ -71,10 +72,10 @@ func TestDesktopOutcome(t *testing.T) {
 		"success":           {`{` + begun + `,` + stood + `}`, "", "", true},
 		"no setup":          {`{` + begun + `,"connection_failure_reason":" "}`, "", "", true},
 		"no time":           {`{"user_name":"jane"}`, "", "", false},
-		"failure":           {`{` + begun + `,"connection_failure_reason":"Login timed out"}`, "login_timed_out", "Login timed out", false},
+		"failure":           {`{` + begun + `,"connection_failure_reason":"Login timed out"}`, "login_timed_out", "Login timed out", true},
 		"failure, standing": {`{` + begun + `,` + stood + `,"connection_failure_reason":"Kicked out"}`, "kicked_out", "Kicked out", true},
 		"dash":              {`{` + begun + `,"connection_failure_reason":"--"}`, "", "", true},
-		"number":            {`{` + begun + `,"connection_failure_reason":17}`, "17", "17", false},
+		"number":            {`{` + begun + `,"connection_failure_reason":17}`, "17", "17", true},
 		"personal": {`{"user_name":"jane@corp.example","computer_name":"JANE-PC","sid":"S-1-5-21","desktop_ip":"192.168.0.5",
 			"connection_failure_reason":"User jane@corp.example (jane) on JANE-PC S-1-5-21 from 10.9.8.7 to 192.168.0.5 was rejected"}`,
 			"user_on_from_to_was_rejected", "User <user> (<user>) on <id> <id> from <address> to <address> was rejected", false},
@@ -86,8 +87,6 @@ func TestDesktopOutcome(t *testing.T) {
 			assert.Equal(t, c.started, !l.Start.IsZero())
 		})
 	}
-	l := desktop(t, `{`+begun+`}`)
-	assert.Zero(t, l.PreConnect, "nobody knows yet how long it took")
 }
 
 func TestDesktopOddFields(t *testing.T) {
@@ -155,6 +154,9 @@ func TestFailureSlug(t *testing.T) {
 	} {
 		assert.Equal(t, want, failureSlug(reason), reason)
 	}
+	assert.Regexp(t, `^the_network_connection_between_[0-9a-f]{8}$`, failureSlug("The network connection between client and agent broke."))
+	assert.Regexp(t, `^no_server_is_available_in_the_[0-9a-f]{8}$`, failureSlug("No server is available in the surroundings"))
+	assert.Regexp(t, `^a{31}_[0-9a-f]{8}$`, failureSlug(strings.Repeat("a", 41)))
 	different := map[string]string{}
 	for _, reason := range []string{
 		"连接失败", "连接超时", "Agent 连接失败", "Agent 连接超时", "agent", strings.Repeat("word ", 20), strings.Repeat("word ", 21),

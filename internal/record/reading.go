@@ -8,6 +8,10 @@ type Reading struct {
 	// From and To bound the window; Now is the server's clock when it was asked.
 	From, To, Now time.Time
 	Logins        []Login
+	// Sessions are a snapshot of all sessions that began in the window, Accesses the
+	// access statistics of the window.
+	Sessions []Session
+	Accesses []Access
 	// Review marks a window that was read again only for the sake of records that
 	// are unfinished: the cursor stays, and records that are not known any more
 	// are not counted anew.

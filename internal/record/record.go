@@ -41,6 +41,9 @@ type Login struct {
 	// PreConnect is when the user asked for the connection, Start when it stood,
 	// End when it ended, Updated when the record last changed. Zero if unknown.
 	PreConnect, Start, End, Updated time.Time
+	// Setup is when a desktop connection stood, whose Start is when it was asked for.
+	// Zero for application streaming.
+	Setup time.Time
 
 	// Reconnect is true if the connection takes up an earlier one that broke.
 	Reconnect bool
@@ -74,7 +77,7 @@ func (l *Login) Time() time.Time {
 // Latest is the newest time that the record tells of. Zero if it has no time.
 func (l *Login) Latest() time.Time {
 	latest := l.PreConnect
-	for _, t := range [...]time.Time{l.Start, l.End, l.Updated} {
+	for _, t := range [...]time.Time{l.Start, l.Setup, l.End, l.Updated} {
 		if t.After(latest) {
 			latest = t
 		}

@@ -29,6 +29,9 @@ type Session struct {
 	Malformed bool
 }
 
+// Key is what tells the record from the others of its list, as with Login.
+func (s *Session) Key() (id *Identity, malformed bool) { return &s.ID, s.Malformed }
+
 // SessionInfo is a session as the API's SessionInfo or a row of an export file
 // writes it. It is decoded, filled and tolerant like UserConnection.
 type SessionInfo struct{ raw }

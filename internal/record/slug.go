@@ -57,6 +57,17 @@ func failureSlug(reason string) string {
 	}
 	id := identify("slug", all...)
 	hash := hex.EncodeToString(id[:4])
-	slug = strings.TrimRight(cut(slug, maxSlugBytes-len(hash)-1), "_")
+	slug = wholeWords(slug, maxSlugBytes-len(hash)-1)
 	return strings.TrimLeft(slug+"_"+hash, "_")
+}
+
+// wholeWords cuts a slug to at most n bytes, between its words if it has several.
+func wholeWords(slug string, n int) string {
+	if len(slug) <= n {
+		return slug
+	}
+	if end := strings.LastIndexByte(slug[:n+1], '_'); end > 0 {
+		n = end
+	}
+	return slug[:n]
 }

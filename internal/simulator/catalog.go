@@ -80,22 +80,14 @@ func (c *catalog[T]) page(s *Simulator, q query, match func(*T) bool, now time.T
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := c.list(s, q, match, now)
-	items = []T{} // written as an empty list, not as null
-	for _, e := range cut(list, q) {
-		items = append(items, c.item(s.world, e, q.project, now))
-	}
-	return len(list), items
+	return len(list), c.items(s.world, cut(list, q), q.project, now)
 }
 
 // all is a list, whole.
 func (c *catalog[T]) all(s *Simulator, q query, match func(*T) bool, now time.Time) []T {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var items []T
-	for _, e := range c.list(s, q, match, now) {
-		items = append(items, c.item(s.world, e, q.project, now))
-	}
-	return items
+	return c.items(s.world, c.list(s, q, match, now), q.project, now)
 }
 
 // truth is all that the API would show at this moment for a window.
@@ -103,11 +95,17 @@ func (c *catalog[T]) truth(s *Simulator, projectID string, from, to time.Time) [
 	return c.all(s, query{project: projectID, from: from, to: to}, nil, s.options.Now().UTC())
 }
 
-func (c *catalog[T]) item(w *world, e entry[T], project string, now time.Time) T {
-	if e.item != nil {
-		return *e.item
+// items are the elements of a list as the API writes them.
+func (c *catalog[T]) items(w *world, list []entry[T], project string, now time.Time) []T {
+	items := make([]T, len(list))
+	for i, e := range list {
+		if e.item != nil {
+			items[i] = *e.item
+		} else {
+			items[i] = c.show(w, e.login, project, now)
+		}
 	}
-	return c.show(w, e.login, project, now)
+	return items
 }
 
 // add puts items in; one with the key of another takes its place.

@@ -16,7 +16,7 @@ import (
 // busy generates many logins, with many failures that come late.
 func busy(c *clock) Options {
 	o := generating(c)
-	o.LoginsPerHour, o.Reclassified = 1200, 0.1
+	o.LoginsPerHour, o.Reclassified, o.History = 1200, 0.1, 4*time.Hour
 	return o
 }
 
@@ -109,14 +109,16 @@ func TestLifeOfASession(t *testing.T) {
 }
 
 func TestSessionsAtWork(t *testing.T) {
-	s := New(busy(&clock{noon}))
+	o := busy(&clock{noon})
+	o.History = 2 * time.Hour
+	s := New(o)
 	states := map[string]int{}
-	for _, x := range s.TruthSessions(DefaultProjectID, noon.Add(-24*time.Hour), noon) {
+	for _, x := range s.TruthSessions(DefaultProjectID, noon.Add(-2*time.Hour), noon) {
 		states[x.SessionState]++
 	}
 	assert.Len(t, states, len(sessionStates), "%v", states)
 	count := func(parameters string) int {
-		return ask[page[Session]](t, s, get(sessionsPath+"?query_begin_time=2026-03-10T12:00:00.000Z&query_end_time=2026-03-11T12:00:00.000Z"+parameters)).Count
+		return ask[page[Session]](t, s, get(sessionsPath+"?query_begin_time=2026-03-11T10:00:00.000Z&query_end_time=2026-03-11T12:00:00.000Z"+parameters)).Count
 	}
 	assert.Equal(t, states[stateActive]+states[stateInit], count("&session_state=Active,AppcInit"))
 	assert.Equal(t, states[stateInitFail], count("&is_success=false"))
@@ -128,7 +130,9 @@ func TestSessionsAtWork(t *testing.T) {
 }
 
 func TestDesktopFilters(t *testing.T) {
-	s := New(busy(&clock{noon}))
+	o := busy(&clock{noon})
+	o.LoginsPerHour = 1100
+	s := New(o)
 	type answer struct {
 		Count   int       `json:"total_count"`
 		Records []Desktop `json:"records"`
@@ -260,15 +264,16 @@ func TestMergeOfFailures(t *testing.T) {
 		key := bucketKey{DefaultProjectID, l.pre.Unix() / 60}
 		s.generated[key] = append(s.generated[key], l)
 	}
-	counts := func(from, to float64) (text string) {
+	counts := func(from, to float64) string {
+		var lines []string
 		for _, a := range s.TruthAccess(DefaultProjectID, at(0, from).pre, at(0, to).pre) {
-			text += fmt.Sprintf("%s×%d@%s ", a.Username[:7], a.AccessFailedCount, a.LastAccessFailedTime[11:19])
+			lines = append(lines, fmt.Sprintf("%s×%d@%s", a.Username[:7], a.AccessFailedCount, a.LastAccessFailedTime[11:19]))
 		}
-		return text
+		return strings.Join(lines, " ")
 	}
-	assert.Equal(t, "user001×2@12:08:00 user002×1@12:08:30 ", counts(0, 10))
-	assert.Equal(t, "user001×3@12:30:00 user002×1@12:08:30 ", counts(0, 30))
-	assert.Equal(t, "user001×1@12:02:00 ", counts(0, 3))
+	assert.Equal(t, "user001×2@12:08:00 user002×1@12:08:30", counts(0, 10))
+	assert.Equal(t, "user001×3@12:30:00 user002×1@12:08:30", counts(0, 30))
+	assert.Equal(t, "user001×1@12:02:00", counts(0, 3))
 	assert.Empty(t, counts(1, 7), "repeats count where they began")
 }
 
@@ -276,7 +281,9 @@ func TestAccessList(t *testing.T) {
 	s := New(busy(&clock{noon}))
 	truth := s.TruthAccess(DefaultProjectID, noon.Add(-time.Hour), noon)
 	require.Greater(t, len(truth), 20)
-	list := func(parameters string) page[Access] { return ask[page[Access]](t, s, get(accessPath+accessHour+parameters)) }
+	list := func(parameters string) page[Access] {
+		return ask[page[Access]](t, s, get(accessPath+accessHour+parameters))
+	}
 	assert.Len(t, list("").Items, 10)
 	var all []Access
 	for len(all) < len(truth) {

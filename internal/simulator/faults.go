@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -94,11 +95,11 @@ func (f *Fault) validate() error {
 	case !slices.Contains(kinds, f.Kind):
 		return fmt.Errorf("kind must be one of %v", kinds)
 	case f.Times < 0 || f.Probability < 0 || f.Probability > 1:
-		return fmt.Errorf("times must not be negative, probability must be from 0 to 1")
+		return errors.New("times must not be negative, probability must be from 0 to 1")
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
-		return fmt.Errorf("status must be from 200 to 599")
+		return errors.New("status must be from 200 to 599")
 	case f.Kind == FaultSlow && f.Seconds <= 0:
-		return fmt.Errorf("a slow answer needs seconds")
+		return errors.New("a slow answer needs seconds")
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package simulator
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -76,11 +75,11 @@ func TestFaults(t *testing.T) {
 			assert.ErrorIs(t, err, io.EOF)
 		}},
 		"drop in the body": {Fault{Kind: FaultDropBody}, func(t *testing.T, r *http.Response, body string, err error) {
-			assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 			assert.Equal(t, 200, r.StatusCode)
 			assert.Equal(t, whole[:len(whole)/2], body)
 		}},
-		"truncate": {Fault{Kind: FaultTruncate}, func(t *testing.T, r *http.Response, body string, err error) {
+		"truncate": {Fault{Kind: FaultTruncate}, func(t *testing.T, _ *http.Response, body string, err error) {
 			require.NoError(t, err)
 			assert.Equal(t, whole[:len(whole)/2], body)
 		}},
@@ -137,7 +136,7 @@ func TestHangUntilTheClientLeaves(t *testing.T) {
 	ctx, leave := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer leave()
 	_, _, err := call(ctx, server)
-	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.Eventually(t, func() bool { return s.Calls()[Call{DefaultProjectID, routes[1].path, 0}] == 1 }, 5*time.Second, time.Millisecond)
 }
 
@@ -217,7 +216,7 @@ func TestDropPanicsAsTheServerWants(t *testing.T) {
 	s.AddFault(Fault{Kind: FaultDrop})
 	defer func() {
 		err, _ := recover().(error)
-		assert.True(t, errors.Is(err, http.ErrAbortHandler))
+		assert.ErrorIs(t, err, http.ErrAbortHandler)
 	}()
 	serve(s, newCall("", `{}`))
 }

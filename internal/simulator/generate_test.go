@@ -46,7 +46,7 @@ func TestWindowsAddUp(t *testing.T) {
 		}
 		assert.ElementsMatch(t, whole, parts)
 		slices.Sort(whole)
-		assert.Equal(t, len(whole), len(slices.Compact(whole)), "ids are unique")
+		assert.Len(t, slices.Compact(whole), len(whole), "ids are unique")
 	}
 }
 
@@ -155,7 +155,7 @@ func TestABelievableDay(t *testing.T) {
 		if strings.Contains(r.FailedReason, r.UserName) || strings.Contains(r.FailedReason, r.ClientIP) {
 			scrubbing++
 		}
-		require.False(t, strings.Contains(r.FailedReason, "{"), r.FailedReason)
+		require.NotContains(t, r.FailedReason, "{")
 	}
 	assert.Greater(t, tally["hour"]["09"], 20*tally["hour"]["02"], "office hours")
 	assert.Greater(t, tally["user"]["user001@corp.example"], 20*len(records)/2000, "a few log in often")

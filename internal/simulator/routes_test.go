@@ -88,6 +88,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 				return serve(New(o), r).Code
 			}
 			o := everything(&clock{noon})
+			o.Users, o.Servers = 1, 1
 			want := http.StatusOK
 			if route.public {
 				want = http.StatusCreated
@@ -210,7 +211,9 @@ func TestStrictParameters(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := New(everything(&clock{noon}))
+			o := everything(&clock{noon})
+			o.Users, o.Servers = 1, 1
+			s := New(o)
 			w := serve(s, test.request)
 			if test.message == "" {
 				assert.Equal(t, http.StatusOK, w.Code, w.Body)

@@ -44,6 +44,7 @@ import (
 	"bytes"
 	"cmp"
 	crypto "crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -401,7 +402,7 @@ func (s *Simulator) answer(r *request) answer {
 func (r *request) readParameters() error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return fmt.Errorf("the query string is malformed")
+		return errors.New("the query string is malformed")
 	}
 	r.parameters = map[string]string{}
 	for name, values := range query {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -152,7 +153,7 @@ func TestStrictness(t *testing.T) {
 		"signature too old":  {signRequest(newCall("", good), "AK", "SK", noon.Add(-15*time.Minute-time.Second)), 401, "APIGW.0301", "signature expired, signature time:20260311T114459Z,server time:20260311T120000Z"},
 		"signature too new":  {signRequest(newCall("", good), "AK", "SK", noon.Add(16*time.Minute)), 401, "APIGW.0301", "signature expired"},
 		"wrong secret":       {signRequest(newCall("", good), "AK", "sk", noon), 401, "APIGW.0301", "verify aksk signature fail"},
-		"wrong key":          {signRequest(newCall("", good), "ak", "SK", noon), 401, "APIGW.0301", "ak ak not exist"},
+		"wrong key":          {signRequest(newCall("", good), "unknown", "SK", noon), 401, "APIGW.0301", "ak unknown not exist"},
 		"body changed":       {signed(func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(`{}`)) }), 401, "APIGW.0301", "verify"},
 		"query changed":      {signed(func(r *http.Request) { r.URL.RawQuery = "limit=6" }), 401, "APIGW.0301", "verify"},
 		"date changed":       {signed(func(r *http.Request) { r.Header.Set("X-Sdk-Date", "20260311T120001Z") }), 401, "APIGW.0301", "verify"},
@@ -399,7 +400,7 @@ func TestEndsOfWindow(t *testing.T) {
 		o.EndExcluded = excluded
 		s := New(o)
 		for i := range 4 {
-			s.Put(DefaultProjectID, Record{ID: fmt.Sprint(i), StartTime: format(noon.Add(time.Duration(i-10) * time.Second))})
+			s.Put(DefaultProjectID, Record{ID: strconv.Itoa(i), StartTime: format(noon.Add(time.Duration(i-10) * time.Second))})
 		}
 		p := listPage(t, s, "", window(noon.Add(-9*time.Second), noon.Add(-8*time.Second)))
 		assert.Equal(t, map[bool]int{false: 2, true: 1}[excluded], p.Count)
@@ -425,11 +426,11 @@ func TestFilterOn(t *testing.T) {
 		s.Put(DefaultProjectID, records...)
 		for i, ids := range want {
 			from := noon.Add(time.Duration(i+1-60) * time.Minute)
-			got := ""
+			var got []string
 			for _, r := range s.Truth(DefaultProjectID, from, from) {
-				got += r.ID
+				got = append(got, r.ID)
 			}
-			assert.Equal(t, ids, got, "filter %d, minute %d", filter, i+1)
+			assert.Equal(t, ids, strings.Join(got, ""), "filter %d, minute %d", filter, i+1)
 		}
 	}
 }
@@ -440,7 +441,7 @@ func TestOrders(t *testing.T) {
 		o.Order = order
 		s := New(o)
 		for i := range 20 { // within one second
-			s.Put(DefaultProjectID, Record{ID: fmt.Sprint(i), PreConnTime: format(noon.Add(-30 * time.Minute))})
+			s.Put(DefaultProjectID, Record{ID: strconv.Itoa(i), PreConnTime: format(noon.Add(-30 * time.Minute))})
 		}
 		list := func() (ids, times []string) {
 			for _, r := range s.Truth(DefaultProjectID, noon.Add(-time.Hour), noon) {
@@ -466,7 +467,7 @@ func TestOrders(t *testing.T) {
 func TestBeforePageMovesTheList(t *testing.T) {
 	s := New(everything(&clock{noon}))
 	for i := range 3 {
-		s.Put(DefaultProjectID, Record{ID: fmt.Sprint(i), PreConnTime: format(noon)})
+		s.Put(DefaultProjectID, Record{ID: strconv.Itoa(i), PreConnTime: format(noon)})
 	}
 	s.BeforePage(func(project string, offset int) {
 		if offset == 1 {

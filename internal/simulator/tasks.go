@@ -91,7 +91,7 @@ func (s *Simulator) Tasks(projectID string) []Task {
 	now := s.options.Now().UTC()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []Task
+	list := make([]Task, 0, len(s.tasks[projectID]))
 	for _, t := range s.tasks[projectID] {
 		list = append(list, t.show(now))
 	}
@@ -114,6 +114,9 @@ func (s *Simulator) listTasks(r *request) answer {
 	if err != nil {
 		return invalid(r, err)
 	}
+	if r.parameters["is_download"] == "" {
+		r.parameters["is_download"] = "false" // the default, say the vendor's definitions
+	}
 	list := slices.DeleteFunc(s.Tasks(r.project), func(t Task) bool { return !t.matches(r.parameters) })
 	if direction < 0 {
 		slices.Reverse(list)
@@ -121,7 +124,7 @@ func (s *Simulator) listTasks(r *request) answer {
 	return jsonAnswer(http.StatusOK, struct {
 		Count int    `json:"count"`
 		Tasks []Task `json:"export_tasks"`
-	}{len(list), append([]Task{}, cut(list, q)...)})
+	}{len(list), cut(list, q)})
 }
 
 func (t *Task) matches(parameters map[string]string) bool {

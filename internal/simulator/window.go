@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -62,7 +63,7 @@ func (w windowRule) check(from, to, now time.Time) error {
 		return fmt.Errorf("%s must not be after %s", w.from, w.to)
 	case w.unlimited:
 	case to.Sub(from) > maxWindow:
-		return fmt.Errorf("the time range must not exceed 30 days")
+		return errors.New("the time range must not exceed 30 days")
 	case from.Before(now.Add(-maxWindow)):
 		return fmt.Errorf("%s must be within the last 30 days", w.from)
 	}

@@ -1,0 +1,84 @@
+package collector
+
+import (
+	"cmp"
+	"encoding/binary"
+	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// accessWindow is how far back users with a failed access are counted.
+const accessWindow = time.Hour
+
+// accesses adds up the vendor's access statistics. Each reading is a window of its
+// own, so that all that it holds is new.
+type accesses struct {
+	*readings
+	failures, users *family
+
+	last    map[record.Person]int64 // last failure of a user, in Unix milliseconds
+	changed map[record.Person]bool
+}
+
+func newAccesses(t *tables, r *readings) *accesses {
+	return &accesses{readings: r, failures: t.family(accessFailures), users: t.volatileFamily(accessFailedUsers),
+		last: map[record.Person]int64{}, changed: map[record.Person]bool{}}
+}
+
+// read takes the statistics of a window.
+func (a *accesses) read(r *record.Reading) {
+	for i := range r.Accesses {
+		access := &r.Accesses[i]
+		if access.Malformed {
+			a.add(ledger.Invalid, nil)
+			continue
+		}
+		a.add(ledger.Counted, access.Invalid)
+		a.delayed(access.Last, r.Now)
+		a.failures.add(int64(access.Failures), cmp.Or(access.Code, ledger.CodeUnknown))
+		at := access.Last
+		if at.IsZero() {
+			at = r.To
+		}
+		if access.User != 0 && at.UnixMilli() > a.last[access.User] {
+			a.last[access.User] = at.UnixMilli()
+			a.changed[access.User] = true
+		}
+	}
+	for user, at := range a.last {
+		if at <= r.To.Add(-accessWindow).UnixMilli() {
+			delete(a.last, user)
+			a.changed[user] = true
+		}
+	}
+}
+
+func (a *accesses) refresh(now time.Time, l *ledger.Ledger) {
+	a.readings.refresh(now, l)
+	a.users.recount(func(add func(int64, ...string)) { add(int64(len(a.last))) })
+}
+
+func (a *accesses) table() string { return "failed_users" }
+
+func (a *accesses) load(key, value []byte) error {
+	if len(key) != 8 || len(value) != 8 {
+		return errKey
+	}
+	a.last[record.Person(binary.BigEndian.Uint64(key))] = int64(binary.BigEndian.Uint64(value))
+	return nil
+}
+
+func (a *accesses) save(batch *store.Batch) {
+	for user := range a.changed {
+		key := binary.BigEndian.AppendUint64(nil, uint64(user))
+		if at, ok := a.last[user]; ok {
+			batch.Put(a.table(), key, binary.BigEndian.AppendUint64(nil, uint64(at)))
+		} else {
+			batch.Delete(a.table(), key)
+		}
+	}
+	clear(a.changed)
+}

@@ -1,0 +1,221 @@
+package fetcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// Raw is a record as a row of a file fills it.
+type Raw[T any] interface {
+	*T
+	Set(field, value string) bool
+}
+
+// Export reads what one kind of export task gives. Its windows are in whole seconds.
+type Export struct {
+	// Kind names what is asked for, among the tasks that Memory keeps.
+	Kind    string
+	Tasks   *export.Tasks
+	Memory  TaskMemory
+	Columns export.Columns
+	// Create makes a task and returns its id.
+	Create func(ctx context.Context, from, to time.Time) (string, error)
+}
+
+// TaskMemory lists the keys of the tasks under way.
+type TaskMemory interface {
+	export.Memory
+	Keys() ([]string, error)
+}
+
+func (e *Export) key(w window) string {
+	return fmt.Sprintf("%s/%d/%d", e.Kind, w.from.Unix(), w.to.Unix())
+}
+
+// windowOf reads a key; ok is false if it is of another kind.
+func (e *Export) windowOf(key string) (w window, ok bool) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 3 || parts[0] != e.Kind {
+		return w, false
+	}
+	from, err1 := strconv.ParseInt(parts[1], 10, 64)
+	to, err2 := strconv.ParseInt(parts[2], 10, 64)
+	return window{time.Unix(from, 0).UTC(), time.Unix(to, 0).UTC()}, err1 == nil && err2 == nil
+}
+
+// resume finds the window of a task under way that begins with, or before, the window
+// that is asked for. A task that does not fit is forgotten, and left to expire.
+func (e *Export) resume(todo window) (w window, ok bool, err error) {
+	keys, err := e.Memory.Keys()
+	if err != nil {
+		return w, false, err
+	}
+	for _, key := range keys {
+		w, mine := e.windowOf(key)
+		switch {
+		case !mine:
+		case !w.from.After(todo.from) && w.to.After(todo.from) && !w.to.After(todo.to):
+			return w, true, nil
+		default:
+			if err := e.Memory.Clear(key); err != nil {
+				return w, false, err
+			}
+		}
+	}
+	return w, false, nil
+}
+
+// instead is the window of a task under way that will do instead of w, or else w.
+func (e *Export) instead(w window, willDo func(begun window) bool) (window, error) {
+	begun, ok, err := e.resume(w)
+	switch {
+	case err != nil || !ok:
+		return w, err
+	case willDo(begun):
+		return begun, nil
+	}
+	return w, e.Memory.Clear(e.key(begun))
+}
+
+// read calls row for each row of the file of a window.
+func (e *Export) read(ctx context.Context, w window, row func([]export.Field)) error {
+	return e.Tasks.Fetch(ctx, e.key(w),
+		func(ctx context.Context) (string, error) { return e.Create(ctx, w.from, w.to) },
+		func(f io.ReaderAt, size int64) error { return readTable(f, size, e.Columns, row) })
+}
+
+func readTable(f io.ReaderAt, size int64, columns export.Columns, row func([]export.Field)) error {
+	_, err := export.ReadTable(f, size, columns, func(_ int, fields []export.Field) error {
+		row(fields)
+		return nil
+	})
+	return err
+}
+
+// into collects the rows of a file.
+func into[T, R any, P Raw[R]](rows *[]T, read func(*R) T) func([]export.Field) {
+	return func(fields []export.Field) {
+		var raw R
+		for _, f := range fields {
+			P(&raw).Set(f.Name, f.Value)
+		}
+		*rows = append(*rows, read(&raw))
+	}
+}
+
+// UserConnectionExports reads login records by export task (system S2).
+type UserConnectionExports struct{ Export }
+
+// Read implements Source. An export has no limit.
+func (u *UserConnectionExports) Read(ctx context.Context, from, to time.Time, _ int) (logins []record.Login, err error) {
+	err = u.read(ctx, window{from, to}, into(&logins, (*record.UserConnection).Login))
+	return logins, err
+}
+
+// DesktopExports reads desktop connections by export task (the v3 call).
+type DesktopExports struct{ Export }
+
+// Read implements Source.
+func (d *DesktopExports) Read(ctx context.Context, from, to time.Time, _ int) (logins []record.Login, err error) {
+	err = d.read(ctx, window{from, to}, into(&logins, (*record.DesktopConnection).Login))
+	return logins, err
+}
+
+// DesktopFiles reads desktop connections from the file that a request answers with
+// (system S5).
+type DesktopFiles struct {
+	Columns export.Columns
+	// Download writes the file of a window.
+	Download func(ctx context.Context, from, to time.Time, w io.Writer) error
+}
+
+// Read implements Source.
+func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int) (logins []record.Login, err error) {
+	err = export.Spool(func(w io.Writer) error { return d.Download(ctx, from, to, w) },
+		func(f io.ReaderAt, size int64) error {
+			return readTable(f, size, d.Columns, into(&logins, (*record.DesktopConnection).Login))
+		})
+	return logins, err
+}
+
+// SessionExports reads sessions by export task (system S3).
+type SessionExports struct{ Export }
+
+// ReadAll implements WholeSource. A task that is under way for a window that ended
+// shortly before is as good as a new one.
+func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
+	w, err := s.instead(window{from.Truncate(time.Second), to}, func(begun window) bool { return to.Sub(begun.to) < s.Tasks.Timeout })
+	if err != nil {
+		return nil, err
+	}
+	var r record.Reading
+	err = s.read(ctx, w, into(&r.Sessions, (*record.SessionInfo).Session))
+	return &r, err
+}
+
+// AccessExports reads access statistics by export task (system S4).
+type AccessExports struct{ Export }
+
+// ReadAll implements WholeSource: of the task that was under way for a window with the
+// same beginning, if there is one. The reading says which window it is.
+func (a *AccessExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
+	// The API's windows include their ends.
+	w, err := a.instead(window{from, to.Add(-time.Second)}, func(begun window) bool { return begun.from.Equal(from) })
+	if err != nil {
+		return nil, err
+	}
+	r := &record.Reading{From: from, To: w.to.Add(time.Second)}
+	err = a.read(ctx, w, into(&r.Accesses, (*record.AppUserAccess).Access))
+	return r, err
+}
+
+// resumer is a source whose windows may have been asked for before a restart.
+type resumer interface {
+	resume(todo window) (w window, ok bool, err error)
+}
+
+// Auto reads small windows by pages and large ones by export task.
+type Auto struct {
+	Pages  *UserConnections
+	Export *UserConnectionExports
+	// Threshold is how many records make a window large.
+	Threshold int
+	Logger    log.Logger
+
+	pagesUntil time.Time // after a failed export
+}
+
+// pagesFor is how long a failed export keeps Auto from the next.
+const pagesFor = 15 * time.Minute
+
+// Read implements Source.
+func (a *Auto) Read(ctx context.Context, from, to time.Time, most int) ([]record.Login, error) {
+	if time.Now().Before(a.pagesUntil) {
+		return a.Pages.Read(ctx, from, to, most)
+	}
+	logins, err := a.Pages.Read(ctx, from, to, a.Threshold)
+	var many *TooManyError
+	if !errors.As(err, &many) {
+		return logins, err
+	}
+	logins, err = a.Export.Read(ctx, from, to, 0)
+	if err == nil || ctx.Err() != nil {
+		return logins, err
+	}
+	level.Warn(a.Logger).Log("msg", "export failed, its records are read by pages", "records", many.Count, "err", err)
+	a.pagesUntil = time.Now().Add(pagesFor)
+	return a.Pages.Read(ctx, from, to, most)
+}
+
+func (a *Auto) resume(todo window) (window, bool, error) { return a.Export.resume(todo) }

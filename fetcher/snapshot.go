@@ -1,0 +1,90 @@
+package fetcher
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// WholeSource reads all that a window holds, however much that is. The reading may say
+// in To that it is of a shorter window.
+type WholeSource interface {
+	ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error)
+}
+
+// NewSnapshotPoller returns a poller that reads, each time, everything of the API's
+// 30 days (system S3).
+func NewSnapshotPoller(source WholeSource, book Book, metrics Metrics, o Options) (*Poller, error) {
+	p, err := newPoller(book, metrics, o)
+	if err != nil {
+		return nil, err
+	}
+	p.once = func(ctx context.Context) error {
+		now := p.clock.now()
+		return p.readWhole(ctx, source, window{now.Add(-maxAge), now}, now)
+	}
+	return p, nil
+}
+
+// firstStatistics is how far back the first window of statistics begins.
+const firstStatistics = time.Hour
+
+// NewStatisticsPoller returns a poller that reads windows which follow each other
+// without gap or overlap, and end when they are as old as settle (system S4): what is
+// in them can be counted, and nothing of it twice.
+func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, metrics Metrics, o Options) (*Poller, error) {
+	p, err := newPoller(book, metrics, o)
+	if err != nil {
+		return nil, err
+	}
+	p.once = func(ctx context.Context) error {
+		position, err := p.book.Position()
+		if err != nil {
+			return err
+		}
+		now := p.clock.now()
+		w, gap := statistics(position, settle, now)
+		if !w.to.After(w.from) {
+			return nil // nothing has settled since
+		}
+		p.behind(w.to.Sub(w.from) > 2*p.Interval+firstStatistics)
+		if err := p.readWhole(ctx, source, w, now); err != nil {
+			return err
+		}
+		p.lost(gap)
+		p.behind(false)
+		return nil
+	}
+	return p, nil
+}
+
+// statistics is the next window of statistics: [from, to).
+func statistics(p record.Position, settle time.Duration, now time.Time) (w window, gap time.Duration) {
+	w = window{p.Cursor, now.Add(-settle).Truncate(time.Second)}
+	if p.Cursor.IsZero() {
+		w.from = w.to.Add(-firstStatistics)
+	}
+	if oldest := now.Add(-maxAge); w.from.Before(oldest) {
+		gap = oldest.Sub(w.from)
+		w.from = oldest
+	}
+	return w, gap
+}
+
+// readWhole reads and commits a window in one piece.
+func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, now time.Time) error {
+	r, err := source.ReadAll(ctx, w.from, w.to)
+	if err != nil {
+		return fmt.Errorf("window %s to %s: %w", w.from.Format(time.RFC3339), w.to.Format(time.RFC3339), err)
+	}
+	if p.clock.wasWrong() {
+		return errWrongClock
+	}
+	if r.To.IsZero() {
+		r.To = w.to
+	}
+	r.From, r.Now, r.UpToDate = w.from, now, true
+	return p.commit(r)
+}
