@@ -333,7 +333,9 @@ func TestInvalidFieldsCountOncePerRecord(t *testing.T) {
 }
 
 func ofKind(k Kind) func(*Options) {
-	return func(o *Options) { o.Kind, o.Source, o.ConstantLabels = k, fmt.Sprint("source", k), map[string]string{"site": "x"} }
+	return func(o *Options) {
+		o.Kind, o.Source, o.ConstantLabels = k, fmt.Sprint("source", k), map[string]string{"site": "x"}
+	}
 }
 
 func (b *bench) snapshot(now time.Time, sessions ...record.Session) {

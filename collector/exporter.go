@@ -18,6 +18,7 @@ type Exporter struct {
 	requestDuration                     *prometheus.HistogramVec
 	mismatches, gap                     *prometheus.CounterVec
 	exportTasks                         *prometheus.CounterVec
+	difference                          *prometheus.GaugeVec
 	limited                             *prometheus.CounterVec
 	commitDuration                      prometheus.Histogram
 	reloadSuccessful, reloadTime        prometheus.Gauge
@@ -156,6 +157,11 @@ func (s *SourceMetrics) ExportTask(status string) {
 	s.exporter.exportTasks.WithLabelValues(s.labels["project"], s.labels["source"], status).Inc()
 }
 
+// Reconciled shows in how many records two readings of the same hour differ.
+func (s *SourceMetrics) Reconciled(difference int) {
+	s.exporter.difference.With(s.labels).Set(float64(difference))
+}
+
 // Gap counts time whose records are lost.
 func (s *SourceMetrics) Gap(d time.Duration) { s.exporter.gap.With(s.labels).Add(d.Seconds()) }
 
@@ -164,7 +170,7 @@ func (s *SourceMetrics) Forget() {
 	e := s.exporter
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{e.up, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks} {
+	}{e.up, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks, e.difference} {
 		v.DeletePartialMatch(s.labels)
 	}
 }

@@ -73,6 +73,7 @@ func processReference(t *testing.T) []string {
 	s.At(record.Position{Cursor: t0, LastSuccess: t0})
 	s.CatchingUp(false)
 	s.ExportTask("created")
+	s.Reconciled(0)
 	e.Request("p")("o", "200", time.Second)
 	e.Limited().WithLabelValues("f")
 	families, err := registry.Gather()

@@ -137,6 +137,9 @@ type UserConnections struct {
 	Window          `yaml:",inline"`
 	ExportThreshold int      `yaml:"export_threshold"` // mode auto: more records than this go by export task
 	SuccessCodes    []string `yaml:"success_codes"`    // values of failed_code that mean success
+	// ReconcileInterval is how often pages and export are compared for a closed hour.
+	// 0 turns it off.
+	ReconcileInterval model.Duration `yaml:"reconcile_interval"`
 }
 
 // Sessions are the sessions on application servers.

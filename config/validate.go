@@ -126,6 +126,7 @@ func (r *reader) sources(at string, s *Sources) {
 		r.source(at, &u.Source, record.UserConnectionFields, ModeAuto, ModeQuery, ModeExport)
 		r.window(at, &u.Window)
 		r.atLeast(at+".export_threshold", u.ExportThreshold, 1)
+		r.between(at+".reconcile_interval", u.ReconcileInterval, 0, history)
 		if len(u.SuccessCodes) == 0 {
 			r.refuse(at+".success_codes", `must not be empty, or every login would be a failure; the default is ["", "0"]`)
 		}

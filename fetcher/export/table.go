@@ -1,6 +1,8 @@
-// Package export reads the tables of records that the service exports. What kind
-// of file it is (XLSX, or text of several flavours) is told by its content, what
-// a column means by its name; no row of a file is ever left out silently.
+// Package export has the service export tables of records, and reads them. Tasks
+// makes an export task, waits for its file and deletes it afterwards; a restart in
+// between takes the same task up again. ReadTable reads a file: of what kind it is
+// (XLSX, or text of several flavours) is told by its content, what a column means by
+// its name; no row of a file is ever left out silently.
 package export
 
 import (

@@ -331,13 +331,17 @@ func TestOtherErrors(t *testing.T) {
 
 func TestSpoolIsPrivate(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
+	var file *os.File
 	err := Spool(func(w io.Writer) error {
-		info, err := w.(*os.File).Stat()
+		file = w.(*os.File)
+		info, err := file.Stat()
 		require.NoError(t, err)
 		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 		return nil
 	}, func(_ io.ReaderAt, size int64) error { assert.Zero(t, size); return nil })
 	require.NoError(t, err)
+	_, err = file.Stat()
+	require.ErrorIs(t, err, os.ErrClosed)
 
 	t.Setenv("TMPDIR", "/nowhere")
 	assert.ErrorContains(t, Spool(nil, nil), "TMPDIR")

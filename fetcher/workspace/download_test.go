@@ -142,11 +142,14 @@ func TestDownloadFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			requests := 0
-			_, err := download(t, c.api, func(w http.ResponseWriter, r *http.Request) { requests++; c.storage(w, r) }, func(o *Options) {
+			file, err := download(t, c.api, func(w http.ResponseWriter, r *http.Request) { requests++; c.storage(w, r) }, func(o *Options) {
 				o.RequestTimeout = 300 * time.Millisecond
 			})
 			require.ErrorContains(t, err, c.want)
 			assert.LessOrEqual(t, requests, 1, "is not begun again")
+			if name == "too large" {
+				assert.Empty(t, file, "the size is known before")
+			}
 			said := fmt.Sprintf("%v %+v", err, *asError(t, err))
 			for _, private := range []string{"SIGNATURE", "jane", "ACCESSKEY"} {
 				assert.NotContains(t, said, private)
@@ -224,8 +227,9 @@ func TestCheckRedirect(t *testing.T) {
 	}{
 		{"public", []string{"https://public", "https://cloud:8443/x", "https://unknown"},
 			[]string{"https://private", "https://local", "https://both", "https://link", "http://public", "http://unknown", "http://local",
-				"https://10.1.2.3", "https://[::1]", "https://[::ffff:10.0.0.1]", "https://[fe80::1]", "https://0.0.0.0", "https://[fd00::1]", "https://169.254.169.254", "ftp://public", "//", "https:///x"}},
+				"https://10.1.2.3", "https://[::1]", "https://[::ffff:10.0.0.1]", "https://[::ffff:0.0.0.0]", "https://[fe80::1]", "https://0.0.0.0", "https://[fd00::1]", "https://169.254.169.254", "ftp://public", "//", "https:///x"}},
 		{"private", []string{"https://public", "https://private", "https://both"}, []string{"http://private", "https://local", "https://169.254.169.254"}},
+		{"link", []string{"https://public"}, []string{"https://link"}},
 		{"127.0.0.1", []string{"http://127.0.0.1:9915/x", "http://local", "https://private", "https://public"}, []string{"http://private", "https://link", "http://[fe80::1]"}},
 	} {
 		for _, to := range append(row.allowed, row.refused...) {
@@ -235,6 +239,27 @@ func TestCheckRedirect(t *testing.T) {
 			assert.Equal(t, strings.Contains(" "+strings.Join(row.allowed, " ")+" ", " "+to+" "), err == nil, "%s to %s: %v", row.from, to, err)
 		}
 	}
+}
+
+// What a storage refuses says nothing of our token.
+func TestStorageDoesNotRenewTheToken(t *testing.T) {
+	tokens := 0
+	c := newClient(t, server(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Host {
+		case "iam.test":
+			tokens++
+			w.Header().Set("X-Subject-Token", fmt.Sprint("TOKEN", tokens))
+			w.WriteHeader(201)
+			fmt.Fprint(w, `{"token":{}}`)
+		case "storage.test":
+			w.WriteHeader(401)
+		default:
+			http.Redirect(w, r, "https://storage.test/", http.StatusFound)
+		}
+	}), func(o *Options) { o.Credentials = Password("d", "u", text("p")) })
+	c.lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, nil }
+	require.ErrorContains(t, c.DownloadExport(t.Context(), "t1", io.Discard, 100), "GET storage.test/…: 401")
+	assert.Equal(t, 1, tokens)
 }
 
 // The answers of a storage do not change what is known of the API.

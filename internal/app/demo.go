@@ -84,6 +84,7 @@ projects:
       user_connections:
         lookback: 2m
         pending_timeout: 10m
+        reconcile_interval: 1m
       sessions: {poll_interval: 10s}
       access_statistics: {poll_interval: 10s, settle: 5s}
       desktop_connections: {lookback: 2m, pending_timeout: 10m}

@@ -42,9 +42,10 @@ type Service struct {
 
 // source is one source of one project, with all that belongs to it.
 type source struct {
-	poller  *fetcher.Poller
-	book    *collector.Book
-	metrics *collector.SourceMetrics
+	poller     *fetcher.Poller
+	book       *collector.Book
+	metrics    *collector.SourceMetrics
+	reconciler *fetcher.Reconciler // nil if it is off
 }
 
 // NewService opens the store of cfg and loads what was counted before. It does not
@@ -161,6 +162,9 @@ func (s *Service) start() {
 	var polls sync.WaitGroup
 	for _, src := range s.sources {
 		polls.Go(func() { src.poller.Run(ctx) })
+		if src.reconciler != nil {
+			polls.Go(func() { src.reconciler.Run(ctx) })
+		}
 	}
 	s.stop = func() {
 		cancel()

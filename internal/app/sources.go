@@ -99,7 +99,18 @@ func (o *opener) userConnections() (*source, error) {
 			Logger: log.With(o.service.logger, "project", o.project.Name, "source", userConnections)}
 	}
 	poller, err := fetcher.NewPoller(from, pages, book, metrics, o.options(userConnections, c.Source, c.Window))
-	return &source{poller, book, metrics}, err
+	if err != nil {
+		return nil, err
+	}
+	src := &source{poller: poller, book: book, metrics: metrics}
+	if c.ReconcileInterval > 0 {
+		again := tasks
+		again.Tasks = &export.Tasks{API: o.client, Memory: export.NoMemory{}, Timeout: tasks.Tasks.Timeout, Observe: metrics.ExportTask, Logger: tasks.Tasks.Logger}
+		src.reconciler = &fetcher.Reconciler{One: pages, Other: &fetcher.UserConnectionExports{Export: again},
+			Interval: time.Duration(c.ReconcileInterval), Lookback: time.Duration(c.Lookback), ServerTime: o.client.ServerTime,
+			Show: metrics.Reconciled, Logger: log.With(o.service.logger, "project", o.project.Name, "source", userConnections)}
+	}
+	return src, nil
 }
 
 func (o *opener) desktopConnections() (*source, error) {
@@ -133,7 +144,7 @@ func (o *opener) desktopConnections() (*source, error) {
 		again = from
 	}
 	poller, err := fetcher.NewPoller(from, again, book, metrics, o.options(desktopConnections, c.Source, c.Window))
-	return &source{poller, book, metrics}, err
+	return &source{poller: poller, book: book, metrics: metrics}, err
 }
 
 func (o *opener) sessions() (*source, error) {
@@ -155,7 +166,7 @@ func (o *opener) sessions() (*source, error) {
 		from = &fetcher.SessionExports{Export: tasks}
 	}
 	poller, err := fetcher.NewSnapshotPoller(from, book, metrics, o.options(sessions, c.Source, config.Window{}))
-	return &source{poller, book, metrics}, err
+	return &source{poller: poller, book: book, metrics: metrics}, err
 }
 
 func (o *opener) accessStatistics() (*source, error) {
@@ -177,5 +188,5 @@ func (o *opener) accessStatistics() (*source, error) {
 		from = &fetcher.AccessExports{Export: tasks}
 	}
 	poller, err := fetcher.NewStatisticsPoller(from, time.Duration(c.Settle), book, metrics, o.options(accessStatistics, c.Source, config.Window{}))
-	return &source{poller, book, metrics}, err
+	return &source{poller: poller, book: book, metrics: metrics}, err
 }

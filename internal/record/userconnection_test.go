@@ -48,6 +48,8 @@ func TestOddFields(t *testing.T) {
 		"wrong types":        {`{"id":{"a":[1]},"failed_code":[],"machine_name":true,"client_ip":{}}`, []string{"id", "machine_name", "failed_code", "client_ip"}, ""},
 		"bad times":          {`{"start_time":"soon","end_time":"1970-01-01T00:00:00Z","update_time":""}`, []string{"start_time", "end_time"}, ""},
 		"twice":              {`{"failed_code":[],"failed_code":"2"}`, nil, "2"},
+		"twice, null last":   {`{"failed_code":"2","failed_code":null}`, nil, ""},
+		"twice, wrong last":  {`{"failed_code":"2","failed_code":[]}`, []string{"failed_code"}, ""},
 		"unknown":            {`{"x":{"failed_code":"1"},"FAILED_CODE":"2"}`, nil, ""},
 		"escaped name":       {`{"failed\u005fcode":"9"}`, nil, "9"},
 		"broken UTF-8":       {"{\"failed_code\":\"a\xffb\"}", nil, "a\uFFFDb"},

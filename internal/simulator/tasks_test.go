@@ -360,9 +360,11 @@ func assertRows[T any](t *testing.T, fields fields, want []T, rows [][]string) {
 	require.Greater(t, len(want), 20)
 	require.Len(t, rows, 1+len(want))
 	for i, record := range want {
-		for name, value := range byColumn(rows, 0, i+1) {
-			require.Equal(t, fields.text(&record, name), value, name)
+		texts := map[string]string{}
+		for _, f := range fields {
+			texts[f.name] = fields.text(&record, f.name)
 		}
+		require.Equal(t, texts, byColumn(rows, 0, i+1))
 	}
 }
 

@@ -1,0 +1,89 @@
+package fetcher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// Reconciler compares what two sources tell of the same closed hour. It counts
+// nothing: it only says whether they agree.
+type Reconciler struct {
+	One, Other Source
+	Interval   time.Duration
+	// Lookback is how long after its end an hour is closed.
+	Lookback   time.Duration
+	ServerTime func() (time.Time, bool)
+	// Show is told in how many records the sources differ.
+	Show   func(difference int)
+	Logger log.Logger
+}
+
+// untilClock is how long to wait for the first poll to learn the server's time.
+const untilClock = time.Second
+
+var errNoClock = errors.New("the server's time is not known yet")
+
+// Run compares an hour, now and after each interval, until ctx ends.
+func (r *Reconciler) Run(ctx context.Context) {
+	for {
+		wait := r.Interval
+		difference, err := r.Compare(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errNoClock):
+			wait = min(wait, untilClock)
+		case err != nil:
+			level.Warn(r.Logger).Log("msg", "reconciliation failed, it will be tried again", "err", err)
+		default:
+			r.Show(difference)
+			if difference != 0 {
+				level.Warn(r.Logger).Log("msg", "pages and export do not tell the same of an hour", "records", difference)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Compare returns in how many records the sources differ in the newest closed hour.
+func (r *Reconciler) Compare(ctx context.Context) (int, error) {
+	now, ok := r.ServerTime()
+	if !ok {
+		return 0, errNoClock
+	}
+	to := now.Add(-r.Lookback).UTC().Truncate(time.Hour)
+	hour := window{to.Add(-time.Hour), to}
+	balance := map[told]int{}
+	for sign, source := range map[int]Source{1: r.One, -1: r.Other} {
+		logins, err := source.Read(ctx, hour.from.Add(-seam), hour.to.Add(seam), 0)
+		if err != nil {
+			return 0, err
+		}
+		for i := range logins {
+			if at := logins[i].Time(); !at.Before(hour.from) && at.Before(hour.to) {
+				balance[told{logins[i].Invariant, logins[i].FailedCode}] += sign
+			}
+		}
+	}
+	difference := 0
+	for _, n := range balance {
+		difference += max(n, -n)
+	}
+	return difference, nil
+}
+
+// told is what both sources should tell of a record.
+type told struct {
+	record record.Identity
+	code   string
+}
