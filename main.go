@@ -91,7 +91,7 @@ func webFlags(c *kingpin.CmdClause) *app.WebOptions {
 // validate checks what kingpin cannot.
 func validate(o *app.WebOptions) error {
 	if p := o.TelemetryPath; !strings.HasPrefix(p, "/") || p == "/" || p == "/config" || strings.HasPrefix(p, "/-/") || strings.ContainsAny(p, " {}?#") {
-		return fmt.Errorf("--web.telemetry-path %q: must begin with / and be none of /, /config and /-/..", p)
+		return fmt.Errorf("--web.telemetry-path %q: must begin with / and be none of /, /config and what begins with /-/", p)
 	}
 	return nil
 }

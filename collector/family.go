@@ -27,10 +27,10 @@ type Limits struct {
 	used map[string]int
 }
 
-// NewLimits returns limits of max series a family. What is folded for want of room
-// is added to limited, by family.
-func NewLimits(max int, limited *prometheus.CounterVec) *Limits {
-	return &Limits{max: max, limited: limited, used: map[string]int{}}
+// NewLimits returns limits of maxSeries series a family. What is folded for want of
+// room is added to limited, by family.
+func NewLimits(maxSeries int, limited *prometheus.CounterVec) *Limits {
+	return &Limits{max: maxSeries, limited: limited, used: map[string]int{}}
 }
 
 // take asks for room for one more series, within the given share of the limit.

@@ -55,8 +55,9 @@ func (e *Export) windowOf(key string) (w window, ok bool) {
 }
 
 // resume finds the window of a task under way that begins with, or before, the window
-// that is asked for. A task that does not fit is forgotten, and left to expire.
-func (e *Export) resume(todo window) (w window, ok bool, err error) {
+// that is asked for, but not before oldest. A task that does not fit is forgotten, and
+// left to expire.
+func (e *Export) resume(todo window, oldest time.Time) (w window, ok bool, err error) {
 	keys, err := e.Memory.Keys()
 	if err != nil {
 		return w, false, err
@@ -65,7 +66,7 @@ func (e *Export) resume(todo window) (w window, ok bool, err error) {
 		w, mine := e.windowOf(key)
 		switch {
 		case !mine:
-		case !w.from.After(todo.from) && w.to.After(todo.from) && !w.to.After(todo.to):
+		case !w.from.Before(oldest) && !w.from.After(todo.from) && w.to.After(todo.from) && !w.to.After(todo.to):
 			return w, true, nil
 		default:
 			if err := e.Memory.Clear(key); err != nil {
@@ -78,7 +79,7 @@ func (e *Export) resume(todo window) (w window, ok bool, err error) {
 
 // instead is the window of a task under way that will do instead of w, or else w.
 func (e *Export) instead(w window, willDo func(begun window) bool) (window, error) {
-	begun, ok, err := e.resume(w)
+	begun, ok, err := e.resume(w, time.Time{})
 	switch {
 	case err != nil || !ok:
 		return w, err
@@ -153,15 +154,15 @@ func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int) (log
 type SessionExports struct{ Export }
 
 // ReadAll implements WholeSource. A task that is under way for a window that ended
-// shortly before is as good as a new one.
+// shortly before is as good as a new one; the reading says when that was.
 func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
 	w, err := s.instead(window{from.Truncate(time.Second), to}, func(begun window) bool { return to.Sub(begun.to) < s.Tasks.Timeout })
 	if err != nil {
 		return nil, err
 	}
-	var r record.Reading
+	r := &record.Reading{To: w.to}
 	err = s.read(ctx, w, into(&r.Sessions, (*record.SessionInfo).Session))
-	return &r, err
+	return r, err
 }
 
 // AccessExports reads access statistics by export task (system S4).
@@ -175,14 +176,14 @@ func (a *AccessExports) ReadAll(ctx context.Context, from, to time.Time) (*recor
 	if err != nil {
 		return nil, err
 	}
-	r := &record.Reading{From: from, To: w.to.Add(time.Second)}
+	r := &record.Reading{To: w.to.Add(time.Second)}
 	err = a.read(ctx, w, into(&r.Accesses, (*record.AppUserAccess).Access))
 	return r, err
 }
 
 // resumer is a source whose windows may have been asked for before a restart.
 type resumer interface {
-	resume(todo window) (w window, ok bool, err error)
+	resume(todo window, oldest time.Time) (w window, ok bool, err error)
 }
 
 // Auto reads small windows by pages and large ones by export task.
@@ -218,4 +219,6 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int) ([]record
 	return a.Pages.Read(ctx, from, to, most)
 }
 
-func (a *Auto) resume(todo window) (window, bool, error) { return a.Export.resume(todo) }
+func (a *Auto) resume(todo window, oldest time.Time) (window, bool, error) {
+	return a.Export.resume(todo, oldest)
+}

@@ -214,7 +214,8 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 	if r, ok := p.source.(resumer); ok {
 		// Pieces overlap so that after a restart the same one is asked for again.
 		overlap = max(seam, p.Lookback)
-		begun, found, err := r.resume(todo)
+		// What lies behind the horizon is counted, and not remembered any more.
+		begun, found, err := r.resume(todo, p.Status().Position.Horizon.Truncate(time.Second))
 		if err != nil {
 			return err
 		}
@@ -226,6 +227,7 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 		logins, err := p.source.Read(ctx, piece.from, piece.to, mostOf(length))
 		if tooLarge(err) && length > minPiece {
 			length = max(minPiece, (min(length, piece.to.Sub(done)) / 2).Truncate(time.Second))
+			overlap = seam // it is read by pages, and the lookback alone may be too large
 			piece = todo.cut(done, overlap, length)
 			continue
 		}

@@ -58,7 +58,7 @@ func (p *Poller) readUnfinished(ctx context.Context, from, now time.Time) error 
 		} else if tooLarge(err) && requests > reviewRequests/2 {
 			return nil // the next poll has more of its budget left for this one time
 		} else if tooLarge(err) {
-			logins = nil // more around this one time than any budget: it is left to its 30 days
+			// More around this one time than any budget: it is left to its 30 days.
 		} else if err != nil {
 			return fmt.Errorf("unfinished records of %s: %w", w.from.Format(time.RFC3339), err)
 		} else if err := p.commit(&record.Reading{From: w.from, To: w.to, Now: now, Logins: logins, Review: true}); err != nil {

@@ -54,7 +54,6 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 			return err
 		}
 		p.lost(gap)
-		p.behind(false)
 		return nil
 	}
 	return p, nil
@@ -86,5 +85,9 @@ func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, no
 		r.To = w.to
 	}
 	r.From, r.Now, r.UpToDate = w.from, now, true
-	return p.commit(r)
+	if err := p.commit(r); err != nil {
+		return err
+	}
+	p.behind(w.to.Sub(r.To) > 2*p.Interval)
+	return nil
 }

@@ -289,7 +289,8 @@ func (x *xmlReader) verify() error {
 func (x *xmlReader) token() (xml.Token, error) {
 	x.limit.read = 0
 	token, err := x.decoder.RawToken()
-	if syntax, ok := err.(*xml.SyntaxError); ok {
+	var syntax *xml.SyntaxError
+	if errors.As(err, &syntax) {
 		// The error's own message may hold text of the file.
 		return nil, fmt.Errorf("broken XML in line %d of the part", syntax.Line)
 	}

@@ -192,11 +192,11 @@ func (c *Client) refusedElsewhere(k call, resp *http.Response) *Error {
 // up is left to the proxy, or else fails when connecting.
 func (c *Client) checkRedirect(ctx context.Context, from string, to *url.URL) error {
 	target := c.nearness(ctx, to.Hostname())
-	why := ""
+	var why string
 	switch {
 	case to.Host == "" || to.User != nil:
 		why = "it names no host, or a user"
-	case to.Scheme != "https" && !(to.Scheme == "http" && target == thisMachine):
+	case to.Scheme != "https" && (to.Scheme != "http" || target != thisMachine):
 		why = "it is not HTTPS"
 	case target == thisLink || target > c.nearness(ctx, from):
 		why = "its address is " + nearnessText[target] + ", nearer than the API's"

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -44,7 +45,8 @@ func (l *lease) proof(ctx context.Context) (proof, error) {
 		})
 		select {
 		case r := <-renewal:
-			if _, gaveUp := r.Err.(abandoned); gaveUp && ctx.Err() == nil {
+			var gaveUp abandoned
+			if errors.As(r.Err, &gaveUp) && ctx.Err() == nil {
 				continue // another request began it; we still want it
 			}
 			return r.Val.(proof), r.Err

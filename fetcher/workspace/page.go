@@ -108,7 +108,7 @@ func decodePage[T any](r io.Reader, countName, itemsName string) (count int, ite
 func eachMember(d *jsontext.Decoder, read func(name string) error) error {
 	token, err := d.ReadToken()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return errEmpty
 	case err != nil:
 		return err
@@ -129,7 +129,7 @@ func eachMember(d *jsontext.Decoder, read func(name string) error) error {
 }
 
 func atEnd(d *jsontext.Decoder) error {
-	if _, err := d.ReadToken(); err != io.EOF {
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the JSON object of the answer")
 	}
 	return nil

@@ -68,9 +68,6 @@ func NewService(cfg *config.Config, logger log.Logger) (*Service, error) {
 	return s, nil
 }
 
-// Gather implements prometheus.Gatherer: it is what /metrics shows.
-func (s *Service) Gatherer() prometheus.Gatherer { return s.exposition }
-
 func (s *Service) show() {
 	books := make([]*collector.Book, len(s.sources))
 	for i := range s.sources {

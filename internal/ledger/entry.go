@@ -20,7 +20,7 @@ const (
 	failing                         // its newest version is a failure
 	loginTimed                      // its login duration was observed
 	sessionTimed                    // its session duration was observed
-	open_                           // it is in the open connections
+	isOpen                          // it is in the open connections
 	reconnect                       // it takes up an earlier connection: its login is none
 	networkTimed                    // its round-trip time on the network was observed
 	endToEndTimed                   // and that from end to end
@@ -50,7 +50,7 @@ func (e *entry) set(f flags, on bool) {
 	}
 }
 
-func (e *entry) isUnfinished() bool { return !e.has(settled) || e.has(open_) }
+func (e *entry) isUnfinished() bool { return !e.has(settled) || e.has(isOpen) }
 
 // merge adds what a version tells, and reports whether it is at least as new as
 // every version before it.
@@ -97,11 +97,11 @@ func (e *entry) move(login *record.Login, newest bool) {
 	place, open := Place{}, e.has(succeeded) && !e.has(failing) && e.start != 0 && e.end == 0
 	if open {
 		place = e.place
-		if newest || !e.has(open_) {
+		if newest || !e.has(isOpen) {
 			place = Place{login.Group, login.Machine}
 		}
 	}
-	e.set(open_, open)
+	e.set(isOpen, open)
 	e.place = place
 }
 
@@ -186,7 +186,7 @@ func (e *entry) row() []byte {
 	}
 	r.Uint(uint64(e.is))
 	r.String(e.invalid)
-	if e.has(open_) {
+	if e.has(isOpen) {
 		r.String(e.place.Group)
 		r.String(e.place.Machine)
 	}
@@ -216,7 +216,7 @@ func entryOf(key, value []byte) (*entry, error) {
 	}
 	e.is = flags(r.Uint())
 	e.invalid = r.String()
-	if e.has(open_) {
+	if e.has(isOpen) {
 		e.place = Place{r.String(), r.String()}
 	}
 	if !e.has(settled) {

@@ -224,7 +224,7 @@ func (l *Ledger) giveUp(r *record.Reading, emit func(*Event)) {
 		e.keep = r.Now.UnixMilli()
 		if e.has(settled) {
 			ev.Disposition = Updated
-			e.set(open_, false)
+			e.set(isOpen, false)
 			e.place = Place{}
 		} else {
 			ev.Disposition, ev.Attempt, ev.FailedCode = Expired, true, CodePendingTimeout
@@ -293,7 +293,7 @@ func (l *Ledger) Unfinished(t time.Time) []time.Time {
 func (l *Ledger) OpenConnections() map[Place]int64 {
 	open := map[Place]int64{}
 	for e := range l.unfinished {
-		if e.has(open_) {
+		if e.has(isOpen) {
 			open[e.place]++
 		}
 	}

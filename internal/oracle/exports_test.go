@@ -127,7 +127,7 @@ func exportsBySDK(t *testing.T, url string, from, to time.Time) (ids []string) {
 // TestSDKExports follows a task of each kind through its life. The SDK takes every
 // answer for JSON and fails on a file, so that only the file's status is seen.
 func TestSDKExports(t *testing.T) {
-	s, url, from, to := start(t, simulator.Options{})
+	s, url, from, to := start(t, simulator.Options{File: simulator.FileFormat{Kind: simulator.CSV}})
 	client := desktopSDK(t, url)
 	ids := exportsBySDK(t, url, from, to)
 	tasks := s.Tasks(projectID)
@@ -183,7 +183,8 @@ func TestOurFilesAgree(t *testing.T) {
 		"Chinese":    {Kind: simulator.CSV, Separator: '\t', Charset: simulator.GB18030, Header: simulator.ChineseHeader},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, url, from, to := start(t, simulator.Options{File: format})
+			s, url, _, to := start(t, simulator.Options{File: format})
+			from := to.Add(-20 * time.Minute)
 			client := ours(t, url, "")
 			language := map[simulator.Header]string{simulator.ChineseHeader: "zh_CN"}[format.Header]
 			if language == "" {
@@ -215,7 +216,7 @@ func TestOurFilesAgree(t *testing.T) {
 // reader knows its fields.
 func assertFile[T any](t *testing.T, want []T, file []byte, columns export.Columns) {
 	t.Helper()
-	require.Greater(t, len(want), 10)
+	require.NotEmpty(t, want)
 	i, known := 0, columns.Fields()
 	_, err := export.ReadTable(bytes.NewReader(file), int64(len(file)), columns, func(_ int, row []export.Field) error {
 		require.Less(t, i, len(want))

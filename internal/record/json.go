@@ -35,7 +35,7 @@ func skipFiller(s string) string {
 
 // cutValue cuts the value off that s begins with.
 func cutValue(s string) (value, rest string) {
-	end := 0
+	var end int
 	switch s[0] {
 	case '"':
 		end = stringLength(s)
