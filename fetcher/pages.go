@@ -65,6 +65,9 @@ type pass[T any, P listed[T]] struct {
 	items   []T
 	steady  bool // every page begins as the one before it ends
 	counted bool // the API always said the same count, and the last page ends there
+	// chained is true if every page goes on where the one before it ended, up to the
+	// list's end, though new records may have moved it back.
+	chained bool
 }
 
 // errMoved is when a list changed whenever it was read.
@@ -82,7 +85,7 @@ func (r *pager[T, P]) read(ctx context.Context, w window, most int) ([]T, error)
 	var sights []*sight
 	var before *pass[T, P]
 	for len(sights) < maxPasses {
-		p, err := r.pass(ctx, w, most, 1+len(sights))
+		p, err := r.pass(ctx, w, most, 1+4*len(sights))
 		if err != nil {
 			return nil, err
 		}
@@ -95,6 +98,9 @@ func (r *pager[T, P]) read(ctx context.Context, w window, most int) ([]T, error)
 			if p.count >= 0 {
 				r.mismatch()
 			}
+			return all, nil
+		}
+		if chained(before, p) {
 			return all, nil
 		}
 		before = p
@@ -142,6 +148,14 @@ func holdTogether(passes []*sight) bool {
 // repeats an id.
 func stoodStill[T any, P listed[T]](a, b *pass[T, P]) bool {
 	return a != nil && a.steady && b.steady && maps.Equal(a.ids, b.ids)
+}
+
+// chained reports whether two passes, one after the other, saw all that was there when
+// they began, though records poured in and no count came true. A chain of pages misses
+// only what moves, while it is read, from the part that is to come to the part that is
+// done; it does not do so twice in a row.
+func chained[T any, P listed[T]](a, b *pass[T, P]) bool {
+	return a != nil && a.chained && b.chained
 }
 
 // merge adds to a pass the records that only earlier passes saw: they were there.
@@ -219,7 +233,8 @@ func (r *pager[T, P]) uncounted(ctx context.Context, w window, c cutting[T, P], 
 	for {
 		last := pages[len(pages)-1]
 		end := last.offset + len(last.items)
-		if end <= pages[0].count || len(last.items) < c.size {
+		done := end >= last.count && end <= pages[0].count
+		if done || len(last.items) < c.size {
 			return pages, nil
 		}
 		if most > 0 && end > most {
@@ -230,7 +245,7 @@ func (r *pager[T, P]) uncounted(ctx context.Context, w window, c cutting[T, P], 
 			return nil, err
 		}
 		pages = append(pages, next)
-		if _, fits := c.seam(last, next); !fits {
+		if _, how := c.seam(last, next); how == torn {
 			return pages, nil // it has moved, or knows no offset: this pass proves nothing
 		}
 	}
@@ -240,31 +255,57 @@ func (r *pager[T, P]) uncounted(ctx context.Context, w window, c cutting[T, P], 
 // the other.
 type cutting[T any, P listed[T]] struct{ size, stride int }
 
-// seam returns what a page holds beyond the one before it, and whether it begins as
-// that one ends.
-func (c cutting[T, P]) seam(before, p page[T]) (rest []T, fits bool) {
-	shared := before.items[min(c.stride, len(before.items)):]
-	if len(p.items) < len(shared) {
-		return p.items, false
+// fit is how a page follows the one before it.
+type fit int
+
+const (
+	torn    fit = iota // something may stand between them
+	shifted            // it goes on where that one ends, though the list has moved
+	exact              // it begins as that one ends, at the place where it should
+)
+
+// seam returns what a page holds beyond the one before it, and how it follows it. A
+// single record in common proves no shift: the API may have shuffled it there.
+func (c cutting[T, P]) seam(before, p page[T]) (rest []T, how fit) {
+	full := len(before.items) >= c.size
+	stride := min(c.stride, len(before.items))
+	if n, ok := c.shared(before, p, stride); ok && (n == len(p.items) || n > 0 && full) {
+		return p.items[n:], exact
+	}
+	for first := len(before.items) - 2; first >= 0 && full; first-- {
+		if n, ok := c.shared(before, p, first); ok && n < len(p.items) {
+			return p.items[n:], shifted
+		}
+	}
+	return p.items, torn
+}
+
+// shared reports whether a page begins with all that the one before it has from first
+// on, and how much that is.
+func (c cutting[T, P]) shared(before, p page[T], first int) (n int, ok bool) {
+	shared := before.items[first:]
+	if len(shared) > len(p.items) {
+		return 0, false
 	}
 	for i := range shared {
 		if keyOf[T, P](&shared[i]) != keyOf[T, P](&p.items[i]) {
-			return p.items, false
+			return 0, false
 		}
 	}
-	rest = p.items[len(shared):]
-	return rest, len(rest) == 0 || len(shared) > 0 && len(before.items) >= c.size
+	return len(shared), true
 }
 
 // join puts pages together.
 func (c cutting[T, P]) join(pages []page[T]) *pass[T, P] {
 	first, last := pages[0], pages[len(pages)-1]
-	p := &pass[T, P]{sight: sight{first.count, map[record.Identity]struct{}{}}, items: slices.Clone(first.items), steady: true,
-		counted: last.offset+len(last.items) == first.count}
+	end := last.offset + len(last.items)
+	p := &pass[T, P]{sight: sight{first.count, map[record.Identity]struct{}{}}, items: slices.Clone(first.items),
+		steady: true, counted: end == first.count, chained: len(last.items) < c.size || end == last.count}
 	for i := 1; i < len(pages); i++ {
-		rest, fits := c.seam(pages[i-1], pages[i])
+		rest, how := c.seam(pages[i-1], pages[i])
 		p.items = append(p.items, rest...)
-		p.steady = p.steady && fits
+		p.steady = p.steady && how == exact
+		p.chained = p.chained && (how == shifted || how == exact && c.size-c.stride > 1)
 		p.counted = p.counted && pages[i].count == first.count
 	}
 	p.tellApart()

@@ -121,7 +121,7 @@ func readFile(name string) ([]record.Login, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var logins []record.Login
 	add := func(c *record.UserConnection) { logins = append(logins, c.Login()) }
 	switch ext := strings.ToLower(filepath.Ext(name)); ext {

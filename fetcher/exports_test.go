@@ -1,0 +1,418 @@
+package fetcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// cloud makes export tasks, and remembers those under way, as a store does.
+type cloud struct {
+	file  func(w window) string   // what a task that is made now will have found
+	took  time.Duration           // until a task has its file
+	fails func(step string) error // nil: never
+
+	made   []window
+	tasks  map[string]task
+	memory map[string]string
+}
+
+type task struct {
+	born time.Time
+	file string
+}
+
+func newCloud(file func(window) string) *cloud {
+	return &cloud{file: file, took: 20 * time.Second, tasks: map[string]task{}, memory: map[string]string{}}
+}
+
+func (c *cloud) step(name string) error {
+	if c.fails == nil {
+		return nil
+	}
+	return c.fails(name)
+}
+
+func (c *cloud) create(_ context.Context, from, to time.Time) (string, error) {
+	if err := c.step("create"); err != nil {
+		return "", err
+	}
+	w := window{from, to}
+	c.made = append(c.made, w)
+	id := fmt.Sprintf("t%d", len(c.made))
+	c.tasks[id] = task{time.Now(), c.file(w)}
+	return id, nil
+}
+
+func (c *cloud) ExportTask(_ context.Context, id string) (workspace.ExportTask, error) {
+	made, there := c.tasks[id]
+	switch {
+	case !there:
+		return workspace.ExportTask{}, workspace.ErrNoTask
+	case time.Since(made.born) < c.took:
+		return workspace.ExportTask{ID: id, Status: workspace.TaskCreating}, c.step("status")
+	}
+	return workspace.ExportTask{ID: id, Status: workspace.TaskSuccess}, c.step("status")
+}
+
+func (c *cloud) DownloadExport(_ context.Context, id string, w io.Writer, _ int64) error {
+	_, err := io.WriteString(w, c.tasks[id].file)
+	return errors.Join(err, c.step("download"))
+}
+
+func (c *cloud) DeleteExportTask(_ context.Context, id string) error {
+	delete(c.tasks, id)
+	return c.step("delete")
+}
+
+func (c *cloud) Get(key string) (string, bool, error) { id, ok := c.memory[key]; return id, ok, nil }
+func (c *cloud) Set(key, id string) error             { c.memory[key] = id; return nil }
+func (c *cloud) Clear(key string) error               { delete(c.memory, key); return nil }
+func (c *cloud) Keys() ([]string, error)              { return slices.Sorted(maps.Keys(c.memory)), nil }
+
+func (c *cloud) export(columns export.Columns, memory TaskMemory) Export {
+	return Export{Kind: "kind", Memory: memory, Columns: columns, Create: c.create, Tasks: &export.Tasks{
+		API: c, Memory: memory, Timeout: 15 * time.Minute, Observe: func(string) {}, Logger: log.NewNopLogger()}}
+}
+
+func (c *cloud) logins() *UserConnectionExports {
+	return &UserConnectionExports{c.export(export.Logins, c)}
+}
+
+const loginHeader = "id,user_name,desktop_group_name,pre_conn_time,start_time,end_time,update_time,failed_code\n"
+
+// noRows is the file of a window in which nothing happened.
+func noRows(window) string { return loginHeader }
+
+// shelf is storage in memory.
+type shelf struct {
+	tables map[string]map[string][]byte
+	fails  func() bool // nil: never
+}
+
+func newShelf() *shelf { return &shelf{tables: map[string]map[string][]byte{}} }
+
+func (s *shelf) Load(row func(table string, key, value []byte) error) error {
+	for table, rows := range s.tables {
+		for key, value := range rows {
+			if err := row(table, []byte(key), value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *shelf) Commit(b *store.Batch) error {
+	if s.fails != nil && s.fails() {
+		return errFault
+	}
+	b.Each(func(table string, key, value []byte) {
+		if value == nil {
+			delete(s.tables[table], string(key))
+			return
+		}
+		if s.tables[table] == nil {
+			s.tables[table] = map[string][]byte{}
+		}
+		s.tables[table][string(key)] = value
+	})
+	return nil
+}
+
+// openBook opens the real book of a source.
+func openBook(t *testing.T, storage collector.Storage, kind collector.Kind, lookback time.Duration) *collector.Book {
+	t.Helper()
+	book, err := collector.OpenBook(storage, collector.Options{Kind: kind, Project: "p", Service: "app_streaming", Source: "s", Lookback: lookback,
+		Limits: collector.NewLimits(20_000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})),
+		Rules:  ledger.Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: 24 * time.Hour}})
+	require.NoError(t, err)
+	return book
+}
+
+// options are those of a poller in a world in which all clocks are right.
+func options(lookback time.Duration) Options {
+	return Options{Interval: interval, Lookback: lookback, InitialLookback: initial, Logger: log.NewNopLogger(),
+		ServerTime: func() (time.Time, bool) { return time.Now().UTC(), true }}
+}
+
+// from is a poller whose new records come from a source.
+func (w *world) from(source Source) *Poller {
+	p, err := NewPoller(source, w, w, w, options(lookback))
+	require.NoError(w.t, err)
+	return p
+}
+
+func TestKeys(t *testing.T) {
+	e := &Export{Kind: "kind"}
+	rapid.Check(t, func(t *rapid.T) {
+		from := time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "from"), 0).UTC()
+		want := window{from, from.Add(time.Duration(rapid.Int64Range(0, 3_000_000).Draw(t, "length")) * time.Second)}
+		got, ok := e.windowOf(e.key(want))
+		require.True(t, ok)
+		require.Equal(t, want, got)
+		_, ok = (&Export{Kind: "other"}).windowOf(e.key(want))
+		require.False(t, ok)
+	})
+	for _, key := range []string{"", "kind", "kind/1", "kind/1/2/3", "kind/1/x", "kind/x/2", "kind//", "kinds/1/2", "1/2/kind"} {
+		_, ok := e.windowOf(key)
+		assert.False(t, ok, key)
+	}
+}
+
+func TestResumeFindsWhatFits(t *testing.T) {
+	key := func(from, to time.Duration) string {
+		return (&Export{Kind: "kind"}).key(window{noon.Add(from), noon.Add(to)})
+	}
+	todo := window{noon, noon.Add(time.Hour)}
+	for name, c := range map[string]struct {
+		keys   []string
+		oldest time.Time
+		want   string // empty for none
+		left   []string
+	}{
+		"none":                 {},
+		"the same":             {keys: []string{key(0, time.Hour)}, want: key(0, time.Hour), left: []string{key(0, time.Hour)}},
+		"ends sooner":          {keys: []string{key(0, time.Minute)}, want: key(0, time.Minute), left: []string{key(0, time.Minute)}},
+		"begins sooner":        {keys: []string{key(-time.Hour, 1e9)}, want: key(-time.Hour, 1e9), left: []string{key(-time.Hour, 1e9)}},
+		"begins later":         {keys: []string{key(time.Second, time.Minute)}},
+		"ends later":           {keys: []string{key(0, time.Hour+time.Second)}},
+		"is done":              {keys: []string{key(-time.Hour, 0)}},
+		"begins before oldest": {keys: []string{key(-time.Hour, time.Minute)}, oldest: noon.Add(-time.Minute)},
+		"begins at oldest":     {keys: []string{key(-1e9, time.Minute)}, oldest: noon.Add(-1e9), want: key(-1e9, time.Minute), left: []string{key(-1e9, time.Minute)}},
+		"of another kind":      {keys: []string{"other/1/2", "other", "kind/x/y"}, left: []string{"kind/x/y", "other", "other/1/2"}},
+		"behind others": {keys: []string{key(-2*time.Hour, -time.Hour), key(0, time.Minute), "another/1/2"},
+			want: key(0, time.Minute), left: []string{"another/1/2", key(0, time.Minute)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloud := newCloud(noRows)
+			for _, k := range c.keys {
+				cloud.memory[k] = "t"
+			}
+			e := cloud.export(export.Logins, cloud)
+			w, ok, err := e.resume(todo, c.oldest)
+			require.NoError(t, err)
+			assert.Equal(t, c.want != "", ok)
+			if ok {
+				assert.Equal(t, c.want, e.key(w))
+			}
+			left, err := cloud.Keys()
+			require.NoError(t, err)
+			assert.Equal(t, c.left, left)
+		})
+	}
+}
+
+// crash polls, and ends the process after a time.
+func crash(t *testing.T, p *Poller, after time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), after)
+	defer cancel()
+	require.ErrorIs(t, p.Poll(ctx), context.DeadlineExceeded)
+}
+
+// A task that was under way when the process ended is taken up again, whatever time it
+// is by then, and what its window does not hold is read after it.
+func TestTaskIsTakenUpAgain(t *testing.T) {
+	for name, cursor := range map[string]time.Duration{"first poll": 0, "second poll": interval, "first piece of a backlog": 40 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				if cursor != 0 {
+					w.position.Cursor = w.now().Add(-cursor)
+				}
+				c := newCloud(noRows)
+				crash(t, w.from(c.logins()), c.took/2)
+				require.Len(t, c.made, 1)
+				begun := c.made[0]
+				assert.Empty(t, w.readings)
+
+				time.Sleep(10 * time.Minute)
+				require.NoError(t, w.from(c.logins()).Poll(t.Context()))
+				assert.Equal(t, begun, window{w.readings[0].From, w.readings[0].To})
+				assert.Len(t, c.made, len(w.readings), "no window is asked for again")
+				for i, r := range w.readings[1:] {
+					assert.Equal(t, w.readings[i].To.Add(-lookback), r.From)
+				}
+				assert.Empty(t, c.memory)
+				assert.WithinDuration(t, w.now(), w.position.Cursor, 10*time.Minute) // a poll reads up to when it began
+			})
+		})
+	}
+}
+
+func TestLaterPieceIsTakenUpAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position.Cursor = w.now().Add(-40 * time.Hour)
+		c := newCloud(noRows)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c.fails = func(string) error {
+			if len(c.made) == 3 {
+				cancel()
+			}
+			return nil
+		}
+		require.Error(t, w.from(c.logins()).Poll(ctx))
+		require.Len(t, w.readings, 2)
+		begun := c.made[2]
+		assert.Equal(t, w.position.Cursor.Add(-lookback), begun.from)
+
+		time.Sleep(time.Hour)
+		require.NoError(t, w.from(c.logins()).Poll(t.Context()))
+		assert.Equal(t, begun, window{w.readings[2].From, w.readings[2].To})
+		assert.Len(t, c.made, len(w.readings))
+	})
+}
+
+// The records of a task that lies far behind may be counted and forgotten: reading
+// them would count them again.
+func TestTaskBehindTheHorizonIsLeft(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position = record.Position{Cursor: w.now().Add(-interval), Horizon: w.now().Add(-lookback - 2*interval), Complete: true}
+		c := newCloud(noRows)
+		source := c.logins()
+		old := source.key(window{w.now().Add(-day), w.now().Add(-interval)})
+		c.memory[old] = "t0"
+		require.NoError(t, w.from(source).Poll(t.Context()))
+		require.Len(t, w.readings, 1)
+		assert.False(t, w.readings[0].From.Before(w.position.Horizon))
+		assert.Empty(t, c.memory)
+	})
+}
+
+// committed counts what a book takes.
+type committed struct {
+	*collector.Book
+	readings int
+}
+
+func (c *committed) Commit(r *record.Reading) error {
+	err := c.Book.Commit(r)
+	if err == nil && !r.Review {
+		c.readings++
+	}
+	return err
+}
+
+// Whenever the process ends: each piece of a source of exports begins exactly where a
+// poll after a restart begins, so that no window is ever exported twice.
+func FuzzTasksAreTakenUpAgain(f *testing.F) {
+	for seed := range uint64(40) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			upTo := func(d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
+			lookback := [...]time.Duration{0, 1500 * time.Millisecond, 15 * time.Minute, 2 * time.Hour}[r.IntN(4)]
+			c, storage := newCloud(noRows), newShelf()
+			c.took = time.Second + upTo(40*time.Second)
+			book := &committed{}
+			restart := func() *Poller {
+				book.Book = openBook(t, storage, collector.Logins, lookback)
+				source := &UserConnectionExports{c.export(export.Logins, book)}
+				p, err := NewPoller(source, &world{t: t}, book, nothing{}, options(lookback))
+				require.NoError(t, err)
+				return p
+			}
+			for range 4 {
+				p := restart()
+				for {
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second+upTo(time.Minute))
+					err := p.Poll(ctx)
+					cancel()
+					if err == nil {
+						break
+					}
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					p = restart()
+					time.Sleep(upTo(2 * time.Minute))
+				}
+				time.Sleep(upTo(3 * day))
+			}
+			require.Len(t, c.made, book.readings)
+			require.Empty(t, c.tasks, "tasks that nobody reads")
+		})
+	})
+}
+
+func TestFilesOfLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud(func(window) string {
+			return loginHeader + "7,jane,g1,2026-03-04T12:00:00Z,2026-03-04T12:00:09Z,,,0\n8,joe,g1,2026-03-04 12:00:01,,,,1004\n"
+		})
+		logins, err := c.logins().Read(t.Context(), noon, noon.Add(time.Hour), 1)
+		require.NoError(t, err)
+		require.Len(t, logins, 2, "an export has no limit")
+		assert.Equal(t, "g1", logins[0].Group)
+		assert.Equal(t, noon.Add(9*time.Second), logins[0].Start)
+		assert.Equal(t, "1004", logins[1].FailedCode)
+		assert.Equal(t, []window{{noon, noon.Add(time.Hour)}}, c.made)
+
+		c.file = func(window) string { return "colour,shape\nred,round\n" }
+		_, err = c.logins().Read(t.Context(), noon, noon.Add(time.Hour), 0)
+		require.ErrorContains(t, err, "columns not recognised")
+		assert.Empty(t, c.memory, "the next poll asks for another file")
+	})
+}
+
+const desktopFile = "computer_name,user_name,connection_start_time,connection_setup_time,connection_failure_reason,transaction_id\n" +
+	"d1,jane,2026-03-04T12:00:00Z,2026-03-04T12:00:03Z,,a1\n" +
+	"d2,joe,2026-03-04T12:00:05Z,,No answer,a2\n"
+
+func requireDesktops(t *testing.T, logins []record.Login, err error) {
+	t.Helper()
+	require.NoError(t, err)
+	require.Len(t, logins, 2)
+	assert.Equal(t, "d1", logins[0].Machine)
+	assert.Equal(t, noon.Add(3*time.Second), logins[0].Setup)
+	assert.Empty(t, logins[0].FailedCode)
+	assert.NotEmpty(t, logins[1].FailedCode)
+}
+
+func TestFilesOfDesktops(t *testing.T) {
+	var asked window
+	d := &DesktopFiles{Columns: export.DesktopConnections, Download: func(_ context.Context, from, to time.Time, w io.Writer) error {
+		asked = window{from, to}
+		_, err := io.Copy(w, strings.NewReader(desktopFile))
+		return err
+	}}
+	logins, err := d.Read(t.Context(), noon, noon.Add(time.Hour), 1)
+	requireDesktops(t, logins, err)
+	assert.Equal(t, window{noon, noon.Add(time.Hour)}, asked)
+
+	d.Download = func(_ context.Context, _, _ time.Time, w io.Writer) error {
+		_, _ = io.WriteString(w, desktopFile[:len(desktopFile)/2])
+		return errFault
+	}
+	logins, err = d.Read(t.Context(), noon, noon.Add(time.Hour), 0)
+	require.ErrorIs(t, err, errFault)
+	assert.Empty(t, logins, "half a file is no file")
+
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud(func(window) string { return desktopFile })
+		logins, err := (&DesktopExports{c.export(export.DesktopConnections, c)}).Read(t.Context(), noon, noon.Add(time.Hour), 1)
+		requireDesktops(t, logins, err)
+	})
+}
