@@ -65,7 +65,8 @@ func NewExporter(r prometheus.Registerer) *Exporter {
 		gap:        counter("gap_seconds_total", "Time whose records are lost, because the exporter did not read them within the API's 30 days.", source...),
 		exportTasks: counter("export_tasks_total", "Export tasks, by what became of them: created, resumed after a restart, success, fail, expired, missing, timeout, deleted.",
 			"project", "source", "status"),
-		limited: counter("series_limited_total", "Additions to series for which max_series had no room, and which went to the label value `other`.", "family"),
+		difference: gauge("reconciliation_difference", "In how many records pages and export of the newest closed hour differ."),
+		limited:    counter("series_limited_total", "Additions to series for which max_series had no room, and which went to the label value `other`.", "family"),
 		commitDuration: func() prometheus.Histogram {
 			h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "workspace_exporter_store_commit_duration_seconds",
 				Help:    "Duration of the commits of ledger, counters and cursor to the store.",

@@ -28,7 +28,8 @@ const (
 // The list may move while it is read. Pages overlap, so that whatever shifts the list
 // between two pages shows at their seam; and the records of all pages must be as many
 // as the API says there are. Otherwise all is read again, cut into pages at other
-// places, until several passes together prove that none is missing.
+// places, until several passes together prove that none is missing. While records pour
+// in, no count ever comes true; then two passes in a row whose pages make a chain will do.
 //
 // What one pass cannot show is a record that changes its place in the list at the very
 // moment when another one vanishes before it and a third appears behind it. A window

@@ -8,7 +8,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// What a user needs for access statistics. The vendor's pages name the second only.
+// What a user needs for access statistics.
 const (
 	PermissionListAccessStatistics   = "workspace:statistics:listAppUserAccessData"
 	PermissionExportAccessStatistics = "workspace:statistics:exportAppUserAccessData"

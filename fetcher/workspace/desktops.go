@@ -10,9 +10,9 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// What a user needs for desktop connections. The vendor's pages name the second only.
+// What a user needs for desktop connections.
 const (
-	PermissionListDesktopConnections   = "workspace:connections:list"
+	PermissionListDesktopConnections   = "workspace:connections:securityList"
 	PermissionExportDesktopConnections = "workspace:connections:securityExport"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// What a user needs for export tasks. The vendor's pages do not name the last.
+// What a user needs for export tasks.
 const (
 	PermissionListExportTasks   = "workspace:tenants:listExportTasks"
 	PermissionDownloadExport    = "workspace:tenants:exportData"

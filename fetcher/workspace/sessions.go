@@ -8,8 +8,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// What a user needs for sessions. The vendor's pages do not name these: the names
-// follow those that they do name.
+// What a user needs for sessions.
 const (
 	PermissionListSessions   = "workspace:session:listSessions"
 	PermissionExportSessions = "workspace:session:exportSessions"

@@ -103,7 +103,7 @@ func TestOncePrintsTheMetricsAndSaysWhetherItWorked(t *testing.T) {
 func TestDoctorSaysWhatWorksAndWhatDoesNot(t *testing.T) {
 	t.Parallel()
 	const permission = "workspace:session:listUserConnection"
-	fast := func() time.Time { return time.Now().Add(5 * time.Minute) }
+	fast := func() time.Time { return time.Now().Add(5*time.Minute + 30*time.Second) }
 	for name, c := range map[string]struct {
 		options simulator.Options
 		code    int

@@ -35,6 +35,8 @@ type setup struct {
 	MaxSeries                 int
 	Credentials               string
 	Storage                   string
+	// Sources, in YAML, are those of every project. Default: user_connections.
+	Sources string
 }
 
 var configTemplate = template.Must(template.New("config").Parse(`global:
@@ -51,10 +53,12 @@ projects:
       {{$.Credentials}}
     rate_limit: {requests_per_second: 1000, burst: 1000}
     sources:
+    {{- if $.Sources}} {{$.Sources}}{{else}}
       user_connections:
         lookback: {{$.Lookback}}
         initial_lookback: {{$.InitialLookback}}
         pending_timeout: {{$.PendingTimeout}}
+    {{- end}}
 {{- end}}
 metrics:
   new_series_hold: {{.Hold}}
@@ -147,8 +151,14 @@ var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 // start runs the program and waits until it listens.
 func (e *exporter) start(flags ...string) {
 	e.t.Helper()
+	e.launch(append([]string{"--config.file=" + e.configFile()}, flags...)...)
+}
+
+// launch is start with all of the flags but the address.
+func (e *exporter) launch(flags ...string) {
+	e.t.Helper()
 	log := &buffer{}
-	process := exec.Command(binary, append([]string{"--config.file=" + e.configFile(), "--web.listen-address=127.0.0.1:0"}, flags...)...)
+	process := exec.Command(binary, append(flags, "--web.listen-address=127.0.0.1:0")...)
 	process.Stdout, process.Stderr = io.MultiWriter(log, &e.logs), io.MultiWriter(log, &e.logs)
 	require.NoError(e.t, process.Start())
 	e.process, e.log, e.ended = process, log, make(chan struct{})
@@ -274,9 +284,16 @@ func (e *exporter) metrics() series {
 // polls waits until n more polls of a project have succeeded.
 func (e *exporter) polls(name string, n float64) {
 	e.t.Helper()
-	count := func() float64 { return e.only("workspace_exporter_polls_total")[pollsOf(name, "success")] }
+	e.pollsEnd(name, "user_connections", "success", n)
+}
+
+// pollsEnd waits until n more polls of a source have had a result.
+func (e *exporter) pollsEnd(name, source, result string, n float64) {
+	e.t.Helper()
+	key := key("workspace_exporter_polls_total", "project", name, "source", source, "result", result)
+	count := func() float64 { return e.only("workspace_exporter_polls_total")[key] }
 	before := count()
-	eventually(e.t, "polls succeed", func() bool { return count() >= before+n })
+	eventually(e.t, "polls of "+source+" end in "+result, func() bool { return count() >= before+n })
 }
 
 // only scrapes some metrics.

@@ -101,7 +101,7 @@ func call(ctx context.Context, client *workspace.Client, random *rand.Rand) (err
 	q := workspace.PageQuery{From: from, To: to, Limit: 1 + random.IntN(100), Offset: random.IntN(1e6)}
 	switch random.IntN(6) {
 	case 0:
-		_, err = client.ListUserConnections(ctx, workspace.UserConnectionQuery(q))
+		_, err = client.ListUserConnections(ctx, q)
 	case 1:
 		_, err = client.ListSessions(ctx, q)
 	case 2:

@@ -58,7 +58,7 @@ func (fs fields) text(record any, name string) string {
 	return ""
 }
 
-// equal matches the records whose field has a value.
+// equalField matches the records whose field has a value.
 func equalField[T listed](fs fields, name, value string) func(*T) bool {
 	return func(record *T) bool { return fs.text(record, name) == value }
 }

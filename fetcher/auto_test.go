@@ -1,0 +1,312 @@
+package fetcher
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+const threshold = 50
+
+// both is an Auto over a list and a cloud.
+type both struct {
+	*Auto
+	list  *list
+	cloud *cloud
+	log   bytes.Buffer
+}
+
+func newBoth(records int) *both {
+	b := &both{list: &list{items: connections(records)}}
+	b.cloud = newCloud(func(window) string {
+		return loginHeader + strings.Repeat("1,jane,,,2026-03-04T12:00:00Z,,,\n", records)
+	})
+	b.Auto = &Auto{Pages: &UserConnections{API: b.list, Mismatch: func() {}}, Export: b.cloud.logins(), Threshold: threshold,
+		Logger: log.NewLogfmtLogger(&b.log)}
+	return b
+}
+
+func (b *both) read(t *testing.T, most int) ([]record.Login, error) {
+	t.Helper()
+	b.list.requests, b.cloud.made = 0, nil
+	return b.Read(t.Context(), noon, noon.Add(time.Hour), most)
+}
+
+func inBoth(t *testing.T, records int, test func(t *testing.T, b *both)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newBoth(records)) })
+}
+
+func TestSmallByPagesLargeByExport(t *testing.T) {
+	for records, requests := range map[int]int{0: 1, threshold: 1, threshold + 1: 1, 300: 1} {
+		inBoth(t, records, func(t *testing.T, b *both) {
+			logins, err := b.read(t, 10)
+			require.NoError(t, err)
+			assert.Len(t, logins, records)
+			assert.Equal(t, requests, b.list.requests)
+			assert.Equal(t, records > threshold, slices.Equal(b.cloud.made, []window{{noon, noon.Add(time.Hour)}}))
+			assert.Empty(t, b.log.String())
+		})
+	}
+}
+
+// A failed export makes way for pages, and is tried again a quarter of an hour later.
+func TestFailedExport(t *testing.T) {
+	for _, step := range []string{"create", "status", "download"} {
+		t.Run(step, func(t *testing.T) {
+			inBoth(t, 300, func(t *testing.T, b *both) {
+				b.cloud.fails = func(s string) error {
+					if s == step {
+						return errFault
+					}
+					return nil
+				}
+				logins, err := b.read(t, 1000)
+				require.NoError(t, err)
+				requireAll(t, b.list.items, logins)
+				assert.Contains(t, b.log.String(), "export failed")
+				assert.Contains(t, b.log.String(), errFault.Error())
+
+				b.cloud.fails = nil
+				failedAt := time.Now()
+				for time.Since(failedAt) < 14*time.Minute {
+					time.Sleep(time.Minute)
+					logins, err = b.read(t, 1000)
+					require.NoError(t, err)
+					requireAll(t, b.list.items, logins)
+					assert.Empty(t, b.cloud.made)
+				}
+				_, err = b.read(t, 299)
+				assert.True(t, tooLarge(err), "the window is to be cut")
+
+				time.Sleep(2 * time.Minute)
+				before := len(b.cloud.tasks)
+				logins, err = b.read(t, 10)
+				require.NoError(t, err)
+				assert.Len(t, logins, 300)
+				assert.Equal(t, 1, before+len(b.cloud.made), "a task that is there already will do")
+				assert.Equal(t, 1, strings.Count(b.log.String(), "export failed"))
+			})
+		})
+	}
+}
+
+func TestOnlyLargeIsExported(t *testing.T) {
+	inBoth(t, 300, func(t *testing.T, b *both) {
+		b.list.after = func(int) error { return errFault }
+		_, err := b.read(t, 1000)
+		require.ErrorIs(t, err, errFault)
+		assert.Empty(t, b.cloud.made)
+	})
+	inBoth(t, threshold, func(t *testing.T, b *both) {
+		b.list.size = 20
+		b.list.count = func(int) int { return threshold }
+		next := 0
+		b.list.arrange = func(items []record.UserConnection) []record.UserConnection {
+			next += len(items)
+			for i := range items {
+				items[i] = connection(next+i, 0)
+			}
+			return items
+		}
+		_, err := b.read(t, 1000)
+		require.ErrorIs(t, err, errMoved, "which a smaller window may not do")
+		assert.Empty(t, b.cloud.made)
+	})
+}
+
+// Being told to stop is no failure of the export.
+func TestStopsWithinAnExport(t *testing.T) {
+	inBoth(t, 300, func(t *testing.T, b *both) {
+		ctx, cancel := context.WithTimeout(t.Context(), b.cloud.took/2)
+		defer cancel()
+		_, err := b.Read(ctx, noon, noon.Add(time.Hour), 1000)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 1, b.list.requests)
+		assert.Empty(t, b.log.String())
+		logins, err := b.read(t, 1000)
+		require.NoError(t, err)
+		assert.Len(t, logins, 300)
+		assert.Empty(t, b.cloud.made, "the task was there")
+	})
+}
+
+// steady is the API over records that come at a steady rate, of which the id alone
+// matters.
+type steady struct {
+	begin    time.Time
+	every    time.Duration
+	mu       sync.Mutex
+	requests int
+}
+
+func (s *steady) ListUserConnections(_ context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+	s.mu.Lock()
+	s.requests++
+	s.mu.Unlock()
+	first, end := int(q.From.Sub(s.begin)/s.every), int(q.To.Sub(s.begin)/s.every)
+	page := &workspace.UserConnectionPage{Count: end - first}
+	for i := first + q.Offset; i < min(end, first+q.Offset+q.Limit); i++ {
+		page.Items = append(page.Items, connection(i, 0))
+	}
+	return page, nil
+}
+
+// Without exports, even a lookback that holds more than a piece may is read in pieces,
+// and none of it much more often than once.
+func TestFailedExportOfADenseBacklog(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		begin := w.now().Add(-day)
+		s := &steady{begin: begin, every: 150 * time.Millisecond}
+		require.Greater(t, int(lookback/s.every), maxRecords)
+		w.position.Cursor = w.now().Add(-time.Hour)
+		c := newCloud(nil)
+		c.fails = func(string) error { return errFault }
+		pages := &UserConnections{API: s, Mismatch: func() {}}
+		p := w.from(&Auto{Pages: pages, Export: c.logins(), Threshold: 5000, Logger: log.NewNopLogger()})
+		require.NoError(t, p.Poll(t.Context()))
+		assert.Equal(t, w.now(), w.position.Cursor)
+		records := int((time.Hour + lookback) / s.every)
+		assert.Less(t, s.requests, 2*records/pageLimit)
+		covered := w.now().Add(-time.Hour - lookback)
+		for _, r := range w.readings {
+			assert.False(t, r.From.After(covered), "a hole")
+			assert.LessOrEqual(t, len(r.Logins), maxRecords)
+			covered = r.To
+		}
+	})
+}
+
+// What is unfinished is read by pages, however much lies around it.
+func TestReviewsAreNotExported(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position.Cursor = w.now()
+		for i := range 10 {
+			w.unfinished = append(w.unfinished, w.now().Add(-10*day+time.Duration(i)*time.Minute))
+		}
+		begin := w.position.Cursor
+		b := newBoth(threshold + 1)
+		p, err := NewPoller(b, b.Pages, w, w, options(lookback))
+		require.NoError(t, err)
+		for range reviewEvery {
+			require.NoError(t, p.Poll(t.Context()))
+			time.Sleep(interval)
+		}
+		assert.True(t, slices.ContainsFunc(w.readings, func(r record.Reading) bool { return r.Review }))
+		assert.Len(t, b.cloud.made, reviewEvery)
+		for _, made := range b.cloud.made {
+			assert.False(t, made.from.Before(begin.Add(-lookback)))
+		}
+	})
+}
+
+// file is what an export of a window holds at this moment.
+func (a *api) file(w window) string {
+	b := strings.Builder{}
+	b.WriteString(loginHeader)
+	from, to := w.from.Sub(a.begin), w.to.Sub(a.begin)
+	for i := range a.logins {
+		c, key, there := a.answer(&a.logins[i], time.Since(a.begin))
+		if !there || key < from || key > to || a.exclusive && (key == from || key == to) {
+			continue
+		}
+		id, l := strconv.Itoa(a.logins[i].id), c.Login()
+		row := []string{id, "user" + id, l.Group, "", "", "", "", l.FailedCode}
+		if a.logins[i].nameless {
+			row[0] = ""
+		}
+		for i, at := range []time.Time{l.PreConnect, l.Start, l.End, l.Updated} {
+			if !at.IsZero() {
+				row[3+i] = at.Format(time.RFC3339)
+			}
+		}
+		b.WriteString(strings.Join(row, ",") + "\n")
+	}
+	return b.String()
+}
+
+// Over any history, read by pages and by exports in turn, with faults at every step
+// and restarts at any time: every record is counted once, and for what it was.
+func FuzzAutoHistory(f *testing.F) {
+	for seed := range uint64(15) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		a := &api{Rand: r, size: 4 + r.IntN(9), by: [...]string{"start or pre-connect", "pre-connect", "start", "update"}[r.IntN(4)],
+			descending: r.IntN(2) == 0, exclusive: r.IntN(2) == 0, faults: true}
+		lookback := [...]time.Duration{0, time.Minute, 10 * time.Minute}[r.IntN(3)]
+		for id := range 20 + r.IntN(41) {
+			a.logins = append(a.logins, drawLogin(r, id, span, lookback, a.by))
+		}
+		synctest.Test(t, func(t *testing.T) {
+			require.Equal(t, a.truth(), counted(t, a.liveByBoth(t, lookback)), "by %s, lookback %s", a.by, lookback)
+		})
+	})
+}
+
+func (a *api) liveByBoth(t *testing.T, lookback time.Duration) *collector.Book {
+	t.Helper()
+	a.begin = time.Now()
+	fault := func(one int) func() bool { return func() bool { return a.faults && a.IntN(one) == 0 } }
+	storage, c := newShelf(), newCloud(a.file)
+	storage.fails = fault(25)
+	c.fails = func(string) error {
+		if fault(4)() {
+			return errFault
+		}
+		return nil
+	}
+	var book *collector.Book
+	restart := func() *Poller {
+		book = openBook(t, storage, collector.Logins, lookback)
+		pages := &UserConnections{API: a, Mismatch: func() {}}
+		auto := &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, book)}, Threshold: 3, Logger: log.NewNopLogger()}
+		o := options(lookback)
+		o.InitialLookback = span
+		p, err := NewPoller(auto, pages, book, nothing{}, o)
+		require.NoError(t, err)
+		return p
+	}
+	p := restart()
+	last := time.Duration(0)
+	for _, l := range a.logins {
+		last = max(last, l.shown, l.settled, l.ended)
+	}
+	for time.Since(a.begin) < last+lookback {
+		time.Sleep(time.Duration(a.Int64N(int64(2 * step))))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(5+a.IntN(300))*time.Second)
+		err := p.Poll(ctx)
+		cancel()
+		if err != nil && !errors.Is(err, errFault) {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		if errors.Is(err, context.DeadlineExceeded) || a.IntN(10) == 0 {
+			p = restart()
+		}
+	}
+	a.faults = false
+	for range 2*reviewEvery + 1 {
+		require.NoError(t, p.Poll(t.Context()))
+		time.Sleep(step)
+	}
+	require.NotEmpty(t, c.made)
+	return book
+}

@@ -1,0 +1,146 @@
+package fetcher
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// listing is a list of the API that holds still.
+type listing[T any] struct {
+	items []T
+	tells int // how many more there are than it gives
+	fails error
+
+	mu      sync.Mutex
+	queries []workspace.PageQuery
+}
+
+func (l *listing[T]) page(_ context.Context, q workspace.PageQuery) (*workspace.Page[T], error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queries = append(l.queries, q)
+	if l.fails != nil && q.Offset > 0 {
+		return nil, l.fails
+	}
+	rest := l.items[min(q.Offset, len(l.items)):]
+	return &workspace.Page[T]{Count: len(l.items) + l.tells, Items: rest[:min(q.Limit, len(rest))]}, nil
+}
+
+type (
+	desktopListing struct {
+		listing[record.DesktopConnection]
+	}
+	sessionListing struct{ listing[record.SessionInfo] }
+	accessListing  struct{ listing[record.AppUserAccess] }
+)
+
+func (l *desktopListing) ListDesktopConnections(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.DesktopConnection], error) {
+	return l.page(ctx, q)
+}
+
+func (l *sessionListing) ListSessions(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.SessionInfo], error) {
+	return l.page(ctx, q)
+}
+
+func (l *accessListing) ListAccessStatistics(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.AppUserAccess], error) {
+	return l.page(ctx, q)
+}
+
+// numbered are raw records that differ in one field.
+func numbered[T any, P Raw[T]](n int, field string) []T {
+	items := make([]T, n)
+	for i := range items {
+		P(&items[i]).Set(field, strconv.Itoa(i))
+	}
+	return items
+}
+
+// requireList wants every item of lists of several lengths, by pages of a limit and in
+// a window; wrong counts to show, and failures to be of the whole.
+func requireList[T any, P Raw[T]](t *testing.T, l *listing[T], field string, limit int, asked window, read func() (map[record.Identity]bool, error), mismatches *int) {
+	t.Helper()
+	for _, n := range []int{0, 1, limit, limit + 1, 3*limit + 7} {
+		t.Run(fmt.Sprintf("%d", n), func(t *testing.T) {
+			l.items, l.tells, l.fails, l.queries, *mismatches = numbered[T, P](n, field), 0, nil, nil, 0
+			got, err := read()
+			require.NoError(t, err)
+			require.Len(t, got, n)
+			require.Zero(t, *mismatches)
+			require.LessOrEqual(t, len(l.queries), 1+n/(limit-1))
+			for _, q := range l.queries {
+				require.Equal(t, workspace.PageQuery{From: asked.from, To: asked.to, Limit: limit, Offset: q.Offset}, q)
+			}
+
+			l.tells = 3
+			got, err = read()
+			require.NoError(t, err)
+			require.Len(t, got, n)
+			require.Equal(t, 1, *mismatches)
+		})
+	}
+	l.tells, l.fails = 0, errFault
+	got, err := read()
+	require.ErrorIs(t, err, errFault)
+	require.Empty(t, got)
+}
+
+func TestSessionsByPages(t *testing.T) {
+	l, mismatches := &sessionListing{}, 0
+	s := &Sessions{API: l, Mismatch: func() { mismatches++ }}
+	requireList(t, &l.listing, "id", pageLimit, window{noon, noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
+		r, err := s.ReadAll(t.Context(), noon, noon.Add(time.Hour))
+		assert.True(t, r.To.IsZero(), "the window that was asked for")
+		return identities(r.Sessions, func(s record.Session) record.Identity { return s.ID }), err
+	}, &mismatches)
+}
+
+// The API's windows include their ends; those of the poller do not.
+func TestAccessStatisticsByPages(t *testing.T) {
+	l, mismatches := &accessListing{}, 0
+	a := &AccessStatistics{API: l, Mismatch: func() { mismatches++ }}
+	requireList(t, &l.listing, "username", pageLimit, window{noon, noon.Add(time.Hour - time.Second)}, func() (map[record.Identity]bool, error) {
+		r, err := a.ReadAll(t.Context(), noon, noon.Add(time.Hour))
+		assert.True(t, r.To.IsZero(), "the window that was asked for")
+		return identities(r.Accesses, func(a record.Access) record.Identity { return a.ID }), err
+	}, &mismatches)
+}
+
+func TestDesktopConnectionsByPages(t *testing.T) {
+	l, mismatches := &desktopListing{}, 0
+	d := &DesktopConnections{API: l, Mismatch: func() { mismatches++ }}
+	requireList(t, &l.listing, "transaction_id", 1000, window{noon, noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
+		logins, err := d.Read(t.Context(), noon, noon.Add(time.Hour), 0)
+		return identities(logins, loginID), err
+	}, &mismatches)
+
+	l.items, l.fails, l.queries = numbered[record.DesktopConnection](1001, "transaction_id"), nil, nil
+	_, err := d.Read(t.Context(), noon, noon.Add(time.Hour), 1000)
+	var many *TooManyError
+	require.ErrorAs(t, err, &many)
+	assert.Equal(t, 1001, many.Count)
+	assert.Len(t, l.queries, 1)
+}
+
+// Two users whose rows look the same are two rows.
+func TestEqualRowsOfStatistics(t *testing.T) {
+	l, mismatches := &accessListing{}, 0
+	l.items = make([]record.AppUserAccess, 150)
+	for i := range l.items {
+		l.items[i].Set("username", "u"+strconv.Itoa(i/2))
+		l.items[i].Set("access_failed_count", "2")
+	}
+	r, err := (&AccessStatistics{API: l, Mismatch: func() { mismatches++ }}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
+	require.NoError(t, err)
+	assert.Len(t, r.Accesses, 150)
+	assert.Equal(t, 1, mismatches)
+}

@@ -1,0 +1,435 @@
+package fetcher
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+const settle = 10 * time.Minute
+
+// whole is a WholeSource that is a function.
+type whole func(w window) (*record.Reading, error)
+
+func (f whole) ReadAll(_ context.Context, from, to time.Time) (*record.Reading, error) {
+	return f(window{from, to})
+}
+
+func TestStatisticsWindow(t *testing.T) {
+	for name, c := range map[string]struct {
+		cursor, settle time.Duration // cursor is relative to now; 1 is none
+		from, to, gap  time.Duration
+	}{
+		"first":                  {1, settle, -settle - firstStatistics, -settle, 0},
+		"first without settling": {1, 0, -firstStatistics, 0, 0},
+		"first by milliseconds":  {1, 1500 * time.Millisecond, -firstStatistics - 2*time.Second, -2 * time.Second, 0},
+		"next":                   {-25 * time.Minute, settle, -25 * time.Minute, -settle, 0},
+		"nothing settled":        {-settle, settle, -settle, -settle, 0},
+		"settle has grown":       {-settle, time.Hour, -settle, -time.Hour, 0},
+		"a week later":           {-7 * day, settle, -7 * day, -settle, 0},
+		"just in reach":          {-maxAge, settle, -maxAge, -settle, 0},
+		"out of reach":           {-40 * day, settle, -maxAge, -settle, 40*day - maxAge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var p record.Position
+			if c.cursor <= 0 {
+				p.Cursor = noon.Add(c.cursor)
+			}
+			w, gap := statistics(p, c.settle, noon)
+			assert.Equal(t, window{noon.Add(c.from), noon.Add(c.to)}, w)
+			assert.Equal(t, c.gap, gap)
+		})
+	}
+}
+
+// Whenever polls come, fail, or read less than they were to: windows follow each other
+// without overlap, leave out only what nobody can read, and end when they have settled.
+func TestStatisticsWindowsFollowEachOther(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		settle := time.Duration(rapid.Int64Range(0, 3_600_000).Draw(t, "settle")) * time.Millisecond
+		now, p := noon, record.Position{}
+		var covered time.Time // up to where windows, and gaps, reach
+		for range rapid.IntRange(1, 30).Draw(t, "polls") {
+			now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 7, 60, 900, 90_000, 4_000_000}).Draw(t, "later")) * time.Second)
+			w, gap := statistics(p, settle, now)
+			require.False(t, w.to.After(now.Add(-settle)), "not settled")
+			require.Equal(t, w.to, w.to.Truncate(time.Second))
+			require.False(t, w.from.Before(now.Add(-maxAge)), "out of reach")
+			if !covered.IsZero() {
+				require.Equal(t, covered.Add(gap), w.from)
+				require.True(t, gap == 0 || w.from.Equal(now.Add(-maxAge)), "no more is lost than has to be")
+			}
+			if !w.to.After(w.from) || rapid.Bool().Draw(t, "fails") {
+				continue
+			}
+			covered = w.to.Add(-time.Duration(rapid.Int64Range(0, int64(w.to.Sub(w.from)/time.Second)-1).Draw(t, "shorter")) * time.Second)
+			p.Cursor = covered
+		}
+	})
+}
+
+func (w *world) statistics(source WholeSource) *Poller {
+	p, err := NewStatisticsPoller(source, settle, w, w, options(0))
+	require.NoError(w.t, err)
+	return p
+}
+
+func (w *world) snapshots(source WholeSource) *Poller {
+	o := options(0)
+	o.ServerTime = func() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown }
+	p, err := NewSnapshotPoller(source, w, w, o)
+	require.NoError(w.t, err)
+	return p
+}
+
+func TestStatisticsPoller(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var asked []window
+		var fails error
+		p := w.statistics(whole(func(w window) (*record.Reading, error) {
+			asked = append(asked, w)
+			return &record.Reading{Accesses: make([]record.Access, 3)}, fails
+		}))
+		begin := w.now()
+		require.NoError(t, p.Poll(t.Context()))
+		first := record.Reading{From: begin.Add(-settle - firstStatistics), To: begin.Add(-settle), Now: begin, UpToDate: true, Accesses: make([]record.Access, 3)}
+		assert.Equal(t, []record.Reading{first}, w.readings)
+		assert.Equal(t, []bool{false, false}, w.catchingUp)
+
+		require.NoError(t, p.Poll(t.Context()))
+		assert.Len(t, asked, 1, "nothing has settled since")
+
+		fails = errFault
+		for range 3 {
+			time.Sleep(interval)
+			err := p.Poll(t.Context())
+			require.ErrorIs(t, err, errFault)
+			require.ErrorContains(t, err, "window "+begin.Add(-settle).Format(time.RFC3339)+" to")
+		}
+		assert.Len(t, w.readings, 1)
+		fails, w.commitErr = nil, errFault
+		require.ErrorIs(t, p.Poll(t.Context()), errFault)
+		assert.Len(t, w.readings, 1)
+		w.commitErr = nil
+		require.NoError(t, p.Poll(t.Context()))
+		assert.Equal(t, window{begin.Add(-settle), begin.Add(3*interval - settle)}, asked[len(asked)-1])
+		assert.Equal(t, w.now().Add(-settle), w.position.Cursor)
+		assert.Zero(t, w.gaps)
+	})
+}
+
+func TestStatisticsOutOfReach(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position.Cursor = w.now().Add(-31 * day)
+		var fails error
+		p := w.statistics(whole(func(window) (*record.Reading, error) { return &record.Reading{}, fails }))
+		fails = errFault
+		require.Error(t, p.Poll(t.Context()))
+		assert.Zero(t, w.gaps, "nothing is lost yet")
+		assert.Equal(t, []bool{true}, w.catchingUp)
+		fails = nil
+		require.NoError(t, p.Poll(t.Context()))
+		time.Sleep(interval)
+		require.NoError(t, p.Poll(t.Context()))
+		assert.Equal(t, 1, w.gaps)
+		assert.Equal(t, 31*day-maxAge, w.gap)
+		assert.Equal(t, w.readings[0].To, w.readings[1].From)
+		assert.False(t, p.Status().CatchUp)
+	})
+}
+
+// A reading may be of a shorter window than it was asked for: the next one goes on
+// where it ends.
+func TestShorterReading(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position.Cursor = w.now().Add(-5 * time.Hour)
+		begin := w.position.Cursor
+		shorter := true
+		p := w.statistics(whole(func(asked window) (*record.Reading, error) {
+			r := &record.Reading{}
+			if shorter {
+				r.To = asked.from.Add(time.Hour)
+			}
+			shorter = false
+			return r, nil
+		}))
+		require.NoError(t, p.Poll(t.Context()))
+		assert.True(t, p.Status().CatchUp)
+		require.NoError(t, p.Poll(t.Context()))
+		assert.False(t, p.Status().CatchUp)
+		assert.Equal(t, begin.Add(time.Hour), w.readings[0].To)
+		assert.Equal(t, begin.Add(time.Hour), w.readings[1].From)
+		assert.Equal(t, w.now().Add(-settle), w.position.Cursor)
+	})
+}
+
+func TestSnapshotPoller(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var fails error
+		p := w.snapshots(whole(func(asked window) (*record.Reading, error) {
+			assert.Equal(t, window{w.now().Add(-maxAge), w.now()}, asked, "all of the API's 30 days, each time")
+			return &record.Reading{Sessions: make([]record.Session, 2)}, fails
+		}))
+		for range 3 {
+			require.NoError(t, p.Poll(t.Context()))
+			r := w.readings[len(w.readings)-1]
+			assert.Equal(t, w.now(), r.To)
+			assert.Equal(t, w.now(), r.Now)
+			assert.True(t, r.UpToDate)
+			assert.Len(t, r.Sessions, 2)
+			time.Sleep(interval)
+		}
+		before := w.position
+		fails = errFault
+		require.ErrorIs(t, p.Poll(t.Context()), errFault)
+		fails, w.commitErr = nil, errFault
+		require.ErrorIs(t, p.Poll(t.Context()), errFault)
+		assert.Len(t, w.readings, 3)
+		assert.Equal(t, before, w.position)
+		assert.Equal(t, before, p.Status().Position)
+	})
+}
+
+// A window that was cut by the wrong clock is not committed, but read again by the
+// clock as the answer has set it.
+func TestWholeByAWrongClock(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.skew, w.unknown = -5*time.Hour, true
+		var asked []window
+		p := w.snapshots(whole(func(a window) (*record.Reading, error) {
+			asked, w.unknown = append(asked, a), false
+			return &record.Reading{}, nil
+		}))
+		require.NoError(t, p.Poll(t.Context()))
+		require.Len(t, asked, 2)
+		require.Len(t, w.readings, 1)
+		assert.Equal(t, w.now(), w.readings[0].To)
+	})
+}
+
+const (
+	sessionFile = "id,login_user,session_state\n1,jane,Active\n2,joe,InitFail\n"
+	accessFile  = "username,access_failed_count,last_access_failed_time\njane,3,2026-03-04T12:00:00Z\n"
+)
+
+// A snapshot that was under way is as good as a new one for a while, and says of when
+// it is.
+func TestSessionExportsAreTakenUpAgain(t *testing.T) {
+	for _, c := range []struct {
+		later time.Duration
+		made  int
+	}{{time.Minute, 1}, {14 * time.Minute, 1}, {15 * time.Minute, 2}, {40 * day, 2}} {
+		t.Run(c.later.String(), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				cloud := newCloud(func(window) string { return sessionFile })
+				source := &SessionExports{cloud.export(export.Sessions, cloud)}
+				begin := w.now()
+				crash(t, w.snapshots(source), 10*time.Second)
+				assert.Equal(t, []window{{begin.Add(-maxAge), begin}}, cloud.made)
+				time.Sleep(begin.Add(c.later).Sub(time.Now()))
+				now := w.now()
+				require.NoError(t, w.snapshots(source).Poll(t.Context()))
+				assert.Len(t, cloud.made, c.made)
+				require.Len(t, w.readings, 1)
+				assert.Len(t, w.readings[0].Sessions, 2)
+				assert.Equal(t, now, w.readings[0].Now)
+				assert.Equal(t, cloud.made[c.made-1].to, w.readings[0].To)
+				assert.Equal(t, c.made == 1 && c.later > 2*interval, w.catchingUp[0])
+				assert.Empty(t, cloud.memory)
+			})
+		})
+	}
+}
+
+// Statistics that were under way are those of their own window: the next begins where
+// it ends. A task whose window begins elsewhere is left.
+func TestAccessExportsAreTakenUpAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position.Cursor = w.now().Add(-time.Hour)
+		begin := w.position.Cursor
+		cloud := newCloud(func(window) string { return accessFile })
+		source := &AccessExports{cloud.export(export.AccessStatistics, cloud)}
+		first := window{begin, w.now().Add(-settle - time.Second)} // inclusive
+		crash(t, w.statistics(source), 10*time.Second)
+		require.Equal(t, []window{first}, cloud.made)
+
+		time.Sleep(30 * time.Minute)
+		require.NoError(t, w.statistics(source).Poll(t.Context()))
+		require.Len(t, cloud.made, 1)
+		require.Len(t, w.readings, 1)
+		assert.Equal(t, begin, w.readings[0].From)
+		assert.Equal(t, first.to.Add(time.Second), w.readings[0].To)
+		assert.Equal(t, 3, w.readings[0].Accesses[0].Failures)
+		assert.Equal(t, w.readings[0].To, w.position.Cursor)
+
+		cloud.memory[source.key(window{begin, begin.Add(time.Minute)})] = "t1"             // done long ago
+		cloud.memory[source.key(window{begin, w.position.Cursor.Add(time.Minute)})] = "t1" // would count twice
+		to := w.now().Add(-settle)
+		require.NoError(t, w.statistics(source).Poll(t.Context()))
+		assert.Equal(t, window{first.to.Add(time.Second), to.Add(-time.Second)}, cloud.made[1])
+		assert.Equal(t, to, w.position.Cursor)
+		assert.Empty(t, cloud.memory)
+	})
+}
+
+// failed is what the API tells of a user who could not get in.
+type failed struct {
+	code     int
+	failures int
+	last     time.Duration // when, from the beginning of the history
+	shown    time.Duration
+}
+
+// statisticsAPI is the API over a history of failures. A window has those whose last
+// time lies in it, its ends included.
+type statisticsAPI struct {
+	*rand.Rand
+	begin    time.Time
+	failures []failed
+	fails    func() bool
+}
+
+func (a *statisticsAPI) of(w window) (found []failed) {
+	for _, f := range a.failures {
+		if at := a.begin.Add(f.last); time.Since(a.begin) >= f.shown && !at.Before(w.from) && !at.After(w.to) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+func (a *statisticsAPI) fields(f failed) []string {
+	return []string{"u" + strconv.Itoa(f.code), strconv.Itoa(f.failures), a.begin.Add(f.last).UTC().Format(time.RFC3339), strconv.Itoa(f.code)}
+}
+
+func (a *statisticsAPI) file(w window) string {
+	var b strings.Builder
+	b.WriteString("username,access_failed_count,last_access_failed_time,error_code\n")
+	for _, f := range a.of(w) {
+		b.WriteString(strings.Join(a.fields(f), ",") + "\n")
+	}
+	return b.String()
+}
+
+func (a *statisticsAPI) ListAccessStatistics(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.AppUserAccess], error) {
+	time.Sleep(time.Second)
+	if a.fails() {
+		return nil, errFault
+	}
+	rows := a.of(window{q.From, q.To})
+	page := &workspace.Page[record.AppUserAccess]{Count: len(rows)}
+	for _, f := range rows[min(q.Offset, len(rows)):min(q.Offset+q.Limit, len(rows))] {
+		var item record.AppUserAccess
+		for i, text := range a.fields(f) {
+			item.Set(record.AppUserAccessFields[i], text)
+		}
+		page.Items = append(page.Items, item)
+	}
+	return page, ctx.Err()
+}
+
+// Whenever polls come, fail, or end with the process: what the API tells of any moment
+// from the first window on is counted, and nothing of it twice.
+func FuzzAccessHistory(f *testing.F) {
+	for seed := range uint64(40) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 2))
+			upTo := func(d time.Duration) time.Duration {
+				return time.Duration(r.Int64N(int64(d/time.Second))) * time.Second
+			}
+			faults := true
+			fails := func() bool { return faults && r.IntN(12) == 0 }
+			a := &statisticsAPI{Rand: r, begin: time.Now(), fails: fails}
+			for range 1 + r.IntN(150) {
+				last := upTo(9*time.Hour) - 2*time.Hour
+				a.failures = append(a.failures, failed{r.IntN(5), 1 + r.IntN(4), last, last + upTo(settle)})
+			}
+			storage := newShelf()
+			storage.fails = fails
+			cloud := newCloud(a.file)
+			cloud.took = upTo(time.Minute)
+			cloud.fails = func(string) error {
+				if fails() {
+					return errFault
+				}
+				return nil
+			}
+			pages := r.IntN(3) == 0
+			book := &committed{}
+			restart := func() *Poller {
+				book.Book = openBook(t, storage, collector.AccessStatistics, 0)
+				var source WholeSource = &AccessExports{cloud.export(export.AccessStatistics, book)}
+				if pages {
+					source = &AccessStatistics{API: a, Mismatch: func() {}}
+				}
+				p, err := NewStatisticsPoller(source, settle, book, nothing{}, options(0))
+				require.NoError(t, err)
+				return p
+			}
+			p := restart()
+			for time.Since(a.begin) < 8*time.Hour {
+				time.Sleep(time.Duration(r.Int64N(int64(30 * time.Minute))))
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+upTo(3*time.Minute))
+				if err := p.Poll(ctx); err != nil || r.IntN(5) == 0 {
+					p = restart()
+				}
+				cancel()
+			}
+			faults = false
+			for range 2 { // the first may take an earlier task up again
+				require.NoError(t, p.Poll(t.Context()))
+			}
+			position, err := book.Position()
+			require.NoError(t, err)
+			truth := map[string]float64{}
+			for _, f := range a.failures {
+				if at := a.begin.Add(f.last); !at.Before(book.begin) && at.Before(position.Cursor) {
+					truth["workspace_access_failures_total "+strconv.Itoa(f.code)] += float64(f.failures)
+				}
+			}
+			require.Equal(t, truth, accessFailures(t, book.Book), fmt.Sprintf("by pages: %t", pages))
+			require.WithinDuration(t, time.Now().Add(-settle), position.Cursor, 2*time.Minute)
+		})
+	})
+}
+
+// accessFailures is what the metrics say, by code.
+func accessFailures(t *testing.T, book *collector.Book) map[string]float64 {
+	t.Helper()
+	e := collector.NewExposition(prometheus.NewRegistry(), nil)
+	e.Show([]*collector.Book{book}, nil)
+	families, err := e.Gather()
+	require.NoError(t, err)
+	sum := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() != "workspace_access_failures_total" {
+			continue
+		}
+		for _, m := range f.Metric {
+			for _, l := range m.Label {
+				if l.GetName() == "error_code" && m.GetCounter().GetValue() != 0 {
+					sum[f.GetName()+" "+l.GetValue()] = m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return sum
+}

@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
+)
+
+const allSources = "{user_connections: {mode: export}, sessions: {}, access_statistics: {settle: 1s}, desktop_connections: {}}"
+
+func TestDoctorExaminesEverySource(t *testing.T) {
+	t.Parallel()
+	lists := map[string]string{
+		"user_connections":    "workspace:session:listUserConnection",
+		"sessions":            "workspace:session:listSessions",
+		"access_statistics":   "workspace:statistics:listAppUserAccessData",
+		"desktop_connections": "workspace:connections:securityList",
+	}
+	exports := []string{"workspace:session:exportUserConnection", "workspace:session:exportSessions",
+		"workspace:statistics:exportAppUserAccessData", "workspace:connections:securityExport", "workspace:tenants:listExportTasks", "workspace:tenants:exportData"}
+	examine := func(t *testing.T, denied ...string) (code int, stdout string) {
+		w, tap := tapped(t, simulator.Options{Denied: denied})
+		at := time.Now().Add(-time.Hour)
+		w.put(started(1, at))
+		w.PutSessions(project, session(1, "Active", at))
+		w.PutAccess(project, access("user1", "7", 3, at))
+		w.PutDesktops(project, connected(1, at))
+		e := install(t, setup{URL: w.url, Sources: allSources})
+		code, stdout, stderr := command(t, e.dir, "doctor")
+		assert.Empty(t, w.Tasks(project), "it makes no exports")
+		assert.Len(t, tap.requests(""), 4, "one call for each source")
+		assert.NotContains(t, stdout+stderr, secretKey)
+		return code, stdout
+	}
+	t.Run("all is well", func(t *testing.T) {
+		t.Parallel()
+		code, stdout := examine(t)
+		assert.Zero(t, code, stdout)
+		for source, permission := range lists {
+			assert.Contains(t, stdout, project+"/"+source)
+			assert.Contains(t, stdout, permission)
+		}
+		for _, permission := range exports {
+			assert.Contains(t, stdout, permission, "it says what else is needed")
+		}
+		assert.Equal(t, 4, strings.Count(stdout, "ok:"), stdout)
+		assert.Equal(t, 4, strings.Count(stdout, "newest of the 1 records"), stdout)
+	})
+	for source, permission := range lists {
+		t.Run(permission, func(t *testing.T) {
+			t.Parallel()
+			code, stdout := examine(t, permission)
+			assert.Equal(t, 1, code)
+			assert.Equal(t, 3, strings.Count(stdout, "ok:"), stdout)
+			_, after, found := strings.Cut(stdout, project+"/"+source)
+			require.True(t, found, stdout)
+			wrong, _, _ := strings.Cut(after, project+"/")
+			assert.True(t, containsAll(wrong, "WRONG", permission, "403"), stdout)
+		})
+	}
+}
+
+// Of each permission that a mode needs, the error says that it is missing.
+func TestAMissingExportPermissionIsNamed(t *testing.T) {
+	t.Parallel()
+	for permission, sources := range map[string]string{
+		"workspace:session:exportUserConnection":       "{user_connections: {mode: export}}",
+		"workspace:session:exportSessions":             "{sessions: {}}",
+		"workspace:statistics:exportAppUserAccessData": "{access_statistics: {settle: 1s}}",
+		"workspace:connections:securityExport":         "{desktop_connections: {}}",
+		"workspace:tenants:listExportTasks":            "{sessions: {}}",
+		"workspace:tenants:exportData":                 "{sessions: {}}",
+	} {
+		t.Run(permission, func(t *testing.T) {
+			t.Parallel()
+			w, _ := tapped(t, simulator.Options{Denied: []string{permission}, TaskDuration: atOnce})
+			e := install(t, setup{URL: w.url, Sources: sources})
+			code, _, stderr := command(t, e.dir, "--once")
+			assert.Equal(t, 1, code)
+			assert.True(t, containsAll(stderr, permission, "403"), stderr)
+		})
+	}
+	t.Run("to delete, which is not needed", func(t *testing.T) {
+		t.Parallel()
+		w, _ := tapped(t, simulator.Options{Denied: []string{"workspace:tenants:deleteExportTasks"}, TaskDuration: atOnce})
+		e := runExporter(t, setup{URL: w.url, Sources: "{sessions: {poll_interval: 300ms}}"})
+		e.pollsEnd(project, "sessions", "success", 3)
+		assert.Equal(t, 1, strings.Count(e.log.String(), "level=warn"), "it is said once")
+	})
+}
+
+// One source that fails delays none of the others.
+func TestOneSourceThatFailsLeavesTheOthers(t *testing.T) {
+	t.Parallel()
+	w, _ := tapped(t, simulator.Options{TaskDuration: atOnce})
+	w.AddFault(simulator.Fault{Kind: simulator.FaultHang, Path: "/v1/" + project + "/session/list-sessions"})
+	w.put(spread(0, 20, time.Now().Add(-10*time.Minute), time.Second)...)
+	e := runExporter(t, setup{URL: w.url, RequestTimeout: "60s", Sources: allSources})
+	e.shows(w)
+	e.pollsEnd(project, "access_statistics", "success", 1)
+	e.pollsEnd(project, "desktop_connections", "success", 1)
+	up := key("workspace_exporter_source_up", "project", project, "source", "sessions")
+	m := e.metrics()
+	assert.Zero(t, m[up])
+	assert.Empty(t, m.named("workspace_server_sessions"))
+}
+
+func TestTheDemoHasEverySourceUp(t *testing.T) {
+	t.Parallel()
+	e := &exporter{t: t, dir: t.TempDir(), client: &http.Client{Timeout: patience}, scheme: "http"}
+	t.Cleanup(e.kill)
+	e.launch("demo")
+	eventually(t, "all sources are up", func() bool {
+		m := e.metrics()
+		return m.sum("workspace_exporter_source_up") == 4 && m.sum("workspace_access_failures_total") > 0
+	})
+	m := e.metrics()
+	for _, name := range []string{
+		"workspace_login_attempts_total", "workspace_login_failures_total", "workspace_server_sessions", "workspace_session_failures_total",
+		"workspace_desktop_round_trip_seconds_count", "workspace_login_failure_code_info", "workspace_exporter_export_tasks_total",
+	} {
+		assert.NotEmpty(t, m.named(name), name)
+	}
+	for _, service := range []string{`service="app_streaming"`, `service="desktop"`} {
+		assert.Positive(t, m.sum("workspace_login_attempts_total", service), service)
+	}
+	assert.Zero(t, m.sum("workspace_exporter_polls_total", `"error"`))
+	for _, bad := range []string{"level=error", "level=warn"} {
+		assert.NotContains(t, e.log.String(), bad)
+	}
+	assert.Equal(t, 0, e.stop())
+}
