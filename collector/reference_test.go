@@ -44,7 +44,8 @@ func TestReadmeListsTheMetrics(t *testing.T) {
 var update = flag.Bool("update", false, "write the README's table of metrics")
 
 func rewriteTable(t *testing.T, readme string, rows []string) {
-	head, rest, found := strings.Cut(readme, "|---|---|---|---|\n")
+	const heading = "| metric | type | more labels | meaning |\n|---|---|---|---|\n"
+	head, rest, found := strings.Cut(readme, heading)
 	require.True(t, found)
 	_, tail, _ := strings.Cut(rest, "\n\n")
 	var table strings.Builder
@@ -52,7 +53,7 @@ func rewriteTable(t *testing.T, readme string, rows []string) {
 		name, more, _ := strings.Cut(row, " | ")
 		table.WriteString("| `" + name + "` | " + more + " |\n")
 	}
-	require.NoError(t, os.WriteFile("../README.md", []byte(head+"|---|---|---|---|\n"+table.String()+"\n"+tail), 0o644))
+	require.NoError(t, os.WriteFile("../README.md", []byte(head+heading+table.String()+"\n"+tail), 0o644))
 }
 
 func reference(name, kind string, labels []string, help string) string {

@@ -46,6 +46,16 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 		}
 		now := p.clock.now()
 		w, gap := statistics(position, settle, now)
+		if r, ok := source.(resumer); ok && position.Cursor.IsZero() {
+			// The first window moves with the time, that of a task under way does not.
+			begun, found, err := r.resume(w, time.Time{})
+			if err != nil {
+				return err
+			}
+			if found {
+				w = window{begun.from, begun.to.Add(time.Second)}
+			}
+		}
 		if !w.to.After(w.from) {
 			return nil // nothing has settled since
 		}

@@ -244,7 +244,7 @@ func TestSessionExportsAreTakenUpAgain(t *testing.T) {
 				time.Sleep(begin.Add(c.later).Sub(time.Now()))
 				now := w.now()
 				require.NoError(t, w.snapshots(source).Poll(t.Context()))
-				assert.Len(t, cloud.made, c.made)
+				require.Len(t, cloud.made, c.made)
 				require.Len(t, w.readings, 1)
 				assert.Len(t, w.readings[0].Sessions, 2)
 				assert.Equal(t, now, w.readings[0].Now)
@@ -281,6 +281,7 @@ func TestAccessExportsAreTakenUpAgain(t *testing.T) {
 		cloud.memory[source.key(window{begin, w.position.Cursor.Add(time.Minute)})] = "t1" // would count twice
 		to := w.now().Add(-settle)
 		require.NoError(t, w.statistics(source).Poll(t.Context()))
+		require.Len(t, cloud.made, 2)
 		assert.Equal(t, window{first.to.Add(time.Second), to.Add(-time.Second)}, cloud.made[1])
 		assert.Equal(t, to, w.position.Cursor)
 		assert.Empty(t, cloud.memory)

@@ -82,6 +82,8 @@ func (e *TaskError) Error() string {
 	switch {
 	case e.Status == "":
 		b.WriteString("not in the list of tasks")
+	case e.Status == workspace.TaskSuccess:
+		b.WriteString("its file could not be downloaded")
 	case e.After > 0:
 		b.WriteString("still " + e.Status)
 	default:
@@ -159,7 +161,10 @@ func (t *Tasks) use(ctx context.Context, id string, read func(io.ReaderAt, int64
 			return t.API.DownloadExport(limited, id, w, MaxFileBytes)
 		}, func(f io.ReaderAt, size int64) error {
 			downloaded = true
-			return read(f, size)
+			if err := read(f, size); err != nil {
+				return fmt.Errorf("export task %s: %w", id, err)
+			}
+			return nil
 		})
 	}
 	switch {

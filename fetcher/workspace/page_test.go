@@ -151,3 +151,8 @@ func benchmarkPage(n int) []byte {
 	b.WriteString("]}")
 	return b.Bytes()
 }
+
+func TestSignaturesAreNotShown(t *testing.T) {
+	var r redactor
+	assert.Equal(t, "Access=AK, SignedHeaders=host;x-sdk-date, Signature=<secret>", r.clean("Access=AK, SignedHeaders=host;x-sdk-date, Signature=0a1b2c3d"))
+}

@@ -75,10 +75,14 @@ func (r *redactor) redact(s string) string {
 // "User: iam::123:user:jane is not authorized".
 var namedUser = regexp.MustCompile(`(?i)\b(user(?:[ _]?name)?)(["']?\s*[:=]\s*["']?)[^\s"',;:<>…]+(?:::?[^\s"',;:<>…]+)*`)
 
+// signature is that of a signed request, which a server may echo.
+var signature = regexp.MustCompile(`(?i)\b(Signature=)[0-9a-z+/=%-]+`)
+
 // clean makes text that comes from outside fit for an error: private text gone,
 // one line, at most maxCleanBytes long.
 func (r *redactor) clean(s string) string {
 	s = strings.ToValidUTF8(r.redact(s), "\uFFFD")
+	s = signature.ReplaceAllString(s, "$1"+secretText)
 	s = namedUser.ReplaceAllString(record.ScrubText(s), "$1$2"+userText)
 	s = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || unicode.IsSpace(c) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -196,7 +197,7 @@ func (s *Service) Reload(load func() (*config.Config, error)) error {
 	err := s.reload(load)
 	s.exporter.Reloaded(err == nil, time.Now())
 	if err != nil {
-		level.Error(s.logger).Log("msg", "configuration not reloaded, the old one stays", "err", err)
+		level.Error(s.logger).Log("msg", "configuration not reloaded, the old one stays", "err", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return err
 	}
 	level.Info(s.logger).Log("msg", "configuration reloaded")

@@ -58,9 +58,9 @@ func TestDoctorExaminesEverySource(t *testing.T) {
 			code, stdout := examine(t, permission)
 			assert.Equal(t, 1, code)
 			assert.Equal(t, 3, strings.Count(stdout, "ok:"), stdout)
-			_, after, found := strings.Cut(stdout, project+"/"+source)
+			_, after, found := strings.Cut("\n"+stdout, "\n"+project+"/"+source+"\n")
 			require.True(t, found, stdout)
-			wrong, _, _ := strings.Cut(after, project+"/")
+			wrong, _, _ := strings.Cut(after, "\n"+project+"/")
 			assert.True(t, containsAll(wrong, "WRONG", permission, "403"), stdout)
 		})
 	}

@@ -16,7 +16,7 @@ import (
 func connected(n int, at time.Time) simulator.Desktop {
 	return simulator.Desktop{
 		SID: fmt.Sprintf("S-1-5-21-99-%d", n%5), TransactionID: fmt.Sprintf("%032x", n), ComputerName: fmt.Sprintf("DT-%d", n%5),
-		UserName: fmt.Sprintf("person%d", n%7), TerminalMAC: "c8-d9-d2-00-00-01", TerminalName: fmt.Sprintf("laptop-%d", n%7), TerminalIP: fmt.Sprintf("10.9.8.%d", n%7),
+		UserName: fmt.Sprintf("colleague%d", n%7), TerminalMAC: "c8-d9-d2-00-00-01", TerminalName: fmt.Sprintf("laptop-%d", n%7), TerminalIP: fmt.Sprintf("10.9.8.%d", n%7),
 		ClientVersion: fmt.Sprintf("23.%d.0", n%2), TerminalType: []string{"Windows 10", "Linux"}[n%2], AgentVersion: "23.1.0", DesktopIP: "10.30.0.7",
 		ConnectionStartTime: millis(at), ConnectionSetupTime: millis(at.Add(time.Duration(n%20) * time.Second)),
 		NetworkRTT: 10, E2ERTT: 40, SourceIP: "203.0.113.77", PublicIP: "203.0.113.78", EnterpriseProjectID: "0",
@@ -59,7 +59,7 @@ var desktopModes = map[string]struct {
 // tells is what a reason becomes, worked out by hand. The code of what is not ASCII is a hash.
 var tells = []struct{ reason, code, shown string }{
 	{"The desktop is not reachable.", "the_desktop_is_not_reachable", "The desktop is not reachable."},
-	{"Account person%d is locked.", "account_is_locked", "Account <user> is locked."},
+	{"Account colleague%d is locked.", "account_is_locked", "Account <user> is locked."},
 	{"Connection from 10.9.8.%d was refused.", "connection_from_was_refused", "Connection from <address> was refused."},
 	{"ERR_1003", "err_1003", "ERR_1003"},
 	{"密码错误", "", "密码错误"},
@@ -83,7 +83,7 @@ func TestDesktopConnectionsInEveryMode(t *testing.T) {
 				case 2:
 					d = disconnected(d, 100*time.Second)
 					loginSum += float64(n % 20)
-					sessionSum += 100 // replaced below by what the session lasted
+					sessionSum += float64(100 - n%20)
 				case 3:
 					d.IsReconnect = true
 					want[desktopKey("workspace_server_open_connections", "desktop_group", "", "machine_name", d.ComputerName)]++
@@ -114,6 +114,7 @@ func TestDesktopConnectionsInEveryMode(t *testing.T) {
 			assert.Equal(t, 30.0, m[desktopKey("workspace_login_duration_seconds_count", "desktop_group", "")], "without reconnects")
 			assert.Equal(t, loginSum, m[desktopKey("workspace_login_duration_seconds_sum", "desktop_group", "")])
 			assert.Equal(t, 10.0, m[desktopKey("workspace_session_duration_seconds_count", "desktop_group", "")])
+			assert.Equal(t, sessionSum, m[desktopKey("workspace_session_duration_seconds_sum", "desktop_group", "")])
 			for kind, rtt := range map[string]float64{"network": .010, "end_to_end": .040} {
 				assert.Equal(t, 40.0, m[desktopKey("workspace_desktop_round_trip_seconds_count", "kind", kind)])
 				assert.InDelta(t, 40*rtt, m[desktopKey("workspace_desktop_round_trip_seconds_sum", "kind", kind)], 1e-9)
@@ -128,7 +129,7 @@ func TestDesktopConnectionsInEveryMode(t *testing.T) {
 				assert.Equal(t, 1.0, m[desktopKey("workspace_login_failure_code_info", "failed_code", c.code, "reason", c.shown)], c.code)
 			}
 			assert.Zero(t, m.sum("workspace_exporter_invalid_fields_total"), stdout)
-			for _, private := range []string{"person", "10.9.8.", "203.0.113", "laptop", "c8-d9", "S-1-5"} {
+			for _, private := range []string{"colleague", "10.9.8.", "203.0.113", "laptop", "c8-d9", "S-1-5"} {
 				assert.NotContains(t, stdout+stderr, private)
 			}
 			for other, o := range desktopModes { // the same store, read another way
@@ -141,7 +142,6 @@ func TestDesktopConnectionsInEveryMode(t *testing.T) {
 				assert.Empty(t, parse(t, stdout).records().diff(m.records()), "%s after %s", other, name)
 				break
 			}
-			_ = sessionSum
 		})
 	}
 }
