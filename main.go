@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
@@ -90,7 +93,15 @@ func webFlags(c *kingpin.CmdClause) *app.WebOptions {
 
 // validate checks what kingpin cannot.
 func validate(o *app.WebOptions) error {
-	if p := o.TelemetryPath; !strings.HasPrefix(p, "/") || p == "/" || p == "/config" || strings.HasPrefix(p, "/-/") || strings.ContainsAny(p, " {}?#") {
+	for _, address := range *o.Flags.WebListenAddresses {
+		if _, _, err := net.SplitHostPort(address); err != nil && !strings.Contains(address, "://") {
+			return fmt.Errorf("--web.listen-address %q: must be host:port, like :9914", address)
+		}
+	}
+	if err := web.Validate(*o.Flags.WebConfigFile); err != nil {
+		return fmt.Errorf("--web.config.file: %w", err)
+	}
+	if p := o.TelemetryPath; p != path.Clean(p) || !strings.HasPrefix(p, "/") || p == "/" || p == "/config" || strings.HasPrefix(p, "/-/") || strings.ContainsAny(p, " {}?#") {
 		return fmt.Errorf("--web.telemetry-path %q: must begin with / and be none of /, /config and what begins with /-/", p)
 	}
 	return nil

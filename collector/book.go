@@ -149,16 +149,16 @@ func (p *page) row(table string, key, value []byte) error {
 		name := r.String()
 		i := slices.IndexFunc(p.tables.families, func(f *family) bool { return f.Name == name })
 		if i < 0 {
-			return fmt.Errorf("unknown metric %q", name)
+			return fmt.Errorf("%w: metric %q", store.ErrNewer, name)
 		}
-		return p.tables.families[i].load(r, value)
+		return p.tables.families[i].load(r, value, p.tables.options.Now().Add(p.tables.options.NewSeriesHold))
 	}
 	for _, a := range p.aggregators {
 		if k, ok := a.(keeper); ok && k.table() == table {
 			return k.load(key, value)
 		}
 	}
-	return fmt.Errorf("unknown table %q", table)
+	return fmt.Errorf("%w: table %q", store.ErrNewer, table)
 }
 
 func (p *page) refresh(now time.Time) {
@@ -235,6 +235,9 @@ func (b *Book) Commit(r *record.Reading) error {
 		p.advance(r, b.options.Lookback)
 	}
 	p.refresh(r.Now)
+	for _, f := range p.tables.families {
+		f.release(b.options.Now())
+	}
 	begun := time.Now()
 	if err := b.storage.Commit(p.batch()); err != nil {
 		p.release()
@@ -331,13 +334,12 @@ func (b *Book) show() {
 	b.shown.Store(&shown)
 }
 
-// exposition is what the book shows of a metric at a time.
-func (b *Book) exposition(m *Metric, now time.Time) []*dto.Metric {
-	shown := b.shown.Load()
-	if shown == nil || (*shown)[m] == nil {
-		return nil
+// exposition is what the book shows, as of its last commit.
+func (b *Book) exposition() map[*Metric]*exposed {
+	if shown := b.shown.Load(); shown != nil {
+		return *shown
 	}
-	return (*shown)[m].at(now)
+	return nil
 }
 
 // taskTable is the table of the export tasks under way.

@@ -490,3 +490,24 @@ func TestNativeBucketsAgreeWithTheLibrary(t *testing.T) {
 		assert.Equal(t, want.Histogram.String(), got.String())
 	})
 }
+
+func TestHoldsFollowTheConfiguration(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.NewSeriesHold = 10 * time.Minute })
+	require.NoError(t, b.read(t0))
+	require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0)))
+	assert.Equal(t, map[string]float64{"g": 0}, b.values(loginAttempts, "desktop_group"))
+	b.options.NewSeriesHold = 0
+	b.restart()
+	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"))
+}
+
+func TestClockSetBackLetsNoCounterFall(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.NewSeriesHold = 2 * time.Minute })
+	require.NoError(t, b.read(t0))
+	require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0)))
+	require.NoError(t, b.read(t0.Add(4*time.Minute)))
+	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"))
+	b.clock = t0.Add(-time.Hour)
+	b.restart()
+	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"))
+}

@@ -9,7 +9,7 @@ import (
 )
 
 // Exporter holds the metrics about the exporter's own work. They belong to the
-// process and begin anew with it, except for those that Restore sets.
+// process and begin anew with it.
 type Exporter struct {
 	up, lastSuccess, cursor, catchingUp *prometheus.GaugeVec
 	polls                               *prometheus.CounterVec

@@ -54,8 +54,13 @@ func (e *Exposition) Gather() ([]*dto.MetricFamily, error) {
 	for _, f := range families {
 		addLabels(f, s.constants)
 	}
+	// Each book is looked at once: all that a scrape shows of it is of one commit.
+	pages := make([]map[*Metric]*exposed, len(s.books))
+	for i, b := range s.books {
+		pages[i] = b.exposition()
+	}
 	for _, m := range BookMetrics {
-		if f := gather(m, s.books, now); len(f.Metric) > 0 {
+		if f := gather(m, pages, now); len(f.Metric) > 0 {
 			families = append(families, f)
 		}
 	}
@@ -72,11 +77,13 @@ func addLabels(f *dto.MetricFamily, labels []*dto.LabelPair) {
 	}
 }
 
-func gather(m *Metric, books []*Book, now time.Time) *dto.MetricFamily {
+func gather(m *Metric, pages []map[*Metric]*exposed, now time.Time) *dto.MetricFamily {
 	kind := dto.MetricType(dto.MetricType_value[strings.ToUpper(string(m.Type))])
 	f := &dto.MetricFamily{Name: proto.String(m.Name), Help: proto.String(m.Help), Type: &kind}
-	for _, b := range books {
-		f.Metric = append(f.Metric, b.exposition(m, now)...)
+	for _, page := range pages {
+		if e := page[m]; e != nil {
+			f.Metric = append(f.Metric, e.at(now)...)
+		}
 	}
 	return f
 }

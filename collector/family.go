@@ -68,7 +68,8 @@ type family struct {
 	series  map[string]*series
 	sorted  []*series
 	changed map[*series]struct{}
-	key     store.Row // scratch
+	held    map[*series]struct{} // shown as 0
+	key     store.Row            // scratch
 	shown   *exposed
 }
 
@@ -83,7 +84,7 @@ type series struct {
 
 func newFamily(m *Metric, scope []*dto.LabelPair, births *births, limits *Limits) *family {
 	return &family{Metric: m, scope: scope, births: births, limits: limits,
-		series: map[string]*series{}, changed: map[*series]struct{}{}}
+		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}}
 }
 
 func (f *family) find(values []string) *series {
@@ -117,6 +118,9 @@ func (f *family) make(values []string) *series {
 	case Histogram:
 		s.histogram = newHistogram(f.Buckets)
 	}
+	if !s.births.heldUntil.IsZero() {
+		f.held[s] = struct{}{}
+	}
 	f.find(values)
 	f.series[string(f.key)] = s
 	f.sorted = nil
@@ -139,6 +143,18 @@ func (f *family) other() *series {
 		return s
 	}
 	return f.make(values) // always there is room for it
+}
+
+// release ends, for good, the holds whose time has come: a clock that is set back must
+// not make a counter fall.
+func (f *family) release(now time.Time) {
+	for s := range f.held {
+		if !now.Before(s.births.heldUntil) {
+			s.births.heldUntil = time.Time{}
+			delete(f.held, s)
+			f.touch(s)
+		}
+	}
 }
 
 func (f *family) touch(s *series) {
@@ -178,6 +194,7 @@ func (f *family) clear() {
 	f.limits.add(f.Name, -f.size())
 	clear(f.series)
 	clear(f.changed)
+	clear(f.held)
 	f.sorted, f.shown = nil, nil
 }
 
@@ -296,8 +313,9 @@ func (f *family) save(batch *store.Batch) {
 	clear(f.changed)
 }
 
-// load takes a stored series; key holds the label values that are left of it.
-func (f *family) load(key *store.Reader, value []byte) error {
+// load takes a stored series; key holds the label values that are left of it. No hold
+// lasts longer than until latest, which is that of a series made now.
+func (f *family) load(key *store.Reader, value []byte, latest time.Time) error {
 	values := make([]string, len(f.Labels))
 	for i := range values {
 		values[i] = key.String()
@@ -307,7 +325,13 @@ func (f *family) load(key *store.Reader, value []byte) error {
 	}
 	r := store.ReadRow(value)
 	s := f.make(values)
-	s.births = births{created: time.UnixMilli(r.Int()), heldUntil: time.UnixMilli(r.Int())}
+	s.births = births{created: time.UnixMilli(r.Int()), heldUntil: time.UnixMilli(r.Int()).UTC()}
+	if s.births.heldUntil.After(latest) {
+		s.births.heldUntil = latest
+	}
+	if !s.births.heldUntil.IsZero() {
+		f.held[s] = struct{}{}
+	}
 	s.count = r.Int()
 	if s.histogram != nil {
 		s.histogram.load(r)

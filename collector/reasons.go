@@ -27,7 +27,7 @@ func (r *reasons) observe(e *ledger.Event) {
 		text = "No outcome within pending_timeout."
 	}
 	known, ok := r.texts[e.FailedCode]
-	if text == "" && ok || text == known && ok {
+	if text == "" && ok || text == known && ok || !ok && len(r.texts) >= r.info.limits.max {
 		return
 	}
 	r.texts[e.FailedCode] = text

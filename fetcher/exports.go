@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -109,10 +110,20 @@ func into[T, R any, P Raw[R]](rows *[]T, read func(*R) T) func([]export.Field) {
 	return func(fields []export.Field) {
 		var raw R
 		for _, f := range fields {
-			P(&raw).Set(f.Name, f.Value)
+			if says(f) {
+				P(&raw).Set(f.Name, f.Value)
+			}
 		}
 		*rows = append(*rows, read(&raw))
 	}
+}
+
+// rounded is a number that a spreadsheet has cut: as an id it would name another record.
+var rounded = regexp.MustCompile(`^[0-9][.,]?[0-9]*[eE]\+[0-9]+$`)
+
+// says reports whether a cell says something: a dash stands for nothing.
+func says(f export.Field) bool {
+	return strings.Trim(f.Value, "-–— ") != "" && (f.Name != "id" || !rounded.MatchString(f.Value))
 }
 
 // UserConnectionExports reads login records by export task (system S2).

@@ -302,6 +302,20 @@ func TestTaskBehindTheHorizonIsLeft(t *testing.T) {
 	})
 }
 
+// A task whose window begins before the API's 30 days would be refused again and again.
+func TestTaskOutOfReachIsLeft(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position.Cursor = w.now().Add(-40 * day)
+		c := newCloud(noRows)
+		crash(t, w.from(c.logins()), 10*time.Second)
+		time.Sleep(time.Hour)
+		now := w.now()
+		require.NoError(t, w.from(c.logins()).Poll(t.Context()))
+		assert.Equal(t, now.Add(-maxAge), w.readings[0].From)
+		assert.Empty(t, c.memory)
+	})
+}
+
 // committed notes what a book takes, over all restarts.
 type committed struct {
 	*collector.Book
@@ -322,7 +336,7 @@ func (c *committed) Commit(r *record.Reading) error {
 // Whenever the process ends: each piece of a source of exports begins exactly where a
 // poll after a restart begins, so that no window is ever exported twice.
 func FuzzTasksAreTakenUpAgain(f *testing.F) {
-	for seed := range uint64(40) {
+	for seed := range uint64(60) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {

@@ -120,6 +120,13 @@ func (p *Poller) Status() Status {
 	return p.status
 }
 
+// Continue takes over what is known of the source from the poller before this one.
+func (p *Poller) Continue(before Status) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Polled, p.status.LastError, p.status.FailedAt = before.Polled, before.LastError, before.FailedAt
+}
+
 // Run polls until ctx ends.
 func (p *Poller) Run(ctx context.Context) {
 	for {
@@ -204,7 +211,11 @@ func (p *Poller) pollLogins(ctx context.Context) error {
 		return err
 	}
 	p.behind(false)
-	return p.readUnfinished(ctx, todo.from, now)
+	if err := p.readUnfinished(ctx, todo.from, now); err != nil && ctx.Err() == nil {
+		// All that is new is counted: this poll has succeeded.
+		level.Warn(p.Logger).Log("msg", "open and pending records behind the lookback could not be read, the next poll tries again", "err", err)
+	}
+	return nil
 }
 
 // readAll reads a window piece by piece, from old to new.
@@ -214,13 +225,12 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 	if r, ok := p.source.(resumer); ok {
 		// Pieces overlap so that after a restart the same one is asked for again.
 		overlap = max(seam, p.Lookback)
-		// What lies behind the horizon is counted, and not remembered any more.
-		begun, found, err := r.resume(todo, p.Status().Position.Horizon.Truncate(time.Second))
+		begun, found, err := p.takeUp(r, todo, now)
 		if err != nil {
 			return err
 		}
 		if found {
-			piece = begun
+			todo.from, done, piece = begun.from, begun.from, begun
 		}
 	}
 	for {
@@ -238,8 +248,7 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 			return errWrongClock
 		}
 		if now.Before(todo.from) {
-			return fmt.Errorf("the server's clock shows %s, but records up to %s are counted already; if the server's clock was wrong before, counting goes on when it has passed that time",
-				now.Format(time.RFC3339), p.Status().Position.Cursor.Format(time.RFC3339))
+			return clockBehind(now, p.Status().Position.Cursor)
 		}
 		last := piece.to.Equal(todo.to)
 		if err := p.commit(&record.Reading{From: piece.from, To: piece.to, Now: now, Logins: logins, UpToDate: last}); err != nil {
@@ -253,6 +262,21 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 		done, length = piece.to, min(2*length, maxPiece)
 		piece = todo.cut(done, overlap, length)
 	}
+}
+
+// takeUp finds a piece that was asked for before a restart. What lies behind the horizon
+// is counted, and not remembered any more; what is too old the API refuses.
+func (p *Poller) takeUp(r resumer, todo window, now time.Time) (piece window, found bool, err error) {
+	oldest := p.Status().Position.Horizon.Truncate(time.Second)
+	if reach := now.Add(-maxAge); oldest.Before(reach) {
+		oldest = reach
+	}
+	return r.resume(todo, oldest)
+}
+
+func clockBehind(now, cursor time.Time) error {
+	return fmt.Errorf("the server's clock shows %s, but records up to %s are counted already; if the server's clock was wrong before, counting goes on when it has passed that time",
+		now.Format(time.RFC3339), cursor.Format(time.RFC3339))
 }
 
 // lost tells of time whose records nobody can read any more.

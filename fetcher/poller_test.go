@@ -506,7 +506,7 @@ func TestReviewThatFailsGoesOn(t *testing.T) {
 		for range reviewEvery - 1 {
 			require.NoError(t, p.Poll(t.Context()))
 		}
-		require.ErrorIs(t, p.Poll(t.Context()), failure)
+		require.NoError(t, p.Poll(t.Context()), "all that is new is counted")
 		assert.Equal(t, 4, reviews)
 		require.NoError(t, p.Poll(t.Context()))
 		assert.Equal(t, 4+7, reviews)

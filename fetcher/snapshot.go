@@ -57,7 +57,7 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 			}
 		}
 		if !w.to.After(w.from) {
-			return nil // nothing has settled since
+			return p.nothingSettled(ctx, source, w.to, now)
 		}
 		p.behind(w.to.Sub(w.from) > 2*p.Interval+firstStatistics)
 		if err := p.readWhole(ctx, source, w, now); err != nil {
@@ -67,6 +67,22 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 		return nil
 	}
 	return p, nil
+}
+
+// nothingSettled is a poll without a window, as long as the clock is right. A clock
+// that no answer has set yet is asked for with a small window, of which nothing is
+// counted.
+func (p *Poller) nothingSettled(ctx context.Context, source WholeSource, to, now time.Time) error {
+	if _, known := p.ServerTime(); !known {
+		if _, err := source.ReadAll(ctx, to.Add(-time.Minute), to); err != nil {
+			return err
+		}
+		return errWrongClock
+	}
+	if cursor := p.Status().Position.Cursor; now.Before(cursor) {
+		return clockBehind(now, cursor)
+	}
+	return nil
 }
 
 // statistics is the next window of statistics: [from, to).

@@ -22,7 +22,7 @@ const (
 	maxPause   = 15 * time.Second
 	// newTaskTime is how long a task may be missing from the list of tasks before it
 	// is taken for deleted.
-	newTaskTime = 30 * time.Second
+	newTaskTime = 90 * time.Second
 	// deleteTime is how long the deletion of a task may take. The records are read
 	// then: nobody should wait for it.
 	deleteTime = 10 * time.Second
@@ -143,6 +143,7 @@ func (t *Tasks) take(ctx context.Context, key string, create func(context.Contex
 	}
 	t.Observe("created")
 	if err := t.Memory.Set(key, id); err != nil {
+		t.delete(ctx, id) // or each attempt would leave one more
 		return "", false, fmt.Errorf("remembering export task %s: %w", id, err)
 	}
 	return id, false, nil
@@ -221,6 +222,12 @@ func (t *Tasks) drop(ctx context.Context, key, id string) error {
 	if err := t.Memory.Clear(key); err != nil {
 		return fmt.Errorf("forgetting export task %s: %w", id, err)
 	}
+	t.delete(ctx, id)
+	return nil
+}
+
+// delete deletes a task at the API, if that can be done.
+func (t *Tasks) delete(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(ctx, deleteTime)
 	defer cancel()
 	err := t.API.DeleteExportTask(ctx, id)
@@ -236,7 +243,6 @@ func (t *Tasks) drop(ctx context.Context, key, id string) error {
 	default:
 		level.Warn(t.Logger).Log("msg", "an export task is left to expire", "task", id, "err", err)
 	}
-	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

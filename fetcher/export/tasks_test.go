@@ -266,7 +266,7 @@ func TestDownloadThatNeverEnds(t *testing.T) {
 		_, err := w.fetch(t.Context())
 		var failed *TaskError
 		require.ErrorAs(t, err, &failed)
-		assert.Equal(t, "export task t1: still SUCCESS after 15m0s", err.Error())
+		assert.Equal(t, "export task t1: its file could not be downloaded after 15m0s", err.Error())
 	})
 }
 

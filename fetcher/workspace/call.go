@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -231,6 +232,7 @@ func (c *Client) broken(ctx context.Context, k call, resp *http.Response, err er
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no complete answer within %s: %w", c.timeout, err)
 	}
+	err = c.clean(err)
 	failed := c.failure(k, err)
 	if resp != nil {
 		failed = c.answered(k, resp, nil, fmt.Errorf("reading the answer: %w", err))
@@ -240,6 +242,25 @@ func (c *Client) broken(ctx context.Context, k call, resp *http.Response, err er
 		failed.retry = soon
 	}
 	return failed
+}
+
+// cleanError is an error that may hold text of the server, cleaned.
+type cleanError struct {
+	text string
+	error
+}
+
+func (e cleanError) Error() string { return e.text }
+func (e cleanError) Unwrap() error { return e.error }
+
+// clean hides what a broken answer may have put into an error. An error of the
+// connection names our own and the server's address, which must stay.
+func (c *Client) clean(err error) error {
+	var connection *net.OpError
+	if errors.As(err, &connection) {
+		return err
+	}
+	return cleanError{c.private.clean(err.Error()), err}
 }
 
 var errTooLarge = fmt.Errorf("the answer is larger than %d MiB", maxBodyBytes>>20)

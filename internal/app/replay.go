@@ -24,10 +24,9 @@ import (
 
 // ReplayOptions say how Replay counts.
 type ReplayOptions struct {
-	Project        string // the label `project`
-	SuccessCodes   []string
-	PendingTimeout time.Duration
-	UserWindows    []config.UserWindow
+	Project      string // the label `project`
+	SuccessCodes []string
+	UserWindows  []config.UserWindow
 }
 
 // Replay counts the records of a file as if they had just been fetched. It writes
@@ -41,7 +40,7 @@ func Replay(file string, o ReplayOptions, out, why io.Writer) error {
 	limited := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})
 	book, err := collector.OpenBook(store.Discard{}, collector.Options{
 		Project: o.Project, Service: appStreaming, Source: userConnections,
-		Rules:       ledger.Rules{SuccessCodes: o.SuccessCodes, PendingTimeout: o.PendingTimeout},
+		Rules:       ledger.Rules{SuccessCodes: o.SuccessCodes, PendingTimeout: ledger.MaxAge}, // nobody waits in a replay
 		UserWindows: userWindows(o.UserWindows),
 		Limits:      collector.NewLimits(len(logins)*10+100, limited),
 		Trace:       func(e *ledger.Event) { fmt.Fprintln(why, explain(e)) },

@@ -76,6 +76,7 @@ func (s *Service) serve(ctx context.Context, hangups <-chan os.Signal, o WebOpti
 			return fmt.Errorf("cannot serve HTTP: %w", err)
 		case <-ctx.Done():
 			level.Info(s.logger).Log("msg", "told to end: abandoning the polls under way, committing what is counted")
+			s.Stop()
 			ending, cancel := context.WithTimeout(context.Background(), shutdownTime)
 			defer cancel()
 			if err := server.Shutdown(ending); err != nil && !errors.Is(err, http.ErrServerClosed) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -34,11 +35,17 @@ type Service struct {
 	exporter   *collector.Exporter
 	exposition *collector.Exposition
 
-	mu      sync.Mutex
+	mu    sync.Mutex // held while the state changes, which may take long
+	state            // guarded by mu
+	store *store.Store
+	stop  func() // ends all polls and waits for them
+	seen  atomic.Pointer[state]
+}
+
+// state is what the pages show; what is seen of it never waits for a change.
+type state struct {
 	config  *config.Config
-	store   *store.Store
 	sources []*source
-	stop    func() // ends all polls and waits for them
 }
 
 // source is one source of one project, with all that belongs to it.
@@ -55,7 +62,7 @@ func NewService(cfg *config.Config, logger log.Logger) (*Service, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(versioncollector.NewCollector(Name), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s := &Service{logger: logger, config: cfg, exporter: collector.NewExporter(registry), stop: func() {}}
+	s := &Service{logger: logger, state: state{config: cfg}, exporter: collector.NewExporter(registry), stop: func() {}}
 	s.exposition = collector.NewExposition(registry, nil)
 	var err error
 	if s.store, err = store.Open(cfg.Storage.Path); err != nil {
@@ -75,6 +82,8 @@ func (s *Service) show() {
 		books[i] = s.sources[i].book
 	}
 	s.exposition.Show(books, s.config.Metrics.ConstantLabels)
+	seen := s.state
+	s.seen.Store(&seen)
 }
 
 // open makes the sources of a configuration.
@@ -170,6 +179,13 @@ func (s *Service) start() {
 	}
 }
 
+// Stop abandons the polls under way and lets commits finish.
+func (s *Service) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop()
+}
+
 // Close abandons the polls under way, lets commits finish, and closes the store.
 func (s *Service) Close() error {
 	s.mu.Lock()
@@ -226,7 +242,12 @@ func (s *Service) reload(load func() (*config.Config, error)) error {
 		return err
 	}
 	old, oldStore := s.sources, s.store
-	s.config, s.store, s.sources = cfg, st, sources
+	for _, src := range sources {
+		if i := slices.IndexFunc(old, src.is); i >= 0 {
+			src.poller.Continue(old[i].poller.Status())
+		}
+	}
+	s.state, s.store = state{cfg, sources}, st
 	s.show()
 	s.start()
 	for _, gone := range old {
@@ -247,18 +268,13 @@ func (s *source) is(other *source) bool {
 }
 
 // Config is the configuration in force.
-func (s *Service) Config() *config.Config {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.config
-}
+func (s *Service) Config() *config.Config { return s.seen.Load().config }
 
 // Status says how each source does.
 func (s *Service) Status() []fetcher.Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	status := make([]fetcher.Status, len(s.sources))
-	for i, src := range s.sources {
+	sources := s.seen.Load().sources
+	status := make([]fetcher.Status, len(sources))
+	for i, src := range sources {
 		status[i] = src.poller.Status()
 	}
 	return status

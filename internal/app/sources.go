@@ -104,9 +104,9 @@ func (o *opener) userConnections() (*source, error) {
 	}
 	src := &source{poller: poller, book: book, metrics: metrics}
 	if c.ReconcileInterval > 0 {
-		again := tasks
-		again.Tasks = &export.Tasks{API: o.client, Memory: export.NoMemory{}, Timeout: tasks.Tasks.Timeout, Observe: metrics.ExportTask, Logger: tasks.Tasks.Logger}
-		src.reconciler = &fetcher.Reconciler{One: pages, Other: &fetcher.UserConnectionExports{Export: again},
+		compared := tasks
+		compared.Tasks = &export.Tasks{API: o.client, Memory: export.NoMemory{}, Timeout: tasks.Tasks.Timeout, Observe: metrics.ExportTask, Logger: tasks.Tasks.Logger}
+		src.reconciler = &fetcher.Reconciler{One: pages, Other: &fetcher.UserConnectionExports{Export: compared},
 			Interval: time.Duration(c.ReconcileInterval), Lookback: time.Duration(c.Lookback), ServerTime: o.client.ServerTime,
 			Show: metrics.Reconciled, Logger: log.With(o.service.logger, "project", o.project.Name, "source", userConnections)}
 	}

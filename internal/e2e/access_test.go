@@ -62,6 +62,7 @@ func TestAccessStatisticsAddUp(t *testing.T) {
 				put(access(fmt.Sprintf("user%d", n), fmt.Sprint(1+n%3), 1+n%4, begun.Add(-10*time.Minute).Add(time.Duration(n)*time.Second)))
 			}
 			e := runExporter(t, setup{URL: w.url, Sources: accessSources(mode)})
+			e.pollsEnd(project, "access_statistics", "success", 1)
 			random := rand.New(rand.NewPCG(1, 2))
 			for n := range 40 {
 				put(access(fmt.Sprintf("late%d", n), fmt.Sprint(1+n%4), 1+n%5, time.Now()))
@@ -117,7 +118,7 @@ func TestAUserWhoFailedLeavesAfterAnHour(t *testing.T) {
 	w, _ := tapped(t, simulator.Options{})
 	now := time.Now()
 	w.PutAccess(project,
-		access("leaving", "1", 1, now.Add(-time.Hour).Add(2*time.Second)), access("leaving", "2", 1, now.Add(-time.Hour).Add(3*time.Second)),
+		access("leaving", "1", 1, now.Add(-time.Hour).Add(15*time.Second)), access("leaving", "2", 1, now.Add(-time.Hour).Add(16*time.Second)),
 		access("staying", "1", 1, now.Add(-30*time.Minute)))
 	e := runExporter(t, setup{URL: w.url, Sources: accessSources("query")})
 	e.pollsEnd(project, "access_statistics", "success", 1)

@@ -111,8 +111,8 @@ func TestOneSourceThatFailsLeavesTheOthers(t *testing.T) {
 	assert.Empty(t, m.named("workspace_server_sessions"))
 }
 
+// It is not parallel: the demo has two hours of history to make and to read.
 func TestTheDemoHasEverySourceUp(t *testing.T) {
-	t.Parallel()
 	e := &exporter{t: t, dir: t.TempDir(), client: &http.Client{Timeout: patience}, scheme: "http"}
 	t.Cleanup(e.kill)
 	e.launch("demo")

@@ -140,7 +140,7 @@ func inflated(file []byte) []byte {
 		_, _ = io.Copy(part, r) // in memory
 		if strings.HasPrefix(f.Name, "xl/worksheets/") {
 			blanks := bytes.Repeat([]byte(" "), 1<<20)
-			for range 16 {
+			for range 4 {
 				_, _ = part.Write(blanks)
 			}
 		}
@@ -178,13 +178,20 @@ func TestAFailedExportIsTold(t *testing.T) {
 		for _, mode := range []string{"export", "auto"} {
 			t.Run(name+", "+mode, func(t *testing.T) {
 				t.Parallel()
-				w, tap := tapped(t, simulator.Options{TaskDuration: atOnce})
-				w.put(spread(0, 150, time.Now().Add(-10*time.Minute), time.Second)...)
+				file, timeout := small, "30s"
+				if name == "bomb" || name == "truncated" {
+					file = simulator.FileFormat{}
+				}
+				if c.status == "timeout" {
+					timeout = "4s"
+				}
+				w, tap := tapped(t, simulator.Options{TaskDuration: atOnce, File: file})
+				w.put(spread(0, 70, time.Now().Add(-10*time.Minute), time.Second)...)
 				if c.fault.Kind != "" {
 					w.AddFault(c.fault)
 				}
 				tap.downloads(c.spoil)
-				e := runExporter(t, setup{URL: w.url, Sources: by(mode, "export_threshold: 50", "export_timeout: 4s")})
+				e := runExporter(t, setup{URL: w.url, Sources: by(mode, "export_threshold: 50", "poll_interval: 1s", "export_timeout: "+timeout)})
 				count := func() float64 {
 					return e.only("workspace_exporter_export_tasks_total").sum("workspace_exporter_export_tasks_total", `status="`+c.status+`"`)
 				}

@@ -249,7 +249,8 @@ func (l *Ledger) isDue(e *entry, r *record.Reading) bool {
 	// The record may have settled while nobody looked: only one that was looked for
 	// after its time can expire.
 	waited := r.Now.Sub(time.UnixMilli(e.firstSeen)) >= l.rules.PendingTimeout
-	return waited && (seen || gone || !dated || tooOld)
+	fresh := r.UpToDate || r.Review // not a file that was asked for before a restart
+	return waited && (seen && fresh || gone || !dated || tooOld)
 }
 
 // Forget drops what cannot come back: records whose newest time is before horizon

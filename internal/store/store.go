@@ -247,6 +247,9 @@ func (b *Book) Load(row func(table string, key, value []byte) error) error {
 				return book.Bucket(table).ForEach(func(key, value []byte) error {
 					digest ^= rowDigest(string(table), key, value)
 					if err := row(string(table), key, value); err != nil {
+						if errors.Is(err, ErrNewer) {
+							return fmt.Errorf("store %s: %s: %w; use that version, or another storage.path", b.store.path, b.title, err)
+						}
 						return damaged(b.store.path, fmt.Sprintf("%s, table %s: %v", b.title, table, err))
 					}
 					return nil
@@ -340,6 +343,9 @@ func guard(path string, f func() error) (err error) {
 	}()
 	return f()
 }
+
+// ErrNewer is what a row of a newer version of the exporter is refused with.
+var ErrNewer = errors.New("written by a newer version of the exporter")
 
 // ErrDamaged is what every error about a damaged store wraps.
 var ErrDamaged = errors.New("the store is damaged")
