@@ -222,6 +222,30 @@ func TestWholeByAWrongClock(t *testing.T) {
 	})
 }
 
+// A local clock that is behind must not pass for "nothing has settled": an answer tells.
+func TestStatisticsByAClockThatIsBehind(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.skew, w.unknown = 5*time.Hour, true
+		w.position.Cursor = w.now().Add(-time.Hour)
+		begin := w.position.Cursor
+		p := w.statistics(whole(func(window) (*record.Reading, error) {
+			w.unknown = false
+			return &record.Reading{}, nil
+		}))
+		p.ServerTime = func() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown }
+		p.clock.server = p.ServerTime
+		require.NoError(t, p.Poll(t.Context()))
+		require.Len(t, w.readings, 1)
+		assert.Equal(t, begin, w.readings[0].From)
+		assert.Equal(t, w.now().Add(-settle), w.position.Cursor)
+
+		w.skew = 0
+		time.Sleep(interval)
+		require.ErrorContains(t, p.Poll(t.Context()), "the server's clock shows")
+		assert.Len(t, w.readings, 1)
+	})
+}
+
 const (
 	sessionFile = "id,login_user,session_state\n1,jane,Active\n2,joe,InitFail\n"
 	accessFile  = "username,access_failed_count,last_access_failed_time\njane,3,2026-03-04T12:00:00Z\n"
@@ -241,7 +265,7 @@ func TestSessionExportsAreTakenUpAgain(t *testing.T) {
 				begin := w.now()
 				crash(t, w.snapshots(source), 10*time.Second)
 				assert.Equal(t, []window{{begin.Add(-maxAge), begin}}, cloud.made)
-				time.Sleep(begin.Add(c.later).Sub(time.Now()))
+				time.Sleep(time.Until(begin.Add(c.later)))
 				now := w.now()
 				require.NoError(t, w.snapshots(source).Poll(t.Context()))
 				require.Len(t, cloud.made, c.made)
