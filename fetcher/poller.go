@@ -170,19 +170,18 @@ func (p *Poller) Poll(ctx context.Context) error {
 }
 
 func (p *Poller) report(err error) {
-	p.mu.Lock()
-	failedBefore := p.status.LastError != ""
-	first := !p.status.Polled
-	p.status.Polled, p.status.LastError = true, ""
-	if err != nil {
-		p.status.LastError, p.status.FailedAt = err.Error(), time.Now()
-	}
-	p.mu.Unlock()
+	before := p.Status()
 	switch {
 	case err != nil:
 		level.Error(p.Logger).Log("msg", "poll failed; nothing is lost, it will be tried again", "err", err)
-	case first || failedBefore:
-		level.Info(p.Logger).Log("msg", "poll succeeded", "cursor", p.Status().Position.Cursor.Format(time.RFC3339))
+	case !before.Polled || before.LastError != "":
+		level.Info(p.Logger).Log("msg", "poll succeeded", "cursor", before.Position.Cursor.Format(time.RFC3339))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Polled, p.status.LastError = true, ""
+	if err != nil {
+		p.status.LastError, p.status.FailedAt = err.Error(), time.Now()
 	}
 }
 

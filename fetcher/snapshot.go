@@ -70,19 +70,20 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 }
 
 // nothingSettled is a poll without a window, as long as the clock is right. A clock
-// that no answer has set yet is asked for with a small window, of which nothing is
-// counted.
+// that no answer has set yet, and that shows a time which is counted already, must be
+// wrong: a small window, of which nothing is counted, asks for the right time.
 func (p *Poller) nothingSettled(ctx context.Context, source WholeSource, to, now time.Time) error {
-	if _, known := p.ServerTime(); !known {
-		if _, err := source.ReadAll(ctx, to.Add(-time.Minute), to); err != nil {
-			return err
-		}
-		return errWrongClock
+	cursor := p.Status().Position.Cursor
+	if !now.Before(cursor) {
+		return nil
 	}
-	if cursor := p.Status().Position.Cursor; now.Before(cursor) {
+	if _, known := p.ServerTime(); known {
 		return clockBehind(now, cursor)
 	}
-	return nil
+	if _, err := source.ReadAll(ctx, to.Add(-time.Minute), to); err != nil {
+		return err
+	}
+	return errWrongClock
 }
 
 // statistics is the next window of statistics: [from, to).
