@@ -164,7 +164,7 @@ func blank(cells []string) bool {
 
 // isEnd reports whether err is the end of the input itself: an end wrapped in an
 // error is a failure, of a file cut short.
-func isEnd(err error) bool { return err == io.EOF } //nolint:errorlint // one that wraps it is a broken reading
+func isEnd(err error) bool { return err == io.EOF } // one that wraps it is a broken reading
 
 // A spreadsheet writes a time as a number of days. Its day zero is such that
 // every date after February 1900 is right; the other one is of old Macs.
