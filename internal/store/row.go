@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"math"
 )
 
 // Row writes the fields of a row one after the other. A Reader must ask for them
@@ -24,9 +23,6 @@ func (r *Row) Bool(v bool) {
 	}
 	*r = append(*r, 0)
 }
-
-// Float appends a floating-point number.
-func (r *Row) Float(v float64) { *r = binary.BigEndian.AppendUint64(*r, math.Float64bits(v)) }
 
 // Bytes appends bytes with their length.
 func (r *Row) Bytes(v []byte) {
@@ -68,15 +64,6 @@ func (r *Reader) Int() int64 {
 
 // Bool reads a truth.
 func (r *Reader) Bool() bool { return r.Uint() == 1 }
-
-// Float reads a floating-point number.
-func (r *Reader) Float() float64 {
-	b := r.take(8)
-	if b == nil {
-		return 0
-	}
-	return math.Float64frombits(binary.BigEndian.Uint64(b))
-}
 
 // Bytes reads bytes; they are valid as long as the row is.
 func (r *Reader) Bytes() []byte { return r.take(r.Uint()) }

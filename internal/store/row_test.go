@@ -17,10 +17,6 @@ func TestRow(t *testing.T) {
 	for _, v := range []int64{0, -1, 63, -64, math.MinInt64, math.MaxInt64} {
 		row.Int(v)
 	}
-	for _, v := range []float64{0, -0.5, math.Inf(-1), math.MaxFloat64} {
-		row.Float(v)
-	}
-	row.Float(math.NaN())
 	row.Bytes(nil)
 	row.Bytes([]byte{0, 255})
 	row.String("")
@@ -33,10 +29,6 @@ func TestRow(t *testing.T) {
 	for _, v := range []int64{0, -1, 63, -64, math.MinInt64, math.MaxInt64} {
 		assert.Equal(t, v, r.Int())
 	}
-	for _, v := range []float64{0, -0.5, math.Inf(-1), math.MaxFloat64} {
-		assert.Equal(t, v, r.Float())
-	}
-	assert.True(t, math.IsNaN(r.Float()))
 	assert.Empty(t, r.Bytes())
 	assert.Equal(t, []byte{0, 255}, r.Bytes())
 	assert.Empty(t, r.String())
@@ -57,7 +49,6 @@ func TestReaderRefuses(t *testing.T) {
 		"number that ends":      {[]byte{0x80}, func(r *Reader) { r.Uint() }},
 		"number too large":      {bytes.Repeat([]byte{0xff}, 11), func(r *Reader) { r.Uint() }},
 		"signed number":         {nil, func(r *Reader) { r.Int() }},
-		"float that ends":       {make([]byte, 7), func(r *Reader) { r.Float() }},
 		"text that ends":        {[]byte{3, 'a', 'b'}, func(r *Reader) { _ = r.String() }},
 		"text longer than int":  {bytes.Repeat([]byte{0xff}, 9), func(r *Reader) { _ = r.String() }},
 		"bytes of no length":    {nil, func(r *Reader) { r.Bytes() }},
@@ -72,20 +63,20 @@ func TestReaderRefuses(t *testing.T) {
 // What was written is read; and whatever the bytes, a reader neither panics nor takes
 // less or more than all of them for a row.
 func FuzzRow(f *testing.F) {
-	f.Add(uint64(1), int64(-1), 0.5, []byte("a"), "b", []byte{3, 'a'})
-	f.Add(uint64(math.MaxUint64), int64(math.MinInt64), math.Inf(1), []byte{}, "\xff", bytes.Repeat([]byte{0xff}, 20))
-	f.Fuzz(func(t *testing.T, u uint64, i int64, fl float64, b []byte, s string, garbage []byte) {
+	f.Add(uint64(1), int64(-1), false, []byte("a"), "b", []byte{3, 'a'})
+	f.Add(uint64(math.MaxUint64), int64(math.MinInt64), true, []byte{}, "\xff", bytes.Repeat([]byte{0xff}, 20))
+	f.Fuzz(func(t *testing.T, u uint64, i int64, yes bool, b []byte, s string, garbage []byte) {
 		var row Row
 		row.Uint(u)
 		row.Int(i)
-		row.Float(fl)
+		row.Bool(yes)
 		row.Bytes(b)
 		row.String(s)
 
 		r := ReadRow(row)
 		assert.Equal(t, u, r.Uint())
 		assert.Equal(t, i, r.Int())
-		assert.Equal(t, math.Float64bits(fl), math.Float64bits(r.Float()))
+		assert.Equal(t, yes, r.Bool())
 		assert.True(t, bytes.Equal(b, r.Bytes()))
 		assert.Equal(t, s, r.String())
 		require.NoError(t, r.Err())
@@ -94,7 +85,7 @@ func FuzzRow(f *testing.F) {
 			r := ReadRow(b)
 			r.Uint()
 			r.Int()
-			r.Float()
+			r.Bool()
 			r.Bytes()
 			_ = r.String()
 			return r.Err()
