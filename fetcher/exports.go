@@ -94,14 +94,20 @@ func (e *Export) instead(w window, willDo func(begun window) bool) (window, erro
 func (e *Export) read(ctx context.Context, w window, row func([]export.Field)) error {
 	return e.Tasks.Fetch(ctx, e.key(w),
 		func(ctx context.Context) (string, error) { return e.Create(ctx, w.from, w.to) },
-		func(f io.ReaderAt, size int64) error { return readTable(f, size, e.Columns, row) })
+		func(f io.ReaderAt, size int64) error { return readTable(ctx, e.Tasks.Logger, f, size, e.Columns, row) })
 }
 
-func readTable(f io.ReaderAt, size int64, columns export.Columns, row func([]export.Field)) error {
-	_, err := export.ReadTable(f, size, columns, func(_ int, fields []export.Field) error {
+// readTable calls row for each row of a file, until ctx ends, and tells of what in the
+// file could not be read.
+func readTable(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64, columns export.Columns, row func([]export.Field)) error {
+	summary, err := export.ReadTable(f, size, columns, func(_ int, fields []export.Field) error {
 		row(fields)
-		return nil
+		return ctx.Err()
 	})
+	if summary.Replaced+summary.Cut+summary.SkippedSheets > 0 {
+		level.Warn(logger).Log("msg", "parts of an export file could not be read", "format", summary.Format, "rows", summary.Rows,
+			"replaced_characters", summary.Replaced, "cut_cells", summary.Cut, "skipped_sheets", summary.SkippedSheets)
+	}
 	return err
 }
 
@@ -124,6 +130,12 @@ var rounded = regexp.MustCompile(`^[0-9][.,]?[0-9]*[eE]\+[0-9]+$`)
 // says reports whether a cell says something: a dash stands for nothing.
 func says(f export.Field) bool {
 	return strings.Trim(f.Value, "-–— ") != "" && (f.Name != "id" || !rounded.MatchString(f.Value))
+}
+
+// ReadLogins reads the login records of a file, as an export task would have given it.
+func ReadLogins(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64) (logins []record.Login, err error) {
+	err = readTable(ctx, logger, f, size, export.Logins, into(&logins, (*record.UserConnection).Login))
+	return logins, err
 }
 
 // UserConnectionExports reads login records by export task (system S2).
@@ -150,13 +162,14 @@ type DesktopFiles struct {
 	Columns export.Columns
 	// Download writes the file of a window.
 	Download func(ctx context.Context, from, to time.Time, w io.Writer) error
+	Logger   log.Logger
 }
 
 // Read implements Source.
 func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int) (logins []record.Login, err error) {
 	err = export.Spool(func(w io.Writer) error { return d.Download(ctx, from, to, w) },
 		func(f io.ReaderAt, size int64) error {
-			return readTable(f, size, d.Columns, into(&logins, (*record.DesktopConnection).Login))
+			return readTable(ctx, d.Logger, f, size, d.Columns, into(&logins, (*record.DesktopConnection).Login))
 		})
 	return logins, err
 }

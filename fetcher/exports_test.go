@@ -434,3 +434,22 @@ func TestFilesOfDesktops(t *testing.T) {
 		requireDesktops(t, logins, err)
 	})
 }
+
+// What cannot be read in a file is told, a dash says nothing, and a stop is heeded.
+func TestReadLoginsTellsWhatItLeavesOut(t *testing.T) {
+	var told strings.Builder
+	file := "id,user_name,start_time,failed_code,client_type\n1,u,2023-06-05T06:37:47Z,-," + strings.Repeat("x", 70_000) + "\n"
+	read := func(ctx context.Context) ([]record.Login, error) {
+		return ReadLogins(ctx, log.NewLogfmtLogger(&told), strings.NewReader(file), int64(len(file)))
+	}
+	logins, err := read(t.Context())
+	require.NoError(t, err)
+	require.Len(t, logins, 1)
+	assert.Empty(t, logins[0].FailedCode)
+	assert.Contains(t, told.String(), "cut_cells=1")
+
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_, err = read(ended)
+	require.ErrorIs(t, err, context.Canceled)
+}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,11 +13,12 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -33,7 +35,7 @@ type ReplayOptions struct {
 // what the metrics would be to out, and to why, record by record, what was counted
 // and for what reason. Now is the newest time in the file.
 func Replay(file string, o ReplayOptions, out, why io.Writer) error {
-	logins, err := readFile(file)
+	logins, err := readFile(file, why)
 	if err != nil {
 		return err
 	}
@@ -115,19 +117,20 @@ func explain(e *ledger.Event) string {
 	return s.String()
 }
 
-func readFile(name string) ([]record.Login, error) {
+func readFile(name string, why io.Writer) (logins []record.Login, err error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	var logins []record.Login
-	add := func(c *record.UserConnection) { logins = append(logins, c.Login()) }
 	switch ext := strings.ToLower(filepath.Ext(name)); ext {
 	case ".jsonl", ".ndjson", ".json":
-		err = readJSON(f, add)
+		err = readJSON(f, func(c *record.UserConnection) { logins = append(logins, c.Login()) })
 	case ".csv", ".tsv", ".txt", ".xlsx":
-		err = readTable(f, add)
+		var info os.FileInfo
+		if info, err = f.Stat(); err == nil {
+			logins, err = fetcher.ReadLogins(context.Background(), log.NewLogfmtLogger(why), f, info.Size())
+		}
 	default:
 		err = fmt.Errorf("cannot tell what a %q file holds: it must end in .jsonl, .csv or .xlsx", ext)
 	}
@@ -163,20 +166,4 @@ func readJSON(r io.Reader, add func(*record.UserConnection)) error {
 		}
 		add(&c)
 	}
-}
-
-func readTable(f *os.File, add func(*record.UserConnection)) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	_, err = export.ReadTable(f, info.Size(), export.Logins, func(_ int, fields []export.Field) error {
-		var c record.UserConnection
-		for _, field := range fields {
-			c.Set(field.Name, field.Value)
-		}
-		add(&c)
-		return nil
-	})
-	return err
 }

@@ -138,7 +138,7 @@ func (o *opener) desktopConnections() (*source, error) {
 	case config.ModeExportV3:
 		from = &fetcher.DesktopExports{Export: tasks}
 	case config.ModeExportV2:
-		from = &fetcher.DesktopFiles{Columns: tasks.Columns, Download: func(ctx context.Context, from, to time.Time, w io.Writer) error {
+		from = &fetcher.DesktopFiles{Columns: tasks.Columns, Logger: tasks.Tasks.Logger, Download: func(ctx context.Context, from, to time.Time, w io.Writer) error {
 			return o.client.ExportDesktopConnectionsV2(ctx, from, to, c.Language, w, export.MaxFileBytes)
 		}}
 		again = from
