@@ -120,11 +120,14 @@ func (p *Poller) Status() Status {
 	return p.status
 }
 
-// Continue takes over what is known of the source from the poller before this one.
-func (p *Poller) Continue(before Status) {
+// Continue takes over what is known of the source from the poller before this one,
+// which does not run any more.
+func (p *Poller) Continue(poller *Poller) {
+	before := poller.Status()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.Polled, p.status.LastError, p.status.FailedAt = before.Polled, before.LastError, before.FailedAt
+	p.clock.trust = poller.clock.trust
 }
 
 // Run polls until ctx ends.
@@ -194,7 +197,7 @@ func (p *Poller) poll(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.New("the server's answers show times that are far apart; nothing is counted until they agree")
+	return fmt.Errorf("the server's answers show times that are far apart, or a leap ahead; nothing is counted until they agree, or all have shown the same leap for %s", maxDoubt)
 }
 
 // pollLogins reads what is new, and then what is unfinished.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -355,37 +356,32 @@ func TestWrongLocalClock(t *testing.T) {
 	}
 }
 
-// One answer with a wrong date moves nothing, whichever answer it is; a server whose
-// clock has really jumped is followed.
+// Answers with a wrong date move nothing, whichever they are and however many come in a
+// row; a server whose clock has really leapt ahead is followed when it stays there.
 func TestWrongDates(t *testing.T) {
 	for _, jump := range []time.Duration{-5 * time.Hour, 5 * time.Hour} {
 		for wrong := range 8 {
-			t.Run("", func(t *testing.T) {
-				inWorld(t, func(t *testing.T, w *world) {
-					w.read = func(context.Context, window, int) ([]record.Login, error) {
-						time.Sleep(time.Second)
-						w.skew = 0
-						if len(w.asked) == 1+wrong {
-							w.skew = jump
-						}
-						return nil, nil
-					}
-					p := w.poller()
-					for range 6 {
-						require.NoError(t, p.Poll(t.Context()))
-						assert.False(t, w.position.Cursor.After(time.Now()))
-						assert.WithinDuration(t, time.Now(), w.position.Cursor, interval)
-						time.Sleep(interval)
-					}
+			for _, many := range []int{1, 3, 9} {
+				t.Run(fmt.Sprintf("%d from %d on, off by %s", many, wrong, jump), func(t *testing.T) {
+					inWorld(t, func(t *testing.T, w *world) { w.wrongDates(t, jump, wrong, many) })
 				})
-			})
+			}
 		}
 	}
 	inWorld(t, func(t *testing.T, w *world) {
 		p := w.poller()
 		require.NoError(t, p.Poll(t.Context()))
 		w.skew = 5 * time.Hour
-		time.Sleep(interval)
+		for leapt := time.Now().Add(interval); time.Since(leapt) < maxDoubt; {
+			time.Sleep(interval)
+			if time.Since(leapt) < maxDoubt {
+				require.ErrorContains(t, p.Poll(t.Context()), "leap")
+				assert.Len(t, w.readings, 1)
+			}
+		}
+		reloaded := w.poller()
+		reloaded.Continue(p)
+		p = reloaded
 		require.NoError(t, p.Poll(t.Context()))
 		assert.Equal(t, w.now(), w.position.Cursor)
 
@@ -408,6 +404,30 @@ func TestWrongDates(t *testing.T) {
 		assert.Len(t, w.asked, maxClocks)
 		assert.Empty(t, w.readings)
 	})
+}
+
+// wrongDates polls while some answers in a row have a wrong date: not the first answers,
+// by which the server's time becomes known.
+func (w *world) wrongDates(t *testing.T, jump time.Duration, wrong, many int) {
+	w.read = func(context.Context, window, int) ([]record.Login, error) {
+		time.Sleep(time.Second)
+		w.skew = 0
+		if n := len(w.asked) - 2; n >= wrong && n < wrong+many {
+			w.skew = jump
+		}
+		return nil, nil
+	}
+	p, failed := w.poller(), 0
+	for range 8 + many {
+		if p.Poll(t.Context()) != nil {
+			failed++
+		}
+		assert.False(t, w.position.Cursor.After(time.Now()))
+		time.Sleep(interval)
+	}
+	assert.LessOrEqual(t, failed, many)
+	require.NoError(t, p.Poll(t.Context()))
+	assert.WithinDuration(t, time.Now(), w.position.Cursor, interval)
 }
 
 // moments are a list of records, one at each time, as UserConnections would read it.

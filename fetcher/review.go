@@ -2,7 +2,6 @@ package fetcher
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -87,52 +86,4 @@ func covered(w window, times []time.Time) int {
 		n++
 	}
 	return n
-}
-
-// steadyClock is the server's clock, protected against an answer with a wrong date: a
-// time is good when the next answer agrees with it.
-type steadyClock struct {
-	server func() (time.Time, bool)
-
-	said, at time.Time // what now said, and when that was by the local monotonic clock
-	guessed  bool      // it was the local clock's time
-	checked  bool
-}
-
-const (
-	// maxDrift is how far two answers may be apart, less the time between them.
-	maxDrift = time.Minute
-	// maxGuess is how far the local clock may be from the server's.
-	maxGuess = 3 * time.Second
-	// maxClocks is how often a poll begins anew for want of two answers that agree.
-	maxClocks = 4
-)
-
-// errWrongClock is when an answer shows that now was wrong.
-var errWrongClock = errors.New("the server's clock shows another time")
-
-// now is the server's time in whole seconds, never ahead of the server's own, or the
-// local clock's as long as there was no answer.
-func (c *steadyClock) now() time.Time {
-	now, known := c.server()
-	if !known {
-		now = time.Now()
-	}
-	c.said, c.at, c.guessed, c.checked = now, time.Now(), !known, false
-	return now.UTC().Truncate(time.Second)
-}
-
-// wasWrong reports, once there has been an answer, whether now was not the server's
-// time. Only the first answer is asked: later ones come after work that took long.
-func (c *steadyClock) wasWrong() bool {
-	server, known := c.server()
-	if c.checked || !known {
-		return false
-	}
-	c.checked = true
-	off := server.Sub(c.said) - time.Since(c.at)
-	if c.guessed {
-		return off < -time.Second || off > maxGuess // never ahead of the server's own
-	}
-	return off.Abs() > maxDrift
 }

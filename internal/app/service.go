@@ -244,7 +244,7 @@ func (s *Service) reload(load func() (*config.Config, error)) error {
 	old, oldStore := s.sources, s.store
 	for _, src := range sources {
 		if i := slices.IndexFunc(old, src.is); i >= 0 {
-			src.poller.Continue(old[i].poller.Status())
+			src.poller.Continue(old[i].poller)
 		}
 	}
 	s.state, s.store = state{cfg, sources}, st

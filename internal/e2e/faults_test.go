@@ -59,6 +59,7 @@ func TestEveryFaultHealsWithoutLoss(t *testing.T) {
 // until then would never be read.
 func TestAnswersWithAWrongDateLoseNothing(t *testing.T) {
 	t.Parallel()
+	tokens := simulator.Options{Domain: "example-domain", User: "example-user", Password: "example-password-0001"}
 	for name, c := range map[string]struct{ seconds, times int }{
 		"an hour ahead, once":         {3600, 1},
 		"an hour ahead, three times":  {3600, 3},
@@ -68,10 +69,10 @@ func TestAnswersWithAWrongDateLoseNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, simulator.Options{}, nil)
+			w := newWorld(t, tokens, nil) // with keys, a wrong clock makes signatures that are refused
 			now := time.Now()
 			w.put(spread(0, 30, now.Add(-10*time.Minute), time.Second)...)
-			e := runExporter(t, setup{URL: w.url, Lookback: "1m"})
+			e := runExporter(t, setup{URL: w.url, Lookback: "1m", Credentials: withPassword})
 			e.polls(project, 1)
 			w.AddFault(simulator.Fault{Kind: simulator.FaultSkew, Seconds: float64(c.seconds), Times: c.times})
 			eventually(t, "the fault is over", func() bool { return len(w.Faults()) == 0 })
