@@ -8,7 +8,7 @@ BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH)
 
-.PHONY: all build test lint bench demo clean
+.PHONY: all build test lint bench demo dashboards clean
 
 all: build
 
@@ -25,6 +25,7 @@ test: lint build
 	scripts/check-metrics ./workspace_exporter
 	$(GO) test -race ./...
 	cd internal/oracle && $(GO) test ./...
+	cd dashboards/source && $(GO) vet ./... && $(GO) test ./...
 
 ## lint: go vet, staticcheck with the checks of staticcheck.conf, formatting, go.mod
 lint:
@@ -32,6 +33,10 @@ lint:
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	$(GO) mod tidy -diff
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'd:"; gofmt -l .; exit 1; }
+
+## dashboards: the Grafana dashboards, from their source
+dashboards:
+	cd dashboards/source && $(GO) run . ..
 
 ## bench: the benchmarks of docs/performance.md, on one core; 6 runs, summed up
 bench:

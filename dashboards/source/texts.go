@@ -1,0 +1,624 @@
+package main
+
+// text is what is said in one language.
+type text struct{ title, description string }
+
+// translations of one text, by language. The tests see to it that none is missing, and
+// that none is unused.
+type translations map[string]text
+
+var languages = []string{"en", "zh"}
+
+// texts is all that the dashboards say, by key: a page's name, then its panels and
+// rows; "variable." and "annotation." with their names; and words alone.
+var texts = map[string]translations{
+	// Pages
+	"overview": {
+		"en": {"Workspace / Overview", "Are people getting in? Logins to Huawei Cloud Workspace: how many, how many fail, how long they take."},
+		"zh": {"Workspace / 总览", "用户能登录吗？华为云 Workspace 的登录：次数、失败数与耗时。"},
+	},
+	"login-failures": {
+		"en": {"Workspace / Login failures", "Where every alert leads: is it real, how big, how wide, why, where, which client, who."},
+		"zh": {"Workspace / 登录失败", "所有告警都链接到此页：是否属实、规模、范围、原因、位置、客户端、用户。"},
+	},
+	"login-time": {
+		"en": {"Workspace / Login time and sessions", "How long people wait for a login, and how long they stay."},
+		"zh": {"Workspace / 登录耗时与会话", "用户登录要等多久，会话持续多久。"},
+	},
+	"versions": {
+		"en": {"Workspace / Versions", "Did the roll-out break it? Logins by agent version, client version and client system."},
+		"zh": {"Workspace / 版本", "升级是否引发了故障？按 Agent 版本、客户端版本和客户端系统统计登录。"},
+	},
+	"servers": {
+		"en": {"Workspace / Servers", "Load, failures and balance of the servers and desktops."},
+		"zh": {"Workspace / 服务器", "服务器与桌面的负载、失败与均衡情况。"},
+	},
+	"exporter": {
+		"en": {"Workspace / Exporter", "Can the other pages be believed? Age of the data, polls, requests and the process itself."},
+		"zh": {"Workspace / 采集器", "其他页面可信吗？数据新鲜度、轮询、API 请求以及采集器进程。"},
+	},
+
+	// Variables
+	"variable.datasource": {
+		"en": {"Data source", "The Prometheus server that scrapes the exporter."},
+		"zh": {"数据源", "抓取采集器的 Prometheus 服务器。"},
+	},
+	"variable.job": {
+		"en": {"Job", "The scrape job of the exporter."},
+		"zh": {"作业", "采集器的抓取作业。"},
+	},
+	"variable.instance": {
+		"en": {"Instance", "The exporter's address."},
+		"zh": {"实例", "采集器的地址。"},
+	},
+	"variable.project": {
+		"en": {"Project", "A project of the exporter's configuration."},
+		"zh": {"项目", "采集器配置中的项目。"},
+	},
+	"variable.service": {
+		"en": {"Service", "app_streaming for application streaming, desktop for cloud desktops."},
+		"zh": {"服务", "app_streaming 为云应用，desktop 为云桌面。"},
+	},
+	"variable.desktop_group": {
+		"en": {"Desktop group", "Desktops have none: choose the service instead."},
+		"zh": {"桌面组", "云桌面没有组，请改用“服务”筛选。"},
+	},
+	"variable.machine_name": {
+		"en": {"Server", "The server or desktop of the login."},
+		"zh": {"服务器", "登录所在的服务器或桌面。"},
+	},
+	"variable.failed_code": {
+		"en": {"Failure code", "The vendor's code of the failure. For desktops, which have none, it is made of the reason."},
+		"zh": {"失败码", "厂商的失败码。云桌面没有失败码，由失败原因生成。"},
+	},
+	"variable.client_type": {
+		"en": {"Client system", "The operating system of the client."},
+		"zh": {"客户端系统", "客户端的操作系统。"},
+	},
+	"variable.source": {
+		"en": {"Source", "A source of the exporter's configuration."},
+		"zh": {"采集源", "采集器配置中的采集源。"},
+	},
+	"variable.window": {
+		"en": {"Users within", "The window over which distinct users are counted: one of user_windows in the configuration."},
+		"zh": {"用户统计窗口", "统计不同用户数的时间窗口，即配置中的 user_windows。"},
+	},
+	"variable.loki_datasource": {
+		"en": {"Loki data source", "Only for the single records at the end of the page. Leave it alone if there is no Loki."},
+		"zh": {"Loki 数据源", "仅用于页面末尾的单条记录。没有 Loki 时无需理会。"},
+	},
+	"variable.loki_job": {
+		"en": {"Loki job", "The label job of the log lines with failed records, a regular expression."},
+		"zh": {"Loki 作业", "失败记录日志的 job 标签，正则表达式。"},
+	},
+
+	// Annotations
+	"annotation.alerts":   {"en": {title: "Alerts"}, "zh": {title: "告警"}},
+	"annotation.restarts": {"en": {title: "Exporter restarts"}, "zh": {title: "采集器重启"}},
+	"annotation.agents":   {"en": {title: "New agent versions"}, "zh": {title: "新的 Agent 版本"}},
+
+	// Words: links, columns, legends, values
+	"dashboards":      {"en": {title: "Workspace dashboards"}, "zh": {title: "Workspace 仪表盘"}},
+	"triage":          {"en": {title: "Look into the failures"}, "zh": {title: "查看登录失败"}},
+	"none":            {"en": {title: "(none)"}, "zh": {title: "（无）"}},
+	"yes":             {"en": {title: "yes"}, "zh": {title: "是"}},
+	"no":              {"en": {title: "no"}, "zh": {title: "否"}},
+	"new":             {"en": {title: "New"}, "zh": {title: "新出现"}},
+	"attempts":        {"en": {title: "Attempts"}, "zh": {title: "登录次数"}},
+	"failures":        {"en": {title: "Failures"}, "zh": {title: "失败次数"}},
+	"attempts_before": {"en": {title: "Attempts a week before"}, "zh": {title: "一周前登录次数"}},
+	"failures_before": {"en": {title: "Failures a week before"}, "zh": {title: "一周前失败次数"}},
+	"ratio":           {"en": {title: "Failure ratio"}, "zh": {title: "失败率"}},
+	"success":         {"en": {title: "Success ratio"}, "zh": {title: "成功率"}},
+	"share":           {"en": {title: "Share"}, "zh": {title: "占比"}},
+	"share_of_group":  {"en": {title: "Share of its group's failures"}, "zh": {title: "占本组失败比例"}},
+	"users":           {"en": {title: "Users"}, "zh": {title: "用户数"}},
+	"failed_users":    {"en": {title: "Users with failures"}, "zh": {title: "失败用户数"}},
+	"worst_user":      {"en": {title: "One user"}, "zh": {title: "单个用户"}},
+	"worst_address":   {"en": {title: "One address"}, "zh": {title: "单个地址"}},
+	"desktop_group":   {"en": {title: "Desktop group"}, "zh": {title: "桌面组"}},
+	"service":         {"en": {title: "Service"}, "zh": {title: "服务"}},
+	"machine_name":    {"en": {title: "Server"}, "zh": {title: "服务器"}},
+	"failed_code":     {"en": {title: "Failure code"}, "zh": {title: "失败码"}},
+	"reason":          {"en": {title: "Reason"}, "zh": {title: "原因"}},
+	"client_type":     {"en": {title: "Client system"}, "zh": {title: "客户端系统"}},
+	"client_version":  {"en": {title: "Client version"}, "zh": {title: "客户端版本"}},
+	"agent_version":   {"en": {title: "Agent version"}, "zh": {title: "Agent 版本"}},
+	"first_seen":      {"en": {title: "First seen within the time shown"}, "zh": {title: "所选时间内首次出现"}},
+	"logins":          {"en": {title: "Logins"}, "zh": {title: "成功登录"}},
+	"p50":             {"en": {title: "Median"}, "zh": {title: "中位数"}},
+	"p90":             {"en": {title: "90th percentile"}, "zh": {title: "90 分位"}},
+	"p99":             {"en": {title: "99th percentile"}, "zh": {title: "99 分位"}},
+	"within_30s":      {"en": {title: "Within 30 s"}, "zh": {title: "30 秒以内"}},
+	"within_60s":      {"en": {title: "Ended within a minute"}, "zh": {title: "一分钟内结束"}},
+	"sessions":        {"en": {title: "Sessions"}, "zh": {title: "会话"}},
+	"active":          {"en": {title: "Active sessions"}, "zh": {title: "活跃会话"}},
+	"disconnected":    {"en": {title: "Disconnected sessions"}, "zh": {title: "断开会话"}},
+	"open":            {"en": {title: "Open connections"}, "zh": {title: "未结束连接"}},
+	"instance":        {"en": {title: "Instance"}, "zh": {title: "实例"}},
+	"version":         {"en": {title: "Version"}, "zh": {title: "版本"}},
+	"revision":        {"en": {title: "Revision"}, "zh": {title: "修订"}},
+	"goversion":       {"en": {title: "Go version"}, "zh": {title: "Go 版本"}},
+	"uptime":          {"en": {title: "Running for"}, "zh": {title: "已运行"}},
+	"mismatches":      {"en": {title: "Windows whose count disagreed"}, "zh": {title: "数量不符的窗口"}},
+	"invalid_fields":  {"en": {title: "Unreadable fields"}, "zh": {title: "无法读取的字段"}},
+	"reconciliation":  {"en": {title: "Difference of pages and export"}, "zh": {title: "分页与导出的差异"}},
+
+	// Overview
+	"overview.note": {
+		"en": {"What this shows", "What the page is for, and how old its numbers are."},
+		"zh": {"说明", "本页用途与数据延迟。"},
+	},
+	"overview.note.content": {
+		"en": {title: "Logins to Huawei Cloud Workspace, each counted once when its outcome is known. A login shows here as soon as the API tells of it: " +
+			"**Data age** says when it was last asked. Click on a number of failures, or on a desktop group, to look into them."},
+		"zh": {title: "华为云 Workspace 的登录，每次登录在结果确定后只计一次。API 返回记录后即在此显示，**数据年龄**为距上次成功采集的时间。" +
+			"点击失败数或桌面组可查看详情。"},
+	},
+	"overview.now": {"en": {title: "Now"}, "zh": {title: "当前"}},
+	"overview.success": {
+		"en": {"Success ratio, 1 h", "Share of the login attempts of the last hour that succeeded. Empty if there were none."},
+		"zh": {"成功率（1 小时）", "最近一小时登录成功的比例。没有登录时为空。"},
+	},
+	"overview.attempts": {
+		"en": {"Attempts, 1 h", "Login attempts of the last hour, whatever became of them. Far fewer than usual at this hour may be an outage before the login."},
+		"zh": {"登录次数（1 小时）", "最近一小时的登录尝试，不论结果。若远低于平时同一时段，可能在登录之前就已故障。"},
+	},
+	"overview.failures": {
+		"en": {"Failures, 1 h", "Login attempts of the last hour that failed."},
+		"zh": {"失败次数（1 小时）", "最近一小时失败的登录尝试。"},
+	},
+	"overview.people": {
+		"en": {"Users failing", "Distinct users with a failed attempt within the chosen window. One user with a saved wrong password makes many failures and is one user here. Not filtered by desktop group."},
+		"zh": {"失败用户数", "所选窗口内登录失败过的不同用户数。保存了错误密码的用户会产生大量失败，但此处只计一人。不按桌面组筛选。"},
+	},
+	"overview.slow": {
+		"en": {"Login time, p90", "Nine of ten logins of the last hour were faster. From the request for a connection to its start: the time in which a user types credentials is in it."},
+		"zh": {"登录耗时 p90", "最近一小时九成登录快于此值。从请求连接到连接开始，包含用户输入凭据的时间。"},
+	},
+	"overview.open": {
+		"en": {"Open connections", "Connections that have started and not ended."},
+		"zh": {"未结束连接", "已开始且未结束的连接。"},
+	},
+	"overview.age": {
+		"en": {"Data age", "Time since the logins were last read up to date, of the project where it is longest. Above 15 minutes everything else here is old."},
+		"zh": {"数据年龄", "距登录记录上次采集到最新的时间，取最久的项目。超过 15 分钟时，本页其他数据均已过时。"},
+	},
+	"overview.alerts": {
+		"en": {"Alerts firing", "Alerts of the exporter's rules that fire now. 0 also if the rules are not loaded. The graphs mark them."},
+		"zh": {"触发中的告警", "本采集器规则中正在触发的告警。未加载规则时也为 0。图中会标出告警。"},
+	},
+	"overview.trend": {"en": {title: "Trend"}, "zh": {title: "趋势"}},
+	"overview.logins": {
+		"en": {"Attempts and failures", "Login attempts in each interval, and those that failed. The dashed lines are the week before, if Prometheus has kept it."},
+		"zh": {"登录与失败次数", "每个时间段内的登录尝试及其中的失败。虚线为一周前的数据（若 Prometheus 仍保留）。"},
+	},
+	"overview.ratio": {
+		"en": {"Failure ratio", "Share of the attempts of each interval that failed. With few attempts it jumps: look at the number of users too. The lines are at 20 % and 50 %, the limits of the alerts."},
+		"zh": {"失败率", "每个时间段内失败的比例。登录较少时波动较大，请同时参考用户数。横线为告警阈值 20% 与 50%。"},
+	},
+	"overview.users": {
+		"en": {"Users", "Distinct users with an attempt and with a failed one within the chosen window, at each moment. Not filtered by desktop group."},
+		"zh": {"用户数", "各时刻所选窗口内有登录及有失败的不同用户数。不按桌面组筛选。"},
+	},
+	"overview.durations": {
+		"en": {"Login time", "Percentiles of the login time of successful logins, from the request for a connection to its start."},
+		"zh": {"登录耗时", "成功登录耗时的分位数，从请求连接到连接开始。"},
+	},
+	"overview.groups": {"en": {title: "By desktop group"}, "zh": {title: "按桌面组"}},
+	"overview.groups_table": {
+		"en": {"Desktop groups", "Logins of the time shown, by desktop group. Click on a group to look into its failures. Desktops have no group. Users are those within the chosen window."},
+		"zh": {"桌面组", "所选时间内各桌面组的登录。点击桌面组查看其失败。云桌面没有组。用户数按所选窗口统计。"},
+	},
+	"overview.sessions": {"en": {title: "Sessions"}, "zh": {title: "会话"}},
+	"overview.states": {
+		"en": {"Sessions by state", "Sessions on the servers of application streaming, by state. Needs the source sessions. Not filtered by desktop group."},
+		"zh": {"各状态会话数", "云应用服务器上各状态的会话。需要启用 sessions 采集源。不按桌面组筛选。"},
+	},
+	"overview.connections": {
+		"en": {"Open connections by desktop group", "Connections that have started and not ended, as the login records tell."},
+		"zh": {"各桌面组未结束连接", "根据登录记录，已开始且未结束的连接。"},
+	},
+	"overview.objective": {"en": {title: "Objective: 98 % of logins succeed, over 28 days"}, "zh": {title: "目标：28 天内 98% 的登录成功"}},
+	"overview.budget": {
+		"en": {"Error budget left", "What is left of the failures that the objective allows in 28 days. Below 0 it was missed. With less history, of what there is."},
+		"zh": {"剩余错误预算", "28 天目标所允许的失败中还剩多少。小于 0 表示未达标。历史不足 28 天时按现有数据计算。"},
+	},
+	"overview.month": {
+		"en": {"Success ratio, 28 days", "Share of the login attempts of the last 28 days that succeeded."},
+		"zh": {"成功率（28 天）", "最近 28 天登录成功的比例。"},
+	},
+	"overview.days": {
+		"en": {"Success ratio, day by day", "Share of the attempts that succeeded, at each moment over the day before it."},
+		"zh": {"每日成功率", "各时刻之前一天内登录成功的比例。"},
+	},
+
+	// Login failures
+	"login-failures.size": {"en": {title: "Is it real, and how big?"}, "zh": {title: "是否属实？规模多大？"}},
+	"login-failures.age": {
+		"en": {"Data age", "Time since the logins were last read up to date, of the project where it is longest. If it is long, see the dashboard of the exporter first."},
+		"zh": {"数据年龄", "距登录记录上次采集到最新的时间，取最久的项目。若过长，请先查看采集器仪表盘。"},
+	},
+	"login-failures.catching_up": {
+		"en": {"Catching up", "Whether the exporter reads what it missed. Then counts rise for logins that are long past; ratios hold."},
+		"zh": {"正在追赶", "采集器是否正在补读错过的记录。此时计数上升来自较早的登录，比率仍然可信。"},
+	},
+	"login-failures.attempts": {
+		"en": {"Attempts", "Login attempts of the time shown, of the chosen groups and servers."},
+		"zh": {"登录次数", "所选时间、桌面组和服务器的登录尝试。"},
+	},
+	"login-failures.failures": {
+		"en": {"Failures", "Attempts that failed, with the chosen codes."},
+		"zh": {"失败次数", "具有所选失败码的失败登录。"},
+	},
+	"login-failures.ratio": {
+		"en": {"Failure ratio", "Failures with the chosen codes as a share of all attempts."},
+		"zh": {"失败率", "具有所选失败码的失败占全部登录的比例。"},
+	},
+	"login-failures.people": {
+		"en": {"Users failing", "Distinct users of the chosen groups with a failure within the chosen window. Who failed in two groups counts twice. Not filtered by server and code."},
+		"zh": {"失败用户数", "所选桌面组在所选窗口内失败过的不同用户数。在两个组都失败的用户计两次。不按服务器和失败码筛选。"},
+	},
+	"login-failures.per_person": {
+		"en": {"Failures per user", "Failures for each user who failed, within the chosen window. High: few who try again and again. Low: many are concerned."},
+		"zh": {"人均失败次数", "所选窗口内每个失败用户的失败次数。高：少数人反复重试；低：影响面广。"},
+	},
+	"login-failures.worst_user": {
+		"en": {"Most of one user", "Failures of the single user who has most of them, within the chosen window. Who it is, no metric tells. Not filtered by group, server and code."},
+		"zh": {"单用户最多失败", "所选窗口内失败最多的单个用户的失败次数。指标不透露用户身份。不按组、服务器和失败码筛选。"},
+	},
+	"login-failures.logins": {
+		"en": {"Attempts and failures", "Attempts of each interval and failures with the chosen codes. The dashed lines are the week before, if Prometheus has kept it."},
+		"zh": {"登录与失败次数", "每个时间段的登录尝试和具有所选失败码的失败。虚线为一周前的数据（若仍保留）。"},
+	},
+	"login-failures.ratio_trend": {
+		"en": {"Failure ratio", "Share of the attempts of each interval that failed with the chosen codes. The lines are at 20 % and 50 %, the limits of the alerts."},
+		"zh": {"失败率", "每个时间段内以所选失败码失败的比例。横线为告警阈值 20% 与 50%。"},
+	},
+	"login-failures.width": {"en": {title: "How wide? Of what was used in the time shown, what has failures"}, "zh": {title: "范围多大？所选时间内用到的对象中有失败的比例"}},
+	"login-failures.groups_touched": {
+		"en": {"Desktop groups touched", "Share of the desktop groups with logins that also had failures. All: a common cause. One: look there."},
+		"zh": {"受影响桌面组", "有登录的桌面组中出现失败的比例。全部：共同原因；个别：重点排查。"},
+	},
+	"login-failures.servers_touched": {
+		"en": {"Servers touched", "Share of the servers with logins that also had failures with the chosen codes."},
+		"zh": {"受影响服务器", "有登录的服务器中出现所选失败码的比例。"},
+	},
+	"login-failures.versions_touched": {
+		"en": {"Client versions touched", "Share of the client versions with logins that also had failures with the chosen codes. Not filtered by group and server."},
+		"zh": {"受影响客户端版本", "有登录的客户端版本中出现所选失败码的比例。不按组和服务器筛选。"},
+	},
+	"login-failures.top_code": {
+		"en": {"Share of the most frequent code", "Near 100 %: one cause. Small: several, or the usual noise."},
+		"zh": {"最多失败码占比", "接近 100%：单一原因；较小：多种原因或日常波动。"},
+	},
+	"login-failures.why": {"en": {title: "Why?"}, "zh": {title: "为什么？"}},
+	"login-failures.codes": {
+		"en": {"Failures by code", "Failures of each interval by failure code."},
+		"zh": {"各失败码的失败次数", "每个时间段内各失败码的失败次数。"},
+	},
+	"login-failures.codes_table": {
+		"en": {"Codes and reasons", "Failure codes of the time shown with the latest reason that came with them. New: not seen in the seven days before, if Prometheus was there then. Click on a code to filter by it."},
+		"zh": {"失败码与原因", "所选时间内的失败码及其最近一次的原因。“新出现”：此前七天未出现（以 Prometheus 已有数据为准）。点击失败码进行筛选。"},
+	},
+	"login-failures.where": {"en": {title: "Where?"}, "zh": {title: "在哪里？"}},
+	"login-failures.groups_table": {
+		"en": {"Desktop groups", "Logins of the time shown by desktop group, with all codes. Click on a group to filter by it."},
+		"zh": {"桌面组", "所选时间内各桌面组的登录，含全部失败码。点击桌面组进行筛选。"},
+	},
+	"login-failures.servers_table": {
+		"en": {"Servers with the most failures", "The 50 servers with the most failures. A ratio is shown from 5 attempts on. One server with most failures of its group is likely broken: put it into maintenance. Sessions need the source sessions."},
+		"zh": {"失败最多的服务器", "失败最多的 50 台服务器。登录达到 5 次才显示失败率。若某服务器占本组大部分失败，很可能已故障，请将其置为维护状态。会话数需要启用 sessions 采集源。"},
+	},
+	"login-failures.servers_grid": {
+		"en": {"Failures by server and time", "The 15 servers with the most failures: each cell is an interval."},
+		"zh": {"服务器失败时间分布", "失败最多的 15 台服务器，每格为一个时间段。"},
+	},
+	"login-failures.client": {"en": {title: "Which client? All groups and servers"}, "zh": {title: "哪些客户端？（全部组和服务器）"}},
+	"login-failures.clients_table": {
+		"en": {"Client versions", "Attempts and failures with the chosen codes by client version. A ratio is shown from 20 attempts on. Not filtered by group and server."},
+		"zh": {"客户端版本", "各客户端版本的登录和具有所选失败码的失败。登录达到 20 次才显示失败率。不按组和服务器筛选。"},
+	},
+	"login-failures.agents_table": {
+		"en": {"Agent versions", "The same by the version of the agent on the server. A new version that fails where the old one does not is a bad roll-out. (none): the login reached no server."},
+		"zh": {"Agent 版本", "按服务器上 Agent 版本统计。若新版本失败而旧版本正常，则为升级问题。（无）表示登录未到达服务器。"},
+	},
+	"login-failures.codes_by_version": {
+		"en": {"Codes by client version", "Failures of the time shown: a row for each code, a column for each client version."},
+		"zh": {"失败码与客户端版本", "所选时间内的失败：每行一个失败码，每列一个客户端版本。"},
+	},
+	"login-failures.who": {"en": {title: "Who? Numbers of people, never names"}, "zh": {title: "哪些人？仅统计人数，不含姓名"}},
+	"login-failures.users": {
+		"en": {"Users", "Distinct users of the chosen groups with an attempt and with a failure within the chosen window, at each moment."},
+		"zh": {"用户数", "各时刻所选窗口内，所选桌面组有登录和有失败的不同用户数。"},
+	},
+	"login-failures.worst": {
+		"en": {"Most failures of one user and one address", "A user with many failures has a wrong password saved, or is attacked. An address with many is an attacker, or a gateway. Not filtered by group, server and code."},
+		"zh": {"单个用户与单个地址的最多失败", "单个用户失败很多：保存了错误密码或遭受攻击；单个地址失败很多：攻击者或网关出口。不按组、服务器和失败码筛选。"},
+	},
+	"login-failures.vendor": {"en": {title: "The vendor's own statistics"}, "zh": {title: "厂商自己的统计"}},
+	"login-failures.accesses": {
+		"en": {"Failed accesses by error code", "As the vendor counts them: failures of a user within minutes are one, so this is never the number of failures above. Needs the source access_statistics."},
+		"zh": {"各错误码访问失败次数", "厂商的统计口径：同一用户几分钟内的失败合并计一次，因此与上方失败次数不相等。需要启用 access_statistics 采集源。"},
+	},
+	"login-failures.access_users": {
+		"en": {"Users with a failed access", "Distinct users with a failed access within the last hour of the vendor's statistics."},
+		"zh": {"访问失败用户数", "厂商统计中最近一小时访问失败的不同用户数。"},
+	},
+	"login-failures.records": {"en": {title: "Failed records, one by one (needs Loki)"}, "zh": {title: "单条失败记录（需要 Loki）"}},
+	"login-failures.lines": {
+		"en": {"Failed records", "The failed records that the exporter writes to its log of failures, if it was told to and Loki collects it."},
+		"zh": {"失败记录", "采集器写入失败日志的记录，需要开启该日志并由 Loki 收集。"},
+	},
+
+	// Login time and sessions
+	"login-time.now": {"en": {title: "In the time shown"}, "zh": {title: "所选时间内"}},
+	"login-time.p50": {
+		"en": {"Login time, median", "Half of the logins were faster. From the request for a connection to its start: the time in which a user types credentials is in it. Reconnects to desktops are left out."},
+		"zh": {"登录耗时中位数", "一半登录快于此值。从请求连接到连接开始，包含用户输入凭据的时间。不含云桌面重连。"},
+	},
+	"login-time.p90": {
+		"en": {"Login time, p90", "Nine of ten logins were faster. People complain from 30 to 60 seconds on."},
+		"zh": {"登录耗时 p90", "九成登录快于此值。超过 30 至 60 秒用户通常会抱怨。"},
+	},
+	"login-time.p99": {
+		"en": {"Login time, p99", "99 of 100 logins were faster."},
+		"zh": {"登录耗时 p99", "99% 的登录快于此值。"},
+	},
+	"login-time.quick": {
+		"en": {"Within 30 s", "Share of the logins that took 30 seconds or less."},
+		"zh": {"30 秒以内", "耗时不超过 30 秒的登录比例。"},
+	},
+	"login-time.short_sessions": {
+		"en": {"Ended within a minute", "Share of the connections that ended within a minute of their start: a login that dies at once is a failure to the user."},
+		"zh": {"一分钟内结束", "开始后一分钟内即结束的连接比例。登录后立即中断，对用户而言就是失败。"},
+	},
+	"login-time.measured": {
+		"en": {"Logins measured", "Successful logins whose time is known: what the numbers beside are made of."},
+		"zh": {"已测量登录", "有耗时数据的成功登录，即旁边各数值的样本量。"},
+	},
+	"login-time.waiting": {"en": {title: "How long people wait"}, "zh": {title: "等待多久"}},
+	"login-time.density": {
+		"en": {"Login time, all logins", "How many logins took how long, in each interval. Two bands are two kinds of logins."},
+		"zh": {"登录耗时分布", "每个时间段内各耗时区间的登录次数。两条带表示两类登录。"},
+	},
+	"login-time.percentiles": {
+		"en": {"Login time, percentiles", "Percentiles of the logins of each interval. The lines are at 30 and 60 seconds."},
+		"zh": {"登录耗时分位数", "每个时间段内登录耗时的分位数。横线为 30 秒与 60 秒。"},
+	},
+	"login-time.by_group": {
+		"en": {"Login time p90 by desktop group", "Nine of ten logins of the group were faster, in each interval."},
+		"zh": {"各桌面组登录耗时 p90", "每个时间段内，该组九成登录快于此值。"},
+	},
+	"login-time.quick_trend": {
+		"en": {"Within 30 s", "Share of the logins of each interval that took 30 seconds or less."},
+		"zh": {"30 秒以内", "每个时间段内耗时不超过 30 秒的登录比例。"},
+	},
+	"login-time.groups_table": {
+		"en": {"Desktop groups", "Login times of the time shown by desktop group. Desktops have no group."},
+		"zh": {"桌面组", "所选时间内各桌面组的登录耗时。云桌面没有组。"},
+	},
+	"login-time.round_trip": {"en": {title: "Network of desktops. All groups"}, "zh": {title: "云桌面网络（全部组）"}},
+	"login-time.round_trips": {
+		"en": {"Round trip", "Round-trip time between client and desktop, once per connection: network alone, and end to end with the work at both ends. Needs the source desktop_connections."},
+		"zh": {"往返时延", "客户端与桌面之间的往返时延，每个连接一次：仅网络，以及包含两端处理的端到端时延。需要启用 desktop_connections 采集源。"},
+	},
+	"login-time.round_trip_density": {
+		"en": {"Round trip on the network, all connections", "How many connections had which round-trip time on the network, in each interval."},
+		"zh": {"网络往返时延分布", "每个时间段内各网络往返时延区间的连接数。"},
+	},
+	"login-time.staying": {"en": {title: "How long people stay"}, "zh": {title: "使用多久"}},
+	"login-time.lengths": {
+		"en": {"Length of connections", "How many connections that ended in each interval had lasted how long."},
+		"zh": {"连接时长分布", "每个时间段内结束的连接的时长分布。"},
+	},
+	"login-time.length_by_group": {
+		"en": {"Median length by desktop group", "Half of the connections that ended in each interval were shorter."},
+		"zh": {"各桌面组连接时长中位数", "每个时间段内结束的连接中，一半短于此值。"},
+	},
+	"login-time.short_trend": {
+		"en": {"Ended within a minute", "Share of the connections that ended in each interval and had lasted a minute or less."},
+		"zh": {"一分钟内结束", "每个时间段内结束的连接中，时长不超过一分钟的比例。"},
+	},
+	"login-time.states": {
+		"en": {"Sessions by state", "Sessions on the servers of application streaming, by state. AppcInit is a session that is being made. Needs the source sessions. Not filtered by desktop group."},
+		"zh": {"各状态会话数", "云应用服务器上各状态的会话。AppcInit 为初始化中的会话。需要启用 sessions 采集源。不按桌面组筛选。"},
+	},
+	"login-time.init_failures": {
+		"en": {"Sessions that could not be initialised", "Sessions in the state InitFail by server group and failure code, each counted once. Not filtered by desktop group."},
+		"zh": {"初始化失败的会话", "处于 InitFail 状态的会话，按服务器组和失败码统计，每个会话只计一次。不按桌面组筛选。"},
+	},
+
+	// Versions
+	"versions.agents": {"en": {title: "Agents on the servers"}, "zh": {title: "服务器上的 Agent"}},
+	"versions.agent_version_share": {
+		"en": {"Attempts by agent version", "Share of the login attempts by the version of the agent on the server: how far a roll-out is."},
+		"zh": {"各 Agent 版本登录占比", "按服务器上 Agent 版本统计的登录占比，反映升级进度。"},
+	},
+	"versions.agent_version_ratio": {
+		"en": {"Failure ratio by agent version", "Share of the attempts of each interval that failed, from 5 attempts on. If it rises with a new version alone, the roll-out broke it."},
+		"zh": {"各 Agent 版本失败率", "每个时间段内失败的比例（登录达到 5 次）。若仅新版本升高，则为升级所致。"},
+	},
+	"versions.agent_version_table": {
+		"en": {"Agent versions", "Logins of the time shown by agent version. Versions with a small share are laggards or new: see when they were first seen. A ratio is shown from 20 attempts on."},
+		"zh": {"Agent 版本", "所选时间内各 Agent 版本的登录。占比小的版本为未升级或刚发布，可参考首次出现时间。登录达到 20 次才显示失败率。"},
+	},
+	"versions.clients": {"en": {title: "Clients"}, "zh": {title: "客户端"}},
+	"versions.client_version_share": {
+		"en": {"Attempts by client version", "Share of the login attempts by the version of the client."},
+		"zh": {"各客户端版本登录占比", "按客户端版本统计的登录占比。"},
+	},
+	"versions.client_version_ratio": {
+		"en": {"Failure ratio by client version", "Share of the attempts of each interval that failed, from 5 attempts on."},
+		"zh": {"各客户端版本失败率", "每个时间段内失败的比例（登录达到 5 次）。"},
+	},
+	"versions.client_version_table": {
+		"en": {"Client versions", "Logins of the time shown by client version. A ratio is shown from 20 attempts on."},
+		"zh": {"客户端版本", "所选时间内各客户端版本的登录。登录达到 20 次才显示失败率。"},
+	},
+	"versions.systems": {"en": {title: "Client systems"}, "zh": {title: "客户端系统"}},
+	"versions.client_type_share": {
+		"en": {"Attempts by client system", "Share of the login attempts by the operating system of the client."},
+		"zh": {"各客户端系统登录占比", "按客户端操作系统统计的登录占比。"},
+	},
+	"versions.client_type_ratio": {
+		"en": {"Failure ratio by client system", "Share of the attempts of each interval that failed, from 5 attempts on."},
+		"zh": {"各客户端系统失败率", "每个时间段内失败的比例（登录达到 5 次）。"},
+	},
+	"versions.client_type_table": {
+		"en": {"Client systems", "Logins of the time shown by client system. A ratio is shown from 20 attempts on."},
+		"zh": {"客户端系统", "所选时间内各客户端系统的登录。登录达到 20 次才显示失败率。"},
+	},
+
+	// Servers
+	"servers.now": {"en": {title: "Now"}, "zh": {title: "当前"}},
+	"servers.used": {
+		"en": {"Servers with logins", "Servers and desktops with a login attempt in the time shown."},
+		"zh": {"有登录的服务器", "所选时间内有登录尝试的服务器和桌面。"},
+	},
+	"servers.silent": {
+		"en": {"Silent for 1 h", "Servers and desktops with an attempt in the last 7 days and none in the last hour. At night most are; by day a server among them may be lost."},
+		"zh": {"一小时无登录", "最近 7 天有登录但最近一小时没有的服务器和桌面。夜间多数如此，白天则可能已失联。"},
+	},
+	"servers.failing": {
+		"en": {"Servers failing", "Servers where more than half of the attempts failed, of those with 5 attempts or more in the time shown."},
+		"zh": {"故障服务器", "所选时间内登录达到 5 次且过半失败的服务器。"},
+	},
+	"servers.sessions": {
+		"en": {"Sessions", "Active and disconnected sessions on the servers of application streaming. Needs the source sessions."},
+		"zh": {"会话", "云应用服务器上的活跃与断开会话。需要启用 sessions 采集源。"},
+	},
+	"servers.open": {
+		"en": {"Open connections", "Connections that have started and not ended, as the login records tell."},
+		"zh": {"未结束连接", "根据登录记录，已开始且未结束的连接。"},
+	},
+	"servers.imbalance": {
+		"en": {"Worst imbalance", "How many times the mean of its group the fullest server holds, in the group where that is most. 1 is even."},
+		"zh": {"最大不均衡度", "最满服务器的会话数是本组平均值的多少倍，取各组最大值。1 为均衡。"},
+	},
+	"servers.each": {"en": {title: "Each server"}, "zh": {title: "各服务器"}},
+	"servers.table": {
+		"en": {"Servers", "Logins of the time shown and sessions by server, of the 300 with the most logins. Click on a server or a group to look into its failures. A ratio is shown from 5 attempts on."},
+		"zh": {"服务器", "所选时间内各服务器的登录与会话，取登录最多的 300 台。点击服务器或桌面组查看其失败。登录达到 5 次才显示失败率。"},
+	},
+	"servers.time": {"en": {title: "Over time"}, "zh": {title: "随时间变化"}},
+	"servers.failures_grid": {
+		"en": {"Failures by server", "The 20 servers with the most failures: each cell is an interval."},
+		"zh": {"各服务器失败", "失败最多的 20 台服务器，每格为一个时间段。"},
+	},
+	"servers.attempts_grid": {
+		"en": {"Attempts by server", "The 20 servers with the most attempts: each cell is an interval. A row that ends is a server nobody reaches."},
+		"zh": {"各服务器登录", "登录最多的 20 台服务器，每格为一个时间段。若某行中断，说明该服务器无人登录。"},
+	},
+	"servers.sessions_by_server": {
+		"en": {"Sessions by server", "Active and disconnected sessions of the 20 fullest servers."},
+		"zh": {"各服务器会话", "会话最多的 20 台服务器的活跃与断开会话。"},
+	},
+	"servers.open_by_server": {
+		"en": {"Open connections by server", "The 20 servers with the most open connections."},
+		"zh": {"各服务器未结束连接", "未结束连接最多的 20 台服务器。"},
+	},
+	"servers.imbalance_trend": {
+		"en": {"Imbalance by server group", "How many times the mean of its group the fullest server holds. 1 is even; if it stays high, the distribution of sessions does not work."},
+		"zh": {"各服务器组不均衡度", "最满服务器的会话数是本组平均值的多少倍。1 为均衡；持续偏高说明会话分配异常。"},
+	},
+
+	// Exporter
+	"exporter.now": {"en": {title: "Now"}, "zh": {title: "当前"}},
+	"exporter.up": {
+		"en": {"Scraped", "Whether Prometheus reaches the exporter."},
+		"zh": {"抓取正常", "Prometheus 能否访问采集器。"},
+	},
+	"exporter.sources_up": {
+		"en": {"Sources working", "Share of the sources whose last poll succeeded. The landing page of the exporter tells the error in words."},
+		"zh": {"正常采集源", "最近一次轮询成功的采集源比例。错误原因见采集器首页。"},
+	},
+	"exporter.age": {
+		"en": {"Data age", "Time since the logins were last read up to date, of the project where it is longest."},
+		"zh": {"数据年龄", "距登录记录上次采集到最新的时间，取最久的项目。"},
+	},
+	"exporter.reload": {
+		"en": {"Configuration valid", "Whether the configuration could be loaded when it was last tried. If not, the old one still applies."},
+		"zh": {"配置有效", "最近一次加载配置是否成功。失败时旧配置继续生效。"},
+	},
+	"exporter.lost": {
+		"en": {"Time lost", "Time whose records are lost, because the exporter did not read them within the 30 days that the API keeps them."},
+		"zh": {"丢失时长", "因未在 API 保留的 30 天内读取而丢失记录的时长。"},
+	},
+	"exporter.limited": {
+		"en": {"Counted as other", "Additions for which max_series had no room. They are in the sums, but not under their own labels."},
+		"zh": {"计入 other", "因 max_series 限制而无法单独列出的计数。总数仍正确，但不再有各自的标签。"},
+	},
+	"exporter.build": {
+		"en": {"Versions", "What runs, and since when."},
+		"zh": {"版本", "运行的版本与时长。"},
+	},
+	"exporter.freshness": {"en": {title: "How fresh is the data?"}, "zh": {title: "数据是否新鲜？"}},
+	"exporter.ages": {
+		"en": {"Time since the last success", "Since a poll of each source last came up to date. The line is at 15 minutes, where the alert for stale logins begins; sources that are polled seldom may go above it."},
+		"zh": {"距上次成功的时间", "各采集源距上次采集到最新的时间。横线为 15 分钟，即登录数据过期告警的阈值；轮询较少的采集源可能超过。"},
+	},
+	"exporter.cursors": {
+		"en": {"Age of the cursor", "How far behind now the end of the last window is that was read whole. It falls while the exporter catches up."},
+		"zh": {"游标滞后", "最近一个完整读取的窗口的终点距现在多久。追赶期间会逐渐下降。"},
+	},
+	"exporter.delays": {
+		"en": {"Delay of records", "From a record's own time to its being counted. If it comes near the lookback, raise the lookback, or late records are lost."},
+		"zh": {"记录延迟", "从记录自身时间到被计数。若接近 lookback，请调大，否则迟到的记录会丢失。"},
+	},
+	"exporter.catching_up": {
+		"en": {"Catching up", "Sources that are more than one poll behind. Counts then rise for logins that are long past."},
+		"zh": {"正在追赶", "落后超过一次轮询的采集源。此时计数上升来自较早的登录。"},
+	},
+	"exporter.polls": {"en": {title: "Polls"}, "zh": {title: "轮询"}},
+	"exporter.poll_rate": {
+		"en": {"Polls", "Polls of each source by result."},
+		"zh": {"轮询", "各采集源的轮询次数，按结果统计。"},
+	},
+	"exporter.poll_time": {
+		"en": {"Duration of polls, p90", "Nine of ten polls were faster."},
+		"zh": {"轮询耗时 p90", "九成轮询快于此值。"},
+	},
+	"exporter.dispositions": {
+		"en": {"Readings of records", "Records read in each interval by what became of them. Duplicates are normal: each poll reads the lookback again."},
+		"zh": {"记录读取", "每个时间段读取的记录，按处理结果统计。重复属正常，每次轮询都会重读 lookback。"},
+	},
+	"exporter.doubts": {
+		"en": {"Doubts", "What may have been counted wrongly: windows whose records were not as many as the API said, fields that could not be read, records in which pages and export differ. All should be 0."},
+		"zh": {"存疑", "可能计数有误之处：数量与 API 所述不符的窗口、无法读取的字段、分页与导出不一致的记录。均应为 0。"},
+	},
+	"exporter.api": {"en": {title: "Requests to the API"}, "zh": {title: "API 请求"}},
+	"exporter.requests": {
+		"en": {"Requests", "Requests by operation and HTTP status, each attempt counted. 429 is the API's limit: the exporter slows down. error: there was no answer."},
+		"zh": {"请求", "按操作和 HTTP 状态统计的请求，每次尝试都计数。429 为 API 限流，采集器会放慢；error 表示无应答。"},
+	},
+	"exporter.request_time": {
+		"en": {"Duration of requests, p90", "Nine of ten requests were faster, each attempt by itself."},
+		"zh": {"请求耗时 p90", "九成请求快于此值，每次尝试单独计时。"},
+	},
+	"exporter.request_errors": {
+		"en": {"Requests that failed", "Share of the requests of each interval without a 2xx status, by operation."},
+		"zh": {"失败请求", "每个时间段内非 2xx 的请求比例，按操作统计。"},
+	},
+	"exporter.tasks": {
+		"en": {"Export tasks", "Export tasks by what became of them."},
+		"zh": {"导出任务", "导出任务，按结果统计。"},
+	},
+	"exporter.process": {"en": {title: "Process"}, "zh": {title: "进程"}},
+	"exporter.commits": {
+		"en": {"Commits to the store, p99", "99 of 100 commits were faster. Slow ones point to a slow disk."},
+		"zh": {"存储提交耗时 p99", "99% 的提交快于此值。过慢说明磁盘较慢。"},
+	},
+	"exporter.cpu": {
+		"en": {"Processor", "Processor time used, as a share of one core."},
+		"zh": {"处理器", "占用的处理器时间，以单核为基准。"},
+	},
+	"exporter.memory": {
+		"en": {"Memory", "Resident memory of the process."},
+		"zh": {"内存", "进程的常驻内存。"},
+	},
+	"exporter.samples": {
+		"en": {"Samples per scrape", "How many samples a scrape brings: the size of the exporter's metrics in Prometheus."},
+		"zh": {"每次抓取样本数", "一次抓取的样本数，即采集器指标在 Prometheus 中的规模。"},
+	},
+}
