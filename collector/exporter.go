@@ -49,7 +49,7 @@ func NewExporter(r prometheus.Registerer) *Exporter {
 		return g
 	}
 	seconds := []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
-	return &Exporter{
+	e := &Exporter{
 		up:          gauge("source_up", "1 if the last poll of the source succeeded, 0 if it failed."),
 		lastSuccess: gauge("source_last_success_timestamp_seconds", "When a poll of the source last came up to date, by the server's clock."),
 		cursor:      gauge("source_cursor_timestamp_seconds", "The end of the last window that was read whole: every record up to it is counted."),
@@ -78,6 +78,10 @@ func NewExporter(r prometheus.Registerer) *Exporter {
 		reloadSuccessful: single("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
 		reloadTime:       single("config_last_reload_success_timestamp_seconds", "When the configuration was last loaded."),
 	}
+	for _, m := range BookMetrics {
+		e.limited.WithLabelValues(m.Name) // at 0, so that increase() sees the first addition
+	}
+	return e
 }
 
 // Limited counts what max_series has no room for, by family.
@@ -153,8 +157,15 @@ func (s *SourceMetrics) CatchingUp(on bool) {
 // Mismatch counts a window in which the API's count did not come true.
 func (s *SourceMetrics) Mismatch() { s.exporter.mismatches.With(s.labels).Inc() }
 
-// ExportTask counts what became of an export task.
+// exportTaskStatuses is all that may become of an export task.
+var exportTaskStatuses = []string{"created", "resumed", "success", "fail", "expired", "missing", "timeout", "deleted"}
+
+// ExportTask counts what became of an export task. With a source's first task all its
+// counters begin at 0, so that increase() sees the first one that fails.
 func (s *SourceMetrics) ExportTask(status string) {
+	for _, known := range exportTaskStatuses {
+		s.exporter.exportTasks.WithLabelValues(s.labels["project"], s.labels["source"], known)
+	}
 	s.exporter.exportTasks.WithLabelValues(s.labels["project"], s.labels["source"], status).Inc()
 }
 
