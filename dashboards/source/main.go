@@ -60,7 +60,7 @@ func generate() (map[string][]byte, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s in %s: %w", p.name, language, err)
 			}
-			files[filepath.Join(language, "workspace-"+p.name+".json")] = content
+			files[filepath.Join(language, page.uid(p.name)+".json")] = content
 		}
 	}
 	return files, nil

@@ -23,11 +23,12 @@ type page struct {
 	dashboard      dashboard.Dashboard
 	row            *dashboard.RowPanel // where panels go, if it is folded
 	x, y, bottom   uint32
-	missing        []string // keys without a text
+	used           map[string]bool // keys of texts
+	missing        []string        // those without a text
 }
 
 func newPage(name, language string) *page {
-	p := &page{name: name, language: language}
+	p := &page{name: name, language: language, used: map[string]bool{}}
 	own := p.text(name)
 	p.dashboard = dashboard.Dashboard{
 		Uid:           cog.ToPtr(p.uid(name)),
@@ -67,6 +68,7 @@ func (p *page) suffix() string {
 
 // text finds what is said in the page's language.
 func (p *page) text(key string) text {
+	p.used[key] = true
 	found := texts[key][p.language]
 	if found.title == "" {
 		p.missing = append(p.missing, key)

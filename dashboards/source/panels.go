@@ -105,9 +105,10 @@ func field(unit string) *dashboard.FieldConfigSource {
 	return f
 }
 
-// Units. Counts are whole numbers: increase() extrapolates, people do not.
+// Units. Counts are whole numbers, since increase() extrapolates and people do not, and
+// are written out, not as thousands.
 const (
-	counts  = "short"
+	counts  = "locale"
 	ratio   = "percentunit"
 	seconds = "s"
 )
@@ -360,7 +361,8 @@ func logLines(expr string) dashboard.Panel {
 // clicked as one more filter.
 func (p *page) triage(filter string) *dashboard.DashboardLink {
 	var kept []string
-	for _, name := range []string{"datasource", "job", "instance", "project", "service", "desktop_group", "machine_name", "failed_code"} {
+	for _, name := range []string{"datasource", "job", "instance", "project", "service", "desktop_group", "machine_name",
+		"failed_code", "window", "loki_datasource", "loki_job"} {
 		if name != filter && p.has(name) {
 			kept = append(kept, fmt.Sprintf("${%s:queryparam}", name))
 		}

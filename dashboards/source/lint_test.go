@@ -1,0 +1,297 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stretchr/testify/assert"
+)
+
+// excluded are the findings that are meant, by rule, page and panel, each with its
+// reason.
+var excluded = map[string]string{
+	"template-datasource-rule login-failures": "a second data source, for Loki: `datasource` has the same name on all pages, so that links carry it",
+	"target-job-rule overview 18":             "ALERTS comes from Prometheus, not from a scrape",
+	"target-instance-rule overview 18":        "ALERTS comes from Prometheus, not from a scrape",
+	"target-counter-agg-rule versions 13":     "asks when the series began, not what it counts",
+	"target-counter-agg-rule versions 23":     "asks when the series began, not what it counts",
+	"target-counter-agg-rule versions 33":     "asks when the series began, not what it counts",
+}
+
+// TestLint looks for what grafana/dashboard-linter does, by the names of its rules, in
+// panels of every type.
+func TestLint(t *testing.T) {
+	met := map[string]bool{}
+	for _, b := range boards(t) {
+		l := &linter{t: t, board: b, page: pageOf(b.UID), met: met}
+		l.dashboard()
+		for _, p := range b.everyPanel() {
+			l.panel(p)
+		}
+		b.prometheusTargets(l.target)
+	}
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(excluded)), slices.Collect(maps.Keys(met)), "exclusions that exclude nothing")
+}
+
+// pageOf is the name of a page in any language.
+func pageOf(uid string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(uid, "workspace-"), "-zh")
+}
+
+type linter struct {
+	t     *testing.T
+	board board
+	page  string
+	met   map[string]bool // exclusions that were needed
+}
+
+// expect reports what is not ok and not excluded. Panel 0 is the dashboard.
+func (l *linter) expect(ok bool, rule string, panel int, more ...any) {
+	if ok {
+		return
+	}
+	key := rule + " " + l.page
+	if panel != 0 {
+		key += fmt.Sprint(" ", panel)
+	}
+	if excluded[key] != "" {
+		l.met[key] = true
+		return
+	}
+	l.t.Errorf("%s (%s): %s", key, l.board.Language, fmt.Sprintln(more...))
+}
+
+func (l *linter) dashboard() {
+	b := l.board
+	l.expect(!b.Editable, "uneditable-dashboard", 0)
+	var sources []string
+	for _, v := range b.Templating.List {
+		switch v.Type {
+		case "datasource":
+			sources = append(sources, v.Name)
+		case "query":
+			l.expect(v.Refresh == 2, "template-on-time-change-reload-rule", 0, v.Name)
+			l.labelQuery(v)
+		}
+	}
+	l.expect(slices.Equal(sources, []string{"datasource"}), "template-datasource-rule", 0, sources)
+	for _, name := range []string{"job", "instance"} {
+		v, _ := b.variable(name)
+		l.expect(v.Type == "query" && v.Datasource == datasource{"prometheus", "${datasource}"} && v.Multi && v.IncludeAll && v.AllValue == ".+",
+			"template-"+name+"-rule", 0, v)
+		l.expect(b.Language != "en" || strings.ToLower(v.Label) == name, "template-"+name+"-rule", 0, v.Label)
+	}
+}
+
+var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
+
+func (l *linter) labelQuery(v variable) {
+	m := labelValues.FindStringSubmatch(v.Query)
+	l.expect(m != nil, "template-label-promql-rule", 0, v.Query)
+	parse(l.t, m[1])
+}
+
+// units that the pages use, of those that Grafana has.
+var units = []string{"none", "locale", "percentunit", "s", "bytes", "ops", "reqps", "bool_yes_no", "dateTimeFromNow"}
+
+func (l *linter) panel(p boardPanel) {
+	if p.Type == "row" {
+		l.expect(p.Title != "", "panel-title-description-rule", p.ID)
+		return
+	}
+	l.expect(p.Title != "" && p.Description != "", "panel-title-description-rule", p.ID, p.Title)
+	used := []string{p.FieldConfig.Defaults.Unit}
+	for _, o := range p.FieldConfig.Overrides {
+		for _, property := range o.Properties {
+			if property.ID == "unit" {
+				var unit string
+				l.expect(json.Unmarshal(property.Value, &unit) == nil, "panel-units-rule", p.ID)
+				used = append(used, unit)
+			}
+		}
+	}
+	for _, unit := range used {
+		l.expect(slices.Contains(units, unit), "panel-units-rule", p.ID, unit)
+	}
+	want := datasource{"prometheus", "${datasource}"}
+	switch p.Type {
+	case "text":
+		return
+	case "logs":
+		want = datasource{"loki", "${loki_datasource}"}
+	}
+	l.expect(len(p.Targets) > 0, "panel-no-targets-rule", p.ID)
+	l.expect(p.Datasource == want, "panel-datasource-rule", p.ID, p.Datasource)
+	for _, t := range p.Targets {
+		l.expect(t.Datasource == want, "panel-datasource-rule", p.ID, t.Datasource)
+	}
+}
+
+func (l *linter) target(p boardPanel, t target) {
+	expr := parse(l.t, t.Expr)
+	for _, name := range []string{"job", "instance"} {
+		for _, matchers := range parser.ExtractSelectors(expr) {
+			l.expect(slices.ContainsFunc(matchers, func(m *labels.Matcher) bool {
+				return m.Name == name && m.Type == labels.MatchRegexp && m.Value == "$"+name
+			}), "target-"+name+"-rule", p.ID, matchers)
+		}
+	}
+	parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {
+		switch n := n.(type) {
+		case *parser.MatrixSelector:
+			call := path[len(path)-1].(*parser.Call).Func.Name
+			isRate := call == "rate" || call == "irate"
+			l.expect(isRate == (n.Range == must(time.ParseDuration(rateInterval))) || call == "increase", "target-rate-interval-rule", p.ID, t.Expr)
+		case *parser.VectorSelector:
+			if strings.HasSuffix(n.Name, "_total") || strings.HasSuffix(n.Name, "_bucket") || strings.HasSuffix(n.Name, "_count") {
+				l.expect(counterIsGrown(path), "target-counter-agg-rule", p.ID, t.Expr)
+			}
+		}
+		return nil
+	})
+}
+
+// counterIsGrown tells whether a counter stands directly in rate, irate or increase.
+func counterIsGrown(path []parser.Node) bool {
+	if len(path) < 2 {
+		return false
+	}
+	_, ranged := path[len(path)-1].(*parser.MatrixSelector)
+	call, called := path[len(path)-2].(*parser.Call)
+	return ranged && called && slices.Contains([]string{"rate", "irate", "increase"}, call.Func.Name)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// TestForm looks for what the linter does not.
+func TestForm(t *testing.T) {
+	uids := map[string]board{}
+	for _, b := range boards(t) {
+		assert.NotContains(t, uids, b.UID)
+		uids[b.UID] = b
+		assert.LessOrEqual(t, len(b.UID), 40)
+		assert.Equal(t, 39, b.SchemaVersion)
+		assert.Equal(t, "browser", b.Timezone)
+		assert.Equal(t, "1m", b.Refresh, "the data moves no faster")
+		assert.NotEmpty(t, b.Title)
+		assert.NotEmpty(t, b.Description)
+		if assert.Len(t, b.Links, 1) {
+			assert.True(t, b.Links[0].AsDropdown && b.Links[0].IncludeVars && b.Links[0].KeepTime)
+			assert.Equal(t, b.Tags, b.Links[0].Tags, "the list of dashboards finds them by their tag")
+		}
+		for _, v := range b.Templating.List {
+			assert.NotEmpty(t, v.Label, v.Name)
+			assert.NotEmpty(t, v.Description, v.Name)
+		}
+		for _, a := range b.Annotations.List {
+			assert.Equal(t, datasource{"prometheus", "${datasource}"}, a.Datasource)
+			assert.NotEmpty(t, a.Name)
+		}
+		checkGrid(t, b)
+	}
+	for _, b := range uids {
+		checkLinks(t, b, uids)
+		checkVariables(t, b)
+	}
+}
+
+// checkGrid sees that ids are unique, and that panels neither overlap nor stick out.
+func checkGrid(t *testing.T, b board) {
+	ids := map[int]string{}
+	taken := map[[2]int]string{}
+	for _, p := range b.everyPanel() {
+		assert.Empty(t, ids[p.ID], "%s: id %d of %s is taken", b.UID, p.ID, p.Title)
+		ids[p.ID] = p.Title
+		g := p.GridPos
+		assert.True(t, g.X >= 0 && g.W > 0 && g.H > 0 && g.X+g.W <= 24, "%s: %s lies outside", b.UID, p.Title)
+		for x := g.X; x < g.X+g.W; x++ {
+			for y := g.Y; y < g.Y+g.H; y++ {
+				assert.Empty(t, taken[[2]int{x, y}], "%s: %s lies on another", b.UID, p.Title)
+				taken[[2]int{x, y}] = p.Title
+			}
+		}
+		assert.Equal(t, p.Collapsed, len(p.Panels) > 0, "%s: only folded rows hold panels", b.UID)
+	}
+}
+
+var (
+	linkTarget   = regexp.MustCompile(`/d/([\w-]+)\?`)
+	linkVariable = regexp.MustCompile(`\$\{(\w+):queryparam\}|var-(\w+)=`)
+	usedVariable = regexp.MustCompile(`\$\{?(\w+)`)
+)
+
+// checkLinks sees that links from tables lead to a page of the same language which
+// knows the variables that they bring.
+func checkLinks(t *testing.T, b board, uids map[string]board) {
+	for _, p := range b.everyPanel() {
+		for _, o := range p.FieldConfig.Overrides {
+			for _, property := range o.Properties {
+				if property.ID != "links" {
+					continue
+				}
+				var links []struct{ URL, Title string }
+				assert.NoError(t, json.Unmarshal(property.Value, &links))
+				for _, link := range links {
+					assert.NotEmpty(t, link.Title)
+					assert.Contains(t, link.URL, "${__url_time_range}")
+					m := linkTarget.FindStringSubmatch(link.URL)
+					to, there := uids[m[1]]
+					assert.True(t, there, link.URL)
+					assert.Equal(t, b.Language, to.Language, link.URL)
+					brought := map[string]bool{}
+					for _, m := range linkVariable.FindAllStringSubmatch(link.URL, -1) {
+						brought[m[1]+m[2]] = true
+						_, there := to.variable(m[1] + m[2])
+						assert.True(t, there, "%s: %s", b.UID, m[0])
+					}
+					for _, v := range b.Templating.List {
+						_, there := to.variable(v.Name)
+						assert.True(t, !there || brought[v.Name], "%s: what is chosen in $%s is lost in %s", b.UID, v.Name, link.URL)
+					}
+				}
+			}
+		}
+	}
+}
+
+// checkVariables sees that every variable that is used is defined before what needs
+// it, and that none is without use.
+func checkVariables(t *testing.T, b board) {
+	used := map[string]bool{}
+	use := func(text, by string) {
+		for _, m := range usedVariable.FindAllStringSubmatch(text, -1) {
+			if !strings.HasPrefix(m[1], "__") {
+				_, there := b.variable(m[1])
+				assert.True(t, there, "%s: %s uses $%s", b.UID, by, m[1])
+				used[m[1]] = true
+			}
+		}
+	}
+	for _, p := range b.everyPanel() {
+		for _, target := range p.Targets {
+			use(target.Expr, p.Title)
+			use(target.Datasource.UID, p.Title)
+		}
+	}
+	for i, v := range b.Templating.List {
+		for _, m := range usedVariable.FindAllStringSubmatch(v.Query, -1) {
+			assert.True(t, slices.ContainsFunc(b.Templating.List[:i], func(v variable) bool { return v.Name == m[1] }), "%s: $%s comes before $%s", b.UID, v.Name, m[1])
+		}
+	}
+	for _, v := range b.Templating.List {
+		assert.True(t, used[v.Name], "%s: nothing uses $%s", b.UID, v.Name)
+	}
+}
