@@ -367,7 +367,7 @@ func TestSessionsShowTheNewestSnapshot(t *testing.T) {
 func TestFailedSessionsCountOnce(t *testing.T) {
 	b := newBench(t, ofKind(Sessions))
 	failed := func(n int, code string) record.Session {
-		s := session(n, "m", failedState)
+		s := session(n, "m", record.StateFailed)
 		s.FailedCode = code
 		return s
 	}
@@ -444,7 +444,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	rtt := time.Millisecond
 	require.NoError(t, desktops.read(t0, login(1, t0, func(l *record.Login) { l.NetworkRTT = &rtt })))
 	snapshots := newBench(t, ofKind(Sessions))
-	snapshots.snapshot(t0, session(1, "m", "Active"), session(2, "m", failedState))
+	snapshots.snapshot(t0, session(1, "m", "Active"), session(2, "m", record.StateFailed))
 	statistics := newBench(t, ofKind(AccessStatistics))
 	statistics.statistics(t0, t0, record.Access{User: 1, Failures: 1})
 

@@ -10,11 +10,8 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// States of a session: those in which it is on a server, and that of one that never
-// came to be.
-var shownStates = map[string]bool{"Active": true, "Disconnected": true, "AppcInit": true}
-
-const failedState = "InitFail"
+// shownStates are those in which a session is on a server.
+var shownStates = map[string]bool{record.StateActive: true, record.StateDisconnected: true, record.StateInit: true}
 
 // sessions shows how many sessions each server has, by state, as of the newest
 // snapshot, and counts each session once that could not be initialised.
@@ -44,12 +41,19 @@ func (s *sessions) read(r *record.Reading) {
 			servers[place] = 0
 		}
 	}
+	s.records.add(int64(r.SignedOut), string(ledger.Duplicate))
+	newest := map[record.Identity]*record.Session{} // a file may hold two versions of a session
 	for i := range r.Sessions {
 		session := &r.Sessions[i]
+		s.count(session, r.Now)
+		if known := newest[session.ID]; known == nil || session.Updated.After(known.Updated) {
+			newest[session.ID] = session
+		}
+	}
+	for _, session := range newest {
 		if shownStates[session.State] {
 			servers[serverState{session.Machine, session.Group, session.State}]++
 		}
-		s.count(session, r.Now)
 	}
 	s.servers = servers
 	s.forget(r.Now)
@@ -61,7 +65,7 @@ func (s *sessions) count(session *record.Session, now time.Time) {
 		s.add(ledger.Invalid, nil)
 		return
 	}
-	if session.State != failedState {
+	if session.State != record.StateFailed {
 		s.add(ledger.Duplicate, nil)
 		return
 	}

@@ -46,7 +46,7 @@ func newBoth(records int) *both {
 func (b *both) read(t *testing.T, most int) ([]record.Login, error) {
 	t.Helper()
 	b.list.requests, b.cloud.made = 0, nil
-	return b.Read(t.Context(), noon, noon.Add(time.Hour), most)
+	return gather(t.Context(), b, window{noon, noon.Add(time.Hour)}, most)
 }
 
 func inBoth(t *testing.T, records int, test func(t *testing.T, b *both)) {
@@ -137,7 +137,7 @@ func TestStopsWithinAnExport(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
 		ctx, cancel := context.WithTimeout(t.Context(), b.cloud.took/2)
 		defer cancel()
-		_, err := b.Read(ctx, noon, noon.Add(time.Hour), 1000)
+		_, err := gather(ctx, b, window{noon, noon.Add(time.Hour)}, 1000)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 1, b.list.requests)
 		assert.Empty(t, b.log.String())

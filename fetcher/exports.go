@@ -91,18 +91,23 @@ func (e *Export) instead(w window, willDo func(begun window) bool) (window, erro
 }
 
 // read calls row for each row of the file of a window.
-func (e *Export) read(ctx context.Context, w window, row func([]export.Field)) error {
+func (e *Export) read(ctx context.Context, w window, row row) error {
 	return e.Tasks.Fetch(ctx, e.key(w),
 		func(ctx context.Context) (string, error) { return e.Create(ctx, w.from, w.to) },
 		func(f io.ReaderAt, size int64) error { return readTable(ctx, e.Tasks.Logger, f, size, e.Columns, row) })
 }
 
+// row takes a row of a file.
+type row func([]export.Field) error
+
 // readTable calls row for each row of a file, until ctx ends, and tells of what in the
 // file could not be read.
-func readTable(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64, columns export.Columns, row func([]export.Field)) error {
+func readTable(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64, columns export.Columns, row row) error {
 	summary, err := export.ReadTable(f, size, columns, func(_ int, fields []export.Field) error {
-		row(fields)
-		return ctx.Err()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return row(fields)
 	})
 	if summary.Replaced+summary.Cut+summary.SkippedSheets > 0 {
 		level.Warn(logger).Log("msg", "parts of an export file could not be read", "format", summary.Format, "rows", summary.Rows,
@@ -111,16 +116,25 @@ func readTable(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64
 	return err
 }
 
-// into collects the rows of a file.
-func into[T, R any, P Raw[R]](rows *[]T, read func(*R) T) func([]export.Field) {
-	return func(fields []export.Field) {
+// each reads the rows of a file as records.
+func each[T, R any, P Raw[R]](read func(*R) T, add func(*T) error) row {
+	return func(fields []export.Field) error {
 		var raw R
 		for _, f := range fields {
 			if says(f) {
 				P(&raw).Set(f.Name, f.Value)
 			}
 		}
-		*rows = append(*rows, read(&raw))
+		record := read(&raw)
+		return add(&record)
+	}
+}
+
+// into collects records.
+func into[T any](records *[]T) func(*T) error {
+	return func(r *T) error {
+		*records = append(*records, *r)
+		return nil
 	}
 }
 
@@ -133,27 +147,30 @@ func says(f export.Field) bool {
 }
 
 // ReadLogins reads the login records of a file, as an export task would have given it.
-func ReadLogins(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64) (logins []record.Login, err error) {
-	err = readTable(ctx, logger, f, size, export.Logins, into(&logins, (*record.UserConnection).Login))
-	return logins, err
+func ReadLogins(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64, add func(*record.Login) error) error {
+	return readTable(ctx, logger, f, size, export.Logins, each((*record.UserConnection).Login, add))
 }
 
 // UserConnectionExports reads login records by export task (system S2).
 type UserConnectionExports struct{ Export }
 
 // Read implements Source. An export has no limit.
-func (u *UserConnectionExports) Read(ctx context.Context, from, to time.Time, _ int) (logins []record.Login, err error) {
-	err = u.read(ctx, window{from, to}, into(&logins, (*record.UserConnection).Login))
-	return logins, err
+func (u *UserConnectionExports) Read(ctx context.Context, from, to time.Time, _ int, take Take) error {
+	w := window{from, to}
+	return InParts(func(add func(*record.Login) error) error {
+		return u.read(ctx, w, each((*record.UserConnection).Login, add))
+	}, w.bounds, take)
 }
 
 // DesktopExports reads desktop connections by export task (the v3 call).
 type DesktopExports struct{ Export }
 
 // Read implements Source.
-func (d *DesktopExports) Read(ctx context.Context, from, to time.Time, _ int) (logins []record.Login, err error) {
-	err = d.read(ctx, window{from, to}, into(&logins, (*record.DesktopConnection).Login))
-	return logins, err
+func (d *DesktopExports) Read(ctx context.Context, from, to time.Time, _ int, take Take) error {
+	w := window{from, to}
+	return InParts(func(add func(*record.Login) error) error {
+		return d.read(ctx, w, each((*record.DesktopConnection).Login, add))
+	}, w.bounds, take)
 }
 
 // DesktopFiles reads desktop connections from the file that a request answers with
@@ -166,12 +183,13 @@ type DesktopFiles struct {
 }
 
 // Read implements Source.
-func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int) (logins []record.Login, err error) {
-	err = export.Spool(func(w io.Writer) error { return d.Download(ctx, from, to, w) },
-		func(f io.ReaderAt, size int64) error {
-			return readTable(ctx, d.Logger, f, size, d.Columns, into(&logins, (*record.DesktopConnection).Login))
-		})
-	return logins, err
+func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int, take Take) error {
+	return InParts(func(add func(*record.Login) error) error {
+		return export.Spool(func(w io.Writer) error { return d.Download(ctx, from, to, w) },
+			func(f io.ReaderAt, size int64) error {
+				return readTable(ctx, d.Logger, f, size, d.Columns, each((*record.DesktopConnection).Login, add))
+			})
+	}, window{from, to}.bounds, take)
 }
 
 // SessionExports reads sessions by export task (system S3).
@@ -185,7 +203,7 @@ func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*reco
 		return nil, err
 	}
 	r := &record.Reading{To: w.to}
-	err = s.read(ctx, w, into(&r.Sessions, (*record.SessionInfo).Session))
+	err = s.read(ctx, w, each((*record.SessionInfo).Session, r.AddSession))
 	return r, err
 }
 
@@ -201,7 +219,7 @@ func (a *AccessExports) ReadAll(ctx context.Context, from, to time.Time) (*recor
 		return nil, err
 	}
 	r := &record.Reading{To: w.to.Add(time.Second)}
-	err = a.read(ctx, w, into(&r.Accesses, (*record.AppUserAccess).Access))
+	err = a.read(ctx, w, each((*record.AppUserAccess).Access, into(&r.Accesses)))
 	return r, err
 }
 
@@ -225,22 +243,26 @@ type Auto struct {
 const pagesFor = 15 * time.Minute
 
 // Read implements Source.
-func (a *Auto) Read(ctx context.Context, from, to time.Time, most int) ([]record.Login, error) {
+func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
 	if time.Now().Before(a.pagesUntil) {
-		return a.Pages.Read(ctx, from, to, most)
+		return a.Pages.Read(ctx, from, to, most, take)
 	}
-	logins, err := a.Pages.Read(ctx, from, to, a.Threshold)
+	err := a.Pages.Read(ctx, from, to, a.Threshold, take)
 	var many *TooManyError
 	if !errors.As(err, &many) {
-		return logins, err
+		return err
 	}
-	logins, err = a.Export.Read(ctx, from, to, 0)
-	if err == nil || ctx.Err() != nil {
-		return logins, err
+	exported := false
+	err = a.Export.Read(ctx, from, to, 0, func(upTo time.Time, logins []record.Login) error {
+		exported = true
+		return take(upTo, logins)
+	})
+	if err == nil || exported || ctx.Err() != nil {
+		return err
 	}
 	level.Warn(a.Logger).Log("msg", "export failed, its records are read by pages", "records", many.Count, "err", err)
 	a.pagesUntil = time.Now().Add(pagesFor)
-	return a.Pages.Read(ctx, from, to, most)
+	return a.Pages.Read(ctx, from, to, most, take)
 }
 
 func (a *Auto) resume(todo window, oldest time.Time) (window, bool, error) {

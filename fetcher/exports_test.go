@@ -380,7 +380,7 @@ func TestFilesOfLogins(t *testing.T) {
 		c := newCloud(func(window) string {
 			return loginHeader + "7,jane,g1,2026-03-04T12:00:00Z,2026-03-04T12:00:09Z,,,0\n8,joe,g1,2026-03-04 12:00:01,,,,1004\n"
 		})
-		logins, err := c.logins().Read(t.Context(), noon, noon.Add(time.Hour), 1)
+		logins, err := gather(t.Context(), c.logins(), window{noon, noon.Add(time.Hour)}, 1)
 		require.NoError(t, err)
 		require.Len(t, logins, 2, "an export has no limit")
 		assert.Equal(t, "g1", logins[0].Group)
@@ -389,7 +389,7 @@ func TestFilesOfLogins(t *testing.T) {
 		assert.Equal(t, []window{{noon, noon.Add(time.Hour)}}, c.made)
 
 		c.file = func(window) string { return "colour,shape,size\nred,round,small\n" }
-		_, err = c.logins().Read(t.Context(), noon, noon.Add(time.Hour), 0)
+		_, err = gather(t.Context(), c.logins(), window{noon, noon.Add(time.Hour)}, 0)
 		require.ErrorContains(t, err, "columns not recognised")
 		assert.Empty(t, c.memory, "the next poll asks for another file")
 	})
@@ -416,7 +416,7 @@ func TestFilesOfDesktops(t *testing.T) {
 		_, err := io.Copy(w, strings.NewReader(desktopFile))
 		return err
 	}}
-	logins, err := d.Read(t.Context(), noon, noon.Add(time.Hour), 1)
+	logins, err := gather(t.Context(), d, window{noon, noon.Add(time.Hour)}, 1)
 	requireDesktops(t, logins, err)
 	assert.Equal(t, window{noon, noon.Add(time.Hour)}, asked)
 
@@ -424,13 +424,13 @@ func TestFilesOfDesktops(t *testing.T) {
 		_, _ = io.WriteString(w, desktopFile[:len(desktopFile)/2])
 		return errFault
 	}
-	logins, err = d.Read(t.Context(), noon, noon.Add(time.Hour), 0)
+	logins, err = gather(t.Context(), d, window{noon, noon.Add(time.Hour)}, 0)
 	require.ErrorIs(t, err, errFault)
 	assert.Empty(t, logins, "half a file is no file")
 
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud(func(window) string { return desktopFile })
-		logins, err := (&DesktopExports{c.export(export.DesktopConnections, c)}).Read(t.Context(), noon, noon.Add(time.Hour), 1)
+		logins, err := gather(t.Context(), &DesktopExports{c.export(export.DesktopConnections, c)}, window{noon, noon.Add(time.Hour)}, 1)
 		requireDesktops(t, logins, err)
 	})
 }
@@ -439,8 +439,9 @@ func TestFilesOfDesktops(t *testing.T) {
 func TestReadLoginsTellsWhatItLeavesOut(t *testing.T) {
 	var told strings.Builder
 	file := "id,user_name,start_time,failed_code,client_type\n1,u,2023-06-05T06:37:47Z,-," + strings.Repeat("x", 70_000) + "\n"
-	read := func(ctx context.Context) ([]record.Login, error) {
-		return ReadLogins(ctx, log.NewLogfmtLogger(&told), strings.NewReader(file), int64(len(file)))
+	read := func(ctx context.Context) (logins []record.Login, err error) {
+		err = ReadLogins(ctx, log.NewLogfmtLogger(&told), strings.NewReader(file), int64(len(file)), into(&logins))
+		return logins, err
 	}
 	logins, err := read(t.Context())
 	require.NoError(t, err)

@@ -23,10 +23,14 @@ type DesktopConnections struct {
 }
 
 // Read implements Source.
-func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most int) ([]record.Login, error) {
+func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
 	r := pager[record.Login, *record.Login]{limit: desktopPageLimit, mismatch: d.Mismatch,
 		list: listOf(d.API.ListDesktopConnections, (*record.DesktopConnection).Login)}
-	return r.read(ctx, window{from, to}, most)
+	logins, err := r.read(ctx, window{from, to}, most)
+	if err != nil {
+		return err
+	}
+	return take(to, logins)
 }
 
 // SessionLister gets one page of sessions; workspace.Client is one.

@@ -119,12 +119,12 @@ func TestDesktopConnectionsByPages(t *testing.T) {
 	l, mismatches := &desktopListing{}, 0
 	d := &DesktopConnections{API: l, Mismatch: func() { mismatches++ }}
 	requireList(t, &l.listing, "transaction_id", 1000, window{noon, noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
-		logins, err := d.Read(t.Context(), noon, noon.Add(time.Hour), 0)
+		logins, err := gather(t.Context(), d, window{noon, noon.Add(time.Hour)}, 0)
 		return identities(logins, loginID), err
 	}, &mismatches)
 
 	l.items, l.fails, l.queries = numbered[record.DesktopConnection](1001, "transaction_id"), nil, nil
-	_, err := d.Read(t.Context(), noon, noon.Add(time.Hour), 1000)
+	_, err := gather(t.Context(), d, window{noon, noon.Add(time.Hour)}, 1000)
 	var many *TooManyError
 	require.ErrorAs(t, err, &many)
 	assert.Equal(t, 1001, many.Count)

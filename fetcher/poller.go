@@ -22,9 +22,10 @@ import (
 
 // Source reads the records of a window, all of them or none.
 type Source interface {
-	// Read returns every record of the window, or a *TooManyError if it holds more
-	// than most (0 is no limit).
-	Read(ctx context.Context, from, to time.Time, most int) ([]record.Login, error)
+	// Read hands every record of the window to take, once it knows that it has all of
+	// them. It fails with a *TooManyError if they are more than most (0 is no limit),
+	// and with take's error.
+	Read(ctx context.Context, from, to time.Time, most int, take Take) error
 }
 
 // Book counts what is read.
@@ -236,7 +237,7 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 		}
 	}
 	for {
-		logins, err := p.source.Read(ctx, piece.from, piece.to, mostOf(length))
+		err := p.readPiece(ctx, piece, mostOf(length), todo, now)
 		if tooLarge(err) && length > minPiece {
 			length = max(minPiece, (min(length, piece.to.Sub(done)) / 2).Truncate(time.Second))
 			overlap = seam // it is read by pages, and the lookback alone may be too large
@@ -246,24 +247,30 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 		if err != nil {
 			return fmt.Errorf("window %s to %s: %w", piece.from.Format(time.RFC3339), piece.to.Format(time.RFC3339), err)
 		}
+		p.lost(gap)
+		gap = 0
+		if piece.to.Equal(todo.to) {
+			return nil
+		}
+		done, length = piece.to, min(2*length, maxPiece)
+		piece = todo.cut(done, overlap, length)
+	}
+}
+
+// readPiece reads a piece and commits it part by part.
+func (p *Poller) readPiece(ctx context.Context, piece window, most int, todo window, now time.Time) error {
+	from := piece.from
+	return p.source.Read(ctx, piece.from, piece.to, most, func(upTo time.Time, logins []record.Login) error {
 		if p.clock.wasWrong() {
 			return errWrongClock
 		}
 		if now.Before(todo.from) {
 			return clockBehind(now, p.Status().Position.Cursor)
 		}
-		last := piece.to.Equal(todo.to)
-		if err := p.commit(&record.Reading{From: piece.from, To: piece.to, Now: now, Logins: logins, UpToDate: last}); err != nil {
-			return err
-		}
-		p.lost(gap)
-		gap = 0
-		if last {
-			return nil
-		}
-		done, length = piece.to, min(2*length, maxPiece)
-		piece = todo.cut(done, overlap, length)
-	}
+		part := &record.Reading{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(todo.to)}
+		from = upTo
+		return p.commit(part)
+	})
 }
 
 // takeUp finds a piece that was asked for before a restart. What lies behind the horizon

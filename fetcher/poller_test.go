@@ -42,13 +42,17 @@ type world struct {
 	log     bytes.Buffer
 }
 
-func (w *world) Read(ctx context.Context, from, to time.Time, most int) ([]record.Login, error) {
+func (w *world) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
 	w.asked, w.askedAt = append(w.asked, window{from, to}), append(w.askedAt, time.Now())
 	w.unknown = false
 	if w.read == nil {
-		return nil, nil
+		return take(to, nil)
 	}
-	return w.read(ctx, window{from, to}, most)
+	logins, err := w.read(ctx, window{from, to}, most)
+	if err != nil {
+		return err
+	}
+	return take(to, logins)
 }
 
 func (w *world) Position() (record.Position, error) { return w.position, nil }

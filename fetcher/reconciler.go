@@ -65,7 +65,7 @@ func (r *Reconciler) Compare(ctx context.Context) (int, error) {
 	hour := window{to.Add(-time.Hour), to}
 	balance := map[told]int{}
 	for sign, source := range map[int]Source{1: r.One, -1: r.Other} {
-		logins, err := source.Read(ctx, hour.from.Add(-seam), hour.to.Add(seam), 0)
+		logins, err := gather(ctx, source, window{hour.from.Add(-seam), hour.to.Add(seam)}, 0)
 		if err != nil {
 			return 0, err
 		}

@@ -49,7 +49,7 @@ func (p *Poller) readUnfinished(ctx context.Context, from, now time.Time) error 
 			return nil
 		}
 		w := around(times, together)[0]
-		logins, err := p.again.Read(ctx, w.from, w.to, mostFor(w, times, reviewRequests-requests))
+		logins, err := gather(ctx, p.again, w, mostFor(w, times, reviewRequests-requests))
 		requests += 1 + len(logins)/(pageLimit-1)
 		if n := covered(w, times); tooLarge(err) && n > 1 {
 			together = max(1, n/4)

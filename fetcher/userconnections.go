@@ -22,8 +22,12 @@ type UserConnections struct {
 }
 
 // Read implements Source.
-func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int) ([]record.Login, error) {
+func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
 	r := pager[record.Login, *record.Login]{limit: pageLimit, mismatch: u.Mismatch,
 		list: listOf(u.API.ListUserConnections, (*record.UserConnection).Login)}
-	return r.read(ctx, window{from, to}, most)
+	logins, err := r.read(ctx, window{from, to}, most)
+	if err != nil {
+		return err
+	}
+	return take(to, logins)
 }

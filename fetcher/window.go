@@ -21,6 +21,8 @@ const (
 // window is a stretch of the server's time.
 type window struct{ from, to time.Time }
 
+func (w window) bounds() (from, to time.Time) { return w.from, w.to }
+
 // backlog is all that a poll has to read: from the lookback behind the cursor until
 // now, and never nothing: the server's clock is known only by what it answers. Gap is
 // the time before it that nobody can read any more.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,25 +36,35 @@ type ReplayOptions struct {
 // what the metrics would be to out, and to why, record by record, what was counted
 // and for what reason. Now is the newest time in the file.
 func Replay(file string, o ReplayOptions, out, why io.Writer) error {
-	logins, err := readFile(file, why)
-	if err != nil {
-		return err
-	}
 	limited := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})
 	book, err := collector.OpenBook(store.Discard{}, collector.Options{
 		Project: o.Project, Service: appStreaming, Source: userConnections,
 		Rules:       ledger.Rules{SuccessCodes: o.SuccessCodes, PendingTimeout: ledger.MaxAge}, // nobody waits in a replay
+		Lookback:    replayLookback,
 		UserWindows: userWindows(o.UserWindows),
-		Limits:      collector.NewLimits(len(logins)*10+100, limited),
+		Limits:      collector.NewLimits(math.MaxInt32, limited),
 		Trace:       func(e *ledger.Event) { fmt.Fprintln(why, explain(e)) },
 	})
 	if err != nil {
 		return err
 	}
-	reading := &record.Reading{Logins: logins, UpToDate: true}
-	reading.From, reading.To = bounds(logins)
-	reading.Now = reading.To
-	if err := book.Commit(reading); err != nil {
+	var seen span
+	from := time.Time{}
+	err = fetcher.InParts(func(add func(*record.Login) error) error {
+		return readFile(file, why, func(l *record.Login) error {
+			seen.add(l)
+			return add(l)
+		})
+	}, seen.bounds, func(upTo time.Time, logins []record.Login) error {
+		first, now := seen.bounds()
+		if from.IsZero() {
+			from = first
+		}
+		part := &record.Reading{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(now)}
+		from = upTo
+		return book.Commit(part)
+	})
+	if err != nil {
 		return err
 	}
 	exposition := collector.NewExposition(prometheus.NewRegistry(), nil)
@@ -61,21 +72,28 @@ func Replay(file string, o ReplayOptions, out, why io.Writer) error {
 	return writeText(out, exposition)
 }
 
-// bounds are the oldest and the newest time of the records.
-func bounds(logins []record.Login) (from, to time.Time) {
-	for i := range logins {
-		t := logins[i].Time()
-		if !t.IsZero() && (from.IsZero() || t.Before(from)) {
-			from = t
-		}
-		if latest := logins[i].Latest(); latest.After(to) {
-			to = latest
-		}
+// replayLookback is how far apart in time two versions of a record may begin.
+const replayLookback = time.Hour
+
+// span is the time that records take.
+type span struct{ from, to time.Time }
+
+func (s *span) add(l *record.Login) {
+	t := l.Time()
+	if !t.IsZero() && (s.from.IsZero() || t.Before(s.from)) {
+		s.from = t
 	}
-	if to.IsZero() {
-		to = time.Now()
+	if latest := l.Latest(); latest.After(s.to) {
+		s.to = latest
 	}
-	return from, to
+}
+
+// bounds are the oldest and the newest time of the records; now if they have none.
+func (s *span) bounds() (from, to time.Time) {
+	if s.to.IsZero() {
+		s.to = time.Now()
+	}
+	return s.from, s.to
 }
 
 // explain says in words what became of a record, and why.
@@ -117,31 +135,34 @@ func explain(e *ledger.Event) string {
 	return s.String()
 }
 
-func readFile(name string, why io.Writer) (logins []record.Login, err error) {
+func readFile(name string, why io.Writer, add func(*record.Login) error) error {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = f.Close() }()
 	switch ext := strings.ToLower(filepath.Ext(name)); ext {
 	case ".jsonl", ".ndjson", ".json":
-		err = readJSON(f, func(c *record.UserConnection) { logins = append(logins, c.Login()) })
+		err = readJSON(f, func(c *record.UserConnection) error {
+			login := c.Login()
+			return add(&login)
+		})
 	case ".csv", ".tsv", ".txt", ".xlsx":
 		var info os.FileInfo
 		if info, err = f.Stat(); err == nil {
-			logins, err = fetcher.ReadLogins(context.Background(), log.NewLogfmtLogger(why), f, info.Size())
+			err = fetcher.ReadLogins(context.Background(), log.NewLogfmtLogger(why), f, info.Size(), add)
 		}
 	default:
 		err = fmt.Errorf("cannot tell what a %q file holds: it must end in .jsonl, .csv or .xlsx", ext)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return logins, nil
+	return nil
 }
 
 // readJSON reads records one after the other, or whole pages of the API.
-func readJSON(r io.Reader, add func(*record.UserConnection)) error {
+func readJSON(r io.Reader, add func(*record.UserConnection) error) error {
 	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	for n := 1; ; n++ {
 		value, err := d.ReadValue()
@@ -156,7 +177,9 @@ func readJSON(r io.Reader, add func(*record.UserConnection)) error {
 		}
 		if err := json.Unmarshal(value, &page, d.Options()); err == nil && page.Items != nil {
 			for i := range page.Items {
-				add(&page.Items[i])
+				if err := add(&page.Items[i]); err != nil {
+					return err
+				}
 			}
 			continue
 		}
@@ -164,6 +187,8 @@ func readJSON(r io.Reader, add func(*record.UserConnection)) error {
 		if err := json.Unmarshal(value, &c, d.Options()); err != nil {
 			return fmt.Errorf("record %d: %w", n, err)
 		}
-		add(&c)
+		if err := add(&c); err != nil {
+			return err
+		}
 	}
 }

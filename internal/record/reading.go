@@ -12,12 +12,25 @@ type Reading struct {
 	// access statistics of the window.
 	Sessions []Session
 	Accesses []Access
+	// SignedOut is how many more sessions the window holds, all of which are over.
+	SignedOut int
 	// Review marks a window that was read again only for the sake of records that
 	// are unfinished: the cursor stays, and records that are not known any more
 	// are not counted anew.
 	Review bool
 	// UpToDate marks the last window of a poll, the one that ends at Now.
 	UpToDate bool
+}
+
+// AddSession adds a session. Of those that are over, which in 30 days are nearly all,
+// only the number is kept.
+func (r *Reading) AddSession(s *Session) error {
+	if s.State == StateSignedOut {
+		r.SignedOut++
+	} else {
+		r.Sessions = append(r.Sessions, *s)
+	}
+	return nil
 }
 
 // Position is how far a source has been counted. Times are the server's.

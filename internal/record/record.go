@@ -74,6 +74,17 @@ func (l *Login) Time() time.Time {
 	return l.Updated
 }
 
+// Earliest is the oldest time by which the API may select the record: when it was asked
+// for, when it started or when it last changed. Zero if it has no time.
+func (l *Login) Earliest() (earliest time.Time) {
+	for _, t := range [...]time.Time{l.PreConnect, l.Start, l.Updated} {
+		if !t.IsZero() && (earliest.IsZero() || t.Before(earliest)) {
+			earliest = t
+		}
+	}
+	return earliest
+}
+
 // Latest is the newest time that the record tells of. Zero if it has no time.
 func (l *Login) Latest() time.Time {
 	latest := l.PreConnect

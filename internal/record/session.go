@@ -6,11 +6,20 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// States of a session, as the API writes them.
+const (
+	StateActive       = "Active"
+	StateDisconnected = "Disconnected"
+	StateInit         = "AppcInit"
+	StateSignedOut    = "SignedOut"
+	StateFailed       = "InitFail"
+)
+
 // Session is a session on an application server, as it was when it was read.
 type Session struct {
 	// ID tells it from every other session of its project.
 	ID Identity
-	// State is the API's word: Active, Disconnected, AppcInit, SignedOut, InitFail.
+	// State is one of those above, or another word of the API's.
 	State string
 	// Group is the name of the server group, or else its id. It is a label value,
 	// like all texts here.

@@ -1,0 +1,120 @@
+package fetcher
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// Take is handed the records of a window, in parts from old to new: with each part
+// there has been every record of the window that began before upTo, and with the last
+// one, whose upTo is the window's end, every record at all.
+type Take func(upTo time.Time, logins []record.Login) error
+
+// partSize is how many records a part of a file has, if no more than that began in one
+// second. Memory follows it, and not the file. A variable for tests.
+var partSize = 5000
+
+// InParts puts the records that read adds into the order of time, on disk, and hands
+// them to take. It asks for the window when read is done. Nothing is taken unless read
+// succeeds.
+func InParts(read func(add func(*record.Login) error) error, bounds func() (from, to time.Time), take Take) error {
+	s := sorter{}
+	return export.Spool(func(w io.Writer) error {
+		s.out = bufio.NewWriterSize(w, 64<<10)
+		if err := read(s.add); err != nil {
+			return err
+		}
+		return s.out.Flush()
+	}, func(f io.ReaderAt, _ int64) error {
+		from, to := bounds()
+		return s.parts(f, from, to, take)
+	})
+}
+
+// sorter writes records to a file, and knows the order in which they began.
+type sorter struct {
+	out    *bufio.Writer
+	size   int64
+	places []place
+	record []byte // scratch
+}
+
+// place is where a record stands in the file.
+type place struct {
+	began  int64 // Unix milliseconds
+	offset int64
+}
+
+// asJSON writes what a record has, and durations, which have no form of their own, as integers.
+var asJSON = json.JoinOptions(json.OmitZeroStructFields(true), jsonv1.FormatDurationAsNano(true))
+
+// add writes a record, with its length before it.
+func (s *sorter) add(l *record.Login) error {
+	text, err := json.Marshal(l, asJSON)
+	if err != nil {
+		return fmt.Errorf("setting a record aside: %w", err)
+	}
+	s.record = append(binary.AppendUvarint(s.record[:0], uint64(len(text))), text...)
+	if _, err := s.out.Write(s.record); err != nil {
+		return fmt.Errorf("writing a temporary file: %w", err)
+	}
+	s.places = append(s.places, place{l.Earliest().UnixMilli(), s.size})
+	s.size += int64(len(s.record))
+	return nil
+}
+
+// parts hands over what was added. A part ends between two seconds, and not before the
+// window begins: the cursor never goes back.
+func (s *sorter) parts(f io.ReaderAt, from, to time.Time, take Take) error {
+	slices.SortFunc(s.places, func(a, b place) int { return cmp.Or(cmp.Compare(a.began, b.began), cmp.Compare(a.offset, b.offset)) })
+	var part []record.Login
+	for i, p := range s.places {
+		second := time.UnixMilli(p.began).UTC().Truncate(time.Second)
+		if len(part) >= partSize && s.places[i-1].began < second.UnixMilli() && second.After(from) && second.Before(to) {
+			if err := take(second, part); err != nil {
+				return err
+			}
+			part = nil
+		}
+		login, err := readAt(f, p.offset, s.size)
+		if err != nil {
+			return fmt.Errorf("reading a temporary file: %w", err)
+		}
+		part = append(part, login)
+	}
+	return take(to, part)
+}
+
+func readAt(f io.ReaderAt, offset, size int64) (l record.Login, err error) {
+	in := bufio.NewReaderSize(io.NewSectionReader(f, offset, size-offset), 1<<10)
+	length, err := binary.ReadUvarint(in)
+	if err != nil {
+		return l, err
+	}
+	text := make([]byte, length)
+	if _, err := io.ReadFull(in, text); err != nil {
+		return l, err
+	}
+	return l, json.Unmarshal(text, &l, asJSON)
+}
+
+// gather reads a window whole.
+func gather(ctx context.Context, s Source, w window, most int) (logins []record.Login, err error) {
+	err = s.Read(ctx, w.from, w.to, most, func(_ time.Time, part []record.Login) error {
+		logins = append(logins, part...)
+		return nil
+	})
+	return logins, err
+}

@@ -1,0 +1,222 @@
+package fetcher
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// part is what Take is handed.
+type part struct {
+	upTo   time.Time
+	logins []record.Login
+}
+
+// smallParts makes few records enough for a test.
+func smallParts(t *testing.T) {
+	t.Helper()
+	before := partSize
+	partSize = 200
+	t.Cleanup(func() { partSize = before })
+}
+
+func partsOf(t *testing.T, w window, logins []record.Login) (parts []part) {
+	t.Helper()
+	err := InParts(func(add func(*record.Login) error) error {
+		for i := range logins {
+			if err := add(&logins[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, w.bounds, func(upTo time.Time, logins []record.Login) error {
+		parts = append(parts, part{upTo, logins})
+		return nil
+	})
+	require.NoError(t, err)
+	return parts
+}
+
+// What is set aside comes back as it was: every field, and a zero that was measured is
+// not one that is missing.
+func TestRecordsComeBackAsTheyWere(t *testing.T) {
+	zero, some := time.Duration(0), 21*time.Millisecond
+	full := record.Login{
+		ID: record.Identity{1, 2, 255}, Invariant: record.Identity{3}, Group: "g", Machine: "m\u2028<&>\"", ClientType: "c", ClientVersion: "v",
+		AgentVersion: "a", FailedCode: "f", FailedReason: "r", User: 1<<63 | 1, ClientIP: 1,
+		PreConnect: noon, Start: noon.Add(time.Millisecond), End: noon.Add(2), Updated: noon.Add(3), Setup: noon.Add(4),
+		Reconnect: true, NetworkRTT: &zero, EndToEndRTT: &some, Invalid: []string{"end_time"}, Malformed: true,
+	}
+	for i, v := 0, reflect.ValueOf(full); i < v.NumField(); i++ {
+		require.False(t, v.Field(i).IsZero(), "%s is not tested", v.Type().Field(i).Name)
+	}
+	parts := partsOf(t, window{noon, noon.Add(time.Hour)}, []record.Login{full, {}})
+	require.Len(t, parts, 1)
+	assert.Equal(t, []record.Login{{}, full}, parts[0].logins)
+}
+
+// Parts are in the order of time, never cut a second, and end where the next begins.
+func TestPartsFollowTime(t *testing.T) {
+	smallParts(t)
+	w := window{noon, noon.Add(time.Hour)}
+	random := rand.New(rand.NewPCG(1, 2))
+	logins := make([]record.Login, 10*partSize)
+	for i := range logins {
+		logins[i] = record.Login{ID: record.Identity{byte(i), byte(i >> 8)}, Start: noon.Add(time.Duration(random.IntN(900)-300) * 5 * time.Second)}
+	}
+	parts := partsOf(t, w, logins)
+	require.Greater(t, len(parts), 2)
+	from, seen := time.Time{}, map[record.Identity]bool{}
+	for i, p := range parts {
+		assert.Equal(t, i == len(parts)-1, p.upTo.Equal(w.to), "only the last part ends with the window")
+		assert.True(t, p.upTo.After(w.from))
+		for _, l := range p.logins {
+			assert.False(t, l.Earliest().Before(from))
+			assert.True(t, l.Earliest().Before(p.upTo) || p.upTo.Equal(w.to))
+			assert.False(t, seen[l.ID])
+			seen[l.ID] = true
+		}
+		from = p.upTo
+	}
+	assert.Len(t, seen, len(logins))
+
+	for i := range logins {
+		logins[i].Start = noon.Add(time.Minute + time.Duration(i)*time.Microsecond)
+	}
+	require.Len(t, partsOf(t, w, logins), 1, "one second is one part")
+	require.Len(t, partsOf(t, w, nil), 1, "a window without records is done, too")
+}
+
+// Nothing is taken of what cannot be read to its end.
+func TestHalfReadIsNotTaken(t *testing.T) {
+	err := InParts(func(add func(*record.Login) error) error {
+		require.NoError(t, add(&record.Login{Start: noon}))
+		return errFault
+	}, window{noon, noon.Add(time.Hour)}.bounds, func(time.Time, []record.Login) error {
+		t.Error("taken")
+		return nil
+	})
+	require.ErrorIs(t, err, errFault)
+}
+
+// bigFile holds, of a window, more than three parts' worth of records in no order, every
+// tenth in two versions.
+func bigFile(end time.Time, random *rand.Rand) func(window) string {
+	began := make([]time.Time, 3*partSize+100)
+	for i := range began {
+		began[i] = end.Add(-time.Duration(random.Int64N(int64(50 * time.Minute)))).Truncate(time.Second)
+	}
+	return func(w window) string {
+		var rows []string
+		for id, start := range began {
+			if start.Before(w.from) || start.After(w.to) {
+				continue
+			}
+			row := func(end string) string {
+				return fmt.Sprintf("%d,u%d,g%d,%s,%s,%s,%s,%s", id, id%97, id%3, start.Add(-2*time.Second).Format(time.RFC3339), start.Format(time.RFC3339), end,
+					start.Format(time.RFC3339), map[bool]string{true: "1004"}[id%11 == 0])
+			}
+			rows = append(rows, row(""))
+			if id%10 == 0 {
+				rows = append(rows, row(start.Add(90*time.Second).Format(time.RFC3339)))
+			}
+		}
+		random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		return loginHeader + strings.Join(rows, "\n") + "\n"
+	}
+}
+
+// shownBy is what a book shows, less what tells of how it was read.
+func shownBy(t *testing.T, book *collector.Book) string {
+	t.Helper()
+	e := collector.NewExposition(prometheus.NewRegistry(), nil)
+	e.Show([]*collector.Book{book}, nil)
+	families, err := e.Gather()
+	require.NoError(t, err)
+	var text bytes.Buffer
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "workspace_exporter_") {
+			_, err := expfmt.MetricFamilyToText(&text, f)
+			require.NoError(t, err)
+		}
+	}
+	return text.String()
+}
+
+// A file that is counted in parts counts as one that is counted whole, also if the
+// process ends between two parts.
+func TestPartsCountAsTheWhole(t *testing.T) {
+	smallParts(t)
+	for failing := range 5 { // the commit that fails; 0: none
+		t.Run(fmt.Sprint(failing), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(day) // no record is older than 2000
+				random := rand.New(rand.NewPCG(7, uint64(failing)))
+				c := newCloud(bigFile(time.Now(), random))
+
+				whole := openBook(t, newShelf(), collector.Logins, lookback)
+				logins, err := gather(t.Context(), c.logins(), window{time.Now().Add(-time.Hour), time.Now()}, 0)
+				require.NoError(t, err)
+				require.NoError(t, whole.Commit(&record.Reading{From: time.Now().Add(-time.Hour), To: time.Now(), Now: time.Now(), Logins: logins, UpToDate: true}))
+
+				storage, commits := newShelf(), 0
+				storage.fails = func() bool { commits++; return commits == failing }
+				c.memory = map[string]string{}
+				book := openBook(t, storage, collector.Logins, lookback)
+				poll := func() error {
+					p, err := NewPoller(c.logins(), &world{t: t}, book, nothing{}, options(lookback))
+					require.NoError(t, err)
+					return p.Poll(t.Context())
+				}
+				err = poll()
+				if failing > 0 {
+					require.ErrorIs(t, err, errFault)
+					book = openBook(t, storage, collector.Logins, lookback)
+					require.NoError(t, poll())
+				} else {
+					require.NoError(t, err)
+				}
+				require.Greater(t, commits, 3)
+				want := shownBy(t, whole)
+				require.Contains(t, want, "workspace_login_attempts_total")
+				assert.True(t, undated(want) == undated(shownBy(t, book)), "other totals")
+			})
+		})
+	}
+}
+
+// undated leaves out the gauges over windows that end with the last poll, which was at
+// another time.
+func undated(text string) string {
+	var kept []string
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, `window="`) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
+}
+
+// A failure to commit is not one of the export: nothing is read by pages instead.
+func TestFailedCommitIsNoFailedExport(t *testing.T) {
+	inBoth(t, threshold+1, func(t *testing.T, b *both) {
+		err := b.Auto.Read(t.Context(), noon, noon.Add(time.Hour), 0, func(time.Time, []record.Login) error { return io.ErrShortWrite })
+		require.ErrorIs(t, err, io.ErrShortWrite)
+		assert.Equal(t, 1, b.list.requests)
+		assert.Empty(t, b.log.String())
+	})
+}
