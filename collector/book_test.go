@@ -364,6 +364,33 @@ func TestSessionsShowTheNewestSnapshot(t *testing.T) {
 	assert.Equal(t, map[string]float64{"m/Disconnected": 1}, b.values(serverSessions, "machine_name", "session_state"), "and then away")
 }
 
+func TestTwoVersionsOfASessionAreOneSession(t *testing.T) {
+	for _, newestFirst := range []bool{false, true} {
+		b := newBench(t, ofKind(Sessions))
+		versions := []record.Session{session(1, "m", "Active"), session(1, "m", "Disconnected")}
+		versions[1].Updated = t0.Add(time.Second)
+		if newestFirst {
+			slices.Reverse(versions)
+		}
+		b.snapshot(t0.Add(time.Minute), versions...)
+		assert.Equal(t, map[string]float64{"m/Disconnected": 1}, b.values(serverSessions, "machine_name", "session_state"))
+	}
+}
+
+// Sessions that are over are many, and nothing but a number.
+func TestSessionsThatAreOverAreRead(t *testing.T) {
+	b := newBench(t, ofKind(Sessions))
+	r := &record.Reading{From: t0.Add(-time.Hour), To: t0, Now: t0, UpToDate: true}
+	for n, state := range []string{"SignedOut", "Active", "SignedOut"} {
+		s := session(n, "m", state)
+		require.NoError(t, r.AddSession(&s))
+	}
+	require.Len(t, r.Sessions, 1)
+	require.NoError(t, b.book.Commit(r))
+	assert.Equal(t, map[string]float64{"m/Active": 1}, b.values(serverSessions, "machine_name", "session_state"))
+	assert.Equal(t, 3.0, b.values(recordsTotal, "disposition")["duplicate"])
+}
+
 func TestFailedSessionsCountOnce(t *testing.T) {
 	b := newBench(t, ofKind(Sessions))
 	failed := func(n int, code string) record.Session {
