@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -293,5 +294,25 @@ func checkVariables(t *testing.T, b board) {
 	}
 	for _, v := range b.Templating.List {
 		assert.True(t, used[v.Name], "%s: nothing uses $%s", b.UID, v.Name)
+	}
+}
+
+var alertLink = regexp.MustCompile(`dashboard_url: \S+/d/([\w-]+)(\S*)`)
+
+// TestAlertsLeadSomewhere sees that the alerts' links lead to a page that knows the
+// variables in them.
+func TestAlertsLeadSomewhere(t *testing.T) {
+	rules := string(must(os.ReadFile("../rules/workspace.rules.yml")))
+	links := alertLink.FindAllStringSubmatch(rules, -1)
+	assert.Equal(t, strings.Count(rules, "dashboard_url:"), len(links))
+	for _, link := range links {
+		i := slices.IndexFunc(boards(t), func(b board) bool { return b.UID == link[1] })
+		if !assert.GreaterOrEqual(t, i, 0, link[0]) {
+			continue
+		}
+		for _, m := range linkVariable.FindAllStringSubmatch(link[2], -1) {
+			_, there := boards(t)[i].variable(m[2])
+			assert.True(t, there, link[0])
+		}
 	}
 }

@@ -55,10 +55,7 @@ func overview(p *page) {
 }
 
 // alertBands are the limits of the alerts about the ratio of failures.
-func alertBands(v *dashboard.Panel) {
-	banded("transparent", 0.2, "orange", 0.5, "red")(v)
-	v.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic}
-}
+var alertBands = banded("transparent", 0.2, "orange", 0.5, "red")
 
 func dataAge() dashboard.Panel {
 	return number(seconds, age("", lastSuccess, matchProject+loginSources), colours("green", 300.0, "orange", 900.0, "red"))

@@ -96,7 +96,8 @@ func linked(links ...dashboard.DashboardLink) change {
 
 func field(unit string) *dashboard.FieldConfigSource {
 	f := &dashboard.FieldConfigSource{
-		Defaults:  dashboard.FieldConfig{Unit: &unit, Thresholds: steps("green")},
+		Defaults: dashboard.FieldConfig{
+			Unit: &unit, Thresholds: steps("green"), Color: &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}},
 		Overrides: []dashboard.DashboardFieldConfigSourceOverrides{},
 	}
 	if unit == counts {
@@ -156,7 +157,7 @@ func drawn(unit string, style common.GraphFieldConfig, queries []query, changes 
 	options.Tooltip = common.VizTooltipOptions{Mode: common.TooltipDisplayModeMulti, Sort: common.SortOrderDescending}
 	v := dashboard.Panel{
 		Type: "timeseries", Targets: targets(shape{format: prometheus.PromQueryFormatTimeSeries}, queries),
-		FieldConfig: field(unit), Options: options, Interval: cog.ToPtr(twoPolls), MaxDataPoints: cog.ToPtr(96.0),
+		FieldConfig: field(unit), Options: options, Interval: cog.ToPtr(twoPolls), MaxDataPoints: cog.ToPtr(240.0),
 	}
 	v.FieldConfig.Defaults.Min = cog.ToPtr(0.0)
 	v.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic}
@@ -231,6 +232,7 @@ func density(unit, expr string, changes ...change) dashboard.Panel {
 	options := heatmap.NewOptions()
 	options.YAxis.Unit = &unit
 	options.YAxis.AxisPlacement = cog.ToPtr(common.AxisPlacementLeft)
+	options.Color.Mode = cog.ToPtr(heatmap.HeatmapColorModeScheme)
 	options.CellValues = &heatmap.CellValues{Unit: cog.ToPtr(counts), Decimals: cog.ToPtr(float32(0))}
 	options.Tooltip.YHistogram = cog.ToPtr(true)
 	return altered(dashboard.Panel{
@@ -247,7 +249,7 @@ func grid(queries []query, changes ...change) dashboard.Panel {
 	options.Tooltip = common.VizTooltipOptions{Mode: common.TooltipDisplayModeSingle, Sort: common.SortOrderNone}
 	return altered(dashboard.Panel{
 		Type: "status-history", Targets: targets(shape{format: prometheus.PromQueryFormatTimeSeries}, queries),
-		FieldConfig: field(counts), Options: options, Interval: cog.ToPtr(twoPolls), MaxDataPoints: cog.ToPtr(48.0),
+		FieldConfig: field(counts), Options: options, Interval: cog.ToPtr(twoPolls), MaxDataPoints: cog.ToPtr(96.0),
 	}, changes)
 }
 
@@ -283,7 +285,7 @@ func (p *page) tabular(sort string, columns []column, changes ...change) dashboa
 		rename["Value"], order["Value"] = rename["Value #A"], order["Value #A"]
 	}
 	v.Targets = targets(shape{instant: true, format: prometheus.PromQueryFormatTable}, queries)
-	options := table.NewOptions()
+	options := tableOptions()
 	options.SortBy = []common.TableSortByFieldState{{DisplayName: p.word(sort), Desc: cog.ToPtr(true)}}
 	v.Options = options
 	v.Transformations = []dashboard.DataTransformerConfig{
@@ -324,11 +326,18 @@ func (p *page) format(title string, c column) change {
 	}
 }
 
+// tableOptions leave out the footer, which newer Grafanas keep elsewhere.
+func tableOptions() *table.Options {
+	options := table.NewOptions()
+	options.Footer = nil
+	return options
+}
+
 // matrix is a table with the values of one label as columns and those of another as
 // rows.
 func matrix(columns, rows, expr string, shade *dashboard.ThresholdsConfig) dashboard.Panel {
 	v := dashboard.Panel{
-		Type: "table", FieldConfig: field(counts), Options: table.NewOptions(),
+		Type: "table", FieldConfig: field(counts), Options: tableOptions(),
 		Targets: targets(shape{instant: true, format: prometheus.PromQueryFormatTable}, []query{{expr: expr}}),
 		Transformations: []dashboard.DataTransformerConfig{
 			{Id: "groupingToMatrix", Options: map[string]any{"columnField": columns, "rowField": rows, "valueField": "Value", "emptyValue": "null"}}},
