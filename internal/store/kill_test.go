@@ -104,7 +104,7 @@ func TestKilled(t *testing.T) {
 	require.Positive(t, acknowledged, "no process lived long enough to commit")
 }
 
-// commitAndKill runs a process that commits, kills it some time after it was started
+// commitAndKill runs a process that commits, kills it some time after its first commit
 // and says which commit it acknowledged last.
 func commitAndKill(t *testing.T, dir string, after time.Duration) (last int) {
 	t.Helper()
@@ -114,7 +114,7 @@ func commitAndKill(t *testing.T, dir string, after time.Duration) (last int) {
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
-	kill := time.AfterFunc(after, func() { _ = child.Process.Kill() })
+	kill := time.AfterFunc(time.Minute, func() { _ = child.Process.Kill() })
 	defer kill.Stop()
 
 	lines := bufio.NewReader(out)
@@ -123,6 +123,9 @@ func commitAndKill(t *testing.T, dir string, after time.Duration) (last int) {
 		if err != nil {
 			assert.ErrorIs(t, err, io.EOF)
 			break // a line without its end was never printed
+		}
+		if last == 0 {
+			kill.Reset(after)
 		}
 		last, err = strconv.Atoi(line[:len(line)-1])
 		require.NoError(t, err)

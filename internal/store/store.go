@@ -8,6 +8,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ type Store struct {
 // Open opens the store in the directory dir, which it makes if it is not there.
 // It never starts from nothing in place of a file that it cannot read.
 func Open(dir string) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDirectory(dir); err != nil {
 		return nil, fmt.Errorf("storage.path %s: cannot make the directory: %w", dir, err)
 	}
 	path := filepath.Join(dir, fileName)
@@ -113,6 +114,28 @@ func emptyFile(path string) (string, error) {
 		return "", err
 	}
 	return f.Name(), f.Close()
+}
+
+// makeDirectory makes a directory, and those above it, so that a power cut does not
+// take them away again with the store in them.
+func makeDirectory(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	above := filepath.Dir(filepath.Clean(dir))
+	if above != dir {
+		if err := makeDirectory(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return cmp.Or(err, error(&fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}))
+	}
+	_ = syncDirectory(above) // which one may write to and yet not read
+	return nil
 }
 
 func syncDirectory(dir string) error {
@@ -287,10 +310,21 @@ func (b *Book) Commit(batch *Batch) error {
 			return book.Put(digestKey, binary.BigEndian.AppendUint64(nil, digest))
 		})
 		if err != nil {
-			return fmt.Errorf("store %s: nothing was written for %s: %w", b.store.path, b.title, err)
+			return fmt.Errorf("store %s: nothing was written for %s: %w%s", b.store.path, b.title, err, advice(err))
 		}
 		return nil
 	})
+}
+
+// advice says what to do about a commit that failed.
+func advice(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return "; make room there, and counting goes on by itself"
+	case errors.Is(err, syscall.EROFS):
+		return "; its file system must be writable"
+	}
+	return ""
 }
 
 // bucket finds the book in the store, and makes it if it is not there.

@@ -3,7 +3,9 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 
@@ -21,7 +23,11 @@ const (
 	leafPage      = 2
 	bucketElement = 1
 	bucketHeader  = 16 // root page, or 0 if the one page of the bucket follows; sequence
+	headLength    = 64 // with the checksum of all before it at its end
+	idSize        = 8
 )
+
+var errHead = errors.New("one of its two heads is not what it should be")
 
 // tree is a walk through the pages of a file.
 type tree struct {
@@ -32,7 +38,7 @@ type tree struct {
 }
 
 // checkTree returns the numbers of the pages that db uses, or an error if they are not
-// a tree.
+// a tree, or if one of them is listed as free: it would be overwritten.
 func checkTree(db *bbolt.DB) (map[uint64]bool, error) {
 	file, err := os.Open(db.Path())
 	if err != nil {
@@ -45,32 +51,103 @@ func checkTree(db *bbolt.DB) (map[uint64]bool, error) {
 	}
 	size := uint64(db.Info().PageSize)
 	t := &tree{file: file, pageSize: size, pages: uint64(info.Size()) / size, seen: map[uint64]bool{}}
-	err = db.View(func(tx *bbolt.Tx) error {
-		return t.page(uint64(tx.Cursor().Bucket().RootPage()))
-	})
-	return t.seen, err
+	h, err := t.newestHead()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.page(h.root, span{}); err != nil {
+		return nil, err
+	}
+	return t.seen, t.free(h)
 }
 
-// page checks the page with this number and all below it.
-func (t *tree) page(id uint64) error {
-	if id < 2 || id >= t.pages || t.seen[id] {
-		return fmt.Errorf("page %d is used twice or is not there", id)
+// head says where the rest of the file is, as of a commit.
+type head struct{ root, free, end, commit uint64 }
+
+// newestHead reads the two heads, those of the last commit and of the one before. If one
+// of them is damaged, the database would use the other one, and counters would fall.
+// A crash is not the reason: a head is smaller than what any disk writes as a whole.
+func (t *tree) newestHead() (newest head, err error) {
+	for id := range uint64(2) {
+		page, err := t.read(id, t.pageSize)
+		if err != nil {
+			return newest, err
+		}
+		b := page[pageHeader:][:headLength]
+		sum := fnv.New64a()
+		_, _ = sum.Write(b[:headLength-8]) // which never fails
+		field := func(i int) uint64 { return binary.NativeEndian.Uint64(b[i:]) }
+		h := head{root: field(16), free: field(32), end: field(40), commit: field(48)}
+		if field(headLength-8) != sum.Sum64() || h.commit%2 != id {
+			return newest, errHead
+		}
+		if h.commit >= newest.commit {
+			newest = h
+		}
 	}
-	t.seen[id] = true
-	page, err := t.read(id, t.pageSize)
+	return newest, nil
+}
+
+// free checks the list of free pages.
+func (t *tree) free(h head) error {
+	page, err := t.claim(h.free)
 	if err != nil {
 		return err
 	}
-	overflow := uint64(binary.NativeEndian.Uint32(page[12:]))
-	if id+overflow >= t.pages || binary.NativeEndian.Uint64(page) != id {
-		return fmt.Errorf("page %d is not what it should be", id)
+	count, ids := uint64(binary.NativeEndian.Uint16(page[10:])), page[pageHeader:]
+	if count == 0xffff { // more than fit there
+		count, ids = binary.NativeEndian.Uint64(ids), ids[idSize:]
 	}
-	if overflow > 0 {
-		if page, err = t.read(id, (1+overflow)*t.pageSize); err != nil {
-			return err
+	if count > uint64(len(ids))/idSize {
+		return errors.New("the list of free pages is longer than its page")
+	}
+	free := map[uint64]bool{}
+	for i := range count {
+		id := binary.NativeEndian.Uint64(ids[i*idSize:])
+		if id < 2 || id >= h.end || t.seen[id] || free[id] {
+			return fmt.Errorf("page %d cannot be free", id)
 		}
+		free[id] = true
 	}
-	return t.elements(id, page)
+	return nil
+}
+
+// span is where the keys of a page must lie: they begin with the first and stay before
+// the end; nil is no bound.
+type span struct{ first, end []byte }
+
+// page checks the page with this number and all below it.
+func (t *tree) page(id uint64, keys span) error {
+	page, err := t.claim(id)
+	if err != nil {
+		return err
+	}
+	return t.elements(id, page, keys)
+}
+
+// claim reads a page that nothing else may use, with the pages that go on with it.
+func (t *tree) claim(id uint64) ([]byte, error) {
+	if id < 2 || id >= t.pages || t.seen[id] {
+		return nil, fmt.Errorf("page %d is used twice or is not there", id)
+	}
+	page, err := t.read(id, t.pageSize)
+	if err != nil {
+		return nil, err
+	}
+	more := uint64(binary.NativeEndian.Uint32(page[12:]))
+	if id+more >= t.pages || binary.NativeEndian.Uint64(page) != id {
+		return nil, fmt.Errorf("page %d is not what it should be", id)
+	}
+	for used := id; used <= id+more; used++ {
+		if t.seen[used] {
+			return nil, fmt.Errorf("page %d is used twice or is not there", used)
+		}
+		t.seen[used] = true
+	}
+	if more > 0 {
+		return t.read(id, (1+more)*t.pageSize)
+	}
+	return page, nil
 }
 
 func (t *tree) read(id, size uint64) ([]byte, error) {
@@ -79,8 +156,8 @@ func (t *tree) read(id, size uint64) ([]byte, error) {
 	return page, err
 }
 
-// elements checks that what a page lists lies in the page, and follows it.
-func (t *tree) elements(id uint64, page []byte) error {
+// elements checks that what a page lists lies in the page and is in order, and follows it.
+func (t *tree) elements(id uint64, page []byte, keys span) error {
 	if len(page) < pageHeader {
 		return fmt.Errorf("page %d is too short", id)
 	}
@@ -88,49 +165,75 @@ func (t *tree) elements(id uint64, page []byte) error {
 	if kind != leafPage && (kind != branchPage || count == 0) || pageHeader+count*elementSize > uint64(len(page)) {
 		return fmt.Errorf("page %d is not what it should be", id)
 	}
-	var before []byte
-	for i := range count {
-		key, err := t.element(id, kind, page, pageHeader+i*elementSize)
-		if err != nil {
-			return err
+	list := make([]element, count)
+	for i := range list {
+		var ok bool
+		if list[i], ok = readElement(kind, page, pageHeader+uint64(i)*elementSize); !ok {
+			return fmt.Errorf("page %d has a row outside of it", id)
 		}
-		if i > 0 && bytes.Compare(before, key) >= 0 {
+		key := list[i].key
+		if i > 0 && bytes.Compare(list[i-1].key, key) >= 0 {
 			return fmt.Errorf("page %d is not in order", id)
 		}
-		before = key
+		if i == 0 && keys.first != nil && !bytes.Equal(key, keys.first) || keys.end != nil && bytes.Compare(key, keys.end) >= 0 {
+			return fmt.Errorf("page %d has a key that belongs elsewhere", id)
+		}
+	}
+	for i, e := range list {
+		below := span{e.key, keys.end}
+		if i+1 < len(list) {
+			below.end = list[i+1].key
+		}
+		if err := t.follow(id, kind, e, below); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// element checks the element that begins at a place of the page, and returns its key.
-func (t *tree) element(id uint64, kind uint16, page []byte, at uint64) ([]byte, error) {
+// element is a child of a branch, or a row or a table of a leaf.
+type element struct {
+	key   []byte
+	child uint64 // of a branch
+	table []byte // the header of a table, or nil
+}
+
+// readElement reads the element that begins at a place of the page; ok is false if it
+// does not lie in the page.
+func readElement(kind uint16, page []byte, at uint64) (e element, ok bool) {
 	field := func(i uint64) uint64 { return uint64(binary.NativeEndian.Uint32(page[at+4*i:])) }
 	if kind == branchPage {
 		key, end := at+field(0), at+field(0)+field(1)
 		if end > uint64(len(page)) {
-			return nil, fmt.Errorf("page %d has a key outside of it", id)
+			return e, false
 		}
-		return page[key:end], t.page(binary.NativeEndian.Uint64(page[at+8:]))
+		return element{key: page[key:end], child: binary.NativeEndian.Uint64(page[at+8:])}, true
 	}
 	flags, key := field(0), at+field(1)
 	value := key + field(2)
 	end := value + field(3)
 	if end > uint64(len(page)) {
-		return nil, fmt.Errorf("page %d has a row outside of it", id)
+		return e, false
 	}
+	e.key = page[key:value]
 	if flags&bucketElement != 0 {
-		return page[key:value], t.bucket(id, page[value:end])
+		e.table = page[value:end:end]
 	}
-	return page[key:value], nil
+	return e, true
 }
 
-// bucket checks a table, or a table of tables, that page id lists.
-func (t *tree) bucket(id uint64, header []byte) error {
-	if len(header) < bucketHeader {
+// follow checks what an element of page id leads to.
+func (t *tree) follow(id uint64, kind uint16, e element, keys span) error {
+	switch {
+	case kind == branchPage:
+		return t.page(e.child, keys)
+	case e.table == nil:
+		return nil
+	case len(e.table) < bucketHeader:
 		return fmt.Errorf("page %d has a table without a page", id)
 	}
-	if root := binary.NativeEndian.Uint64(header); root != 0 {
-		return t.page(root)
+	if root := binary.NativeEndian.Uint64(e.table); root != 0 {
+		return t.page(root, span{})
 	}
-	return t.elements(id, header[bucketHeader:])
+	return t.elements(id, e.table[bucketHeader:], span{})
 }
