@@ -121,7 +121,11 @@ var errKey = errors.New("a key has the wrong length")
 func (b *Book) load() error {
 	p := &page{tables: &tables{options: &b.options}, ledger: ledger.New(b.options.Rules), tasks: map[string]string{}}
 	p.aggregators = aggregators[b.options.Kind](p.tables, b.options)
-	if err := b.storage.Load(p.row); err != nil {
+	err := b.storage.Load(p.row)
+	if err == nil {
+		err = b.saveHolds(p)
+	}
+	if err != nil {
 		p.release()
 		return err
 	}
@@ -132,6 +136,20 @@ func (b *Book) load() error {
 	b.page = p
 	b.show()
 	return nil
+}
+
+// saveHolds makes durable what the configuration, or a clock that was set back, has
+// changed in the holds of the series that were loaded.
+func (b *Book) saveHolds(p *page) error {
+	batch, changed := &store.Batch{}, false
+	for _, f := range p.tables.families {
+		changed = changed || len(f.changed) > 0
+		f.save(batch)
+	}
+	if !changed {
+		return nil
+	}
+	return b.storage.Commit(batch)
 }
 
 // row takes one stored row.

@@ -526,6 +526,9 @@ func TestHoldsFollowTheConfiguration(t *testing.T) {
 	b.options.NewSeriesHold = 0
 	b.restart()
 	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"))
+	b.options.NewSeriesHold = 10 * time.Minute
+	b.restart()
+	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"), "what was shown must not fall")
 }
 
 func TestClockSetBackLetsNoCounterFall(t *testing.T) {

@@ -314,7 +314,8 @@ func (f *family) save(batch *store.Batch) {
 }
 
 // load takes a stored series; key holds the label values that are left of it. No hold
-// lasts longer than until latest, which is that of a series made now.
+// lasts longer than until latest, which is that of a series made now. One that is cut
+// short so is to be saved before its value is shown.
 func (f *family) load(key *store.Reader, value []byte, latest time.Time) error {
 	values := make([]string, len(f.Labels))
 	for i := range values {
@@ -325,9 +326,11 @@ func (f *family) load(key *store.Reader, value []byte, latest time.Time) error {
 	}
 	r := store.ReadRow(value)
 	s := f.make(values)
+	delete(f.changed, s)
 	s.births = births{created: time.UnixMilli(r.Int()), heldUntil: time.UnixMilli(r.Int()).UTC()}
 	if s.births.heldUntil.After(latest) {
 		s.births.heldUntil = latest
+		f.changed[s] = struct{}{}
 	}
 	if !s.births.heldUntil.IsZero() {
 		f.held[s] = struct{}{}
@@ -336,7 +339,6 @@ func (f *family) load(key *store.Reader, value []byte, latest time.Time) error {
 	if s.histogram != nil {
 		s.histogram.load(r)
 	}
-	clear(f.changed)
 	if !slices.Equal(values, slices.Repeat([]string{other}, len(values))) || len(values) == 0 {
 		f.limits.add(f.Name, 1)
 	}
