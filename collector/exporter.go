@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,8 @@ import (
 // process and begin anew with it.
 type Exporter struct {
 	up, lastSuccess, cursor, catchingUp *prometheus.GaugeVec
+	failing                             *prometheus.GaugeVec
+	reasons                             []string
 	polls                               *prometheus.CounterVec
 	pollDuration                        *prometheus.HistogramVec
 	requests                            *prometheus.CounterVec
@@ -24,11 +27,11 @@ type Exporter struct {
 	reloadSuccessful, reloadTime        prometheus.Gauge
 }
 
-// NewExporter registers the metrics.
-func NewExporter(r prometheus.Registerer) *Exporter {
+// NewExporter registers the metrics. Reasons are those for which a poll may fail.
+func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 	source := []string{"project", "source"}
-	gauge := func(name, help string) *prometheus.GaugeVec {
-		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "workspace_exporter_" + name, Help: help}, source)
+	gauge := func(name, help string, more ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "workspace_exporter_" + name, Help: help}, append(slices.Clip(source), more...))
 		r.MustRegister(v)
 		return v
 	}
@@ -49,8 +52,10 @@ func NewExporter(r prometheus.Registerer) *Exporter {
 		return g
 	}
 	seconds := []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
-	e := &Exporter{
-		up:          gauge("source_up", "1 if the last poll of the source succeeded, 0 if it failed."),
+	e := &Exporter{reasons: reasons,
+		up: gauge("source_up", "1 if the last poll of the source succeeded, 0 if it failed."),
+		failing: gauge("source_failing", "1 for the reason for which the last poll of the source failed, 0 for the others: see docs/runbooks.md.",
+			"reason"),
 		lastSuccess: gauge("source_last_success_timestamp_seconds", "When a poll of the source last came up to date, by the server's clock."),
 		cursor:      gauge("source_cursor_timestamp_seconds", "The end of the last window that was read whole: every record up to it is counted."),
 		catchingUp:  gauge("source_catching_up", "1 while the source is more than one poll behind."),
@@ -136,6 +141,17 @@ func (s *SourceMetrics) Polled(err error, d time.Duration) {
 	s.exporter.up.With(s.labels).Set(up)
 }
 
+// Failing says why the last poll failed; empty if it did not.
+func (s *SourceMetrics) Failing(reason string) {
+	for _, r := range s.exporter.reasons {
+		value := 0.0
+		if r == reason {
+			value = 1
+		}
+		s.exporter.failing.WithLabelValues(s.labels["project"], s.labels["source"], r).Set(value)
+	}
+}
+
 // At shows how far the source has come; zero times are not shown.
 func (s *SourceMetrics) At(p record.Position) {
 	for v, t := range map[*prometheus.GaugeVec]time.Time{s.exporter.cursor: p.Cursor, s.exporter.lastSuccess: p.LastSuccess} {
@@ -182,7 +198,7 @@ func (s *SourceMetrics) Forget() {
 	e := s.exporter
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{e.up, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks, e.difference} {
+	}{e.up, e.failing, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks, e.difference} {
 		v.DeletePartialMatch(s.labels)
 	}
 }

@@ -68,9 +68,10 @@ func reference(name, kind string, labels []string, help string) string {
 func processReference(t *testing.T) []string {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(versioncollector.NewCollector("workspace_exporter"))
-	e := NewExporter(registry)
+	e := NewExporter(registry, "x")
 	s := e.Source("p", "s")
 	s.Polled(nil, time.Second)
+	s.Failing("x")
 	s.At(record.Position{Cursor: t0, LastSuccess: t0})
 	s.CatchingUp(false)
 	s.ExportTask("created")

@@ -292,6 +292,7 @@ func (a *api) live(t *testing.T, storage collector.Storage, lookback time.Durati
 type nothing struct{}
 
 func (nothing) Polled(error, time.Duration) {}
+func (nothing) Failing(Reason)              {}
 func (nothing) At(record.Position)          {}
 func (nothing) CatchingUp(bool)             {}
 func (nothing) Gap(time.Duration)           {}

@@ -42,6 +42,8 @@ type Book interface {
 type Metrics interface {
 	Polled(err error, d time.Duration)
 	At(record.Position)
+	// Failing says why the last poll failed; empty if it did not.
+	Failing(Reason)
 	CatchingUp(bool)
 	Gap(time.Duration)
 }
@@ -169,6 +171,7 @@ func (p *Poller) Poll(ctx context.Context) error {
 		return ctx.Err() // told to stop, which is no failure of the source
 	}
 	p.metrics.Polled(err, time.Since(begun))
+	p.metrics.Failing(reasonOf(err))
 	p.report(err)
 	return err
 }
@@ -177,7 +180,7 @@ func (p *Poller) report(err error) {
 	before := p.Status()
 	switch {
 	case err != nil:
-		level.Error(p.Logger).Log("msg", "poll failed; nothing is lost, it will be tried again", "err", err)
+		level.Error(p.Logger).Log("msg", "poll failed; nothing is lost, it will be tried again", "reason", reasonOf(err), "err", err)
 	case !before.Polled || before.LastError != "":
 		level.Info(p.Logger).Log("msg", "poll succeeded", "cursor", before.Position.Cursor.Format(time.RFC3339))
 	}
@@ -198,7 +201,7 @@ func (p *Poller) poll(ctx context.Context) error {
 			return err
 		}
 	}
-	return fmt.Errorf("the server's answers show times that are far apart, or a leap ahead; nothing is counted until they agree, or all have shown the same leap for %s", maxDoubt)
+	return because{fmt.Errorf("the server's answers show times that are far apart, or a leap ahead; nothing is counted until they agree, or all have shown the same leap for %s", maxDoubt), Clock}
 }
 
 // pollLogins reads what is new, and then what is unfinished.
@@ -284,8 +287,8 @@ func (p *Poller) takeUp(r resumer, todo window, now time.Time) (piece window, fo
 }
 
 func clockBehind(now, cursor time.Time) error {
-	return fmt.Errorf("the server's clock shows %s, but records up to %s are counted already; if the server's clock was wrong before, counting goes on when it has passed that time",
-		now.Format(time.RFC3339), cursor.Format(time.RFC3339))
+	return because{fmt.Errorf("the server's clock shows %s, but records up to %s are counted already; if the server's clock was wrong before, counting goes on when it has passed that time",
+		now.Format(time.RFC3339), cursor.Format(time.RFC3339)), Clock}
 }
 
 // lost tells of time whose records nobody can read any more.
@@ -318,7 +321,7 @@ func tooLarge(err error) bool {
 
 func (p *Poller) commit(r *record.Reading) error {
 	if err := p.book.Commit(r); err != nil {
-		return err
+		return because{err, Disk}
 	}
 	position, err := p.book.Position()
 	if err != nil {

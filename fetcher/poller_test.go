@@ -33,6 +33,7 @@ type world struct {
 	unfinished []time.Time
 
 	polls      []error
+	failing    []Reason
 	catchingUp []bool
 	gap        time.Duration
 	gaps       int
@@ -80,6 +81,7 @@ func (w *world) Unfinished(t time.Time) ([]time.Time, error) {
 }
 
 func (w *world) Polled(err error, _ time.Duration) { w.polls = append(w.polls, err) }
+func (w *world) Failing(r Reason)                  { w.failing = append(w.failing, r) }
 func (w *world) At(record.Position)                {}
 func (w *world) CatchingUp(on bool)                { w.catchingUp = append(w.catchingUp, on) }
 func (w *world) Gap(d time.Duration)               { w.gap, w.gaps = w.gap+d, w.gaps+1 }

@@ -112,7 +112,7 @@ func (c *Client) prove(ctx context.Context, k call) (proof, error) {
 	c.private.add(secretText, p.access, p.secret, p.securityToken, p.token)
 	var failed *Error
 	if err != nil && !errors.As(err, &failed) {
-		return p, c.failure(k, fmt.Errorf("credentials: %w", err))
+		return p, c.failure(k, fmt.Errorf("%w: %w", ErrCredentials, err))
 	}
 	return p, err
 }
@@ -235,7 +235,7 @@ func (c *Client) broken(ctx context.Context, k call, resp *http.Response, err er
 	err = c.clean(err)
 	failed := c.failure(k, err)
 	if resp != nil {
-		failed = c.answered(k, resp, nil, fmt.Errorf("reading the answer: %w", err))
+		failed = c.answered(k, resp, nil, fmt.Errorf("%w: %w", ErrCut, err))
 	}
 	var certificate *tls.CertificateVerificationError
 	if !errors.As(err, &certificate) {

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,13 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+)
+
+var (
+	// ErrCredentials is when there is nothing to show the server who sends a request.
+	ErrCredentials = errors.New("credentials")
+	// ErrCut is when an answer ended before its end.
+	ErrCut = errors.New("reading the answer")
 )
 
 // Error is a call that failed. All text in it that comes from the server is
@@ -64,6 +72,9 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// Throttled reports whether the server says that there are too many requests.
+func (e *Error) Throttled() bool { return e.retry == throttled }
 
 // Unwrap returns Err: context.Canceled, context.DeadlineExceeded, ..
 func (e *Error) Unwrap() error { return e.Err }

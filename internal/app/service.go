@@ -62,7 +62,7 @@ func NewService(cfg *config.Config, logger log.Logger) (*Service, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(versioncollector.NewCollector(Name), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s := &Service{logger: logger, state: state{config: cfg}, exporter: collector.NewExporter(registry), stop: func() {}}
+	s := &Service{logger: logger, state: state{config: cfg}, exporter: collector.NewExporter(registry, fetcher.Reasons...), stop: func() {}}
 	s.exposition = collector.NewExposition(registry, nil)
 	var err error
 	if s.store, err = store.Open(cfg.Storage.Path); err != nil {
