@@ -25,7 +25,9 @@ var t0 = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 // memory is a Storage that can fail.
 type memory struct {
 	rows map[string]string
-	fail error
+	fail error // before anything is written
+	// failAfter comes when all is written, and nobody has been told.
+	failAfter error
 }
 
 func (m *memory) Load(row func(table string, key, value []byte) error) error {
@@ -49,7 +51,7 @@ func (m *memory) Commit(b *store.Batch) error {
 			m.rows[table+"\x00"+string(key)] = string(value)
 		}
 	})
-	return nil
+	return m.failAfter
 }
 
 // bench is a book with its surroundings, for one test.
@@ -106,8 +108,11 @@ func (b *bench) families() map[string]*dto.MetricFamily {
 // values are the series of a family by the values of the given labels.
 func (b *bench) values(m *Metric, labels ...string) map[string]float64 {
 	b.t.Helper()
+	return valuesOf(b.families()[m.Name], labels)
+}
+
+func valuesOf(f *dto.MetricFamily, labels []string) map[string]float64 {
 	values := map[string]float64{}
-	f := b.families()[m.Name]
 	for _, metric := range f.GetMetric() {
 		var key []string
 		for _, name := range labels {
@@ -328,6 +333,7 @@ func TestInvalidFieldsCountOncePerRecord(t *testing.T) {
 		require.NoError(t, b.read(t0, login(1, t0, bad), login(2, t0, func(l *record.Login) { l.PreConnect = t0.Add(time.Second) })))
 	}
 	assert.Equal(t, map[string]float64{"end_time": 1, "login_duration": 1}, b.values(invalidFields, "field"))
+	assert.Equal(t, map[string]float64{"": 2}, b.values(recordDelay), "the delay is that of being counted")
 	assert.Equal(t, map[string]float64{"counted": 2, "duplicate": 4, "updated": 0, "pending": 0, "expired": 0, "reclassified": 0, "invalid": 0},
 		b.values(recordsTotal, "disposition"))
 }
@@ -540,4 +546,49 @@ func TestClockSetBackLetsNoCounterFall(t *testing.T) {
 	b.clock = t0.Add(-time.Hour)
 	b.restart()
 	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"))
+}
+
+func TestAReviewMovesNothing(t *testing.T) {
+	b := newBench(t, nil)
+	open := login(1, t0.Add(-time.Hour))
+	require.NoError(t, b.read(t0, open))
+	before, err := b.book.Position()
+	require.NoError(t, err)
+	require.NoError(t, b.book.Commit(&record.Reading{From: t0.Add(-time.Hour), To: t0.Add(time.Minute), Now: t0.Add(time.Minute), Review: true,
+		Logins: []record.Login{open, login(2, t0)}}))
+	after, err := b.book.Position()
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"), "what it finds beside is for the next poll")
+}
+
+// A piece of a poll that catches up may end before the cursor of the poll before.
+func TestTheCursorNeverGoesBack(t *testing.T) {
+	b := newBench(t, nil)
+	require.NoError(t, b.read(t0))
+	require.NoError(t, b.book.Commit(&record.Reading{From: t0.Add(-15 * time.Minute), To: t0.Add(-5 * time.Minute), Now: t0.Add(time.Hour)}))
+	position, err := b.book.Position()
+	require.NoError(t, err)
+	assert.Equal(t, t0, position.Cursor)
+}
+
+func TestAUserIsInAWindowUntilItsVeryEnd(t *testing.T) {
+	b := newBench(t, nil)
+	require.NoError(t, b.read(t0))
+	require.NoError(t, b.read(t0, login(1, t0.Add(-15*time.Minute)), login(2, t0.Add(-15*time.Minute+time.Millisecond))))
+	assert.Equal(t, map[string]float64{"15m": 1, "1h": 2}, b.values(loginUsers, "window"))
+	require.NoError(t, b.read(t0.Add(time.Hour)))
+	assert.Equal(t, map[string]float64{"15m": 0, "1h": 0}, b.values(loginUsers, "window"))
+}
+
+func TestAFailedCommitTakesNoRoom(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.Limits = NewLimits(2, nil) })
+	require.NoError(t, b.read(t0, login(1, t0)))
+	b.storage.fail = errors.New("no space left on device")
+	for range 5 {
+		require.Error(t, b.read(t0.Add(time.Minute), login(2, t0, inGroup("new"))))
+	}
+	b.storage.fail = nil
+	require.NoError(t, b.read(t0.Add(time.Minute), login(2, t0, inGroup("new"))))
+	assert.Equal(t, map[string]float64{"g": 1, "new": 1}, b.values(loginAttempts, "desktop_group"))
 }

@@ -70,10 +70,8 @@ func (c *steadyClock) wasWrong() bool {
 func (t *trust) leaps(server time.Time) bool {
 	now := time.Now()
 	ahead := server.Sub(t.time) - now.Sub(t.at)
-	// While the machine sleeps, its monotonic clock may stand still.
-	slept := server.Sub(t.time) - now.Round(0).Sub(t.at.Round(0))
 	switch {
-	case t.time.IsZero(), ahead.Abs() <= maxDrift, slept.Abs() <= maxDrift:
+	case t.time.IsZero(), ahead.Abs() <= maxDrift:
 	case ahead < 0: // nothing is counted beyond what is counted already
 		return false
 	case t.since.IsZero(), (ahead - t.leap).Abs() > maxDrift:
