@@ -8,7 +8,7 @@ BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH)
 
-.PHONY: all build test lint bench demo dashboards clean
+.PHONY: all build test soak lint bench demo dashboards clean
 
 all: build
 
@@ -28,6 +28,10 @@ test: lint build
 	$(GO) test -run 'FlippedByte|MisplacedPage' ./internal/store # every byte: too slow with -race
 	cd internal/oracle && $(GO) test ./...
 	cd dashboards/source && $(GO) vet ./... && $(GO) test ./...
+
+## soak: the program under fire, for SOAK_DURATION, from SOAK_SEED (drawn, and printed)
+soak:
+	SOAK_DURATION=$${SOAK_DURATION:-10m} $(GO) test ./internal/e2e -run '^TestSoak$$' -count 1 -timeout 0 -v
 
 ## lint: go vet, staticcheck with the checks of staticcheck.conf, formatting, go.mod
 lint:
