@@ -39,7 +39,7 @@ func exporter(p *page) {
 		{"sum by (source, result) (rate(workspace_exporter_polls_total{" + ofSource + "}[" + rates + "]))", "{{source}} {{result}}"}}, fine))
 	p.panel(32, "poll_time", 12, 8, graph(seconds, []query{{quantile("0.9", "source", "workspace_exporter_poll_duration_seconds", ofSource, rates), "{{source}}"}}, fine))
 	p.panel(33, "dispositions", 12, 8, graph(counts, []query{
-		{counted("disposition", "workspace_exporter_records_total", ofSource, step) + " > 0", "{{disposition}}"}}))
+		{counted("disposition", "workspace_exporter_records_total", ofSource, step) + " > 0", "{{disposition}}"}}, logarithmic))
 	p.panel(34, "doubts", 12, 8, graph(counts, []query{
 		{counted("", "workspace_exporter_count_mismatches_total", ofSource, step), p.word("mismatches")},
 		{counted("", "workspace_exporter_invalid_fields_total", ofSource, step) + " or vector(0)", p.word("invalid_fields")},

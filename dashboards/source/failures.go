@@ -48,7 +48,7 @@ func loginFailures(p *page) {
 	p.heading(50, "where", false)
 	p.panel(51, "groups_table", 24, 7, p.groupTable(inGroup))
 	p.panel(52, "servers_table", 14, 10, p.failingServers())
-	p.panel(53, "servers_grid", 10, 10, grid([]query{{leading("15", "machine_name", counted("machine_name", serverFailures, withCode, step)), "{{machine_name}}"}},
+	p.panel(53, "servers_grid", 10, 10, grid([]query{{named("machine_name", leading("15", "machine_name", counted("machine_name", serverFailures, withCode, step))), "{{machine_name}}"}},
 		colours("transparent", 1.0, "yellow", 5.0, "orange", 20.0, "red")))
 
 	p.heading(60, "client", false)

@@ -172,6 +172,13 @@ const twoPolls = "2m"
 // fine lets a graph have as many points as there is room for.
 func fine(v *dashboard.Panel) { v.MaxDataPoints = nil }
 
+// logarithmic lets small values be seen beside large ones.
+func logarithmic(v *dashboard.Panel) {
+	v.FieldConfig.Defaults.Min = nil
+	v.FieldConfig.Defaults.Custom.(*common.GraphFieldConfig).ScaleDistribution =
+		&common.ScaleDistributionConfig{Type: common.ScaleDistributionLog, Log: cog.ToPtr(10.0)}
+}
+
 // stacked puts series on top of each other; as shares of the whole if percent.
 func stacked(percent bool) change {
 	mode := common.StackingModeNormal

@@ -99,6 +99,12 @@ func leading(n, by, expr string) string {
 // atEnd asks for a count over the whole time shown, as of its end.
 func atEnd(expr string) string { return strings.ReplaceAll(expr, "["+step+"]", "["+whole+"] @ end()") }
 
+// named gives series without a value of a label a dash in its place: a legend would
+// else call them "Value".
+func named(label, expr string) string {
+	return "label_replace(" + expr + `, "` + label + `", "-", "` + label + `", "")`
+}
+
 // age is how long ago something was.
 func age(by, timestamp, match string) string {
 	return "time() - min" + grouped(by) + "(" + timestamp + "{" + match + "})"

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,7 +34,7 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 					has, ok := there[s.Name]
 					assert.True(t, ok, "%s: %s: no metric %q", b.UID, where, s.Name)
 					for _, m := range s.LabelMatchers {
-						assert.True(t, m.Name == labels.MetricName || slices.Contains(has, m.Name), "%s: %s: %s has no label %s", b.UID, where, s.Name, m.Name)
+						assert.True(t, m.Name == model.MetricNameLabel || slices.Contains(has, m.Name), "%s: %s: %s has no label %s", b.UID, where, s.Name, m.Name)
 					}
 					known = append(known, has...)
 				}

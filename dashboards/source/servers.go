@@ -39,9 +39,9 @@ func servers(p *page) {
 	}))
 
 	p.heading(30, "time", false)
-	p.panel(31, "failures_grid", 12, 10, grid([]query{{leading("20", "machine_name", counted("machine_name", serverFailures, onServer, step)), "{{machine_name}}"}},
+	p.panel(31, "failures_grid", 12, 10, grid([]query{{named("machine_name", leading("20", "machine_name", counted("machine_name", serverFailures, onServer, step))), "{{machine_name}}"}},
 		colours("transparent", 1.0, "yellow", 5.0, "orange", 20.0, "red")))
-	p.panel(32, "attempts_grid", 12, 10, grid([]query{{leading("20", "machine_name", counted("machine_name", serverAttempts, onServer, step)), "{{machine_name}}"}},
+	p.panel(32, "attempts_grid", 12, 10, grid([]query{{named("machine_name", leading("20", "machine_name", counted("machine_name", serverAttempts, onServer, step))), "{{machine_name}}"}},
 		colours("transparent", 1.0, "super-light-blue", 5.0, "light-blue", 20.0, "blue", 50.0, "dark-blue")))
 	p.panel(33, "sessions_by_server", 12, 9, graph(counts, []query{
 		{"sum by (machine_name) (" + sessions + ") and on (machine_name) topk(20, sum by (machine_name) (" + sessions + " @ end()))", "{{machine_name}}"}}))

@@ -311,8 +311,8 @@ var texts = map[string]translations{
 		"zh": {"失败最多的服务器", "失败最多的 50 台服务器。登录达到 5 次才显示失败率。若某服务器占本组大部分失败，很可能已故障，请将其置为维护状态。会话数需要启用 sessions 采集源。"},
 	},
 	"login-failures.servers_grid": {
-		"en": {"Failures by server and time", "The 15 servers with the most failures: each cell is an interval."},
-		"zh": {"服务器失败时间分布", "失败最多的 15 台服务器，每格为一个时间段。"},
+		"en": {"Failures by server and time", "The 15 servers with the most failures: each cell is an interval. A dash: the login reached no server."},
+		"zh": {"服务器失败时间分布", "失败最多的 15 台服务器，每格为一个时间段。“-” 表示登录未到达服务器。"},
 	},
 	"login-failures.client": {"en": {title: "Which client? All groups and servers"}, "zh": {title: "哪些客户端？（全部组和服务器）"}},
 	"login-failures.clients_table": {
@@ -503,8 +503,8 @@ var texts = map[string]translations{
 	},
 	"servers.time": {"en": {title: "Over time"}, "zh": {title: "随时间变化"}},
 	"servers.failures_grid": {
-		"en": {"Failures by server", "The 20 servers with the most failures: each cell is an interval."},
-		"zh": {"各服务器失败", "失败最多的 20 台服务器，每格为一个时间段。"},
+		"en": {"Failures by server", "The 20 servers with the most failures: each cell is an interval. A dash: the login reached no server."},
+		"zh": {"各服务器失败", "失败最多的 20 台服务器，每格为一个时间段。“-” 表示登录未到达服务器。"},
 	},
 	"servers.attempts_grid": {
 		"en": {"Attempts by server", "The 20 servers with the most attempts: each cell is an interval. A row that ends is a server nobody reaches."},
@@ -580,8 +580,8 @@ var texts = map[string]translations{
 		"zh": {"轮询耗时 p90", "九成轮询快于此值。"},
 	},
 	"exporter.dispositions": {
-		"en": {"Readings of records", "Records read in each interval by what became of them. Duplicates are normal: each poll reads the lookback again."},
-		"zh": {"记录读取", "每个时间段读取的记录，按处理结果统计。重复属正常，每次轮询都会重读 lookback。"},
+		"en": {"Readings of records", "Records read in each interval by what became of them. Duplicates are normal: each poll reads the lookback again. The scale is logarithmic."},
+		"zh": {"记录读取", "每个时间段读取的记录，按处理结果统计。重复属正常，每次轮询都会重读 lookback。对数坐标。"},
 	},
 	"exporter.doubts": {
 		"en": {"Doubts", "What may have been counted wrongly: windows whose records were not as many as the API said, fields that could not be read, records in which pages and export differ. All should be 0."},

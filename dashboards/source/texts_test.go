@@ -99,7 +99,7 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	failures := boards(t)[slices.IndexFunc(boards(t), func(b board) bool { return b.UID == "workspace-login-failures" })]
-	for _, m := range regexp.MustCompile("var-(\\w+)").FindAllStringSubmatch(string(readme), -1) {
+	for _, m := range regexp.MustCompile(`var-(\w+)`).FindAllStringSubmatch(string(readme), -1) {
 		_, there := failures.variable(m[1])
 		assert.True(t, there, m[0])
 	}

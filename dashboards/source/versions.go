@@ -17,9 +17,9 @@ func versions(p *page) {
 // a table.
 func (p *page) versionRow(first uint32, attempts, failures, label string) {
 	legend := "{{" + label + "}}"
-	p.panel(first, label+"_share", 12, 8, graph(counts, []query{{counted(label, attempts, ofClient, step), legend}}, stacked(true)))
+	p.panel(first, label+"_share", 12, 8, graph(counts, []query{{named(label, counted(label, attempts, ofClient, step)), legend}}, stacked(true)))
 	p.panel(first+1, label+"_ratio", 12, 8, graph(ratio, []query{
-		{share(counted(label, failures, ofClient, step), counted(label, attempts, ofClient, step), "5"), legend}}, alertBands, interval("10m")))
+		{named(label, share(counted(label, failures, ofClient, step), counted(label, attempts, ofClient, step), "5")), legend}}, alertBands, interval("10m")))
 	tried, failed := counted(label, attempts, ofClient, whole), counted(label, failures, ofClient, whole)
 	p.panel(first+2, label+"_table", 24, 8, p.tabular("attempts", []column{
 		{word: label, label: label},
