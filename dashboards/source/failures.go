@@ -74,7 +74,8 @@ func loginFailures(p *page) {
 	p.panel(82, "access_users", 12, 8, graph(counts, []query{{"sum(workspace_access_failed_users{" + all + "})", p.word("failed_users")}}, interval("15m")))
 
 	p.heading(90, "records", true)
-	p.panel(91, "lines", 24, 12, logLines(`{job=~"$loki_job"} | json | msg="login failed"`))
+	p.panel(91, "lines", 24, 12, logLines(`{job=~"$loki_job"} | json | msg="login failed" | project=~"$project" | service=~"$service"`+
+		` | desktop_group=~"$desktop_group" | machine_name=~"$machine_name" | failed_code=~"$failed_code"`))
 }
 
 // codeTable joins codes with their latest reason. Of several reasons for one code, one
