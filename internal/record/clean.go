@@ -63,8 +63,11 @@ type private struct{ text, placeholder string }
 var (
 	emailPattern = regexp.MustCompile(`[\w.+*-]+@[\w.*-]+`)
 	macPattern   = regexp.MustCompile(`(?i)\b[0-9a-f*]{2}([:-][0-9a-f*]{2}){5}\b`)
-	ipv4Pattern  = regexp.MustCompile(`\d{1,3}(\.[\d*]{1,3}){3}(:\d+)?`)
+	ipv4Pattern  = regexp.MustCompile(`\d+(\.[\d*]+){3,}(:\d+)?`)
 	ipv6Pattern  = regexp.MustCompile(`(?i)[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(\.\d{1,3}){0,3}(%\w+)?`)
+
+	// longNumber is a part of a dotted number that no address has.
+	longNumber = regexp.MustCompile(`(^|\.)\d{4,}($|[.:])`)
 
 	// otherMail is a mail name that is not all ASCII. It would take in the words of
 	// a Chinese sentence around an ASCII one, so it comes second.
@@ -113,7 +116,12 @@ func ScrubText(s string) string {
 		})
 	}
 	if strings.Contains(s, ".") { // after IPv6, which may end in such an address
-		s = ipv4Pattern.ReplaceAllString(s, "<address>")
+		s = ipv4Pattern.ReplaceAllStringFunc(s, func(m string) string {
+			if strings.Count(m, ".") == 3 && longNumber.MatchString(m) {
+				return m // a version, such as 23.5.0.0519
+			}
+			return "<address>"
+		})
 	}
 	return s
 }

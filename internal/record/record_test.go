@@ -125,7 +125,8 @@ func TestScrub(t *testing.T) {
 		"email":          {`{"failed_reason":"mail to bob.o@corp.example bounced"}`, "mail to <user> bounced"},
 		"several fields": {`{"wi_ip":"192.168.10.100\\#192.168.10.23","failed_reason":"no route to 192.168.10.23"}`, "no route to <address>"},
 		"no text":        {`{"user_name":"jane","failed_reason":"  "}`, ""},
-		"version":        {`{"failed_reason":"agent too old"}`, "agent too old"},
+		"version":        {`{"failed_reason":"agent 25.6.0.0617 is too old"}`, "agent 25.6.0.0617 is too old"},
+		"longer":         {`{"failed_reason":"from 1.10.1.2.3, 10.1.2.3.4567 and 10.1.2.3:33890"}`, "from <address>, <address> and <address>"},
 		"cut":            {`{"user_name":"jane","failed_reason":"` + strings.Repeat("x", 4094) + ` jane"}`, strings.Repeat("x", 128)},
 		"at the end":     {`{"user_name":"jane","failed_reason":"` + strings.Repeat("x", 120) + ` of jane is"}`, strings.Repeat("x", 120) + " of <use"},
 	} {
