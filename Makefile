@@ -8,7 +8,7 @@ BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH)
 
-.PHONY: all build test soak lint bench demo dashboards clean
+.PHONY: all build test soak lint charts bench demo dashboards clean
 
 all: build
 
@@ -28,6 +28,7 @@ test: lint build
 	$(GO) test -run 'FlippedByte|MisplacedPage' ./internal/store # every byte: too slow with -race
 	cd internal/oracle && $(GO) test ./...
 	cd dashboards/source && $(GO) vet ./... && $(GO) test ./...
+	cd deploy/source && $(GO) vet ./... && $(GO) test ./...
 
 ## soak: the program under fire, for SOAK_DURATION, from SOAK_SEED (drawn, and printed)
 soak:
@@ -40,9 +41,13 @@ lint:
 	$(GO) mod tidy -diff
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'd:"; gofmt -l .; exit 1; }
 
-## dashboards: the Grafana dashboards, from their source
+## dashboards: the Grafana dashboards, from their source; then `make charts`
 dashboards:
 	cd dashboards/source && $(GO) run . ..
+
+## charts: the chart's copies of dashboards and rules, and the plain manifests
+charts:
+	cd deploy/source && $(GO) run . ../..
 
 ## bench: the benchmarks of docs/performance.md, on one core; 6 runs, summed up
 bench:

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+)
+
+// Folders, from the repository's root.
+const (
+	chartFolder     = "deploy/helm/workspace-exporter"
+	copiesFolder    = chartFolder + "/files"
+	manifestsFolder = "deploy/kubernetes"
+	valuesFile      = manifestsFolder + "/values.yaml"
+)
+
+// copied are the files that the chart shows to Kubernetes, and where it has them.
+var copied = []struct{ from, to string }{
+	{"dashboards/en/*.json", copiesFolder + "/dashboards/en"},
+	{"dashboards/zh/*.json", copiesFolder + "/dashboards/zh"},
+	{"dashboards/rules/*.rules.yml", copiesFolder + "/rules"},
+}
+
+// derive makes every derived file, by its path from the repository's root.
+func derive(repository string) (map[string][]byte, error) {
+	files, err := copies(repository)
+	if err != nil {
+		return nil, err
+	}
+	c, err := loadChart(repository, files)
+	if err != nil {
+		return nil, err
+	}
+	values, err := chartutil.ReadValuesFile(filepath.Join(repository, valuesFile))
+	if err != nil {
+		return nil, err
+	}
+	rendered, err := render(c, values)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(files, manifests(rendered))
+	return files, nil
+}
+
+// derived lists the derived files that are there.
+func derived(repository string) ([]string, error) {
+	var names []string
+	err := fs.WalkDir(os.DirFS(repository), copiesFolder, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	there, err := fs.Glob(os.DirFS(repository), manifestsFolder+"/*.yaml")
+	return append(names, slices.DeleteFunc(there, func(name string) bool { return name == valuesFile })...), err
+}
+
+func copies(repository string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, c := range copied {
+		names, err := fs.Glob(os.DirFS(repository), c.from)
+		if err != nil {
+			return nil, err
+		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("there is no %s", c.from)
+		}
+		for _, name := range names {
+			content, err := os.ReadFile(filepath.Join(repository, name))
+			if err != nil {
+				return nil, err
+			}
+			files[path.Join(c.to, path.Base(name))] = content
+		}
+	}
+	return files, nil
+}
+
+// loadChart reads the chart, with copies in the place of what it has of them.
+func loadChart(repository string, copies map[string][]byte) (*chart.Chart, error) {
+	c, err := loader.LoadDir(filepath.Join(repository, chartFolder))
+	if err != nil {
+		return nil, err
+	}
+	c.Files = slices.DeleteFunc(c.Files, func(f *chart.File) bool { return strings.HasPrefix(f.Name, "files/") })
+	for name, content := range copies {
+		c.Files = append(c.Files, &chart.File{Name: strings.TrimPrefix(name, chartFolder+"/"), Data: content})
+	}
+	return c, nil
+}
+
+// render does what `helm template workspace-exporter --namespace monitoring` does. It
+// refuses values that are not as the schema has them.
+func render(c *chart.Chart, values map[string]any) (map[string]string, error) {
+	release := chartutil.ReleaseOptions{Name: "workspace-exporter", Namespace: "monitoring", Revision: 1, IsInstall: true}
+	all, err := chartutil.ToRenderValues(c, values, release, chartutil.DefaultCapabilities)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Render(c, all)
+}
+
+// byHelm are labels that would be untrue of what was not installed by Helm.
+var byHelm = regexp.MustCompile(`(?m)^ *(helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n`)
+
+// manifests are the plain files for kubectl, and a list of them.
+func manifests(rendered map[string]string) map[string][]byte {
+	files := map[string][]byte{}
+	list := bytes.NewBufferString(generated + "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n")
+	for _, name := range slices.Sorted(maps.Keys(rendered)) {
+		content := strings.TrimLeft(byHelm.ReplaceAllString(rendered[name], ""), "-\n")
+		if path.Ext(name) != ".yaml" || strings.TrimSpace(content) == "" {
+			continue
+		}
+		files[path.Join(manifestsFolder, path.Base(name))] = []byte(generated + strings.TrimRight(content, "\n") + "\n")
+		fmt.Fprintf(list, "  - %s\n", path.Base(name))
+	}
+	files[manifestsFolder+"/kustomization.yaml"] = list.Bytes()
+	return files
+}
+
+const generated = "# Rendered from deploy/helm by `make charts`; change that, not this.\n"
