@@ -247,19 +247,25 @@ func (e *exposed) at(now time.Time) []*dto.Metric {
 	return metrics
 }
 
-// expose returns what is to be shown from now on.
-func (f *family) expose(now time.Time) *exposed {
-	if f.shown != nil {
-		return f.shown
-	}
+// inOrder are the series, sorted by their values.
+func (f *family) inOrder() []*series {
 	if f.sorted == nil {
 		for _, s := range f.series {
 			f.sorted = append(f.sorted, s)
 		}
 		slices.SortFunc(f.sorted, func(a, b *series) int { return slices.Compare(a.values, b.values) })
 	}
-	e := &exposed{metrics: make([]*dto.Metric, len(f.sorted))}
-	for i, s := range f.sorted {
+	return f.sorted
+}
+
+// expose returns what is to be shown from now on.
+func (f *family) expose(now time.Time) *exposed {
+	if f.shown != nil {
+		return f.shown
+	}
+	sorted := f.inOrder()
+	e := &exposed{metrics: make([]*dto.Metric, len(sorted))}
+	for i, s := range sorted {
 		if s.metric == nil {
 			s.metric = f.metric(s, s.count, s.histogram)
 		}

@@ -48,6 +48,9 @@ var (
 	fieldPattern     = regexp.MustCompile(`^[a-z0-9_]+$`)
 )
 
+// IsOwnLabel reports whether the exporter uses a label itself.
+func IsOwnLabel(name string) bool { return slices.Contains(ownLabels, name) }
+
 // inherit fills in the defaults that depend on another part of the file.
 func (r *reader) inherit(c *Config) {
 	for i, p := range c.Projects {
@@ -395,7 +398,7 @@ func (r *reader) metrics(m *Metrics) {
 		switch {
 		case !model.LegacyValidation.IsValidLabelName(name) || strings.HasPrefix(name, "__"):
 			r.refuse(at, "not a label name; allowed are letters, digits and _, no digit first, no __ first")
-		case slices.Contains(ownLabels, name):
+		case IsOwnLabel(name):
 			r.refuse(at, "the exporter uses this label itself; taken are %s", strings.Join(ownLabels, ", "))
 		}
 	}

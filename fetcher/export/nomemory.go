@@ -11,3 +11,6 @@ func (NoMemory) Set(string, string) error { return nil }
 
 // Clear does nothing.
 func (NoMemory) Clear(string) error { return nil }
+
+// Keys lists nothing.
+func (NoMemory) Keys() ([]string, error) { return nil, nil }

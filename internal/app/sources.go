@@ -38,14 +38,19 @@ type opener struct {
 	client  *workspace.Client
 }
 
-// book opens the book of a source; the rest of its options is the caller's.
-func (o *opener) book(source, service string, kind collector.Kind, more collector.Options) (*collector.Book, error) {
-	more.Project, more.Source, more.Service, more.Kind = o.project.Name, source, service, kind
-	more.ConstantLabels = o.config.Metrics.ConstantLabels
-	more.NewSeriesHold = time.Duration(o.config.Metrics.NewSeriesHold)
-	more.UserWindows = userWindows(o.config.Metrics.UserWindows)
-	more.Limits, more.Committed = o.limits, o.service.exporter.Committed
-	return collector.OpenBook(o.store.Book(o.project.Name, source), more)
+// complete fills in the options of a source's book that all books share.
+func (o *opener) complete(b collector.Options) collector.Options {
+	b.Project = o.project.Name
+	b.ConstantLabels = o.config.Metrics.ConstantLabels
+	b.NewSeriesHold = time.Duration(o.config.Metrics.NewSeriesHold)
+	b.UserWindows = userWindows(o.config.Metrics.UserWindows)
+	b.Limits, b.Committed = o.limits, o.service.exporter.Committed
+	return b
+}
+
+// book opens the book of a source.
+func (o *opener) book(b collector.Options) (*collector.Book, error) {
+	return collector.OpenBook(o.store.Book(o.project.Name, b.Source), o.complete(b))
 }
 
 // options are those of a poller.
@@ -56,11 +61,11 @@ func (o *opener) options(source string, interval config.Source, w config.Window)
 }
 
 // export makes what reads one kind of export task.
-func (o *opener) export(source string, c config.Source, book *collector.Book, metrics *collector.SourceMetrics,
+func (o *opener) export(source string, c config.Source, memory fetcher.TaskMemory, metrics *collector.SourceMetrics,
 	create func(context.Context, time.Time, time.Time) (string, error)) (fetcher.Export, error) {
 	columns, err := columnsOf[source].With(c.Columns)
-	return fetcher.Export{Kind: source, Memory: book, Columns: columns, Create: create, Tasks: &export.Tasks{
-		API: o.client, Memory: book, Timeout: time.Duration(c.ExportTimeout), Observe: metrics.ExportTask,
+	return fetcher.Export{Kind: source, Memory: memory, Columns: columns, Create: create, Tasks: &export.Tasks{
+		API: o.client, Memory: memory, Timeout: time.Duration(c.ExportTimeout), Observe: metrics.ExportTask,
 		Logger: log.With(o.service.logger, "project", o.project.Name, "source", source),
 	}}, err
 }
@@ -70,47 +75,90 @@ var columnsOf = map[string]export.Columns{
 	accessStatistics: export.AccessStatistics, desktopConnections: export.DesktopConnections,
 }
 
+// ways are the ways to login records: by which they are read at first, and again while
+// they are unfinished.
+type ways struct {
+	from, again fetcher.Source
+	tasks       fetcher.Export
+}
+
+func rulesOf(w config.Window, successCodes []string) ledger.Rules {
+	return ledger.Rules{SuccessCodes: successCodes, PendingTimeout: time.Duration(w.PendingTimeout)}
+}
+
+// userConnectionsBook are the options of their book.
+func userConnectionsBook(c *config.UserConnections) collector.Options {
+	return collector.Options{Source: userConnections, Service: appStreaming, Kind: collector.Logins,
+		Rules: rulesOf(c.Window, c.SuccessCodes), Lookback: time.Duration(c.Lookback)}
+}
+
+func (o *opener) waysToUserConnections(c *config.UserConnections, memory fetcher.TaskMemory, metrics *collector.SourceMetrics) (ways, error) {
+	pages := &fetcher.UserConnections{API: o.client, Mismatch: metrics.Mismatch}
+	tasks, err := o.export(userConnections, c.Source, memory, metrics, o.client.ExportUserConnections)
+	exports := &fetcher.UserConnectionExports{Export: tasks}
+	w := ways{pages, pages, tasks}
+	switch c.Mode {
+	case config.ModeExport:
+		w.from = exports
+	case config.ModeAuto:
+		w.from = &fetcher.Auto{Pages: pages, Export: exports, Threshold: c.ExportThreshold, Logger: tasks.Tasks.Logger}
+	}
+	return w, err
+}
+
 func (o *opener) userConnections() (*source, error) {
 	c := o.project.Sources.UserConnections
 	if c == nil {
 		return nil, nil
 	}
 	metrics := o.service.exporter.Source(o.project.Name, userConnections)
-	book, err := o.book(userConnections, appStreaming, collector.Logins, collector.Options{
-		Rules:    ledger.Rules{SuccessCodes: c.SuccessCodes, PendingTimeout: time.Duration(c.PendingTimeout)},
-		Lookback: time.Duration(c.Lookback)})
+	book, err := o.book(userConnectionsBook(c))
 	if err != nil {
 		return nil, err
 	}
-	pages := &fetcher.UserConnections{API: o.client, Mismatch: metrics.Mismatch}
-	tasks, err := o.export(userConnections, c.Source, book, metrics, o.client.ExportUserConnections)
+	w, err := o.waysToUserConnections(c, book, metrics)
 	if err != nil {
 		return nil, err
 	}
-	exports := &fetcher.UserConnectionExports{Export: tasks}
-	var from fetcher.Source
-	switch c.Mode {
-	case config.ModeQuery:
-		from = pages
-	case config.ModeExport:
-		from = exports
-	default:
-		from = &fetcher.Auto{Pages: pages, Export: exports, Threshold: c.ExportThreshold,
-			Logger: log.With(o.service.logger, "project", o.project.Name, "source", userConnections)}
-	}
-	poller, err := fetcher.NewPoller(from, pages, book, metrics, o.options(userConnections, c.Source, c.Window))
+	poller, err := fetcher.NewPoller(w.from, w.again, book, metrics, o.options(userConnections, c.Source, c.Window))
 	if err != nil {
 		return nil, err
 	}
 	src := &source{poller: poller, book: book, metrics: metrics}
 	if c.ReconcileInterval > 0 {
-		compared := tasks
-		compared.Tasks = &export.Tasks{API: o.client, Memory: export.NoMemory{}, Timeout: tasks.Tasks.Timeout, Observe: metrics.ExportTask, Logger: tasks.Tasks.Logger}
-		src.reconciler = &fetcher.Reconciler{One: pages, Other: &fetcher.UserConnectionExports{Export: compared},
+		tasks := w.tasks.Tasks
+		compared := w.tasks
+		compared.Tasks = &export.Tasks{API: o.client, Memory: export.NoMemory{}, Timeout: tasks.Timeout, Observe: metrics.ExportTask, Logger: tasks.Logger}
+		src.reconciler = &fetcher.Reconciler{One: w.again, Other: &fetcher.UserConnectionExports{Export: compared},
 			Interval: time.Duration(c.ReconcileInterval), Lookback: time.Duration(c.Lookback), ServerTime: o.client.ServerTime,
-			Show: metrics.Reconciled, Logger: log.With(o.service.logger, "project", o.project.Name, "source", userConnections)}
+			Show: metrics.Reconciled, Logger: tasks.Logger}
 	}
 	return src, nil
+}
+
+// desktopConnectionsBook are the options of their book.
+func desktopConnectionsBook(c *config.DesktopConnections) collector.Options {
+	return collector.Options{Source: desktopConnections, Service: desktop, Kind: collector.DesktopLogins,
+		Rules: rulesOf(c.Window, []string{""}), Lookback: time.Duration(c.Lookback)}
+}
+
+func (o *opener) waysToDesktopConnections(c *config.DesktopConnections, memory fetcher.TaskMemory, metrics *collector.SourceMetrics) (ways, error) {
+	create := func(ctx context.Context, from, to time.Time) (string, error) {
+		return o.client.ExportDesktopConnections(ctx, from, to, c.Language)
+	}
+	tasks, err := o.export(desktopConnections, c.Source, memory, metrics, create)
+	pages := &fetcher.DesktopConnections{API: o.client, Mismatch: metrics.Mismatch}
+	w := ways{pages, pages, tasks}
+	switch c.Mode {
+	case config.ModeExportV3:
+		w.from = &fetcher.DesktopExports{Export: tasks}
+	case config.ModeExportV2:
+		w.from = &fetcher.DesktopFiles{Columns: tasks.Columns, Logger: tasks.Tasks.Logger, Download: func(ctx context.Context, from, to time.Time, out io.Writer) error {
+			return o.client.ExportDesktopConnectionsV2(ctx, from, to, c.Language, out, export.MaxFileBytes)
+		}}
+		w.again = w.from
+	}
+	return w, err
 }
 
 func (o *opener) desktopConnections() (*source, error) {
@@ -119,31 +167,15 @@ func (o *opener) desktopConnections() (*source, error) {
 		return nil, nil
 	}
 	metrics := o.service.exporter.Source(o.project.Name, desktopConnections)
-	book, err := o.book(desktopConnections, desktop, collector.DesktopLogins, collector.Options{
-		Rules:    ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Duration(c.PendingTimeout)},
-		Lookback: time.Duration(c.Lookback)})
+	book, err := o.book(desktopConnectionsBook(c))
 	if err != nil {
 		return nil, err
 	}
-	create := func(ctx context.Context, from, to time.Time) (string, error) {
-		return o.client.ExportDesktopConnections(ctx, from, to, c.Language)
-	}
-	tasks, err := o.export(desktopConnections, c.Source, book, metrics, create)
+	w, err := o.waysToDesktopConnections(c, book, metrics)
 	if err != nil {
 		return nil, err
 	}
-	pages := &fetcher.DesktopConnections{API: o.client, Mismatch: metrics.Mismatch}
-	var from, again fetcher.Source = pages, pages
-	switch c.Mode {
-	case config.ModeExportV3:
-		from = &fetcher.DesktopExports{Export: tasks}
-	case config.ModeExportV2:
-		from = &fetcher.DesktopFiles{Columns: tasks.Columns, Logger: tasks.Tasks.Logger, Download: func(ctx context.Context, from, to time.Time, w io.Writer) error {
-			return o.client.ExportDesktopConnectionsV2(ctx, from, to, c.Language, w, export.MaxFileBytes)
-		}}
-		again = from
-	}
-	poller, err := fetcher.NewPoller(from, again, book, metrics, o.options(desktopConnections, c.Source, c.Window))
+	poller, err := fetcher.NewPoller(w.from, w.again, book, metrics, o.options(desktopConnections, c.Source, c.Window))
 	return &source{poller: poller, book: book, metrics: metrics}, err
 }
 
@@ -153,7 +185,7 @@ func (o *opener) sessions() (*source, error) {
 		return nil, nil
 	}
 	metrics := o.service.exporter.Source(o.project.Name, sessions)
-	book, err := o.book(sessions, appStreaming, collector.Sessions, collector.Options{})
+	book, err := o.book(collector.Options{Source: sessions, Service: appStreaming, Kind: collector.Sessions})
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +207,7 @@ func (o *opener) accessStatistics() (*source, error) {
 		return nil, nil
 	}
 	metrics := o.service.exporter.Source(o.project.Name, accessStatistics)
-	book, err := o.book(accessStatistics, appStreaming, collector.AccessStatistics, collector.Options{})
+	book, err := o.book(collector.Options{Source: accessStatistics, Service: appStreaming, Kind: collector.AccessStatistics})
 	if err != nil {
 		return nil, err
 	}

@@ -210,18 +210,32 @@ func (l *Ledger) note(e, before *entry, isNew bool) {
 // giveUp ends what will not end by itself: records pending for too long, records
 // that the source has deleted, and records older than the API keeps.
 func (l *Ledger) giveUp(r *record.Reading, emit func(*Event)) {
+	l.end(r.Now, func(e *entry) bool { return l.isDue(e, r) }, emit)
+}
+
+// Expire ends the records that are pending and began PendingTimeout before now, whenever
+// they were first seen: in a history nobody has waited for them.
+func (l *Ledger) Expire(now time.Time, emit func(*Event)) {
+	l.end(now, func(e *entry) bool {
+		first, _, dated := e.span()
+		return !e.has(settled) && dated && now.Sub(first) >= l.rules.PendingTimeout
+	}, emit)
+}
+
+// end ends the unfinished records that are due.
+func (l *Ledger) end(now time.Time, isDue func(*entry) bool, emit func(*Event)) {
 	var due []*entry
 	for e := range l.unfinished {
-		if l.isDue(e, r) {
+		if isDue(e) {
 			due = append(due, e)
 		}
 	}
 	slices.SortFunc(due, func(a, b *entry) int { return cmp.Or(cmp.Compare(a.keep, b.keep), slices.Compare(a.id[:], b.id[:])) })
 	for _, e := range due {
-		before, ev := *e, Event{Login: e.login, Now: r.Now}
+		before, ev := *e, Event{Login: e.login, Now: now}
 		// Not there any more may mean moved: to where a list that is ordered by time
 		// shows it after a change that was made since.
-		e.keep = r.Now.UnixMilli()
+		e.keep = now.UnixMilli()
 		if e.has(settled) {
 			ev.Disposition = Updated
 			e.set(isOpen, false)

@@ -1,0 +1,82 @@
+package collector
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+func TestAHistoryIsWrittenAsOpenMetrics(t *testing.T) {
+	since := time.Unix(1_700_000_080, 0).UTC() // 40 s into a step
+	at := func(s int) time.Time { return since.Add(time.Duration(s) * time.Second) }
+	login := func(n byte, start, end time.Time) record.Login {
+		id := record.Identity{n}
+		l := record.Login{ID: id, Invariant: id, Group: "a\"b\\", Start: start, PreConnect: start.Add(-1500 * time.Millisecond), End: end}
+		return l
+	}
+	h := NewHistory(Options{Project: "p", Service: "app_streaming", Kind: Logins, ConstantLabels: map[string]string{"job": "j"},
+		Rules:  ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Minute},
+		Limits: NewLimits(100, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "x"}, []string{"family"}))},
+		Period{Since: since, Until: at(130), Step: time.Minute, Dense: true})
+	now := at(1000)
+	after := login(4, at(130), time.Time{})
+	require.NoError(t, h.Skip(&record.Reading{From: at(130), To: at(132), Now: now, Logins: []record.Login{after}}))
+	require.NoError(t, h.Commit(&record.Reading{From: since, To: at(130), Now: now, UpToDate: true, Logins: []record.Login{
+		login(0, at(-1), at(50)),  // before it, ends in the second step
+		login(1, at(0), at(100)),  // in the first step, ends in the last
+		login(2, at(20), at(140)), // in the second step, ends behind the history
+		login(3, at(21), time.Time{}),
+		after,
+		{ID: record.Identity{5}, Invariant: record.Identity{5}, Group: "pending", PreConnect: at(125)},
+		{ID: record.Identity{6}, Invariant: record.Identity{6}, Group: "late", Start: at(131)}, // of the last window all the same
+	}}))
+	names := []string{"workspace_login_attempts_total", "workspace_login_failures_total", "workspace_session_duration_seconds"}
+	var out strings.Builder
+	require.NoError(t, WriteHistories(&out, []*History{h}, names))
+	var got []string
+	for _, line := range strings.Split(out.String(), "\n") {
+		// Of the buckets, the first and the last will do.
+		if bucket := strings.Contains(line, `le="`); !strings.HasPrefix(line, "# HELP") && (!bucket || strings.Contains(line, `le="60.0"`) || strings.Contains(line, `le="+Inf"`)) {
+			got = append(got, line)
+		}
+	}
+	samples := func(name string, values ...string) (lines []string) {
+		for i, t := range []string{"1700000040", "1700000100", "1700000160", "1700000210", "1700000211"} {
+			lines = append(lines, name+" "+values[i]+" "+t)
+		}
+		return lines
+	}
+	const ab = `{desktop_group="a\"b\\",job="j",project="p",service="app_streaming"`
+	assert.Equal(t, slices.Concat(
+		[]string{"# TYPE workspace_login_attempts counter"},
+		samples(`workspace_login_attempts_total`+ab+"}", "0", "1", "3", "3", "0"),
+		samples(`workspace_login_attempts_total{desktop_group="late",job="j",project="p",service="app_streaming"}`, "0", "0", "0", "1", "0"),
+		samples(`workspace_login_attempts_total{desktop_group="pending",job="j",project="p",service="app_streaming"}`, "0", "0", "0", "1", "0"),
+		[]string{"# TYPE workspace_login_failures counter"},
+		samples(`workspace_login_failures_total{desktop_group="pending",failed_code="pending_timeout",job="j",project="p",service="app_streaming"}`, "0", "0", "0", "1", "0"),
+		[]string{"# TYPE workspace_session_duration_seconds histogram"},
+		samples(`workspace_session_duration_seconds_bucket`+ab+`,le="60.0"}`, "0", "0", "1", "1", "0"),
+		samples(`workspace_session_duration_seconds_bucket`+ab+`,le="+Inf"}`, "0", "0", "1", "2", "0"),
+		samples(`workspace_session_duration_seconds_count`+ab+"}", "0", "0", "1", "2", "0"),
+		samples(`workspace_session_duration_seconds_sum`+ab+"}", "0", "0", "51", "151", "0"),
+		[]string{"# EOF", ""},
+	), got)
+}
+
+func TestHistoriesHaveWhatHappened(t *testing.T) {
+	assert.Equal(t, []string{
+		"workspace_client_login_attempts_total", "workspace_client_login_failures_total",
+		"workspace_client_version_login_attempts_total", "workspace_client_version_login_failures_total",
+		"workspace_desktop_round_trip_seconds", "workspace_login_attempts_total", "workspace_login_duration_seconds",
+		"workspace_login_failures_total", "workspace_server_login_attempts_total", "workspace_server_login_failures_total",
+		"workspace_session_duration_seconds",
+	}, HistoryMetrics())
+}

@@ -1,0 +1,90 @@
+package fetcher
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// MaxAge is how far back the API can be asked.
+const MaxAge = maxAge
+
+// maxFailures is how many polls of a history may fail one after the other.
+const maxFailures = 5
+
+// HistoryBook counts a history.
+type HistoryBook interface {
+	Book
+	// Skip takes note of records that are not to be counted.
+	Skip(*record.Reading) error
+}
+
+// NewHistory returns a poller of a window of the past: from one time, in whole seconds,
+// to another. A poll that fails goes on where the one before it ended.
+//
+// First it reads what a window that begins at the end shows, so that the book knows
+// which records are not of this history, whatever time windows select by.
+func NewHistory(source Source, book HistoryBook, metrics Metrics, from, to time.Time, o Options) (*Poller, error) {
+	p, err := newPoller(book, metrics, o)
+	if err != nil {
+		return nil, err
+	}
+	p.source = source
+	seamRead := false
+	p.once = func(ctx context.Context) error {
+		now := p.clock.now()
+		if !seamRead {
+			if err := p.readSeam(ctx, book, to, now); err != nil {
+				return err
+			}
+			seamRead = true
+		}
+		todo := window{from, to}
+		if done := p.Status().Position.Cursor.Add(-seam); done.After(from) {
+			todo.from = done
+		}
+		return p.readAll(ctx, todo, 0, now)
+	}
+	return p, nil
+}
+
+// readSeam reads the first of what comes after a history.
+func (p *Poller) readSeam(ctx context.Context, book HistoryBook, end, now time.Time) error {
+	after := window{end, end.Add(seam)}
+	if after.to.After(now) {
+		return nil // there is nothing yet
+	}
+	logins, err := gather(ctx, p.source, after, 0)
+	if err != nil {
+		return fmt.Errorf("window from %s: %w", end.Format(time.RFC3339), err)
+	}
+	if p.clock.wasWrong() {
+		return errWrongClock
+	}
+	return book.Skip(&record.Reading{From: after.from, To: after.to, Now: now, Logins: logins})
+}
+
+// Finish polls until a poll has succeeded, or too many have failed without getting on.
+func (p *Poller) Finish(ctx context.Context) error {
+	var reached time.Time
+	for failures := 0; ; {
+		begun := time.Now()
+		err := p.Poll(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if cursor := p.Status().Position.Cursor; cursor.After(reached) {
+			reached, failures = cursor, 0
+		}
+		if failures++; failures == maxFailures {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(p.wait(err, time.Since(begun))):
+		}
+	}
+}

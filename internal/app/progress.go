@@ -1,0 +1,55 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+)
+
+// progress shows how far the reading of a history has come: as a bar on a terminal, as
+// lines of the log elsewhere.
+type progress struct {
+	out      *os.File
+	terminal bool
+	logger   log.Logger
+}
+
+func newProgress(out *os.File, logger log.Logger) *progress {
+	info, err := out.Stat()
+	return &progress{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0, logger: logger}
+}
+
+// of returns what is to be told how far one history has come.
+func (p *progress) of(name sourceName, period collector.Period) func(to time.Time, records int) {
+	whole, records, shown := period.Until.Sub(period.Since), 0, -1
+	return func(to time.Time, more int) {
+		records += more
+		percent := max(0, min(100, int(100*to.Sub(period.Since)/whole)))
+		if p.terminal {
+			p.draw(name, percent, records)
+			return
+		}
+		if tenth := percent / 10; tenth > shown {
+			shown = tenth
+			level.Info(p.logger).Log("msg", "reading history", "project", name.project, "source", name.source,
+				"percent", percent, "up_to", to.UTC().Format(time.RFC3339), "records_read", records)
+		}
+	}
+}
+
+// draw leaves the cursor at the start of the bar, for lines of the log to go over it.
+func (p *progress) draw(name sourceName, percent, records int) {
+	const width = 30
+	done := width * percent / 100
+	fmt.Fprintf(p.out, "\r\x1b[K%s/%s [%s%s] %d%%, %d records read\r", name.project, name.source,
+		strings.Repeat("#", done), strings.Repeat(".", width-done), percent, records)
+	if percent == 100 {
+		fmt.Fprintln(p.out)
+	}
+}
