@@ -343,7 +343,9 @@ func (f *family) load(key *store.Reader, value []byte, latest time.Time) error {
 	}
 	s.count = r.Int()
 	if s.histogram != nil {
-		s.histogram.load(r)
+		if err := s.histogram.load(r); err != nil {
+			return err
+		}
 	}
 	if !slices.Equal(values, slices.Repeat([]string{other}, len(values))) || len(values) == 0 {
 		f.limits.add(f.Name, 1)

@@ -1,7 +1,11 @@
 package collector
 
 import (
+	"errors"
+	"iter"
+	"maps"
 	"math"
+	"slices"
 	"sort"
 	"time"
 
@@ -94,9 +98,11 @@ func (h *histogram) save(r *store.Row) {
 	}
 }
 
+var errHistogram = errors.New("a histogram whose buckets do not add up")
+
 // load reads what save wrote. Observations that were made with other bounds stay in
 // the count, the sum and the native buckets.
-func (h *histogram) load(r *store.Reader) {
+func (h *histogram) load(r *store.Reader) error {
 	h.count, h.sumMillis, h.zero = r.Int(), r.Int(), r.Int()
 	n := int(min(r.Uint(), 1<<16))
 	for i := range n {
@@ -106,6 +112,24 @@ func (h *histogram) load(r *store.Reader) {
 	}
 	for range min(r.Uint(), 1<<16) {
 		i := r.Int()
+		if i != int64(int32(i)) {
+			return errHistogram
+		}
 		h.native[int(i)] = r.Int()
 	}
+	if !within(h.count, slices.Values(h.classic)) || !within(h.count-h.zero, maps.Values(h.native)) || h.zero < 0 {
+		return errHistogram
+	}
+	return nil
+}
+
+// within reports whether no count is negative, and all of them are at most total.
+func within(total int64, counts iter.Seq[int64]) bool {
+	for n := range counts {
+		if n < 0 || n > total {
+			return false
+		}
+		total -= n
+	}
+	return total >= 0
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -316,13 +317,13 @@ func (b *Book) Commit(batch *Batch) error {
 	})
 }
 
-// advice says what to do about a commit that failed.
+// advice says what to do about a commit that failed. The database passes some causes on
+// as text alone.
 func advice(err error) string {
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return "; make room there, and counting goes on by itself"
-	case errors.Is(err, syscall.EROFS):
-		return "; its file system must be writable"
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if strings.Contains(err.Error(), full.Error()) {
+			return "; make room there, and counting goes on by itself"
+		}
 	}
 	return ""
 }

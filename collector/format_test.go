@@ -1,0 +1,154 @@
+package collector
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// formatKinds are the sources of the stores below.
+var formatKinds = []Kind{Logins, DesktopLogins, Sessions, AccessStatistics}
+
+// benchOn is a bench whose book of a kind is in a real store.
+func benchOn(t testing.TB, s *store.Store, k Kind) *bench {
+	b := newBench(t, ofKind(k))
+	b.clock = t0.Add(time.Hour)
+	var err error
+	b.book, err = OpenBook(s.Book("p", b.options.Source), b.options)
+	require.NoError(t, err)
+	return b
+}
+
+// A store that a version of format 1 wrote is read by every later one, and shows what
+// it showed then. A test that wrote it anew would prove nothing: where the layout must
+// change, the format's number does, what is old is converted, and this file stays.
+func TestStoreOfFormat1(t *testing.T) {
+	dir := t.TempDir()
+	if os.Getenv("WRITE_STORE") != "" {
+		writeStore(t, dir)
+	}
+	packed, err := os.Open("testdata/format1.db.gz")
+	require.NoError(t, err)
+	defer func() { _ = packed.Close() }()
+	z, err := gzip.NewReader(packed)
+	require.NoError(t, err)
+	file, err := io.ReadAll(z)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "state.db"), file, 0o600))
+	want, err := os.ReadFile("testdata/format1.prom")
+	require.NoError(t, err)
+	require.NotEmpty(t, want)
+
+	s, err := store.Open(dir)
+	require.NoError(t, err)
+	shown := strings.Split(textOf(t, s), "\n")
+	for line := range strings.Lines(string(want)) {
+		require.Contains(t, shown, strings.TrimSuffix(line, "\n"))
+	}
+	// What was counted then is known, and what is new counts.
+	b := benchOn(t, s, Logins)
+	before := b.values(loginAttempts)[""]
+	require.NoError(t, b.read(t0.Add(2*time.Minute), login(1, t0), login(2, t0), login(9, t0.Add(time.Minute))))
+	require.Equal(t, before+1, b.values(loginAttempts)[""])
+	require.NoError(t, s.Close())
+}
+
+// textOf is what all books of a store show.
+func textOf(t testing.TB, s *store.Store) string {
+	e := NewExposition(prometheus.NewRegistry(), func() time.Time { return t0.Add(time.Hour) })
+	var books []*Book
+	for _, k := range formatKinds {
+		books = append(books, benchOn(t, s, k).book)
+	}
+	e.Show(books, nil)
+	families, err := e.Gather()
+	require.NoError(t, err)
+	var text bytes.Buffer
+	for _, f := range families {
+		_, err := expfmt.MetricFamilyToText(&text, f)
+		require.NoError(t, err)
+	}
+	return text.String()
+}
+
+// writeStore writes the store of the test above: a row of every table in it, every
+// state of a record, every kind of series.
+func writeStore(t *testing.T, dir string) {
+	s, err := store.Open(dir)
+	require.NoError(t, err)
+	ms := func(n int) *time.Duration { d := time.Duration(n) * time.Millisecond; return &d }
+	pending := func(l *record.Login) { l.Start = time.Time{} }
+	ended := func(l *record.Login) { l.End = l.Start.Add(20 * time.Minute) }
+	measured := func(l *record.Login) { l.Setup, l.NetworkRTT, l.EndToEndRTT = l.Start.Add(time.Second), ms(20), ms(45) }
+	reason := func(l *record.Login) { l.FailedReason = "The server is not reachable." }
+	odd := func(l *record.Login) { l.Invalid = []string{"end_time"} }
+	for _, k := range formatKinds[:2] {
+		b := benchOn(t, s, k)
+		for n := range 3 { // three polls
+			now := t0.Add(time.Duration(n) * time.Second)
+			require.NoError(t, b.read(now, login(1, t0), login(2, t0, ended), login(3, t0, failing("7"), reason), login(4, t0, pending),
+				login(5, t0, inGroup("h"), odd), login(6, t0, measured), login(7, t0.Add(-2*time.Hour)), record.Login{Malformed: true, ID: record.Identity{8}}))
+		}
+		require.NoError(t, b.book.Set("a window", "task-1"))
+	}
+	failed := session(1, "m", record.StateFailed)
+	failed.FailedCode = "7"
+	benchOn(t, s, Sessions).snapshot(t0, failed, session(2, "m", "Active"))
+	benchOn(t, s, AccessStatistics).statistics(t0.Add(-time.Hour), t0, record.Access{User: 1, Failures: 3, Code: "E1", Last: t0})
+	require.NoError(t, os.WriteFile("testdata/format1.prom", []byte(textOf(t, s)), 0o600))
+	require.NoError(t, s.Close())
+
+	file, err := os.ReadFile(filepath.Join(dir, "state.db"))
+	require.NoError(t, err)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err = z.Write(file)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	require.NoError(t, os.WriteFile("testdata/format1.db.gz", packed.Bytes(), 0o600))
+}
+
+// Whatever a row of the store holds, it is refused, or the book that has it can count
+// and be shown.
+func FuzzStoredRow(f *testing.F) {
+	for _, k := range formatKinds {
+		b := newBench(f, ofKind(k))
+		require.NoError(f, b.read(t0, login(1, t0), login(2, t0, failing("7")), login(3, t0, func(l *record.Login) { l.FailedCode, l.FailedReason = "8", "no server" })))
+		b.snapshot(t0, session(1, "m", record.StateFailed))
+		b.statistics(t0.Add(-time.Hour), t0, record.Access{User: 1, Failures: 3, Code: "E1", Last: t0})
+		for row, value := range b.storage.rows {
+			table, key, _ := strings.Cut(row, "\x00")
+			f.Add(int(k), table, []byte(key), []byte(value))
+		}
+	}
+	f.Fuzz(func(t *testing.T, kind int, table string, key, value []byte) {
+		b := newBench(t, ofKind(formatKinds[uint(kind)%uint(len(formatKinds))]))
+		b.storage.rows[table+"\x00"+string(key)] = string(value)
+		book, err := OpenBook(b.storage, b.options)
+		if err != nil {
+			return
+		}
+		b.book = book
+		require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0), login(2, t0, failing("7"))))
+		e := NewExposition(prometheus.NewRegistry(), func() time.Time { return b.clock })
+		e.Show([]*Book{b.book}, nil)
+		families, err := e.Gather()
+		require.NoError(t, err)
+		for _, family := range families {
+			_, err := expfmt.MetricFamilyToText(io.Discard, family)
+			require.NoError(t, err)
+		}
+	})
+}
