@@ -8,7 +8,7 @@ BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH)
 
-.PHONY: all build test soak lint charts bench demo dashboards clean
+.PHONY: all build test soak fuzz lint charts bench demo dashboards clean
 
 all: build
 
@@ -53,6 +53,10 @@ charts:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 -cpu 1 ./... | tee bench.txt
 	$(GO) tool -modfile=tools/go.mod benchstat bench.txt
+
+## fuzz: every decoder against made-up input, FUZZTIME for each
+fuzz:
+	scripts/fuzz
 
 clean:
 	rm -rf workspace_exporter bench.txt .tools

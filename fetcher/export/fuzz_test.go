@@ -50,6 +50,35 @@ func FuzzXLSX(f *testing.F) {
 	})
 }
 
+// FuzzFile reads any file as each kind of table, archives byte for byte.
+func FuzzFile(f *testing.F) {
+	for _, file := range flavours(f, sample) {
+		f.Add(file)
+	}
+	f.Add(workbook(f, zipped{sheet1: sheet(headRow), strings1: "<sst><si/></sst>"})[:60])
+	f.Add([]byte("PK\x03\x04"))
+	f.Add([]byte("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1")) // a workbook of old
+	f.Fuzz(func(t *testing.T, file []byte) {
+		for _, columns := range []Columns{Logins, Sessions, AccessStatistics, DesktopConnections} {
+			rows := 0
+			summary, err := ReadTable(bytes.NewReader(file), int64(len(file)), columns, func(_ int, fields []Field) error {
+				rows++
+				for _, field := range fields {
+					require.Contains(t, columns.Fields(), field.Name)
+					require.LessOrEqual(t, len(field.Value), maxCellBytes)
+					require.True(t, utf8.ValidString(field.Value))
+				}
+				return nil
+			})
+			require.Equal(t, rows, summary.Rows)
+			if err != nil {
+				require.True(t, utf8.ValidString(err.Error()))
+				require.Less(t, len(err.Error()), 4000)
+			}
+		}
+	})
+}
+
 // FuzzArchive reads the same workbook with the library that wrote it.
 func FuzzArchive(f *testing.F) {
 	f.Add("394", "a, b", "\"\n", true)
