@@ -30,6 +30,9 @@ const headBytes = 256 << 10
 // variable for the tests.
 var maxRowBytes = 16 << 20
 
+// maxRowCells is how many cells a line may have: each takes memory, even an empty one.
+const maxRowCells = 1 << 18
+
 // readText reads a file of separated values.
 func (t *table) readText(f *io.SectionReader) error {
 	flavour, err := flavourOf(f)
@@ -132,7 +135,7 @@ type textRows struct {
 }
 
 func newTextRows(r io.Reader, separator rune) *textRows {
-	w := &window{in: r}
+	w := &window{in: r, separator: byte(separator)}
 	reader := csv.NewReader(w)
 	reader.Comma = separator
 	reader.FieldsPerRecord = -1
@@ -184,9 +187,11 @@ func (t *textRows) lenient(raw []byte) ([]string, error) {
 // window keeps what was read of the row under way, and what was read ahead: to
 // read a row again, and to stop at one without end.
 type window struct {
-	in    io.Reader
-	kept  []byte
-	start int64 // offset of kept
+	in        io.Reader
+	separator byte
+	kept      []byte
+	start     int64 // offset of kept
+	cells     int   // of the line that was read last, as far as it was
 }
 
 func (w *window) Read(p []byte) (int, error) {
@@ -194,6 +199,17 @@ func (w *window) Read(p []byte) (int, error) {
 		return 0, fmt.Errorf("a row is larger than %d bytes: is a quote never closed?", maxRowBytes)
 	}
 	n, err := w.in.Read(p)
+	for _, c := range p[:n] {
+		switch c {
+		case '\n':
+			w.cells = 0
+		case w.separator:
+			w.cells++
+		}
+		if w.cells > maxRowCells {
+			return 0, fmt.Errorf("a row has more than %d cells", maxRowCells)
+		}
+	}
 	w.kept = append(w.kept, p[:n]...)
 	return n, err
 }
