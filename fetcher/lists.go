@@ -33,6 +33,11 @@ func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most 
 	return take(to, logins)
 }
 
+// maxWhole is the most records that are read by pages at once where no window can be
+// cut: more than any project has in 30 days, and so few that a server that lies about
+// their number cannot fill the memory.
+const maxWhole = 1_000_000
+
 // SessionLister gets one page of sessions; workspace.Client is one.
 type SessionLister interface {
 	ListSessions(context.Context, workspace.PageQuery) (*workspace.Page[record.SessionInfo], error)
@@ -48,7 +53,7 @@ type Sessions struct {
 func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
 	r := pager[record.Session, *record.Session]{limit: pageLimit, mismatch: s.Mismatch,
 		list: listOf(s.API.ListSessions, (*record.SessionInfo).Session)}
-	sessions, err := r.read(ctx, window{from, to}, 0)
+	sessions, err := r.read(ctx, window{from, to}, maxWhole)
 	return &record.Reading{Sessions: sessions}, err
 }
 
@@ -68,7 +73,7 @@ func (a *AccessStatistics) ReadAll(ctx context.Context, from, to time.Time) (*re
 	r := pager[record.Access, *record.Access]{limit: pageLimit, mismatch: a.Mismatch,
 		list: listOf(a.API.ListAccessStatistics, (*record.AppUserAccess).Access)}
 	// The API's windows include their ends, and ours must not overlap.
-	accesses, err := r.read(ctx, window{from, to.Add(-time.Second)}, 0)
+	accesses, err := r.read(ctx, window{from, to.Add(-time.Second)}, maxWhole)
 	return &record.Reading{Accesses: accesses}, err
 }
 
