@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
+	promodel "github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -63,7 +63,7 @@ func TestHostileTextsLeaveAValidExposition(t *testing.T) {
 			require.Less(t, len(line), 2000)
 		}
 		if format.FormatType() == expfmt.TypeTextPlain {
-			parser := expfmt.NewTextParser(model.UTF8Validation)
+			parser := expfmt.NewTextParser(promodel.UTF8Validation)
 			parsed, err := parser.TextToMetricFamilies(&out)
 			require.NoError(t, err)
 			require.Len(t, parsed, len(families))

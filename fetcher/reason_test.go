@@ -18,7 +18,9 @@ import (
 )
 
 func TestEveryErrorHasAReason(t *testing.T) {
-	api := func(status int, err error) error { return fmt.Errorf("window: %w", &workspace.Error{Status: status, Err: err}) }
+	api := func(status int, err error) error {
+		return fmt.Errorf("window: %w", &workspace.Error{Status: status, Err: err})
+	}
 	for name, c := range map[string]struct {
 		err  error
 		want Reason
