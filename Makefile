@@ -5,16 +5,17 @@ GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+OUTPUT   ?= workspace_exporter
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH)
 
-.PHONY: all build test soak fuzz lint charts bench demo dashboards clean
+.PHONY: all build test soak fuzz lint charts bench demo dashboards release clean
 
 all: build
 
 ## build: the program, static, in ./workspace_exporter
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o workspace_exporter .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(OUTPUT) .
 
 ## demo: the program against made-up records, on http://localhost:9914
 demo: build
@@ -29,6 +30,7 @@ test: lint build
 	cd internal/oracle && $(GO) test ./...
 	cd dashboards/source && $(GO) vet ./... && $(GO) test ./...
 	cd deploy/source && $(GO) vet ./... && $(GO) test ./...
+	cd tools && $(GO) vet ./... && $(GO) test ./...
 
 ## soak: the program under fire, for SOAK_DURATION, from SOAK_SEED (drawn, and printed)
 soak:
@@ -38,6 +40,7 @@ soak:
 lint:
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	$(GO) tool -modfile=tools/go.mod actionlint -shellcheck= -pyflakes=
 	$(GO) mod tidy -diff
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'd:"; gofmt -l .; exit 1; }
 
@@ -58,5 +61,9 @@ bench:
 fuzz:
 	scripts/fuzz
 
+## release: what is released of this commit, in ./dist
+release:
+	cd tools && $(GO) run ./release -repository .. -output ../dist
+
 clean:
-	rm -rf workspace_exporter bench.txt .tools
+	rm -rf workspace_exporter bench.txt dist .tools
