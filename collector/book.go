@@ -54,7 +54,13 @@ type Book struct {
 
 	mu    sync.Mutex
 	page  *page // nil after a failed commit: it is to be loaded anew
-	shown atomic.Pointer[map[*Metric]*exposed]
+	shown atomic.Pointer[published]
+}
+
+// published is what a book shows, all of it as of one commit.
+type published struct {
+	metrics map[*Metric]*exposed
+	day     []Quarter
 }
 
 // page is the content of a book in memory.
@@ -345,17 +351,32 @@ func (b *Book) show() {
 		return
 	}
 	now := b.options.Now()
-	shown := make(map[*Metric]*exposed, len(b.page.tables.families))
+	shown := &published{metrics: make(map[*Metric]*exposed, len(b.page.tables.families))}
 	for _, f := range b.page.tables.families {
-		shown[f.Metric] = f.expose(now)
+		shown.metrics[f.Metric] = f.expose(now)
 	}
-	b.shown.Store(&shown)
+	for _, a := range b.page.aggregators {
+		if d, ok := a.(*day); ok {
+			shown.day = d.list()
+		}
+	}
+	b.shown.Store(shown)
 }
 
 // exposition is what the book shows, as of its last commit.
 func (b *Book) exposition() map[*Metric]*exposed {
 	if shown := b.shown.Load(); shown != nil {
-		return *shown
+		return shown.metrics
+	}
+	return nil
+}
+
+// Day is what was counted of the last day, in the order of time, as of the last commit:
+// a quarter of an hour that is not there was not read. It is nil for a source that has
+// no logins, or has not ended its first poll.
+func (b *Book) Day() []Quarter {
+	if shown := b.shown.Load(); shown != nil {
+		return shown.day
 	}
 	return nil
 }

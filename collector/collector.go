@@ -31,7 +31,7 @@ type keeper interface {
 	save(batch *store.Batch)
 }
 
-// wholeReader is an aggregator of what is no login: it takes a reading as a whole.
+// wholeReader is an aggregator that looks at a reading as a whole, before any event.
 type wholeReader interface {
 	read(r *record.Reading)
 }
@@ -67,5 +67,6 @@ func ofLogins(t *tables, o Options) []aggregator {
 		newPeople(t, o.UserWindows, logins),
 		newReasons(t),
 		newReadings(t),
+		newDay(),
 	}
 }
