@@ -90,6 +90,7 @@ func webFlags(c *kingpin.CmdClause) *app.WebOptions {
 	o := &app.WebOptions{Flags: kingpinflag.AddFlags(c, ":9914")}
 	c.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	c.Flag("web.enable-lifecycle", "Allow reloading the configuration by POST /-/reload.").BoolVar(&o.EnableLifecycle)
+	c.Flag("web.enable-pprof", "Show profiles of the process under /debug/pprof/.").BoolVar(&o.EnablePprof)
 	return o
 }
 
@@ -103,8 +104,8 @@ func validate(o *app.WebOptions) error {
 	if err := web.Validate(*o.Flags.WebConfigFile); err != nil {
 		return fmt.Errorf("--web.config.file: %w", err)
 	}
-	if p := o.TelemetryPath; p != path.Clean(p) || !strings.HasPrefix(p, "/") || p == "/" || p == "/config" || strings.HasPrefix(p, "/-/") || strings.ContainsAny(p, " {}?#") {
-		return fmt.Errorf("--web.telemetry-path %q: must begin with / and be none of /, /config and what begins with /-/", p)
+	if p := o.TelemetryPath; p != path.Clean(p) || !strings.HasPrefix(p, "/") || p == "/" || p == "/config" || strings.HasPrefix(p, "/-/") || strings.HasPrefix(p, "/debug/") || strings.ContainsAny(p, " {}?#") {
+		return fmt.Errorf("--web.telemetry-path %q: must begin with / and be none of /, /config and what begins with /-/ or /debug/", p)
 	}
 	return nil
 }

@@ -64,8 +64,10 @@ type Status struct {
 	Interval        time.Duration
 	Position        record.Position
 	// Polled is false until a first poll has ended, well or not.
-	Polled    bool
-	LastError string
+	Polled bool
+	// LastError is nil if the last poll that ended went well; Reason is why it did not.
+	LastError error
+	Reason    Reason
 	FailedAt  time.Time
 	CatchUp   bool
 }
@@ -129,7 +131,7 @@ func (p *Poller) Continue(poller *Poller) {
 	before := poller.Status()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.status.Polled, p.status.LastError, p.status.FailedAt = before.Polled, before.LastError, before.FailedAt
+	p.status.Polled, p.status.LastError, p.status.Reason, p.status.FailedAt = before.Polled, before.LastError, before.Reason, before.FailedAt
 	p.clock.trust = poller.clock.trust
 }
 
@@ -181,14 +183,14 @@ func (p *Poller) report(err error) {
 	switch {
 	case err != nil:
 		level.Error(p.Logger).Log("msg", "poll failed; nothing is lost, it will be tried again", "reason", reasonOf(err), "err", err)
-	case !before.Polled || before.LastError != "":
+	case !before.Polled || before.LastError != nil:
 		level.Info(p.Logger).Log("msg", "poll succeeded", "cursor", before.Position.Cursor.Format(time.RFC3339))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.status.Polled, p.status.LastError = true, ""
+	p.status.Polled, p.status.LastError, p.status.Reason = true, err, reasonOf(err)
 	if err != nil {
-		p.status.LastError, p.status.FailedAt = err.Error(), time.Now()
+		p.status.FailedAt = time.Now()
 	}
 }
 

@@ -162,12 +162,12 @@ func TestBacksOff(t *testing.T) {
 		assert.Empty(t, w.readings)
 		s := p.Status()
 		assert.True(t, s.Polled)
-		assert.Contains(t, s.LastError, "no network")
+		assert.ErrorContains(t, s.LastError, "no network")
 		assert.Contains(t, w.log.String(), "no network")
 
 		w.read = nil
 		require.NoError(t, p.Poll(t.Context()))
-		assert.Empty(t, p.Status().LastError)
+		assert.NoError(t, p.Status().LastError)
 		assert.Equal(t, time.Duration(0), p.wait(nil, time.Hour))
 		assert.LessOrEqual(t, p.wait(failure, 0), 3*time.Second, "it begins anew")
 	})

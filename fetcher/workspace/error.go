@@ -76,6 +76,9 @@ func (e *Error) Error() string {
 // Throttled reports whether the server says that there are too many requests.
 func (e *Error) Throttled() bool { return e.retry == throttled }
 
+// Advice is what to do, as far as the answer tells; or empty.
+func (e *Error) Advice() string { return e.advice }
+
 // Unwrap returns Err: context.Canceled, context.DeadlineExceeded, ..
 func (e *Error) Unwrap() error { return e.Err }
 

@@ -1,24 +1,21 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
 	"fmt"
-	"html/template"
 	"log/slog"
 	"net/http"
+	"net/http/pprof"
+	"runtime"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
 	slgk "github.com/tjhop/slog-gokit"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
-	"github.com/workspace-exporter/workspace_exporter/fetcher"
 )
 
 // WebOptions say how the service is seen from outside.
@@ -27,14 +24,13 @@ type WebOptions struct {
 	TelemetryPath string
 	// EnableLifecycle allows POST /-/reload.
 	EnableLifecycle bool
+	// EnablePprof shows the profiles of the process under /debug/pprof/.
+	EnablePprof bool
 }
-
-// maxScrapes is how many scrapes are answered at once; further ones get a 503.
-const maxScrapes = 40
 
 // newServer limits what a slow or greedy client can take.
 func newServer(h http.Handler) *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -42,19 +38,52 @@ func newServer(h http.Handler) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
+	limit(server, maxConnections)
+	return server
+}
+
+// securityHeaders are those of every answer. A page may have its own style and icon,
+// and nothing else.
+var securityHeaders = map[string]string{
+	"Content-Security-Policy": "default-src 'none'; style-src " + styleHash + "; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	"X-Content-Type-Options":  "nosniff",
+	"X-Frame-Options":         "DENY",
+	"Referrer-Policy":         "no-referrer",
+	"Cache-Control":           "no-store",
+}
+
+// secure sets the headers that keep browsers from doing more with a page than showing
+// it, but for those that --web.config.file sets. It refuses what a page of another
+// site makes a browser send.
+func secure(h http.Handler) http.Handler {
+	protected := http.NewCrossOriginProtection().Handler(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range securityHeaders {
+			if w.Header().Get(name) == "" {
+				w.Header().Set(name, value)
+			}
+		}
+		protected.ServeHTTP(w, r)
+	})
 }
 
 // handler serves everything that the exporter shows. Load is what reads the
 // configuration again for a reload.
 func (s *Service) handler(o WebOptions, load func() (*config.Config, error)) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+o.TelemetryPath, promhttp.HandlerFor(s.exposition, promhttp.HandlerOpts{
+	mux.Handle("GET "+o.TelemetryPath, newScrapes(promhttp.HandlerFor(s.exposition, promhttp.HandlerOpts{
 		ErrorLog:                            promhttpLog{s.logger},
 		ErrorHandling:                       promhttp.ContinueOnError,
-		MaxRequestsInFlight:                 maxScrapes,
 		EnableOpenMetrics:                   true,
 		EnableOpenMetricsTextCreatedSamples: true,
-	}))
+	}), runtime.GOMAXPROCS(0), maxHeldBytes))
+	if o.EnablePprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	mux.HandleFunc("GET /{$}", s.landing(o.TelemetryPath))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
@@ -86,50 +115,13 @@ func (s *Service) handler(o WebOptions, load func() (*config.Config, error)) htt
 		}
 		text(w, http.StatusOK, string(masked))
 	})
-	return mux
+	return secure(mux)
 }
 
 func text(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	fmt.Fprintln(w, body)
-}
-
-//go:embed landing.html
-var landingHTML string
-
-var landingPage = template.Must(template.New("landing").Funcs(template.FuncMap{
-	"ago": func(t time.Time) string {
-		if t.IsZero() {
-			return "never"
-		}
-		return time.Since(t).Round(time.Second).String() + " ago"
-	},
-	"utc": func(t time.Time) string {
-		if t.IsZero() {
-			return "none yet"
-		}
-		return t.UTC().Format("2006-01-02 15:04:05 UTC")
-	},
-}).Parse(landingHTML))
-
-// landing shows the state of every source.
-func (s *Service) landing(telemetryPath string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		var page bytes.Buffer
-		err := landingPage.Execute(&page, struct {
-			Version, Telemetry string
-			Sources            []fetcher.Status
-		}{version.Info(), telemetryPath, s.Status()})
-		if err != nil {
-			text(w, http.StatusInternalServerError, "the page cannot be shown: "+err.Error())
-			return
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		_, _ = page.WriteTo(w)
-	}
 }
 
 // promhttpLog brings what goes wrong in a scrape to our log.

@@ -1,0 +1,178 @@
+package app
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/version"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/fetcher"
+)
+
+//go:embed landing.html
+var landingHTML string
+
+//go:embed landing.css
+var landingCSS string
+
+var landingPage = template.Must(template.New("landing").Funcs(template.FuncMap{"number": number, "share": share}).Parse(landingHTML))
+
+// styleHash lets the page have its own style, and a Content-Security-Policy forbid
+// every other.
+var styleHash = func() string {
+	sum := sha256.Sum256([]byte(landingCSS))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}()
+
+// page is what the landing page shows.
+type page struct {
+	Version, Revision, Telemetry string
+	Style                        template.CSS
+	Now                          time.Time
+	// Paused is a page that does not load itself anew.
+	Paused  bool
+	Sources []sourceView
+	// Failing and Waiting are how many of the sources do not work, and how many have
+	// yet to show whether they do.
+	Failing, Waiting int
+}
+
+// sourceView is one source on the page.
+type sourceView struct {
+	fetcher.Status
+	N       int
+	State   string
+	Trouble *trouble // nil if the last poll went well
+	Chart   *chart   // nil if there is nothing to show
+}
+
+// States of a source.
+const (
+	starting   = "starting"
+	failing    = "failing"
+	late       = "late"
+	catchingUp = "catching up"
+	up         = "up"
+)
+
+// lateAfter is how long a source may be without success before it is late, at least:
+// an export task may take a quarter of an hour.
+const lateAfter = 30 * time.Minute
+
+func stateOf(s fetcher.Status, now time.Time) string {
+	switch {
+	case s.LastError != nil:
+		return failing
+	case !s.Polled:
+		return starting
+	case s.CatchUp:
+		return catchingUp
+	case now.Sub(s.Position.LastSuccess) > max(lateAfter, 5*s.Interval):
+		return late
+	}
+	return up
+}
+
+func newSourceView(n int, s fetcher.Status, day []collector.Quarter, now time.Time) sourceView {
+	v := sourceView{Status: s, N: n, State: stateOf(s, now), Chart: newChart(day, now)}
+	if s.LastError != nil {
+		t := explainTrouble(s.Reason, s.LastError)
+		v.Trouble = &t
+	}
+	return v
+}
+
+// Title names the source in plain words.
+func (v sourceView) Title() string {
+	return cmp.Or(map[string]string{
+		userConnections:    "Logins to application streaming",
+		sessions:           "Sessions",
+		accessStatistics:   "Access statistics",
+		desktopConnections: "Logins to cloud desktops",
+	}[v.Source], v.Source)
+}
+
+// Class is the state as the style knows it.
+func (v sourceView) Class() string { return strings.ReplaceAll(v.State, " ", "-") }
+
+// Failing reports whether somebody should look at the source.
+func (v sourceView) Failing() bool { return v.State == failing || v.State == late }
+
+func (p *page) add(v sourceView) {
+	switch {
+	case v.Failing():
+		p.Failing++
+	case v.State != up:
+		p.Waiting++
+	}
+	p.Sources = append(p.Sources, v)
+}
+
+// Ago says how long before the page a time was.
+func (p *page) Ago(t time.Time) string { return ago(p.Now.Sub(t)) }
+
+// Clock is the time of day, with the date if that may be in doubt.
+func (p *page) Clock(t time.Time) string {
+	if p.Now.Sub(t) > 12*time.Hour {
+		return t.UTC().Format("2006-01-02 15:04:05")
+	}
+	return t.UTC().Format("15:04:05")
+}
+
+// landing shows the state of every source.
+func (s *Service) landing(telemetryPath string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p := &page{Version: version.Version, Revision: version.GetRevision(), Telemetry: telemetryPath,
+			Style: template.CSS(landingCSS), Now: time.Now(), Paused: r.URL.Query().Has("pause")}
+		for i, src := range s.seen.Load().sources {
+			p.add(newSourceView(i, src.poller.Status(), src.book.Day(), p.Now))
+		}
+		var body bytes.Buffer
+		if err := landingPage.Execute(&body, p); err != nil {
+			text(w, http.StatusInternalServerError, "the page cannot be shown: "+err.Error())
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = body.WriteTo(w)
+	}
+}
+
+// ago writes a stretch of time in at most two units.
+func ago(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%d d %d h", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+}
+
+// number writes thousands apart.
+func number(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:]
+	}
+	return s
+}
+
+// share is what part of all failed.
+func share(failures, attempts int64) string {
+	if attempts == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f\u202f%%", 100*float64(failures)/float64(attempts))
+}
