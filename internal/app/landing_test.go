@@ -27,39 +27,38 @@ var noon = time.Date(2026, 11, 24, 12, 7, 0, 0, time.UTC)
 func TestEveryTroubleHasWordsOfItsOwn(t *testing.T) {
 	silence := func(err error) error { return &workspace.Error{Host: "api.example", Err: err} }
 	answer := func(status int) error { return &workspace.Error{Host: "api.example", Status: status} }
-	seen := map[string]string{}
-	for name, c := range map[string]struct {
-		err  error
-		does string // part of what to do
+	seen := map[string]bool{}
+	explained := map[fetcher.Reason]bool{}
+	for _, c := range []struct {
+		reason fetcher.Reason
+		err    error
+		does   string // part of what to do
 	}{
-		"disk full":        {syscall.ENOSPC, "Make room"},
-		"disk read-only":   {syscall.EROFS, "system's log"},
-		"store damaged":    {store.ErrDamaged, "backup"},
-		"no credentials":   {silence(fmt.Errorf("%w: secret file x: is empty", workspace.ErrCredentials)), "no"},
-		"certificate":      {silence(&tls.CertificateVerificationError{Err: errors.New("x")}), "ca_file"},
-		"host name":        {silence(&net.DNSError{}), "name server"},
-		"timeout":          {silence(context.DeadlineExceeded), "request_timeout"},
-		"unreachable":      {silence(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), "api.example"},
-		"permission":       {&workspace.Error{Status: 403, Permission: "workspace:a:b"}, "Grant workspace:a:b"},
-		"forbidden":        {answer(403), "project_id"},
-		"unauthorized":     {answer(401), "credentials"},
-		"not found":        {answer(404), "project_id"},
-		"trouble there":    {answer(503), "X-Request-Id"},
-		"unreadable":       {answer(200), "report"},
-		"export task":      {&export.TaskError{}, "mode: query"},
-		"clock":            {fetcher.ErrClock, "proxy"},
-		"moving list":      {fetcher.ErrMoved, "rate_limit"},
-		"anything else":    {errors.New("?"), "doctor"},
-		"a redirect":       {answer(302), "endpoints"},
-		"a wrong argument": {answer(400), "endpoints"},
+		{fetcher.Disk, syscall.ENOSPC, "Make room"},
+		{fetcher.Disk, syscall.EROFS, "system's log"},
+		{fetcher.Disk, store.ErrDamaged, "backup"},
+		{fetcher.Credentials, silence(fmt.Errorf("%w: secret file x: is empty", workspace.ErrCredentials)), "no"},
+		{fetcher.Credentials, answer(401), "credentials"},
+		{fetcher.Unreachable, silence(&tls.CertificateVerificationError{Err: errors.New("x")}), "ca_file"},
+		{fetcher.Unreachable, silence(&net.DNSError{}), "name server"},
+		{fetcher.Unreachable, silence(context.DeadlineExceeded), "request_timeout"},
+		{fetcher.Unreachable, silence(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), "api.example"},
+		{fetcher.Permission, answer(403), "owner of the credentials"},
+		{fetcher.Throttled, answer(429), "slowed down"},
+		{fetcher.Refused, answer(404), "project_id"},
+		{fetcher.ServerError, answer(503), "X-Request-Id"},
+		{fetcher.ExportTask, &export.TaskError{}, "mode: query"},
+		{fetcher.Clock, errors.New("x"), "proxy"},
+		{fetcher.Unreadable, errors.New("x"), "columns"},
 	} {
-		got := explainTrouble(fmt.Errorf("window a to b: %w", c.err))
-		assert.Contains(t, got.Do, c.does, name)
-		assert.True(t, strings.HasSuffix(got.What, ".") && strings.HasSuffix(got.Do, "."), name)
-		if other, taken := seen[got.What]; taken {
-			t.Errorf("%s and %s have the same words: %s", name, other, got.What)
-		}
-		seen[got.What] = name
+		got := explainTrouble(c.reason, fmt.Errorf("window a to b: %w", c.err))
+		assert.Contains(t, got.Do, c.does, c.reason)
+		assert.True(t, strings.HasSuffix(got.What, ".") && strings.HasSuffix(got.Do, "."), c.reason)
+		assert.False(t, seen[got.What], got.What)
+		seen[got.What], explained[c.reason] = true, true
+	}
+	for _, reason := range fetcher.Reasons {
+		assert.True(t, explained[reason], reason)
 	}
 	assert.Equal(t, "Check the key.", sentence("check the key", "?"))
 }
@@ -95,7 +94,7 @@ func TestTheChart(t *testing.T) {
 		{Start: at(1), Attempts: 4, Failures: 0},
 	}
 	c := newChart(day, noon)
-	assert.Equal(t, []span{{2, 88}, {92, 2}}, c.Unread, "the quarter that has just begun is not reported missing")
+	assert.Equal(t, []blank{{2, 88}, {92, 2}}, c.Unread, "the quarter that has just begun is not reported missing")
 	assert.Equal(t, int64(2000), c.Top)
 	assert.Equal(t, int64(2014), c.Attempts)
 	assert.Equal(t, int64(14), c.Failures)

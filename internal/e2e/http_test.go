@@ -232,3 +232,35 @@ func TestTheLandingPageHasTheLastDay(t *testing.T) {
 	e.shows(w)
 	check()
 }
+
+func TestTheLandingPageSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	const permission = "workspace:session:listUserConnection"
+	for name, c := range map[string]struct {
+		options simulator.Options
+		fault   *simulator.Fault
+		says    []string
+	}{
+		"permission":  {simulator.Options{Denied: []string{permission}}, nil, []string{"A permission is missing.", "Grant the permission " + permission}},
+		"throttled":   {simulator.Options{}, &simulator.Fault{Kind: simulator.FaultError, Status: 429}, []string{"asks for fewer requests"}},
+		"unreachable": {simulator.Options{}, nil, []string{"cannot be reached", "127.0.0.1:1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, c.options, nil)
+			if c.fault != nil {
+				w.AddFault(*c.fault)
+			}
+			url := w.url
+			if name == "unreachable" {
+				url = "http://127.0.0.1:1"
+			}
+			e := runExporter(t, setup{URL: url, RequestTimeout: "1s"})
+			e.pollsEnd(project, "user_connections", "error", 1)
+			eventually(t, "the page shows the failure", func() bool { return strings.Contains(e.get("/").body, "class=\"trouble\"") })
+			body := e.get("/").body
+			assert.True(t, containsAll(body, append(c.says, "does not work", "failing", ">"+name+"</a>")...), body)
+			assert.NotContains(t, body, secretKey)
+		})
+	}
+}
