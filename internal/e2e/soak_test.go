@@ -374,8 +374,10 @@ func (s *soak) drain() {
 	assert.Empty(s.t, slices.DeleteFunc(s.world.Violations(), func(v string) bool {
 		return strings.Contains(v, "must be within the last 30 days") // by a clock that was shown an hour behind
 	}))
+	eventually(s.t, "every source is up", func() bool {
+		return s.e.only("workspace_exporter_source_up").sum("workspace_exporter_source_up") == float64(4*len(s.lives))
+	})
 	m := s.e.metrics()
-	assert.Equal(s.t, float64(4*len(s.lives)), m.sum("workspace_exporter_source_up"))
 	assert.Zero(s.t, m.sum("workspace_exporter_records_total", `"expired"`)+m.sum("workspace_exporter_records_total", `"invalid"`))
 	s.t.Logf("%d starts, %v logins counted", 1+s.kills, m.sum("workspace_login_attempts_total"))
 	for _, secret := range []string{secretKey, "example-password-0001", "corp.example", "colleague"} {
