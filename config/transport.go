@@ -66,8 +66,10 @@ func (p *Project) Transport() (*http.Transport, error) {
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   p.Concurrency,
-		IdleConnTimeout:       5 * time.Minute,
+		// Some KB are usual; a header without end must not fill the memory.
+		MaxResponseHeaderBytes: 1 << 20,
+		MaxIdleConnsPerHost:    p.Concurrency,
+		IdleConnTimeout:        5 * time.Minute,
 	}, nil
 }
 

@@ -70,6 +70,21 @@ func TestTransportRefusesOldTLS(t *testing.T) {
 	assert.Equal(t, uint16(tls.VersionTLS12), transport.TLSClientConfig.MinVersion)
 }
 
+// A server that speaks nothing newer is refused even by those who check no certificate.
+func TestTransportRefusesTLS11(t *testing.T) {
+	server := httptest.NewUnstartedServer(answering("hello"))
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	server.StartTLS()
+	defer server.Close()
+	answer, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS10, InsecureSkipVerify: true}}}).Get(server.URL)
+	require.NoError(t, err, "it does answer those who ask for less")
+	require.NoError(t, answer.Body.Close())
+	for _, c := range []TLSConfig{{InsecureSkipVerify: true}, {InsecureSkipVerify: true, MinVersion: "TLS12"}} {
+		_, err := get(t, &Project{TLSConfig: c}, server.URL)
+		require.ErrorContains(t, err, "protocol version")
+	}
+}
+
 func TestTransportShowsItsCertificate(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.TLS.PeerCertificates[0].SerialNumber.String())

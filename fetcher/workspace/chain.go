@@ -7,6 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 )
 
 // Where the vendor's SDK looks for keys (core/auth/provider).
@@ -27,19 +31,27 @@ func DefaultChain() Credentials { return chain{metadataURL: "http://169.254.169.
 
 func (ch chain) bind(c *Client) authenticator {
 	m := &metadata{client: c, url: ch.metadataURL}
-	return &foundKeys{metadata: lease{obtain: m.keys, now: c.clock.now}}
+	return &foundKeys{metadata: lease{obtain: m.keys, now: c.clock.now}, logger: c.logger}
 }
 
 // foundKeys are the keys that the chain finds.
-type foundKeys struct{ metadata lease }
+type foundKeys struct {
+	metadata lease
+	logger   log.Logger
+	warn     sync.Once
+}
 
 func (f *foundKeys) proof(ctx context.Context) (proof, error) {
 	p, errEnv := environmentKeys()
 	if errEnv == nil {
 		return p, nil
 	}
-	p, errProfile := profileKeys()
+	path, errProfile := profilePath()
 	if errProfile == nil {
+		p, errProfile = profileKeys(path)
+	}
+	if errProfile == nil {
+		f.warn.Do(func() { warnIfOpen(f.logger, path) })
 		return p, nil
 	}
 	p, errMetadata := f.metadata.proof(ctx)
@@ -66,15 +78,22 @@ func environmentKeys() (proof, error) {
 	return p, nil
 }
 
-func profileKeys() (proof, error) {
-	path := os.Getenv(envProfileFile)
-	if path == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return proof{}, err
-		}
-		path = filepath.Join(home, ".huaweicloud", "credentials")
+func profilePath() (string, error) {
+	if path := os.Getenv(envProfileFile); path != "" {
+		return path, nil
 	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".huaweicloud", "credentials"), err
+}
+
+// warnIfOpen tells of a file with secrets that is not closed to others.
+func warnIfOpen(logger log.Logger, path string) {
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
+		level.Warn(logger).Log("msg", "everybody on this machine can read the profile file; chmod o-r is safer", "file", path)
+	}
+}
+
+func profileKeys(path string) (proof, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return proof{}, err

@@ -8,11 +8,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-kit/log"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -349,8 +351,29 @@ func TestProfileFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
 	require.NoError(t, os.WriteFile(path, []byte("[basic]\nak=A\n"), 0o600))
 	t.Setenv(envProfileFile, path)
-	_, err := profileKeys()
+	_, err := profileKeys(path)
 	require.ErrorContains(t, err, path+" has no ak and sk in its section [basic]")
+}
+
+// A profile that others can read is told of, once.
+func TestOpenProfileFile(t *testing.T) {
+	for mode, warnings := range map[os.FileMode]int{0o600: 0, 0o640: 0, 0o644: 1} {
+		clearEnvironment(t)
+		path := filepath.Join(t.TempDir(), "credentials")
+		require.NoError(t, os.WriteFile(path, []byte("[basic]\nak=ACCESSKEY\nsk=SECRETKEY\n"), mode))
+		require.NoError(t, os.Chmod(path, mode))
+		t.Setenv(envProfileFile, path)
+		var said strings.Builder
+		c := newClient(t, server(func(w http.ResponseWriter, _ *http.Request) { ok(w) }), func(o *Options) {
+			o.Credentials, o.Logger = DefaultChain(), log.NewLogfmtLogger(&said)
+		})
+		for range 2 {
+			_, err := list(t.Context(), c)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, warnings, strings.Count(said.String(), "chmod o-r is safer"), "%o: %s", mode, &said)
+		assert.NotContains(t, said.String(), "SECRETKEY")
+	}
 }
 
 func TestMetadata(t *testing.T) {

@@ -109,7 +109,8 @@ type exporter struct {
 	dir    string
 	client *http.Client
 	scheme string
-	user   string // for basic authentication, with password
+	user   string   // for basic authentication, with password
+	env    []string // more environment of the process
 
 	process  *exec.Cmd
 	log      *buffer // of the process
@@ -159,6 +160,7 @@ func (e *exporter) launch(flags ...string) {
 	e.t.Helper()
 	log := &buffer{}
 	process := exec.Command(binary, append(flags, "--web.listen-address=127.0.0.1:0")...)
+	process.Dir, process.Env = e.dir, append(os.Environ(), e.env...)
 	process.Stdout, process.Stderr = io.MultiWriter(log, &e.logs), io.MultiWriter(log, &e.logs)
 	require.NoError(e.t, process.Start())
 	e.process, e.log, e.ended = process, log, make(chan struct{})
