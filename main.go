@@ -53,6 +53,7 @@ func run(args []string) int {
 	addSimulate(cli, commands)
 	addChecks(cli, commands)
 	addBackfill(cli, commands)
+	addPseudonym(cli, commands)
 	addReplay(cli, commands)
 
 	name, err := cli.Parse(args)
@@ -167,6 +168,12 @@ func addChecks(cli *kingpin.Application, commands map[string]command) {
 	commands[doctor.FullCommand()] = func(logger log.Logger) error {
 		return app.Doctor(context.Background(), *doctorFile, os.Stdout, logger)
 	}
+}
+
+func addPseudonym(cli *kingpin.Application, commands map[string]command) {
+	c := cli.Command("pseudonym", "Read user names, a line each, from standard input; print what stands for them in the log of failed logins.")
+	file := configFlag(c)
+	commands[c.FullCommand()] = func(log.Logger) error { return app.Pseudonyms(*file, os.Stdin, os.Stdout) }
 }
 
 func addBackfill(cli *kingpin.Application, commands map[string]command) {

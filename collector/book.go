@@ -40,6 +40,8 @@ type Options struct {
 	Limits        *Limits
 	// Trace is told of every event before it is committed. May be nil.
 	Trace func(*ledger.Event)
+	// Failed is told of all failures of a reading, once it is committed. May be nil.
+	Failed func([]ledger.Event)
 	// Committed is told how long a commit took. May be nil.
 	Committed func(time.Duration)
 	// Now is the clock by which scrapes see held series. Nil is time.Now.
@@ -247,7 +249,11 @@ func (b *Book) Commit(r *record.Reading) error {
 			w.read(r)
 		}
 	}
+	var failures []ledger.Event
 	p.ledger.Apply(r, func(e *ledger.Event) {
+		if e.FailedCode != "" && b.options.Failed != nil {
+			failures = append(failures, *e)
+		}
 		for _, a := range p.aggregators {
 			a.observe(e)
 		}
@@ -272,6 +278,9 @@ func (b *Book) Commit(r *record.Reading) error {
 	}
 	b.page = p
 	b.show()
+	if len(failures) > 0 {
+		b.options.Failed(failures)
+	}
 	return nil
 }
 

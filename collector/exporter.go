@@ -23,6 +23,7 @@ type Exporter struct {
 	exportTasks                         *prometheus.CounterVec
 	difference                          *prometheus.GaugeVec
 	limited                             *prometheus.CounterVec
+	unlogged                            prometheus.Counter
 	commitDuration                      prometheus.Histogram
 	reloadSuccessful, reloadTime        prometheus.Gauge
 }
@@ -80,6 +81,12 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 			r.MustRegister(h)
 			return h
 		}(),
+		unlogged: func() prometheus.Counter {
+			c := prometheus.NewCounter(prometheus.CounterOpts{Name: "workspace_exporter_failed_logins_unlogged_total",
+				Help: "Failed logins that were counted and could not be written to their log."})
+			r.MustRegister(c)
+			return c
+		}(),
 		reloadSuccessful: single("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
 		reloadTime:       single("config_last_reload_success_timestamp_seconds", "When the configuration was last loaded."),
 	}
@@ -91,6 +98,9 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 
 // Limited counts what max_series has no room for, by family.
 func (e *Exporter) Limited() *prometheus.CounterVec { return e.limited }
+
+// Unlogged counts failed logins that could not be written to their log.
+func (e *Exporter) Unlogged(lines int) { e.unlogged.Add(float64(lines)) }
 
 // Committed observes the duration of a commit.
 func (e *Exporter) Committed(d time.Duration) { e.commitDuration.Observe(d.Seconds()) }

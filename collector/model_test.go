@@ -98,7 +98,7 @@ type model struct {
 	rt    *rapid.T
 	lives []*life
 	by    string
-	calm  bool // nothing comes in between any more
+	calm  bool               // nothing comes in between any more
 	shown map[string]float64 // the highest that was ever shown
 }
 

@@ -25,6 +25,8 @@ type Config struct {
 	Storage  Storage    `yaml:"storage"`
 	Projects []*Project `yaml:"projects"`
 	Metrics  Metrics    `yaml:"metrics"`
+	// FailedLoginsLog is nil if it is off.
+	FailedLoginsLog *FailedLoginsLog `yaml:"failed_logins_log,omitempty"`
 
 	// Warnings are sentences about what is allowed and probably not meant, in
 	// the form of a Problem.
@@ -166,6 +168,14 @@ type Metrics struct {
 	MaxSeries      int               `yaml:"max_series"`      // per metric family
 	UserWindows    []UserWindow      `yaml:"user_windows"`
 	ConstantLabels map[string]string `yaml:"constant_labels"`
+}
+
+// FailedLoginsLog is where each failed login is written as a line of JSON.
+type FailedLoginsLog struct {
+	Path string `yaml:"path"` // a file, or - for standard error
+	// PseudonymKey makes the pseudonyms of users; without it there are none.
+	PseudonymKey     Secret `yaml:"pseudonym_key,omitempty"`
+	PseudonymKeyFile string `yaml:"pseudonym_key_file,omitempty"`
 }
 
 // UserWindow is a span over which distinct users are counted.

@@ -95,6 +95,7 @@ func TestMinimal(t *testing.T) {
 	assert.Empty(t, c.Warnings)
 	assert.Equal(t, Global{PollInterval: minutes(1), RequestTimeout: seconds(30)}, c.Global)
 	assert.Equal(t, "testdata/good/data", c.Storage.Path)
+	assert.Nil(t, c.FailedLoginsLog)
 	assert.Equal(t, Metrics{
 		NewSeriesHold: minutes(2),
 		MaxSeries:     20000,
@@ -153,6 +154,12 @@ func TestFull(t *testing.T) {
 	}, p.Sources.UserConnections)
 	assert.Equal(t, "zh_CN", p.Sources.DesktopConnections.Language)
 	assert.Equal(t, minutes(5), p.Sources.AccessStatistics.Settle)
+
+	assert.Equal(t, "/var/log/workspace_exporter/failed_logins.jsonl", c.FailedLoginsLog.Path)
+	assertMasked(t, *c.FailedLoginsLog)
+	key, err := c.FailedLoginsLog.PseudonymKey.Read()
+	require.NoError(t, err)
+	assert.Equal(t, "hunter2-pseudonyms-of-users", key)
 }
 
 func TestSources(t *testing.T) {

@@ -398,7 +398,7 @@ func isNull(n *yaml.Node) bool {
 }
 
 // privatePath matches where a value may be a secret, or hold one.
-var privatePath = regexp.MustCompile(`\.(credentials|tls_config|proxy_url|proxy_connect_header)\b`)
+var privatePath = regexp.MustCompile(`^failed_logins_log\b|\.(credentials|tls_config|proxy_url|proxy_connect_header)\b`)
 
 func isPrivate(path string) bool { return privatePath.MatchString(path) }
 

@@ -90,6 +90,25 @@ func (r *reader) validate(c *Config) {
 		names[p.Name] = at
 	}
 	r.metrics(&c.Metrics)
+	if c.FailedLoginsLog != nil {
+		r.failedLoginsLog("failed_logins_log", c.FailedLoginsLog)
+	}
+}
+
+// shortestKey is how many bytes it takes that nobody finds a key by trying.
+const shortestKey = 16
+
+func (r *reader) failedLoginsLog(at string, l *FailedLoginsLog) {
+	if l.Path == "" {
+		r.refuse(at+".path", "missing; it is a file, or - for standard error")
+	}
+	if l.Path != "-" {
+		r.resolve(&l.Path)
+	}
+	key, ok := r.secret(at+".pseudonym_key", &l.PseudonymKey, &l.PseudonymKeyFile)
+	if ok && (key != "" || r.given(at+".pseudonym_key")) && len(key) < shortestKey {
+		r.refuse(givenBy(at+".pseudonym_key", l.PseudonymKeyFile), "must be at least %d bytes, such as `openssl rand -hex 32` makes (the value is not shown)", shortestKey)
+	}
 }
 
 func (r *reader) project(at string, p *Project) {

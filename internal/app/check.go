@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -25,6 +27,27 @@ func CheckConfig(configFile string, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%s is valid: %d project(s)\n", configFile, len(cfg.Projects))
 	return nil
+}
+
+// Pseudonyms writes, for each user name that it reads, what stands for the user in the
+// log of failed logins.
+func Pseudonyms(configFile string, in io.Reader, out io.Writer) error {
+	cfg, err := load(configFile)
+	if err != nil {
+		return err
+	}
+	if cfg.FailedLoginsLog == nil || cfg.FailedLoginsLog.PseudonymKey.String() == "" {
+		return fmt.Errorf("%s: failed_logins_log has no pseudonym_key_file, so its lines have no users", configFile)
+	}
+	key, err := cfg.FailedLoginsLog.PseudonymKey.Read()
+	if err != nil {
+		return err
+	}
+	names := bufio.NewScanner(in)
+	for names.Scan() {
+		fmt.Fprintln(out, loginlog.Pseudonym(key, record.PersonOf(names.Text())))
+	}
+	return names.Err()
 }
 
 // doctorWindow is how far back the doctor looks for records.

@@ -23,6 +23,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
@@ -44,8 +45,9 @@ type Service struct {
 
 // state is what the pages show; what is seen of it never waits for a change.
 type state struct {
-	config  *config.Config
-	sources []*source
+	config   *config.Config
+	sources  []*source
+	failures *loginlog.Log // nil if it is off
 }
 
 // source is one source of one project, with all that belongs to it.
@@ -65,11 +67,14 @@ func NewService(cfg *config.Config, logger log.Logger) (*Service, error) {
 	s := &Service{logger: logger, state: state{config: cfg}, exporter: collector.NewExporter(registry, fetcher.Reasons...), stop: func() {}}
 	s.exposition = collector.NewExposition(registry, nil)
 	var err error
-	if s.store, err = store.Open(cfg.Storage.Path); err != nil {
+	if s.failures, err = s.openFailures(cfg); err != nil {
 		return nil, err
 	}
-	if s.sources, err = s.open(cfg, s.store); err != nil {
-		return nil, errors.Join(err, s.store.Close())
+	if s.store, err = store.Open(cfg.Storage.Path); err != nil {
+		return nil, errors.Join(err, s.failures.Close())
+	}
+	if s.sources, err = s.open(cfg, s.store, s.failures); err != nil {
+		return nil, errors.Join(err, s.store.Close(), s.failures.Close())
 	}
 	s.show()
 	s.exporter.Reloaded(true, time.Now())
@@ -87,7 +92,7 @@ func (s *Service) show() {
 }
 
 // open makes the sources of a configuration.
-func (s *Service) open(cfg *config.Config, st *store.Store) ([]*source, error) {
+func (s *Service) open(cfg *config.Config, st *store.Store, failures *loginlog.Log) ([]*source, error) {
 	limits := collector.NewLimits(cfg.Metrics.MaxSeries, s.exporter.Limited())
 	var sources []*source
 	for _, p := range cfg.Projects {
@@ -95,7 +100,7 @@ func (s *Service) open(cfg *config.Config, st *store.Store) ([]*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		o := &opener{s, cfg, p, st, limits, client}
+		o := &opener{s, cfg, p, st, failures, limits, client}
 		for _, open := range []func() (*source, error){o.userConnections, o.sessions, o.accessStatistics, o.desktopConnections} {
 			src, err := open()
 			if err != nil {
@@ -107,6 +112,19 @@ func (s *Service) open(cfg *config.Config, st *store.Store) ([]*source, error) {
 		}
 	}
 	return sources, nil
+}
+
+// openFailures opens the log of failed logins: nil if it is off.
+func (s *Service) openFailures(cfg *config.Config) (*loginlog.Log, error) {
+	c := cfg.FailedLoginsLog
+	if c == nil {
+		return nil, nil
+	}
+	o := loginlog.Options{Path: c.Path, Lost: s.exporter.Unlogged, Logger: s.logger}
+	if c.PseudonymKey.String() != "" {
+		o.Key = c.PseudonymKey.Read
+	}
+	return loginlog.Open(o)
 }
 
 func userWindows(configured []config.UserWindow) []collector.Window {
@@ -191,7 +209,7 @@ func (s *Service) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stop()
-	return s.store.Close()
+	return errors.Join(s.store.Close(), s.failures.Close())
 }
 
 // PollOnce polls every source once. It returns the errors of all that failed.
@@ -226,28 +244,33 @@ func (s *Service) reload(load func() (*config.Config, error)) error {
 		return err
 	}
 	logWarnings(s.logger, cfg)
+	failures, err := s.openFailures(cfg)
+	if err != nil {
+		return err
+	}
 	st := s.store
 	if cfg.Storage.Path != s.config.Storage.Path {
 		if st, err = store.Open(cfg.Storage.Path); err != nil {
-			return err
+			return errors.Join(err, failures.Close())
 		}
 	}
 	s.stop()
-	sources, err := s.open(cfg, st)
+	sources, err := s.open(cfg, st, failures)
 	if err != nil {
+		err = errors.Join(err, failures.Close())
 		if st != s.store {
 			err = errors.Join(err, st.Close())
 		}
 		s.start() // the old ones go on
 		return err
 	}
-	old, oldStore := s.sources, s.store
+	old, oldStore, oldFailures := s.sources, s.store, s.failures
 	for _, src := range sources {
 		if i := slices.IndexFunc(old, src.is); i >= 0 {
 			src.poller.Continue(old[i].poller)
 		}
 	}
-	s.state, s.store = state{cfg, sources}, st
+	s.state, s.store = state{cfg, sources, failures}, st
 	s.show()
 	s.start()
 	for _, gone := range old {
@@ -255,10 +278,11 @@ func (s *Service) reload(load func() (*config.Config, error)) error {
 			gone.metrics.Forget()
 		}
 	}
+	err = oldFailures.Close()
 	if oldStore != st {
-		return oldStore.Close()
+		err = errors.Join(err, oldStore.Close())
 	}
-	return nil
+	return err
 }
 
 // is reports whether two sources are the same one of the same project.

@@ -13,6 +13,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
@@ -30,12 +31,13 @@ const (
 // opener makes the sources of one project. Each of its methods returns nil for a
 // source that is off.
 type opener struct {
-	service *Service
-	config  *config.Config
-	project *config.Project
-	store   *store.Store
-	limits  *collector.Limits
-	client  *workspace.Client
+	service  *Service
+	config   *config.Config
+	project  *config.Project
+	store    *store.Store
+	failures *loginlog.Log // nil if it is off
+	limits   *collector.Limits
+	client   *workspace.Client
 }
 
 // complete fills in the options of a source's book that all books share.
@@ -45,6 +47,9 @@ func (o *opener) complete(b collector.Options) collector.Options {
 	b.NewSeriesHold = time.Duration(o.config.Metrics.NewSeriesHold)
 	b.UserWindows = userWindows(o.config.Metrics.UserWindows)
 	b.Limits, b.Committed = o.limits, o.service.exporter.Committed
+	if o.failures != nil {
+		b.Failed = func(failures []ledger.Event) { o.failures.Write(b.Project, b.Source, b.Service, failures) }
+	}
 	return b
 }
 

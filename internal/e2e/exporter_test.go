@@ -37,6 +37,8 @@ type setup struct {
 	Storage                   string
 	// Sources, in YAML, are those of every project. Default: user_connections.
 	Sources string
+	// More, in YAML, comes at the end.
+	More string
 }
 
 var configTemplate = template.Must(template.New("config").Parse(`global:
@@ -63,6 +65,7 @@ projects:
 metrics:
   new_series_hold: {{.Hold}}
   max_series: {{.MaxSeries}}
+{{.More}}
 `))
 
 // text is the configuration as a file.

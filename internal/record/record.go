@@ -9,6 +9,7 @@ package record
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strings"
 	"time"
 )
 
@@ -120,6 +121,9 @@ func identify(kind string, parts ...string) Identity {
 	sum := sha256.Sum256(b)
 	return Identity(sum[:16])
 }
+
+// PersonOf is the pseudonym of a name as a record has it.
+func PersonOf(name string) Person { return pseudonym(strings.TrimSpace(name)) }
 
 func pseudonym(name string) Person {
 	if name == "" {

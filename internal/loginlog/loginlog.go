@@ -1,0 +1,161 @@
+// Package loginlog writes failed logins, each as a line of JSON, for a store of logs
+// such as Loki. No line tells who it was: a user is a pseudonym made with a key, or is
+// left out.
+package loginlog
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// Message is what every line says in msg.
+const Message = "login failed"
+
+// Options of a Log.
+type Options struct {
+	// Path is a file, or - for standard error.
+	Path string
+	// Key returns the key of the pseudonyms. It is asked for each batch of lines; nil
+	// leaves users out.
+	Key func() (string, error)
+	// Lost is told how many lines could not be written.
+	Lost   func(lines int)
+	Logger log.Logger
+}
+
+// Log is an open log. It is safe for concurrent use.
+type Log struct {
+	Options
+	mu   sync.Mutex
+	out  io.WriteCloser
+	torn bool // the last line was written in part
+}
+
+// Open opens a log. Lines go to the end of the file, which only its owner can read.
+func Open(o Options) (*Log, error) {
+	if o.Path == "-" {
+		return &Log{Options: o, out: standardError{}}, nil
+	}
+	// To open a pipe would wait for a reader.
+	if info, err := os.Stat(o.Path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("failed_logins_log.path %s: is not a regular file; - is standard error", o.Path)
+	}
+	f, err := os.OpenFile(o.Path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("failed_logins_log.path: %w", err)
+	}
+	return &Log{Options: o, out: f}, nil
+}
+
+// standardError is where the program's own log goes. It stays open.
+type standardError struct{}
+
+func (standardError) Write(p []byte) (int, error) { return os.Stderr.Write(p) }
+func (standardError) Close() error                { return nil }
+
+// Close closes the file. A log that is off may be closed, too.
+func (l *Log) Close() error {
+	if l == nil {
+		return nil
+	}
+	return l.out.Close()
+}
+
+// line is what is written. Its names are what queries rely on.
+type line struct {
+	Time          time.Time          `json:"time"` // the record's own
+	Msg           string             `json:"msg"`
+	Project       string             `json:"project"`
+	Source        string             `json:"source"`
+	Service       string             `json:"service"`
+	DesktopGroup  string             `json:"desktop_group"`
+	MachineName   string             `json:"machine_name"`
+	FailedCode    string             `json:"failed_code"`
+	FailedReason  string             `json:"failed_reason"`
+	ClientType    string             `json:"client_type"`
+	ClientVersion string             `json:"client_version"`
+	AgentVersion  string             `json:"agent_version"`
+	Disposition   ledger.Disposition `json:"disposition"`
+	User          string             `json:"user,omitempty"`
+}
+
+// Write writes a line for each event that is a failure. What cannot be written is lost,
+// and said to be: a log must not keep logins from being counted.
+func (l *Log) Write(project, source, service string, failures []ledger.Event) {
+	var lines bytes.Buffer
+	encoder := json.NewEncoder(&lines)
+	encoder.SetEscapeHTML(false) // a reason may have <user> in it
+	pseudonym := l.pseudonyms()
+	for i := range failures {
+		e := &failures[i]
+		at := e.Login.Time()
+		if at.IsZero() {
+			at = e.Now
+		}
+		_ = encoder.Encode(line{at.UTC(), Message, project, source, service, e.Login.Group, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
+			e.Login.ClientType, e.Login.ClientVersion, e.Login.AgentVersion, e.Disposition, pseudonym(e.Login.User)}) // to memory
+	}
+	l.append(lines.Bytes())
+}
+
+func (l *Log) append(lines []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.torn {
+		lines = append([]byte{'\n'}, lines...)
+	}
+	n, err := l.out.Write(lines)
+	if n > 0 {
+		l.torn = lines[n-1] != '\n'
+	}
+	if err == nil {
+		return
+	}
+	lost := bytes.Count(lines[n:], []byte{'\n'})
+	if lines[n] == '\n' {
+		lost-- // only the end of a line is missing, which the next lines begin with
+	}
+	l.Lost(lost)
+	level.Error(l.Logger).Log("msg", "failed logins are counted, but not in their log", "lines", lost, "path", l.Path, "err", err)
+}
+
+// pseudonyms returns what makes a pseudonym of a user, as of the key at this moment.
+func (l *Log) pseudonyms() func(record.Person) string {
+	none := func(record.Person) string { return "" }
+	if l.Key == nil {
+		return none
+	}
+	key, err := l.Key()
+	if err != nil {
+		level.Error(l.Logger).Log("msg", "failed logins go to their log without users: the key cannot be read", "err", err)
+		return none
+	}
+	return func(p record.Person) string { return Pseudonym(key, p) }
+}
+
+// Pseudonym is 16 hexadecimal digits that stand for a user. Without the key nobody can
+// tell whose they are, nor try names until one fits. It is made of the hash that stands
+// for a user everywhere else, so that no name has to come this far.
+func Pseudonym(key string, p record.Person) string {
+	if p == 0 {
+		return ""
+	}
+	mac := hmac.New(sha256.New, []byte(key))
+	_ = binary.Write(mac, binary.BigEndian, uint64(p)) // a hash takes all
+	return hex.EncodeToString(mac.Sum(nil))[:16]
+}
