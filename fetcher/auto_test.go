@@ -108,6 +108,21 @@ func TestFailedExport(t *testing.T) {
 	}
 }
 
+// A file that lacks what the list has is not whole, even if it reads as if it were.
+func TestShortFileIsAFailedExport(t *testing.T) {
+	inBoth(t, 300, func(t *testing.T, b *both) {
+		whole := b.cloud.file
+		b.cloud.file = func(w window) string {
+			text := strings.TrimSuffix(whole(w), "\n")
+			return text[:strings.LastIndex(text, "\n")+1]
+		}
+		logins, err := b.read(t, 1000)
+		require.NoError(t, err)
+		requireAll(t, b.list.items, logins)
+		assert.Contains(t, b.log.String(), "has 299 rows, and the API says there are 300 records")
+	})
+}
+
 func TestOnlyLargeIsExported(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
 		b.list.after = func(int) error { return errFault }

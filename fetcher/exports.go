@@ -156,9 +156,21 @@ type UserConnectionExports struct{ Export }
 
 // Read implements Source. An export has no limit.
 func (u *UserConnectionExports) Read(ctx context.Context, from, to time.Time, _ int, take Take) error {
-	w := window{from, to}
+	return u.readAtLeast(ctx, window{from, to}, 0, take)
+}
+
+// readAtLeast takes nothing from a file with fewer rows: it is not whole.
+func (u *UserConnectionExports) readAtLeast(ctx context.Context, w window, least int, take Take) error {
 	return InParts(func(add func(*record.Login) error) error {
-		return u.read(ctx, w, each((*record.UserConnection).Login, add))
+		rows := 0
+		err := u.read(ctx, w, each((*record.UserConnection).Login, func(l *record.Login) error {
+			rows++
+			return add(l)
+		}))
+		if err == nil && rows < least {
+			return fmt.Errorf("the file of an export task has %d rows, and the API says there are %d records", rows, least)
+		}
+		return err
 	}, w.bounds, take)
 }
 
@@ -253,7 +265,7 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, take Take
 		return err
 	}
 	exported := false
-	err = a.Export.Read(ctx, from, to, 0, func(upTo time.Time, logins []record.Login) error {
+	err = a.Export.readAtLeast(ctx, window{from, to}, many.Count, func(upTo time.Time, logins []record.Login) error {
 		exported = true
 		return take(upTo, logins)
 	})
