@@ -69,17 +69,33 @@ func TestAlertsExplainThemselves(t *testing.T) {
 			assert.Contains(t, sections[a.Alert], "**"+part+".**", "the runbook of %s", a.Alert)
 		}
 		link := a.Annotations["dashboard_url"]
-		require.True(t, strings.HasPrefix(link, grafana), "%s: %s", a.Alert, link)
-		has := outerLabels(a.Expr, known)
+		has, variables := outerLabels(a.Expr, known), linkedVariables(t, link)
 		for _, label := range has {
-			if slices.Contains([]string{"project", "service", "desktop_group"}, label) && !strings.HasPrefix(a.Alert, "WorkspaceExporter") {
+			if label != "job" && slices.Contains(variables, label) {
 				assert.Contains(t, link, "var-"+label+"={{ $labels."+label+" | urlquery }}", a.Alert)
 			}
+		}
+		for _, set := range regexp.MustCompile(`var-(\w+)=`).FindAllStringSubmatch(link, -1) {
+			assert.Contains(t, variables, set[1], "%s: the dashboard has no such variable", a.Alert)
 		}
 		for _, field := range regexp.MustCompile(`\$labels\.(\w+)`).FindAllStringSubmatch(link+a.Annotations["description"], -1) {
 			assert.Contains(t, append(has, "instance", "job"), field[1], "%s speaks of a label that it has not", a.Alert)
 		}
 	}
+}
+
+// linkedVariables are the variables of the dashboard that a link goes to.
+func linkedVariables(t *testing.T, link string) (names []string) {
+	t.Helper()
+	path, ok := strings.CutPrefix(link, grafana)
+	require.True(t, ok, link)
+	uid, _, _ := strings.Cut(path, "?")
+	d := readDashboard(t, "../../dashboards/en/"+uid+".json")
+	require.Equal(t, uid, d.UID)
+	for _, v := range d.Templating.List {
+		names = append(names, v.Name)
+	}
+	return names
 }
 
 // runbookSections are the runbooks by their headings.
