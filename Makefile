@@ -9,7 +9,7 @@ OUTPUT   ?= workspace_exporter
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH)
 
-.PHONY: all build test soak fuzz lint charts bench demo dashboards release clean
+.PHONY: all build test test-code test-stack test-recovery soak fuzz lint charts bench demo dashboards release clean
 
 all: build
 
@@ -23,6 +23,9 @@ demo: build
 
 ## test: everything that can be wrong, looked for
 test: lint build
+	$(MAKE) --no-print-directory -j 2 test-code test-stack
+
+test-code:
 	scripts/check-metrics ./workspace_exporter
 	scripts/check-rules
 	$(GO) test -race ./...
@@ -31,6 +34,14 @@ test: lint build
 	cd dashboards/source && $(GO) vet ./... && $(GO) test ./...
 	cd deploy/source && $(GO) vet ./... && $(GO) test ./...
 	cd tools && $(GO) vet ./... && $(GO) test ./...
+
+## test-stack: the demo, seen by a real Prometheus and Alertmanager; 7 minutes of waiting
+test-stack:
+	$(GO) test -count 1 -timeout 15m -run '^TestDemoInRealServers$$' ./internal/stack -servers -v
+
+## test-recovery: the same, until the alert is resolved; 35 minutes
+test-recovery:
+	$(GO) test -count 1 -timeout 60m -run '^TestDemoInRealServers$$' ./internal/stack -servers -recovery -v
 
 ## soak: the program under fire, for SOAK_DURATION, from SOAK_SEED (drawn, and printed)
 soak:

@@ -1,0 +1,186 @@
+package stack
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What the demo's script does, as shares of its cycle, and the code of the failures
+// that its bad roll-out brings: nobody has seen it before.
+const (
+	outageBegins, outageEnds   = 0.10, 0.28
+	rollOutEnds, sprayEnds     = 0.58, 0.85
+	lostGroup, neverSeenBefore = "Call Center", "WKS.40050001"
+)
+
+// TestDemoInRealServers lets a Prometheus and an Alertmanager look at the demo with the
+// repository's rules, unchanged, and asks them what they see. It takes real time: no
+// alert fires before its `for` is over.
+func TestDemoInRealServers(t *testing.T) {
+	if !*servers {
+		t.Skip("it takes 7 minutes: make test-stack")
+	}
+	cycle := 6 * time.Minute
+	if *recovery {
+		cycle = 50 * time.Minute // nothing else happens to the group while it recovers
+	}
+	s := startStack(t, cycle)
+	s.prometheus.wait(t, "has scraped the demo", time.Minute, func() bool {
+		return len(s.query(t, "workspace_login_attempts_total > 0", 0, 0)) > 0
+	})
+	require.Empty(t, s.query(t, `workspace_login_failures_total{failed_code="`+neverSeenBefore+`"}`, 0, 0), "the code is there from the start")
+
+	high := map[string]string{"alertname": "WorkspaceLoginFailureRatioHigh", "project": "demo", "service": "app_streaming", "desktop_group": lostGroup}
+	annotations := s.arrives(t, high, s.at(outageBegins).Add(alarmWithin))
+	t.Logf("the outage began %s before its alert was at Alertmanager", time.Since(s.at(outageBegins)).Round(time.Second))
+	assert.Contains(t, annotations["dashboard_url"], "/d/workspace-login-failures?var-project=demo&var-service=app_streaming&var-desktop_group=Call+Center")
+
+	if *recovery {
+		s.resolved(t, high, s.at(outageEnds).Add(resolvedWithin))
+		t.Logf("the alert was resolved %s after the end of the outage", time.Since(s.at(outageEnds)).Round(time.Second))
+		s.prometheus.wait(t, "sees the roll-out", cycle, func() bool { return time.Now().After(s.at(rollOutEnds)) })
+	} else {
+		s.prometheus.wait(t, "has seen all incidents", cycle, func() bool { return time.Now().After(s.at(sprayEnds)) })
+	}
+	t.Run("first failure", s.showsTheFirstFailure)
+	t.Run("rules", s.evaluatesTheRules)
+	t.Run("dashboards", s.answersTheDashboards)
+}
+
+// arrives waits for an alert at Alertmanager.
+func (s *stack) arrives(t *testing.T, labels map[string]string, until time.Time) (annotations map[string]string) {
+	t.Helper()
+	s.alertmanager.wait(t, fmt.Sprint("has the alert ", labels), time.Until(until), func() (fires bool) {
+		annotations, fires = s.alertAt(t, labels)
+		return fires
+	})
+	return annotations
+}
+
+// resolved waits until Alertmanager has an alert no more.
+func (s *stack) resolved(t *testing.T, labels map[string]string, until time.Time) {
+	t.Helper()
+	s.alertmanager.wait(t, fmt.Sprint("has resolved ", labels), time.Until(until), func() bool {
+		_, fires := s.alertAt(t, labels)
+		return !fires
+	})
+}
+
+// showsTheFirstFailure asks for every failure of a code that was never seen before, in
+// every family that tells of codes: increase() must see them from the first one on.
+func (s *stack) showsTheFirstFailure(t *testing.T) {
+	const window = "1h" // all that Prometheus has of the demo
+	for _, family := range []string{"login", "client_login", "client_version_login", "server_login"} {
+		series := fmt.Sprintf(`workspace_%s_failures_total{instance!="past",failed_code=%q}`, family, neverSeenBefore)
+		total := s.number(t, "sum("+series+")")
+		require.Positive(t, total, family)
+		assert.Zero(t, s.number(t, "max(min_over_time("+series+"["+window+"]))"), "%s: a series is shown with its value at once", family)
+		seen := s.number(t, "sum(increase("+series+"["+window+"]))")
+		assert.InEpsilon(t, total, seen, 0.05, "%s: increase() sees another number of failures", family)
+	}
+	s.arrives(t, map[string]string{"alertname": "WorkspaceLoginNewFailureCode", "service": "app_streaming", "failed_code": neverSeenBefore}, time.Now().Add(30*time.Second))
+}
+
+// evaluatesTheRules asks Prometheus for the health of every rule, and for what the
+// recording ones have recorded.
+func (s *stack) evaluatesTheRules(t *testing.T) {
+	var answer struct {
+		Data struct {
+			Groups []struct {
+				Rules []struct{ Name, Type, Query, Health, LastError string }
+			}
+		}
+	}
+	s.prometheus.get(t, "/api/v1/rules", url.Values{}, &answer)
+	var n int
+	for _, g := range answer.Data.Groups {
+		for _, r := range g.Rules {
+			n++
+			assert.Equal(t, "ok", r.Health, "%s: %s", r.Name, r.LastError)
+			if r.Type == "recording" {
+				assert.NotEmpty(t, s.query(t, r.Name, 0, 0), "%s has recorded nothing", r.Name)
+			}
+		}
+	}
+	assert.Len(t, rules(t), n)
+}
+
+// answersTheDashboards asks Prometheus what the panels, variables and annotations of
+// all dashboards ask.
+func (s *stack) answersTheDashboards(t *testing.T) {
+	files, err := filepath.Glob("../../dashboards/*/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		d := readDashboard(t, file)
+		values := d.values()
+		ask := func(what string, q target, least string) {
+			expr, step := values.fill(q.Expr, least)
+			span := lookBack
+			if q.Instant {
+				span = 0
+			}
+			if len(s.query(t, expr, span, step)) == 0 && !mayBeEmpty[d.UID+"/"+q.Expr] {
+				t.Errorf("%s, %s: no data for %s", file, what, expr)
+			}
+		}
+		for _, p := range d.allPanels() {
+			for _, q := range p.Targets {
+				if q.Datasource.Type == "prometheus" {
+					ask(p.Title, q, p.Interval)
+				}
+			}
+		}
+		for _, v := range d.Templating.List {
+			if m := labelValues.FindStringSubmatch(fmt.Sprint(v.Query)); m != nil {
+				ask("variable "+v.Name, target{Expr: "count by (" + m[2] + ") (" + m[1] + ")", Instant: true}, "")
+			}
+		}
+		for _, a := range d.Annotations.List {
+			expr, step := values.fill(a.Expr, "")
+			s.query(t, expr, lookBack, step) // there may be nothing to tell of
+		}
+	}
+}
+
+// lookBack is the dashboards' time range: all of the demo.
+const lookBack = 6 * time.Minute
+
+var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
+
+// mayBeEmpty are queries, by dashboard, that need not find anything in the demo.
+var mayBeEmpty = map[string]bool{}
+
+// values are what stands for the variables of a dashboard: all there is.
+type values []string
+
+func (d *dashboard) values() values {
+	var v values
+	for _, variable := range d.Templating.List {
+		value := variable.AllValue
+		if value == "" {
+			value, _ = variable.Current.Value.(string)
+		}
+		v = append(v, "$"+variable.Name, value, "${"+variable.Name+"}", value)
+	}
+	return v
+}
+
+// fill writes values for variables, and says how far apart the points are: what Grafana
+// would choose for a panel, but no less than what the panel wants.
+func (v values) fill(expr, least string) (string, time.Duration) {
+	step := 15 * time.Second
+	if d, err := time.ParseDuration(least); err == nil {
+		step = max(step, d)
+	}
+	builtIn := []string{"$__range", lookBack.String(), "$__rate_interval", max(step, 8*time.Second).String(), "$__interval", step.String()}
+	return strings.NewReplacer(append(builtIn, v...)...).Replace(expr), step
+}
