@@ -184,7 +184,7 @@ func addBackfill(cli *kingpin.Application, commands map[string]command) {
 	c.Flag("since", "Where history begins: a time (RFC 3339), or how long ago. The API keeps 30 days.").Default("30d").StringVar(&since)
 	c.Flag("until", "Where it ends, likewise. Default: where the counters of the store begin; without any, where those of an exporter that is started now begin.").StringVar(&until)
 	c.Flag("step", "Time between two samples, in whole seconds.").Default("1m").StringVar(&step)
-	c.Flag("dense", "A sample at every step, also while a series rests: some ten times as large.").BoolVar(&o.Dense)
+	c.Flag("sparse", "While a series rests, a sample at every thirtieth step only: a tenth as large.").BoolVar(&o.Sparse)
 	c.Flag("output", "File to write; - is standard output.").Default("-").StringVar(&o.Output)
 	c.Flag("metric", "Write only this metric; repeatable. Default: all.").EnumsVar(&o.Metrics, collector.HistoryMetrics()...)
 	labels := c.Flag("label", "Label (name=value) to add to every series, such as the job and instance of the live ones; repeatable.").StringMap()

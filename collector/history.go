@@ -33,8 +33,8 @@ type History struct {
 type Period struct {
 	Since, Until time.Time
 	Step         time.Duration
-	// Dense is to have a sample at each step, also where nothing happens.
-	Dense bool
+	// Sparse is to have few samples where nothing happens, instead of one at each step.
+	Sparse bool
 }
 
 // first is the time of the first sample: steps are multiples of themselves, so that
@@ -294,7 +294,7 @@ func (w *historyWriter) samples(p Period, name string, format func([]byte, int64
 		}
 		at := first + int64(k)*step
 		grows := k-last <= resting+1 || next < len(w.steps) && next-k <= resting
-		if k == 0 || p.Dense || grows || at%(resting*step) == 0 {
+		if k == 0 || !p.Sparse || grows || at%(resting*step) == 0 {
 			sample(value, at)
 		}
 		if w.steps[k] != 0 {

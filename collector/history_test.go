@@ -25,7 +25,7 @@ func TestAHistoryIsWrittenAsOpenMetrics(t *testing.T) {
 	h := NewHistory(Options{Project: "p", Service: "app_streaming", Kind: Logins, ConstantLabels: map[string]string{"job": "j"},
 		Rules:  ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Minute},
 		Limits: NewLimits(100, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "x"}, []string{"family"}))},
-		Period{Since: since, Until: at(130), Step: time.Minute, Dense: true})
+		Period{Since: since, Until: at(130), Step: time.Minute})
 	now := at(1000)
 	after := login(4, at(130), time.Time{})
 	require.NoError(t, h.Skip(&record.Reading{From: at(130), To: at(132), Now: now, Logins: []record.Login{after}}))

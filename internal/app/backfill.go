@@ -32,7 +32,7 @@ type BackfillOptions struct {
 	// that is started now would begin.
 	Since, Until time.Time
 	Step         time.Duration
-	Dense        bool
+	Sparse       bool // few samples where nothing happens
 	Metrics      []string          // names of those to write
 	Labels       map[string]string // added to every series
 	Output       string            // a file, or - for standard output
@@ -175,7 +175,7 @@ func (b *backfill) read(ctx context.Context) ([]*collector.History, error) {
 func (b *backfill) readSource(ctx context.Context, o *opener, book collector.Options, c config.Source, w config.Window,
 	histories *[]*collector.History, find func(*collector.SourceMetrics) (ways, error)) error {
 	name := sourceName{o.project.Name, book.Source}
-	period := collector.Period{Since: b.Since, Until: b.end(name, time.Duration(w.InitialLookback)), Step: b.Step, Dense: b.Dense}
+	period := collector.Period{Since: b.Since, Until: b.end(name, time.Duration(w.InitialLookback)), Step: b.Step, Sparse: b.Sparse}
 	if !period.Since.Before(period.Until) {
 		level.Warn(b.service.logger).Log("msg", "no history: it would end before it begins", "project", name.project, "source", name.source,
 			"since", period.Since.UTC().Format(time.RFC3339), "until", period.Until.UTC().Format(time.RFC3339))

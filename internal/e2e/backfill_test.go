@@ -208,7 +208,7 @@ func TestBackfillRefusesAndFails(t *testing.T) {
 	assert.Equal(t, []string{e.configFile()}, left)
 }
 
-func TestBackfillOfChosenMetricsDenseAndLabelled(t *testing.T) {
+func TestBackfillOfChosenMetricsSparseAndLabelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Options{}, nil)
 	since := time.Now().Add(-26 * time.Hour).Truncate(time.Hour).UTC()
@@ -217,7 +217,7 @@ func TestBackfillOfChosenMetricsDenseAndLabelled(t *testing.T) {
 	args := []string{"backfill", "--since=" + since.Format(time.RFC3339), "--until=" + since.Add(4*time.Hour).Format(time.RFC3339), "--step=2m",
 		"--metric=workspace_login_attempts_total", "--label=job=workspace", "--label=instance=here:9914"}
 	name := key("workspace_login_attempts_total", "desktop_group", "group-1", "instance", "here:9914", "job", "workspace", "project", project, "service", "app_streaming")
-	code, stdout, stderr := command(t, e.dir, append(args, "--dense")...)
+	code, stdout, stderr := command(t, e.dir, args...)
 	require.Equal(t, 0, code, stderr)
 	samples := readOpenMetrics(t, stdout)
 	require.Len(t, samples, 1)
@@ -227,8 +227,8 @@ func TestBackfillOfChosenMetricsDenseAndLabelled(t *testing.T) {
 	}
 	assert.Equal(t, measured{0, since.Add(4*time.Hour).Unix() + 1}, samples[name][121])
 
-	// Where nothing happens, a sample an hour (30 steps) will do.
-	code, stdout, stderr = command(t, e.dir, args...)
+	// With --sparse, where nothing happens, a sample an hour (30 steps) will do.
+	code, stdout, stderr = command(t, e.dir, append(args, "--sparse")...)
 	require.Equal(t, 0, code, stderr)
 	var at []int64
 	for _, s := range readOpenMetrics(t, stdout)[name] {
