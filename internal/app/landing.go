@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/version"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
@@ -100,6 +101,9 @@ func (v sourceView) Title() string {
 		desktopConnections: "Logins to cloud desktops",
 	}[v.Source], v.Source)
 }
+
+// Every is the time between two polls, as the configuration has it.
+func (v sourceView) Every() string { return model.Duration(v.Interval).String() }
 
 // Class is the state as the style knows it.
 func (v sourceView) Class() string { return strings.ReplaceAll(v.State, " ", "-") }
