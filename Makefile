@@ -9,7 +9,7 @@ OUTPUT   ?= workspace_exporter
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH)
 
-.PHONY: all build test test-code test-stack test-recovery soak fuzz lint charts bench demo dashboards release clean
+.PHONY: all build test test-code test-stack test-recovery soak fuzz load lint charts bench demo dashboards release clean
 
 all: build
 
@@ -76,6 +76,11 @@ fuzz:
 ## release: what is released of this commit, in ./dist
 release:
 	cd tools && $(GO) run ./release -repository .. -output ../dist
+
+## load: the figures of docs/performance.md that no benchmark gives
+load:
+	$(GO) test -tags load -run Load -v -count 1 -timeout 60m ./internal/e2e
+	$(GO) test -run NothingGrows -v -count 1 ./internal/app
 
 clean:
 	rm -rf workspace_exporter bench.txt dist .tools

@@ -1,0 +1,188 @@
+//go:build load
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What takes long and is measured, not checked: docs/performance.md has the figures,
+// `make load` makes them anew.
+
+// plenty is an API with as many logins a second as is wanted, and as many machines and
+// client versions as each login gets one of.
+type plenty struct {
+	everyMilli int64
+	distinct   int64
+	calls      atomic.Int64
+}
+
+func (p *plenty) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	p.calls.Add(1)
+	var window struct {
+		From time.Time `json:"login_start_time"`
+		To   time.Time `json:"login_end_time"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&window); err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	limit, _ := strconv.ParseInt(r.URL.Query().Get("limit"), 10, 64)
+	offset, _ := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	first := (window.From.UnixMilli() + p.everyMilli - 1) / p.everyMilli
+	last := window.To.UnixMilli() / p.everyMilli
+	var items []string
+	for n := first + offset; n <= last && int64(len(items)) < limit; n++ {
+		at := time.UnixMilli(n * p.everyMilli).UTC().Format("2006-01-02T15:04:05Z")
+		code, reason := "", ""
+		if n%10 == 0 {
+			code, reason = "1001", "The server is not reachable."
+		}
+		items = append(items, fmt.Sprintf(`{"id":"%d","connect_type":"2","user_name":"user%d@corp.example","desktop_group_name":"group-%d","pre_conn_time":%q,"start_time":%q,"end_time":%q,`+
+			`"machine_sid":"S-1-5-21-%d","machine_name":"APS-%d","failed_reason":%q,"failed_code":%q,"client_mac":"c8-d9-d2-11-3a-57","client_name":"laptop-%d","client_ip":"10.%d.%d.%d",`+
+			`"client_version":"23.2.%d.0","client_type":"Windows 10","agent_version":"23.2.2.0423","vm_ip":"10.1.248.1","update_time":%q}`,
+			n, n%20_000, n%10, at, at, at, n%p.distinct, n%p.distinct, reason, code, n%20_000, n%3, n%100, n%250, n%p.distinct, at))
+	}
+	rw.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(rw, `{"count":%d,"items":[%s]}`, max(0, last-first+1), strings.Join(items, ","))
+}
+
+// attack is what came of many scrapes.
+type attack struct {
+	took   []time.Duration // sorted, of those that were answered with 200
+	failed int             // had another status, or none
+}
+
+func (a *attack) quantile(q float64) time.Duration { return a.took[int(q*float64(len(a.took)-1))] }
+
+// scrapeOften scrapes so many times a second, whether or not answers come, for a while.
+func (e *exporter) scrapeOften(perSecond int, length time.Duration) *attack {
+	var a attack
+	var mu sync.Mutex
+	var scrapes sync.WaitGroup
+	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer tick.Stop()
+	for range int(length.Seconds() * float64(perSecond)) {
+		<-tick.C
+		scrapes.Go(func() {
+			begun := time.Now()
+			r, err := e.request(http.MethodGet, "/metrics", nil)
+			took := time.Since(begun)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil || r.status != http.StatusOK {
+				a.failed++
+				return
+			}
+			a.took = append(a.took, took)
+		})
+	}
+	scrapes.Wait()
+	slices.Sort(a.took)
+	return &a
+}
+
+// resident is how much memory the exporter has now, and had at most, in MB.
+func (e *exporter) resident() (now, most int) {
+	e.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", e.process.Process.Pid))
+	require.NoError(e.t, err)
+	read := func(name string) int {
+		m := regexp.MustCompile(name + `:\s+(\d+) kB`).FindSubmatch(status)
+		require.NotNil(e.t, m)
+		kb, err := strconv.Atoi(string(m[1]))
+		require.NoError(e.t, err)
+		return kb >> 10
+	}
+	return read("VmRSS"), read("VmHWM")
+}
+
+func (e *exporter) stored() int64 {
+	info, err := os.Stat(filepath.Join(e.dir, "data", "state.db"))
+	require.NoError(e.t, err)
+	return info.Size() >> 20
+}
+
+func (e *exporter) report(what string) {
+	now, most := e.resident()
+	e.t.Logf("%s: %d MB resident, %d MB at most, store %d MB", what, now, most, e.stored())
+}
+
+// caughtUp waits until a first poll has ended, however long it takes.
+func (e *exporter) caughtUp() time.Duration {
+	begun := time.Now()
+	for e.only("workspace_exporter_polls_total")[pollsOf(project, "success")] < 1 {
+		require.False(e.t, e.hasEnded(), "%s", e.log)
+		<-time.After(time.Second)
+	}
+	return time.Since(begun)
+}
+
+func servePlenty(t *testing.T, p *plenty, s setup) *exporter {
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	s.URL = server.URL
+	e := install(t, s)
+	e.write("workspace_exporter.yml", strings.Replace(s.text(), "requests_per_second: 1000, burst: 1000", "requests_per_second: 100000, burst: 100000", 1))
+	e.start()
+	return e
+}
+
+func TestLoadScrapesWhileABacklogIsRead(t *testing.T) {
+	// Each poll reads 15 minutes with 9,000 records again, for ever.
+	e := servePlenty(t, &plenty{everyMilli: 100, distinct: 1000}, setup{InitialLookback: "30m", Interval: "100ms"})
+	e.caughtUp()
+	a := e.scrapeOften(200, 30*time.Second)
+	body := e.get("/metrics").body
+	t.Logf("200 scrapes/s for 30 s of %d lines, %d polls meanwhile: %d failed, median %s, 90 %% %s, 99 %% %s, worst %s",
+		strings.Count(body, "\n"), int(e.metrics()[pollsOf(project, "success")]), a.failed, a.quantile(0.5), a.quantile(0.9), a.quantile(0.99), a.quantile(1))
+	e.report("then")
+}
+
+func TestLoad100000Series(t *testing.T) {
+	// Each login has a server and a client version of its own.
+	e := servePlenty(t, &plenty{everyMilli: 100, distinct: 1 << 40}, setup{InitialLookback: "57m", Interval: "1h", MaxSeries: 200_000})
+	e.caughtUp()
+	body := e.get("/metrics").body
+	t.Logf("%d lines, %d MB", strings.Count(body, "\n"), len(body)>>20)
+	e.report("100,000 series")
+	for _, accept := range []string{"text/plain", "application/openmetrics-text; version=1.0.0", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"} {
+		var all []time.Duration
+		for range 5 {
+			begun := time.Now()
+			_, err := e.request(http.MethodGet, "/metrics", http.Header{"Accept": {accept}})
+			require.NoError(t, err)
+			all = append(all, time.Since(begun))
+		}
+		t.Logf("a scrape as %s: %v", accept, all)
+	}
+	e.report("after the scrapes")
+}
+
+func TestLoadAMillionRecordsInTheLookback(t *testing.T) {
+	p := &plenty{everyMilli: 43, distinct: 200}
+	s := setup{InitialLookback: "12h", Lookback: "12h", Interval: "1s"}
+	e := servePlenty(t, p, s)
+	took := e.caughtUp()
+	t.Logf("read in %s, %d requests, %v attempts", took.Round(time.Second), p.calls.Load(), e.metrics().sum("workspace_login_attempts_total"))
+	e.report("1,000,000 records")
+	begun := time.Now()
+	e.restart()
+	t.Logf("it ended and began again in %s", time.Since(begun).Round(time.Second/10))
+	e.report("after a restart")
+}
