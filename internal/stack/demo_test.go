@@ -106,7 +106,7 @@ func (s *stack) evaluatesTheRules(t *testing.T) {
 			n++
 			assert.Equal(t, "ok", r.Health, "%s: %s", r.Name, r.LastError)
 			if r.Type == "recording" {
-				assert.NotEmpty(t, s.query(t, r.Name, 0, 0), "%s has recorded nothing", r.Name)
+				assert.NotEmpty(t, s.find(t, r.Name, 0, 0), "%s has recorded nothing", r.Name)
 			}
 		}
 	}
@@ -128,9 +128,7 @@ func (s *stack) answersTheDashboards(t *testing.T) {
 			if q.Instant {
 				span = 0
 			}
-			if len(s.query(t, expr, span, step)) == 0 && !mayBeEmpty[d.UID+"/"+q.Expr] {
-				t.Errorf("%s, %s: no data for %s", file, what, expr)
-			}
+			assert.NotEmpty(t, s.find(t, expr, span, step), "%s, %s: no data for %s", file, what, expr)
 		}
 		for _, p := range d.allPanels() {
 			for _, q := range p.Targets {
@@ -155,9 +153,6 @@ func (s *stack) answersTheDashboards(t *testing.T) {
 const lookBack = 6 * time.Minute
 
 var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
-
-// mayBeEmpty are queries, by dashboard, that need not find anything in the demo.
-var mayBeEmpty = map[string]bool{}
 
 // values are what stands for the variables of a dashboard: all there is.
 type values []string
