@@ -23,6 +23,7 @@ demo: build
 
 ## test: everything that can be wrong, looked for
 test: lint build
+	@scripts/tool prometheus && scripts/tool prometheus-alertmanager # before two may want them at once
 	$(MAKE) --no-print-directory -j 2 test-nicely test-stack
 
 # What computes is nice to the servers of test-stack, which have to answer in time.
