@@ -1,3 +1,7 @@
+//go:build !race
+
+// With the race detector these would take minutes, and measure its memory.
+
 package export
 
 import (

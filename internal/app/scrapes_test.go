@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // serve starts a server as ours is.
 func serve(t *testing.T, h http.Handler, connections int) string {
