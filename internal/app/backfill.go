@@ -32,7 +32,7 @@ type BackfillOptions struct {
 	// that is started now would begin.
 	Since, Until time.Time
 	Step         time.Duration
-	Sparse       bool // few samples where nothing happens
+	Sparse       bool              // few samples where nothing happens
 	Metrics      []string          // names of those to write
 	Labels       map[string]string // added to every series
 	Output       string            // a file, or - for standard output
