@@ -58,9 +58,9 @@ func TestSlowAndIdleClientsDoNotKeepPrometheusOut(t *testing.T) {
 		n    int
 	}{
 		{"that say nothing", "", 1000},
-		{"that never end their headers", request + "X-Slow: ", 700},
-		{"that never read what they asked for", strings.Repeat(request+"\r\n", 20), 600},
-		{"that never send the body they promise", "POST /-/reload HTTP/1.1\r\nHost: exporter\r\nContent-Length: 1000000\r\n\r\n", 600},
+		{"that never end their headers", request + "X-Slow: ", 550},
+		{"that never read what they asked for", strings.Repeat(request+"\r\n", 2), 550},
+		{"that never send the body they promise", "POST /-/reload HTTP/1.1\r\nHost: exporter\r\nContent-Length: 1000000\r\n\r\n", 550},
 	} {
 		for range clients.n {
 			e.dial(clients.text)
@@ -185,8 +185,8 @@ func TestManyScrapesWhileABacklogIsRead(t *testing.T) {
 	w.put(spread(0, 500, time.Now().Add(-10*time.Minute), time.Second)...)
 	e := runExporter(t, setup{URL: w.url})
 	e.polls(project, 1)
-	w.put(spread(1000, 3000, time.Now().Add(-13*time.Minute), 200*time.Millisecond)...)
-	const clients, scrapes = 40, 10
+	w.put(spread(1000, 1000, time.Now().Add(-13*time.Minute), 600*time.Millisecond)...)
+	const clients, scrapes = 20, 5
 	var all sync.WaitGroup
 	for range clients {
 		all.Go(func() {
