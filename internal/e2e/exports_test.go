@@ -202,7 +202,7 @@ func TestAFailedExportIsTold(t *testing.T) {
 					return
 				}
 				var page string
-				eventually(t, "the poll fails", func() bool { page = e.get("/").body; return strings.Contains(page, "failing") })
+				eventually(t, "the poll fails", func() bool { page = e.get("/").body; return strings.Contains(page, `class="trouble"`) })
 				assert.True(t, containsAll(strings.ReplaceAll(page, "&#34;", `"`), append(c.says, "export task ")...), page)
 				// What the program has written may still be on its way to us.
 				eventually(t, "the log tells", func() bool { return containsAll(e.log.String(), append(c.says, "export task ")...) })
