@@ -49,6 +49,8 @@ func reasonOf(err error) Reason {
 		return ""
 	case errors.As(err, &known):
 		return known.reason
+	case errors.Is(err, workspace.ErrCredentials): // before Disk: they may be in a file
+		return Credentials
 	case errors.As(err, &file):
 		return Disk
 	case errors.As(err, &task):
@@ -61,7 +63,7 @@ func reasonOf(err error) Reason {
 
 func reasonOfAnswer(e *workspace.Error) Reason {
 	switch {
-	case errors.Is(e, workspace.ErrCredentials), e.Status == http.StatusUnauthorized:
+	case e.Status == http.StatusUnauthorized:
 		return Credentials
 	case e.Throttled():
 		return Throttled

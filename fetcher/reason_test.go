@@ -33,6 +33,7 @@ func TestEveryErrorHasAReason(t *testing.T) {
 		"502":                       {api(502, nil), ServerError},
 		"401":                       {api(401, nil), Credentials},
 		"a key that is not there":   {api(0, fmt.Errorf("%w: %w", workspace.ErrCredentials, errors.New("empty"))), Credentials},
+		"a key in no file":          {api(0, fmt.Errorf("%w: %w", workspace.ErrCredentials, &fs.PathError{Op: "open", Path: "key", Err: fs.ErrPermission})), Credentials},
 		"403":                       {api(403, nil), Permission},
 		"400":                       {api(400, nil), Refused},
 		"a redirect":                {api(302, nil), Refused},
