@@ -120,6 +120,40 @@ func writeStore(t *testing.T, dir string) {
 	require.NoError(t, os.WriteFile("testdata/format1.db.gz", packed.Bytes(), 0o600))
 }
 
+func TestHistogramThatDoesNotAddUp(t *testing.T) {
+	whole := func() *histogram {
+		h := newHistogram([]float64{1, 10})
+		for _, d := range []time.Duration{0, time.Second, 5 * time.Second, time.Minute} {
+			h.observe([]float64{1, 10}, d)
+		}
+		return h
+	}
+	for name, spoil := range map[string]func(*histogram){
+		"whole":                 func(*histogram) {},
+		"too many in a bucket":  func(h *histogram) { h.classic[1] = 3 },
+		"fewer than none":       func(h *histogram) { h.classic[0] = -1 },
+		"too many natively":     func(h *histogram) { h.native[7] = 1 },
+		"fewer than none there": func(h *histogram) { h.native[7] = -1 },
+		"too many zeros":        func(h *histogram) { h.zero = 2 },
+		"fewer zeros than none": func(h *histogram) { h.zero = -1 },
+		"no count":              func(h *histogram) { h.count = 0 },
+		"a bucket of no number": func(h *histogram) { h.native[1<<40] = 0 },
+	} {
+		h := whole()
+		spoil(h)
+		var row store.Row
+		h.save(&row)
+		got := newHistogram([]float64{1, 10})
+		err := got.load(store.ReadRow(row))
+		if name == "whole" {
+			require.NoError(t, err)
+			require.Equal(t, h, got)
+			continue
+		}
+		require.ErrorIs(t, err, errHistogram, name)
+	}
+}
+
 // Whatever a row of the store holds, it is refused, or the book that has it can count
 // and be shown.
 func FuzzStoredRow(f *testing.F) {

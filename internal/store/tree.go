@@ -55,6 +55,7 @@ func checkTree(db *bbolt.DB) (map[uint64]bool, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.pages = min(t.pages, h.end) // what is behind was never used
 	if err := t.page(h.root, span{}); err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (t *tree) free(h head) error {
 	free := map[uint64]bool{}
 	for i := range count {
 		id := binary.NativeEndian.Uint64(ids[i*idSize:])
-		if id < 2 || id >= h.end || t.seen[id] || free[id] {
+		if id < 2 || id >= t.pages || t.seen[id] || free[id] {
 			return fmt.Errorf("page %d cannot be free", id)
 		}
 		free[id] = true
