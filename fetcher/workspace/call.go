@@ -161,7 +161,7 @@ func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Err
 	}
 	defer resp.Body.Close()
 	code = strconv.Itoa(resp.StatusCode)
-	c.clock.observe(resp.Header)
+	c.clock.observe(resp.Header, time.Since(start))
 	if resp.StatusCode/100 != 2 {
 		return onlyOnce(k, c.refused(k, resp, p, signed))
 	}

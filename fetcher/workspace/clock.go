@@ -19,20 +19,35 @@ type clock struct {
 	date, at time.Time // the last Date, and the local time when it came
 }
 
-// observe reads the Date of an answer. An answer without one changes nothing.
-func (c *clock) observe(h http.Header) {
+// quick is how long an answer may take for its Date to be the time at which it came.
+const quick = time.Second
+
+// observe reads the Date of an answer, which took so long. An answer without a Date
+// changes nothing; nor does a slow one, whose Date may be of any moment since it was
+// asked for, as long as that agrees with what is known.
+func (c *clock) observe(h http.Header, took time.Duration) {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if known, ok := c.estimate(); ok && took > quick {
+		if late := known.Sub(date); late >= 0 && late <= took+time.Second { // a Date has no fraction
+			return
+		}
+	}
 	c.date, c.at = date.UTC(), c.local()
 }
 
 func (c *clock) server() (time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.estimate()
+}
+
+// estimate is for who holds mu.
+func (c *clock) estimate() (time.Time, bool) {
 	if c.date.IsZero() {
 		return time.Time{}, false
 	}

@@ -96,7 +96,7 @@ func (c *Client) fetch(ctx context.Context, k call, r *http.Request, stalled *ti
 	defer resp.Body.Close()
 	code = strconv.Itoa(resp.StatusCode)
 	if k.base.Host == r.URL.Host {
-		c.clock.observe(resp.Header)
+		c.clock.observe(resp.Header, time.Since(start))
 	}
 	switch {
 	case resp.StatusCode/100 == 2:

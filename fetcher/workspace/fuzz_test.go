@@ -135,7 +135,7 @@ func FuzzHeaders(f *testing.F) {
 			require.False(t, again, "nobody sleeps for %s", wait)
 		}
 		c := clock{local: func() time.Time { return now }}
-		c.observe(h)
+		c.observe(h, 0)
 		if server, ok := c.server(); ok {
 			require.NotZero(t, server.Year())
 		}

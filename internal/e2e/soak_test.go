@@ -163,10 +163,10 @@ func (s *soak) configure() {
 		}
 		fmt.Fprintf(&b, "  - name: %s\n    project_id: %s\n    endpoints: {appstream: %q, workspace: %q, iam: %q}\n", project, project, s.world.url, s.world.url, s.world.url)
 		fmt.Fprintf(&b, "    credentials:\n      %s\n    rate_limit: {requests_per_second: %d, burst: 10}\n    concurrency: %d\n    sources:\n", credentials, pick(s.Rand, 50, 100), 2+s.IntN(3))
-		window := fmt.Sprintf("lookback: %s, initial_lookback: 1h, pending_timeout: 29d, export_timeout: 6s", pick(s.Rand, "30s", "45s"))
+		window := fmt.Sprintf("lookback: %s, initial_lookback: 1h, pending_timeout: 29d, export_timeout: 10s", pick(s.Rand, "30s", "45s"))
 		fmt.Fprintf(&b, "      user_connections: {poll_interval: 1s, mode: %s, export_threshold: %d, %s}\n", pick(s.Rand, "query", "export", "auto"), pick(s.Rand, 40, 400), window)
-		fmt.Fprintf(&b, "      sessions: {mode: %s, export_timeout: 6s}\n", pick(s.Rand, "query", "export"))
-		fmt.Fprintf(&b, "      access_statistics: {mode: %s, settle: %s, export_timeout: 6s}\n", pick(s.Rand, "query", "export"), soakSettle)
+		fmt.Fprintf(&b, "      sessions: {mode: %s, export_timeout: 10s}\n", pick(s.Rand, "query", "export"))
+		fmt.Fprintf(&b, "      access_statistics: {mode: %s, settle: %s, export_timeout: 10s}\n", pick(s.Rand, "query", "export"), soakSettle)
 		fmt.Fprintf(&b, "      desktop_connections: {mode: %s, %s}\n", pick(s.Rand, "query", "export_v2", "export_v3"), window)
 	}
 	fmt.Fprintf(&b, "metrics: {new_series_hold: %s, user_windows: [%s]}\n", pick(s.Rand, "0s", "700ms", "3s"), pick(s.Rand, "15m, 1h", "5m"))
