@@ -81,7 +81,11 @@ func TestPagesAndFilesOfEveryFlavourCountAlike(t *testing.T) {
 			w.put(started(800, now.Add(2*time.Minute)))
 			once("export")
 			once("query")
-			assert.Len(t, tap.requests("/user-connection/export"), 3)
+			windows := map[string]bool{} // one is asked for again if the first answer is too slow to set the clock by
+			for _, asked := range tap.requests("/user-connection/export") {
+				windows[asked.body] = true
+			}
+			assert.Len(t, windows, 3)
 			assert.Empty(t, w.Tasks(project), "a task is deleted after use")
 		})
 	}
