@@ -68,8 +68,11 @@ func TestPagesAndFilesOfEveryFlavourCountAlike(t *testing.T) {
 			once := func(mode string) {
 				t.Helper()
 				e.configure(setup{URL: w.url, Sources: by(mode)})
+				before := len(tap.requests("/user-connection/export"))
 				code, stdout, stderr := command(t, e.dir, "--once")
 				require.Equal(t, 0, code, stderr)
+				// More than one, if the first answer was too slow to set the clock by.
+				assert.Equal(t, mode == "export", len(tap.requests("/user-connection/export")) > before, mode)
 				assert.Empty(t, tabless(parse(t, stdout).records()).diff(tabless(w.expect())), mode)
 				assert.Zero(t, parse(t, stdout).sum("workspace_exporter_invalid_fields_total"))
 			}
@@ -81,11 +84,6 @@ func TestPagesAndFilesOfEveryFlavourCountAlike(t *testing.T) {
 			w.put(started(800, now.Add(2*time.Minute)))
 			once("export")
 			once("query")
-			windows := map[string]bool{} // one is asked for again if the first answer is too slow to set the clock by
-			for _, asked := range tap.requests("/user-connection/export") {
-				windows[asked.body] = true
-			}
-			assert.Len(t, windows, 3)
 			assert.Empty(t, w.Tasks(project), "a task is deleted after use")
 		})
 	}
