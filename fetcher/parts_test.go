@@ -2,6 +2,7 @@ package fetcher
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -218,5 +219,27 @@ func TestFailedCommitIsNoFailedExport(t *testing.T) {
 		require.ErrorIs(t, err, io.ErrShortWrite)
 		assert.Equal(t, 1, b.list.requests)
 		assert.Empty(t, b.log.String())
+	})
+}
+
+// takesTwice is a source that hands over two parts, and does something between them.
+type takesTwice func()
+
+func (between takesTwice) Read(_ context.Context, from, to time.Time, _ int, take Take) error {
+	if err := take(from.Add(to.Sub(from)/2), nil); err != nil {
+		return err
+	}
+	between()
+	return take(to, nil)
+}
+
+// Once a part is counted, the cursor is behind the gap: nobody would find it later.
+func TestGapIsToldWithTheFirstPart(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.position.Cursor = w.now().Add(-40 * day)
+		p := w.from(takesTwice(func() { w.commitErr = errFault }))
+		require.ErrorIs(t, p.Poll(t.Context()), errFault)
+		assert.Equal(t, 1, w.gaps)
+		assert.InDelta(t, (10 * day).Hours(), w.gap.Hours(), 1)
 	})
 }

@@ -242,7 +242,10 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 		}
 	}
 	for {
-		err := p.readPiece(ctx, piece, mostOf(length), todo, now)
+		err := p.readPiece(ctx, piece, mostOf(length), todo, now, func() {
+			p.lost(gap) // told with the first part: the cursor is behind the gap then
+			gap = 0
+		})
 		if tooLarge(err) && length > minPiece {
 			length = max(minPiece, (min(length, piece.to.Sub(done)) / 2).Truncate(time.Second))
 			overlap = seam // it is read by pages, and the lookback alone may be too large
@@ -252,8 +255,6 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 		if err != nil {
 			return fmt.Errorf("window %s to %s: %w", piece.from.Format(time.RFC3339), piece.to.Format(time.RFC3339), err)
 		}
-		p.lost(gap)
-		gap = 0
 		if piece.to.Equal(todo.to) {
 			return nil
 		}
@@ -262,8 +263,8 @@ func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, no
 	}
 }
 
-// readPiece reads a piece and commits it part by part.
-func (p *Poller) readPiece(ctx context.Context, piece window, most int, todo window, now time.Time) error {
+// readPiece reads a piece and commits it part by part, and calls committed after each.
+func (p *Poller) readPiece(ctx context.Context, piece window, most int, todo window, now time.Time, committed func()) error {
 	from := piece.from
 	return p.source.Read(ctx, piece.from, piece.to, most, func(upTo time.Time, logins []record.Login) error {
 		if p.clock.wasWrong() {
@@ -274,7 +275,11 @@ func (p *Poller) readPiece(ctx context.Context, piece window, most int, todo win
 		}
 		part := &record.Reading{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(todo.to)}
 		from = upTo
-		return p.commit(part)
+		if err := p.commit(part); err != nil {
+			return err
+		}
+		committed()
+		return nil
 	})
 }
 
