@@ -11,7 +11,10 @@ import (
 )
 
 // accessWindow is how far back users with a failed access are counted.
-const accessWindow = time.Hour
+const (
+	accessWindow     = time.Hour
+	accessWindowName = "1h" // its value of the label window
+)
 
 // accesses adds up the vendor's access statistics. Each reading is a window of its
 // own, so that all that it holds is new.
@@ -58,7 +61,7 @@ func (a *accesses) read(r *record.Reading) {
 
 func (a *accesses) refresh(now time.Time, l *ledger.Ledger) {
 	a.readings.refresh(now, l)
-	a.users.recount(func(add func(int64, ...string)) { add(int64(len(a.last))) })
+	a.users.recount(func(add func(int64, ...string)) { add(int64(len(a.last)), accessWindowName) })
 }
 
 func (a *accesses) table() string { return "failed_users" }

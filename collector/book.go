@@ -28,8 +28,8 @@ type Storage interface {
 type Options struct {
 	// Kind says what the source tells of.
 	Kind Kind
-	// Project, Service and Source are label values.
-	Project, Service, Source string
+	// Project, Product and Source are label values.
+	Project, Product, Source string
 	ConstantLabels           map[string]string
 	Rules                    ledger.Rules
 	// Lookback is how far behind the cursor records are read again.
@@ -94,7 +94,7 @@ func (t *tables) volatileFamily(m *Metric) *family {
 }
 
 func (t *tables) scope(m *Metric) []*dto.LabelPair {
-	labels := map[string]string{"project": t.options.Project, "service": t.options.Service}
+	labels := map[string]string{"project": t.options.Project, "product": t.options.Product}
 	if m.AboutSource {
 		labels = map[string]string{"project": t.options.Project, "source": t.options.Source}
 	}
@@ -173,6 +173,10 @@ func (p *page) row(table string, key, value []byte) error {
 	case seriesTable:
 		r := store.ReadRow(key)
 		name := r.String()
+		if name == "workspace_desktop_round_trip_seconds" { // one family until it became two
+			name = "workspace_desktop_" + r.String() + "_round_trip_seconds"
+			r = store.ReadRow(append(store.Row{}, 0)) // no client_type
+		}
 		i := slices.IndexFunc(p.tables.families, func(f *family) bool { return f.Name == name })
 		if i < 0 {
 			return fmt.Errorf("%w: metric %q", store.ErrNewer, name)

@@ -67,7 +67,7 @@ type bench struct {
 func newBench(t testing.TB, change func(*Options)) *bench {
 	b := &bench{t: t, storage: &memory{rows: map[string]string{}}, clock: t0,
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "workspace_exporter_series_limited_total"}, []string{"family"})}
-	b.options = Options{Project: "p", Service: "app_streaming", Source: "user_connections",
+	b.options = Options{Project: "p", Product: "app_streaming", Source: "user_connections",
 		Rules:    ledger.Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: time.Hour},
 		Lookback: 15 * time.Minute, UserWindows: []Window{{"15m", 15 * time.Minute}, {"1h", time.Hour}},
 		Limits: NewLimits(1000, b.limited), Now: func() time.Time { return b.clock }}
@@ -423,11 +423,11 @@ func TestAccessStatisticsAddUp(t *testing.T) {
 	}
 	b.statistics(t0.Add(-time.Hour), t0, access(1, 3, "E1", t0.Add(-50*time.Minute)), access(2, 1, "E2", t0.Add(-time.Minute)), access(1, 2, "", t0.Add(-40*time.Minute)))
 	assert.Equal(t, map[string]float64{"E1": 3, "E2": 1, "unknown": 2}, b.values(accessFailures, "error_code"))
-	assert.Equal(t, map[string]float64{"": 2}, b.values(accessFailedUsers))
+	assert.Equal(t, map[string]float64{"1h": 2}, b.values(accessFailedUsers, "window"))
 	b.restart()
 	b.statistics(t0, t0.Add(30*time.Minute), access(3, 5, "E1", t0.Add(time.Minute)))
 	assert.Equal(t, map[string]float64{"E1": 8, "E2": 1, "unknown": 2}, b.values(accessFailures, "error_code"))
-	assert.Equal(t, map[string]float64{"": 2}, b.values(accessFailedUsers), "the first user failed more than an hour ago")
+	assert.Equal(t, map[string]float64{"1h": 2}, b.values(accessFailedUsers, "window"), "the first user failed more than an hour ago")
 }
 
 func TestDesktopsHaveRoundTrips(t *testing.T) {
@@ -441,7 +441,8 @@ func TestDesktopsHaveRoundTrips(t *testing.T) {
 		require.NoError(t, b.read(t0.Add(time.Minute), connection(1, measured), connection(2, func(l *record.Login) { l.Reconnect = true }), connection(3)))
 	}
 	require.NoError(t, b.read(t0.Add(2*time.Minute), connection(3, func(l *record.Login) { l.NetworkRTT = ms(7) })))
-	assert.Equal(t, map[string]float64{"network": 2, "end_to_end": 1}, b.values(roundTrip, "kind"))
+	assert.Equal(t, map[string]float64{"Windows 10": 2}, b.values(networkRoundTrip, "client_type"))
+	assert.Equal(t, map[string]float64{"Windows 10": 1}, b.values(endToEndRoundTrip, "client_type"))
 	assert.Equal(t, map[string]float64{"g": 2}, b.values(loginDuration, "desktop_group"), "a reconnect is no login to wait for")
 	assert.Equal(t, 8.0, b.families()[loginDuration.Name].Metric[0].Histogram.GetSampleSum())
 	assert.Equal(t, map[string]float64{"g": 3}, b.values(loginAttempts, "desktop_group"))
@@ -473,16 +474,18 @@ func TestExportTasksOutliveTheProcess(t *testing.T) {
 func TestMetricsAreWellFormed(t *testing.T) {
 	logins := newBench(t, ofKind(Logins))
 	require.NoError(t, logins.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("7"), func(l *record.Login) { l.Invalid = []string{"id"} })))
-	desktops := newBench(t, func(o *Options) { ofKind(DesktopLogins)(o); o.Service = "desktop" })
+	desktops := newBench(t, func(o *Options) { ofKind(DesktopLogins)(o); o.Product = "desktop" })
 	rtt := time.Millisecond
-	require.NoError(t, desktops.read(t0, login(1, t0, func(l *record.Login) { l.NetworkRTT = &rtt })))
+	require.NoError(t, desktops.read(t0, login(1, t0, func(l *record.Login) { l.NetworkRTT, l.EndToEndRTT = &rtt, &rtt })))
 	snapshots := newBench(t, ofKind(Sessions))
 	snapshots.snapshot(t0, session(1, "m", "Active"), session(2, "m", record.StateFailed))
 	statistics := newBench(t, ofKind(AccessStatistics))
 	statistics.statistics(t0, t0, record.Access{User: 1, Failures: 1})
 
 	process := prometheus.NewRegistry()
-	NewExporter(process).Source("p", "user_connections")
+	ours := NewExporter(process)
+	ours.Source("p", "user_connections")
+	ours.Request("p")("ListUserConnection", "200", time.Second)
 	e := NewExposition(process, nil)
 	e.Show([]*Book{logins.book, desktops.book, snapshots.book, statistics.book}, map[string]string{"site": "x"})
 	// The library's own gatherer checks consistency, which ours leaves out.
@@ -495,6 +498,9 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	for _, f := range families {
 		shown[f.GetName()] = true
 		for _, m := range f.Metric {
+			for _, l := range m.Label {
+				assert.NotContains(t, setByScrapers, l.GetName(), "%s: the scrape would rename the label", f.GetName())
+			}
 			assert.True(t, slices.ContainsFunc(m.Label, func(l *dto.LabelPair) bool { return l.GetName() == "site" }), f.GetName())
 		}
 	}
@@ -502,6 +508,10 @@ func TestMetricsAreWellFormed(t *testing.T) {
 		assert.True(t, shown[m.Name], "%s is fed by nothing", m.Name)
 	}
 }
+
+// setByScrapers are the labels that every target has, or that the Prometheus operator
+// gives it: a scrape renames ours of the same name to exported_...
+var setByScrapers = []string{"job", "instance", "service", "endpoint", "namespace", "pod", "container", "node"}
 
 func TestNativeBucketsAgreeWithTheLibrary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

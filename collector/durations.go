@@ -19,15 +19,17 @@ func (d *durations) observe(e *ledger.Event) {
 }
 
 // roundTrips observes how far clients are from their desktops.
-type roundTrips struct{ family *family }
+type roundTrips struct{ network, endToEnd *family }
 
-func newRoundTrips(t *tables) *roundTrips { return &roundTrips{t.family(roundTrip)} }
+func newRoundTrips(t *tables) *roundTrips {
+	return &roundTrips{network: t.family(networkRoundTrip), endToEnd: t.family(endToEndRoundTrip)}
+}
 
 func (r *roundTrips) observe(e *ledger.Event) {
 	if e.NetworkRTT != nil {
-		r.family.observe(*e.NetworkRTT, "network")
+		r.network.observe(*e.NetworkRTT, e.Login.ClientType)
 	}
 	if e.EndToEndRTT != nil {
-		r.family.observe(*e.EndToEndRTT, "end_to_end")
+		r.endToEnd.observe(*e.EndToEndRTT, e.Login.ClientType)
 	}
 }

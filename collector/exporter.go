@@ -64,9 +64,9 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		pollDuration: histogram("poll_duration_seconds", "Duration of the polls of a source.",
 			seconds, "project", "source"),
 		requests: counter("api_requests_total", "Requests to the API, each attempt counted, by operation and HTTP status, or `error` if there was no answer.",
-			"project", "endpoint", "code"),
+			"project", "operation", "code"),
 		requestDuration: histogram("api_request_duration_seconds", "Duration of the requests to the API, each attempt by itself.",
-			seconds, "project", "endpoint"),
+			seconds, "project", "operation"),
 		mismatches: counter("count_mismatches_total", "Windows that were read twice with the same records, and still held another number than the API said.", source...),
 		gap:        counter("gap_seconds_total", "Time whose records are lost, because the exporter did not read them within the API's 30 days.", source...),
 		exportTasks: counter("export_tasks_total", "Export tasks, by what became of them: created, resumed after a restart, success, fail, expired, missing, timeout, deleted.",
@@ -116,10 +116,10 @@ func (e *Exporter) Reloaded(ok bool, now time.Time) {
 
 // Request returns what observes the requests of one project. The code is an HTTP
 // status, or "error".
-func (e *Exporter) Request(project string) func(endpoint, code string, d time.Duration) {
-	return func(endpoint, code string, d time.Duration) {
-		e.requests.WithLabelValues(project, endpoint, code).Inc()
-		e.requestDuration.WithLabelValues(project, endpoint).Observe(d.Seconds())
+func (e *Exporter) Request(project string) func(operation, code string, d time.Duration) {
+	return func(operation, code string, d time.Duration) {
+		e.requests.WithLabelValues(project, operation, code).Inc()
+		e.requestDuration.WithLabelValues(project, operation).Observe(d.Seconds())
 	}
 }
 

@@ -22,7 +22,7 @@ func TestAHistoryIsWrittenAsOpenMetrics(t *testing.T) {
 		l := record.Login{ID: id, Invariant: id, Group: "a\"b\\", Start: start, PreConnect: start.Add(-1500 * time.Millisecond), End: end}
 		return l
 	}
-	h := NewHistory(Options{Project: "p", Service: "app_streaming", Kind: Logins, ConstantLabels: map[string]string{"job": "j"},
+	h := NewHistory(Options{Project: "p", Product: "app_streaming", Kind: Logins, ConstantLabels: map[string]string{"job": "j"},
 		Rules:  ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Minute},
 		Limits: NewLimits(100, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "x"}, []string{"family"}))},
 		Period{Since: since, Until: at(130), Step: time.Minute})
@@ -54,14 +54,14 @@ func TestAHistoryIsWrittenAsOpenMetrics(t *testing.T) {
 		}
 		return lines
 	}
-	const ab = `{desktop_group="a\"b\\",job="j",project="p",service="app_streaming"`
+	const ab = `{desktop_group="a\"b\\",job="j",product="app_streaming",project="p"`
 	assert.Equal(t, slices.Concat(
 		[]string{"# TYPE workspace_login_attempts counter"},
 		samples(`workspace_login_attempts_total`+ab+"}", "0", "1", "3", "3", "0"),
-		samples(`workspace_login_attempts_total{desktop_group="late",job="j",project="p",service="app_streaming"}`, "0", "0", "0", "1", "0"),
-		samples(`workspace_login_attempts_total{desktop_group="pending",job="j",project="p",service="app_streaming"}`, "0", "0", "0", "1", "0"),
+		samples(`workspace_login_attempts_total{desktop_group="late",job="j",product="app_streaming",project="p"}`, "0", "0", "0", "1", "0"),
+		samples(`workspace_login_attempts_total{desktop_group="pending",job="j",product="app_streaming",project="p"}`, "0", "0", "0", "1", "0"),
 		[]string{"# TYPE workspace_login_failures counter"},
-		samples(`workspace_login_failures_total{desktop_group="pending",failed_code="pending_timeout",job="j",project="p",service="app_streaming"}`, "0", "0", "0", "1", "0"),
+		samples(`workspace_login_failures_total{desktop_group="pending",failed_code="pending_timeout",job="j",product="app_streaming",project="p"}`, "0", "0", "0", "1", "0"),
 		[]string{"# TYPE workspace_session_duration_seconds histogram"},
 		samples(`workspace_session_duration_seconds_bucket`+ab+`,le="60.0"}`, "0", "0", "1", "1", "0"),
 		samples(`workspace_session_duration_seconds_bucket`+ab+`,le="+Inf"}`, "0", "0", "1", "2", "0"),
@@ -75,7 +75,7 @@ func TestHistoriesHaveWhatHappened(t *testing.T) {
 	assert.Equal(t, []string{
 		"workspace_client_login_attempts_total", "workspace_client_login_failures_total",
 		"workspace_client_version_login_attempts_total", "workspace_client_version_login_failures_total",
-		"workspace_desktop_round_trip_seconds", "workspace_login_attempts_total", "workspace_login_duration_seconds",
+		"workspace_desktop_end_to_end_round_trip_seconds", "workspace_desktop_network_round_trip_seconds", "workspace_login_attempts_total", "workspace_login_duration_seconds",
 		"workspace_login_failures_total", "workspace_server_login_attempts_total", "workspace_server_login_failures_total",
 		"workspace_session_duration_seconds",
 	}, HistoryMetrics())

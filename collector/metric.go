@@ -18,9 +18,11 @@ type Metric struct {
 	Labels []string
 	// Buckets are the upper bounds of a histogram's classic buckets.
 	Buckets []float64
-	// AboutSource puts `source` where record metrics have `service`.
+	// AboutSource puts `source` where record metrics have `product`.
 	AboutSource bool
 }
+
+var roundTripBuckets = []float64{.005, .01, .02, .03, .05, .075, .1, .15, .2, .3, .5, 1}
 
 var (
 	loginAttempts = &Metric{Name: "workspace_login_attempts_total", Type: Counter, Labels: []string{"desktop_group"},
@@ -50,17 +52,20 @@ var (
 		Buckets: []float64{60, 300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400},
 		Help:    "Time from the start of a connection to its end, observed when it has ended."}
 
-	roundTrip = &Metric{Name: "workspace_desktop_round_trip_seconds", Type: Histogram, Labels: []string{"kind"},
-		Buckets: []float64{.005, .01, .02, .03, .05, .075, .1, .15, .2, .3, .5, 1},
-		Help:    "Round-trip time between client and desktop, once per connection: on the network, and end to end with the work at both ends."}
+	networkRoundTrip = &Metric{Name: "workspace_desktop_network_round_trip_seconds", Type: Histogram, Labels: []string{"client_type"},
+		Buckets: roundTripBuckets,
+		Help:    "Round-trip time between client and desktop on the network, once per connection."}
+	endToEndRoundTrip = &Metric{Name: "workspace_desktop_end_to_end_round_trip_seconds", Type: Histogram, Labels: []string{"client_type"},
+		Buckets: roundTripBuckets,
+		Help:    "Round-trip time between client and desktop with the work at both ends, once per connection."}
 	serverSessions = &Metric{Name: "workspace_server_sessions", Type: Gauge, Labels: []string{"machine_name", "server_group", "session_state"},
 		Help: "Sessions on each server by state, as of the newest complete snapshot."}
 	sessionFailures = &Metric{Name: "workspace_session_failures_total", Type: Counter, Labels: []string{"server_group", "failed_code"},
 		Help: "Sessions that could not be initialised, each counted once."}
 	accessFailures = &Metric{Name: "workspace_access_failures_total", Type: Counter, Labels: []string{"error_code"},
 		Help: "Failed accesses as the vendor's statistics count them. The vendor merges failures of a user within minutes: this is not the number of failed logins."}
-	accessFailedUsers = &Metric{Name: "workspace_access_failed_users", Type: Gauge,
-		Help: "Distinct users with a failed access within the last hour of the vendor's statistics."}
+	accessFailedUsers = &Metric{Name: "workspace_access_failed_users", Type: Gauge, Labels: []string{"window"},
+		Help: "Distinct users with a failed access within the window at the end of the vendor's statistics."}
 
 	loginUsers = &Metric{Name: "workspace_login_users", Type: Gauge, Labels: []string{"window"},
 		Help: "Distinct users with a login attempt within the window before the last poll."}
@@ -75,8 +80,8 @@ var (
 	maxFailuresPerClientIP = &Metric{Name: "workspace_login_max_failures_per_client_ip", Type: Gauge, Labels: []string{"window"},
 		Help: "Failed login attempts from the single client address that has most of them within the window before the last poll."}
 
-	failureCodeInfo = &Metric{Name: "workspace_login_failure_code_info", Type: Gauge, Labels: []string{"failed_code", "reason"},
-		Help: "Always 1: the latest reason text that came with a failure code, without personal data."}
+	failureCodeInfo = &Metric{Name: "workspace_login_failure_code_info", Type: Gauge, Labels: []string{"failed_code", "reason", "class", "explanation"},
+		Help: "Always 1, one series a code: the latest reason text that came with a failure code, without personal data, its class and its explanation."}
 
 	recordsTotal = &Metric{Name: "workspace_exporter_records_total", Type: Counter, Labels: []string{"disposition"}, AboutSource: true,
 		Help: "Readings of records, by what became of them. A record is read in every poll while it is within the lookback."}
@@ -92,6 +97,6 @@ var BookMetrics = []*Metric{
 	loginAttempts, loginFailures, clientAttempts, clientFailures, versionAttempts, versionFailures, serverAttempts, serverFailures,
 	openConnections, loginDuration, sessionDuration,
 	loginUsers, loginFailedUsers, groupUsers, groupFailedUsers, maxFailuresPerUser, maxFailuresPerClientIP,
-	failureCodeInfo, roundTrip, serverSessions, sessionFailures, accessFailures, accessFailedUsers,
+	failureCodeInfo, networkRoundTrip, endToEndRoundTrip, serverSessions, sessionFailures, accessFailures, accessFailedUsers,
 	recordsTotal, invalidFields, recordDelay,
 }

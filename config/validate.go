@@ -36,8 +36,8 @@ var appStreamRegions = []string{"cn-north-4", "cn-north-9", "cn-east-3", "cn-sou
 // ownLabels are the labels of our metrics. A constant label of the same name
 // would make a metric invalid.
 var ownLabels = []string{
-	"project", "service", "source", "desktop_group", "failed_code", "reason", "client_type", "client_version", "agent_version",
-	"machine_name", "server_group", "session_state", "kind", "window", "error_code", "endpoint", "code", "disposition",
+	"project", "product", "source", "desktop_group", "failed_code", "reason", "class", "explanation", "client_type", "client_version", "agent_version",
+	"machine_name", "server_group", "session_state", "window", "error_code", "operation", "code", "disposition",
 	"field", "family", "result", "status", "le", "quantile",
 	"version", "revision", "branch", "goversion", "goos", "goarch", "tags",
 }

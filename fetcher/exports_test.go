@@ -144,7 +144,7 @@ func (s *shelf) Commit(b *store.Batch) error {
 // openBook opens the real book of a source.
 func openBook(t *testing.T, storage collector.Storage, kind collector.Kind, lookback time.Duration) *collector.Book {
 	t.Helper()
-	book, err := collector.OpenBook(storage, collector.Options{Kind: kind, Project: "p", Service: "app_streaming", Source: "s", Lookback: lookback,
+	book, err := collector.OpenBook(storage, collector.Options{Kind: kind, Project: "p", Product: "app_streaming", Source: "s", Lookback: lookback,
 		Limits: collector.NewLimits(20_000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})),
 		Rules:  ledger.Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: 24 * time.Hour}})
 	require.NoError(t, err)

@@ -258,7 +258,7 @@ func (a *api) live(t *testing.T, storage collector.Storage, lookback time.Durati
 	restart := func() {
 		var err error
 		book, err = collector.OpenBook(faulty{storage, func() bool { return a.faults && a.IntN(25) == 0 }}, collector.Options{
-			Project: "p", Service: "app_streaming", Source: "s", Lookback: lookback, Limits: limits,
+			Project: "p", Product: "app_streaming", Source: "s", Lookback: lookback, Limits: limits,
 			Rules: ledger.Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: 24 * time.Hour}})
 		require.NoError(t, err)
 		source := &UserConnections{API: a, Mismatch: func() {}}

@@ -48,12 +48,12 @@ func exporter(p *page) {
 
 	p.heading(40, "api", false)
 	p.panel(41, "requests", 12, 8, graph("reqps", []query{
-		{"sum by (endpoint, code) (rate(workspace_exporter_api_requests_total{" + matchProject + "}[" + rates + "]))", "{{endpoint}} {{code}}"}}, fine))
+		{"sum by (operation, code) (rate(workspace_exporter_api_requests_total{" + matchProject + "}[" + rates + "]))", "{{operation}} {{code}}"}}, fine))
 	p.panel(42, "request_time", 12, 8, graph(seconds, []query{
-		{quantile("0.9", "endpoint", "workspace_exporter_api_request_duration_seconds", matchProject, rates), "{{endpoint}}"}}, fine))
+		{quantile("0.9", "operation", "workspace_exporter_api_request_duration_seconds", matchProject, rates), "{{operation}}"}}, fine))
 	p.panel(43, "request_errors", 12, 8, graph(ratio, []query{{share(
-		counted("endpoint", "workspace_exporter_api_requests_total", matchProject+`, code!~"2.."`, step),
-		counted("endpoint", "workspace_exporter_api_requests_total", matchProject, step), "1"), "{{endpoint}}"}}, bounds(0, 1)))
+		counted("operation", "workspace_exporter_api_requests_total", matchProject+`, code!~"2.."`, step),
+		counted("operation", "workspace_exporter_api_requests_total", matchProject, step), "1"), "{{operation}}"}}, bounds(0, 1)))
 	p.panel(44, "tasks", 12, 8, bars([]query{
 		{counted("source, status", "workspace_exporter_export_tasks_total", ofSource, step), "{{source}} {{status}}"}}, stacked(false), interval("5m")))
 

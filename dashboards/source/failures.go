@@ -36,7 +36,7 @@ func loginFailures(p *page) {
 		{share(counted("", serverFailures, withCode, step), counted("", serverAttempts, onServer, step), "1"), p.word("ratio")}}, alertBands))
 
 	p.heading(30, "width", false)
-	p.panel(31, "groups_touched", 6, 4, number(ratio, touched("service, desktop_group", failures, attempts, inGroup, inGroup)))
+	p.panel(31, "groups_touched", 6, 4, number(ratio, touched("product, desktop_group", failures, attempts, inGroup, inGroup)))
 	p.panel(32, "servers_touched", 6, 4, number(ratio, touched("machine_name", serverFailures, serverAttempts, onServer, withCode)))
 	p.panel(33, "versions_touched", 6, 4, number(ratio, touched("client_type, client_version", versionFailures, versionAttempts, all, all+`, failed_code=~"$failed_code"`)))
 	p.panel(34, "top_code", 6, 4, number(ratio, "max("+counted("failed_code", serverFailures, withCode, whole)+") / ("+failed+" > 0)"))
@@ -74,7 +74,7 @@ func loginFailures(p *page) {
 	p.panel(82, "access_users", 12, 8, graph(counts, []query{{"sum(workspace_access_failed_users{" + all + "})", p.word("failed_users")}}, interval("15m")))
 
 	p.heading(90, "records", true)
-	p.panel(91, "lines", 24, 12, logLines(`{job=~"$loki_job"} | json | msg="login failed" | project=~"$project" | service=~"$service"`+
+	p.panel(91, "lines", 24, 12, logLines(`{job=~"$loki_job"} | json | msg="login failed" | project=~"$project" | product=~"$product"`+
 		` | desktop_group=~"$desktop_group" | machine_name=~"$machine_name" | failed_code=~"$failed_code"`))
 }
 

@@ -42,7 +42,7 @@ func overview(p *page) {
 	p.heading(40, "sessions", false)
 	p.panel(41, "states", 12, 8, graph(counts, []query{{"sum by (session_state) (workspace_server_sessions{" + all + "})", "{{session_state}}"}}, stacked(false)))
 	p.panel(42, "connections", 12, 8, graph(counts, []query{
-		{"sum by (service, desktop_group) (workspace_server_open_connections{" + inGroup + "})", "{{service}} {{desktop_group}}"}}, stacked(false)))
+		{"sum by (product, desktop_group) (workspace_server_open_connections{" + inGroup + "})", "{{product}} {{desktop_group}}"}}, stacked(false)))
 
 	p.heading(50, "objective", true)
 	budget := "1 - " + share(counted("", failures, inGroup, "28d"), counted("", attempts, inGroup, "28d"), "1") + " / 0.02"
@@ -83,11 +83,11 @@ func (p *page) attemptsAndFailures(attempts, failures, match, matchFailures stri
 }
 
 func (p *page) groupTable(match string) dashboard.Panel {
-	const by = "service, desktop_group"
+	const by = "product, desktop_group"
 	tried, failed := counted(by, attempts, match, whole), counted(by, failures, match, whole)
 	return p.tabular("failures", []column{
 		{word: "desktop_group", label: "desktop_group", link: p.triage("desktop_group")},
-		{word: "service", label: "service"},
+		{word: "product", label: "product"},
 		{word: "attempts", expr: tried},
 		{word: "failures", expr: orZero(failed, tried)},
 		{word: "ratio", expr: share(failed, tried, "1"), unit: ratio, shade: ratioShade()},

@@ -105,7 +105,7 @@ func (p *page) choice(name, query, current string) {
 // groupFilters are the variables of pages about logins. An empty group is a value
 // too: desktops have none.
 func (p *page) groupFilters() {
-	p.filter("service", "label_values(workspace_login_attempts_total{"+process+`, project=~"$project"}, service)`, ".+")
+	p.filter("product", "label_values(workspace_login_attempts_total{"+process+`, project=~"$project"}, product)`, ".+")
 	p.filter("desktop_group", "label_values(workspace_login_attempts_total{"+all+"}, desktop_group)", ".*")
 }
 

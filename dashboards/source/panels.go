@@ -377,7 +377,7 @@ func logLines(expr string) dashboard.Panel {
 // clicked as one more filter.
 func (p *page) triage(filter string) *dashboard.DashboardLink {
 	var kept []string
-	for _, name := range []string{"datasource", "job", "instance", "project", "service", "desktop_group", "machine_name",
+	for _, name := range []string{"datasource", "job", "instance", "project", "product", "desktop_group", "machine_name",
 		"failed_code", "window", "loki_datasource", "loki_job"} {
 		if name != filter && p.has(name) {
 			kept = append(kept, fmt.Sprintf("${%s:queryparam}", name))

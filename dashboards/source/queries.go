@@ -7,7 +7,7 @@ import "strings"
 const (
 	process      = `job=~"$job", instance=~"$instance"`
 	matchProject = process + `, project=~"$project"`
-	all          = matchProject + `, service=~"$service"`
+	all          = matchProject + `, product=~"$product"`
 	inGroup      = all + `, desktop_group=~"$desktop_group"`
 	onServer     = inGroup + `, machine_name=~"$machine_name"`
 	withCode     = onServer + `, failed_code=~"$failed_code"`
@@ -83,7 +83,7 @@ func within(bound, by, histogram, match, span string) string {
 // people are distinct users: the greatest number that any instance knows, so that
 // two exporters do not count somebody twice.
 func people(by, gauge, match string) string {
-	labels := []string{"project", "service"}
+	labels := []string{"project", "product"}
 	if by != "" {
 		labels = append(labels, by)
 	}

@@ -149,7 +149,7 @@ func exposed(t *testing.T) map[string][]string {
 		there[name] = names
 	}
 	for _, m := range collector.BookMetrics {
-		scope := "service"
+		scope := "product"
 		if m.AboutSource {
 			scope = "source"
 		}

@@ -55,13 +55,13 @@ var texts = map[string]translations{
 		"en": {"Project", "A project of the exporter's configuration."},
 		"zh": {"项目", "采集器配置中的项目。"},
 	},
-	"variable.service": {
-		"en": {"Service", "app_streaming for application streaming, desktop for cloud desktops."},
-		"zh": {"服务", "app_streaming 为云应用，desktop 为云桌面。"},
+	"variable.product": {
+		"en": {"Product", "app_streaming for application streaming, desktop for cloud desktops."},
+		"zh": {"产品", "app_streaming 为云应用，desktop 为云桌面。"},
 	},
 	"variable.desktop_group": {
-		"en": {"Desktop group", "Desktops have none: choose the service instead."},
-		"zh": {"桌面组", "云桌面没有组，请改用“服务”筛选。"},
+		"en": {"Desktop group", "Desktops have none: choose the product instead."},
+		"zh": {"桌面组", "云桌面没有组，请改用“产品”筛选。"},
 	},
 	"variable.machine_name": {
 		"en": {"Server", "The server or desktop of the login."},
@@ -117,7 +117,7 @@ var texts = map[string]translations{
 	"worst_user":      {"en": {title: "One user"}, "zh": {title: "单个用户"}},
 	"worst_address":   {"en": {title: "One address"}, "zh": {title: "单个地址"}},
 	"desktop_group":   {"en": {title: "Desktop group"}, "zh": {title: "桌面组"}},
-	"service":         {"en": {title: "Service"}, "zh": {title: "服务"}},
+	"product":         {"en": {title: "Product"}, "zh": {title: "产品"}},
 	"machine_name":    {"en": {title: "Server"}, "zh": {title: "服务器"}},
 	"failed_code":     {"en": {title: "Failure code"}, "zh": {title: "失败码"}},
 	"reason":          {"en": {title: "Reason"}, "zh": {title: "原因"}},
@@ -129,6 +129,8 @@ var texts = map[string]translations{
 	"p50":             {"en": {title: "Median"}, "zh": {title: "中位数"}},
 	"p90":             {"en": {title: "90th percentile"}, "zh": {title: "90 分位"}},
 	"p99":             {"en": {title: "99th percentile"}, "zh": {title: "99 分位"}},
+	"network":         {"en": {title: "network"}, "zh": {title: "网络"}},
+	"end_to_end":      {"en": {title: "end to end"}, "zh": {title: "端到端"}},
 	"within_30s":      {"en": {title: "Within 30 s"}, "zh": {title: "30 秒以内"}},
 	"within_60s":      {"en": {title: "Ended within a minute"}, "zh": {title: "一分钟内结束"}},
 	"sessions":        {"en": {title: "Sessions"}, "zh": {title: "会话"}},

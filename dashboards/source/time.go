@@ -16,12 +16,12 @@ func loginTime(p *page) {
 	p.heading(20, "waiting", false)
 	p.panel(21, "density", 12, 9, density(seconds, counted("le", loginSeconds+"_bucket", inGroup, step)))
 	p.panel(22, "percentiles", 12, 9, graph(seconds, percentiles(loginSeconds, inGroup), banded("transparent", 30.0, "orange", 60.0, "red")))
-	p.panel(23, "by_group", 12, 8, graph(seconds, []query{{quantile("0.9", "service, desktop_group", loginSeconds, inGroup, step), "{{service}} {{desktop_group}}"}}))
+	p.panel(23, "by_group", 12, 8, graph(seconds, []query{{quantile("0.9", "product, desktop_group", loginSeconds, inGroup, step), "{{product}} {{desktop_group}}"}}))
 	p.panel(24, "quick_trend", 12, 8, graph(ratio, []query{{within("30", "", loginSeconds, inGroup, step), p.word("within_30s")}}, bounds(0, 1)))
-	const by = "service, desktop_group"
+	const by = "product, desktop_group"
 	p.panel(25, "groups_table", 24, 8, p.tabular("p90", []column{
 		{word: "desktop_group", label: "desktop_group", link: p.triage("desktop_group")},
-		{word: "service", label: "service"},
+		{word: "product", label: "product"},
 		{word: "logins", expr: counted(by, logins, inGroup, whole)},
 		{word: "p50", expr: quantile("0.5", by, loginSeconds, inGroup, whole), unit: seconds},
 		{word: "p90", expr: quantile("0.9", by, loginSeconds, inGroup, whole), unit: seconds, shade: steps("transparent", 30.0, "orange", 60.0, "red")},
@@ -30,17 +30,19 @@ func loginTime(p *page) {
 	}))
 
 	p.heading(30, "round_trip", false)
-	const roundTrip = "workspace_desktop_round_trip_seconds"
+	const network, endToEnd = "workspace_desktop_network_round_trip_seconds", "workspace_desktop_end_to_end_round_trip_seconds"
 	p.panel(31, "round_trips", 12, 8, graph(seconds, []query{
-		{quantile("0.5", "kind", roundTrip, all, step), "{{kind}} p50"},
-		{quantile("0.95", "kind", roundTrip, all, step), "{{kind}} p95"},
+		{quantile("0.5", "", network, all, step), p.word("network") + " p50"},
+		{quantile("0.95", "", network, all, step), p.word("network") + " p95"},
+		{quantile("0.5", "", endToEnd, all, step), p.word("end_to_end") + " p50"},
+		{quantile("0.95", "", endToEnd, all, step), p.word("end_to_end") + " p95"},
 	}))
-	p.panel(32, "round_trip_density", 12, 8, density(seconds, counted("le", roundTrip+"_bucket", all+`, kind="network"`, step)))
+	p.panel(32, "round_trip_density", 12, 8, density(seconds, counted("le", network+"_bucket", all, step)))
 
 	p.heading(40, "staying", false)
 	p.panel(41, "lengths", 12, 8, density(seconds, counted("le", sessionSeconds+"_bucket", inGroup, step)))
 	p.panel(42, "length_by_group", 12, 8, graph(seconds, []query{
-		{quantile("0.5", "service, desktop_group", sessionSeconds, inGroup, step), "{{service}} {{desktop_group}}"}}, interval("5m")))
+		{quantile("0.5", "product, desktop_group", sessionSeconds, inGroup, step), "{{product}} {{desktop_group}}"}}, interval("5m")))
 	p.panel(43, "short_trend", 12, 8, graph(ratio, []query{{within("60", "", sessionSeconds, inGroup, step), p.word("within_60s")}}, interval("5m")))
 	p.panel(44, "states", 12, 8, graph(counts, []query{{"sum by (session_state) (workspace_server_sessions{" + all + "})", "{{session_state}}"}}, stacked(false)))
 	p.panel(45, "init_failures", 24, 7, bars([]query{

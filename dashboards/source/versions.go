@@ -2,7 +2,7 @@ package main
 
 // versions answers: did the roll-out break it, and who lags behind?
 func versions(p *page) {
-	p.filter("service", "label_values("+attempts+"{"+matchProject+"}, service)", ".+")
+	p.filter("product", "label_values("+attempts+"{"+matchProject+"}, product)", ".+")
 	p.filter("client_type", "label_values("+clientAttempts+"{"+all+"}, client_type)", ".*")
 
 	p.heading(10, "agents", false)

@@ -55,7 +55,7 @@ type Options struct {
 	Burst, Concurrency int
 	// Observe is told of every attempt: the operation's name (ListUserConnection,
 	// CreateToken, ..), the HTTP status or "error", and how long it took.
-	Observe func(endpoint, code string, d time.Duration)
+	Observe func(operation, code string, d time.Duration)
 	Logger  log.Logger
 	// Now is the local clock. The real one if nil.
 	Now func() time.Time
@@ -79,7 +79,7 @@ type Client struct {
 	limiter  *rate.Limiter
 	throttle throttle
 
-	observe func(endpoint, code string, d time.Duration)
+	observe func(operation, code string, d time.Duration)
 	logger  log.Logger
 }
 

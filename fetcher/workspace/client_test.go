@@ -59,7 +59,7 @@ func TestRequest(t *testing.T) {
 	observed := map[string]int{}
 	c := newClient(t, &http.Transport{DisableKeepAlives: true}, func(o *Options) {
 		o.Endpoints.AppStream = s.URL + "/a prefix/"
-		o.Observe = func(endpoint, code string, d time.Duration) { observed[endpoint+" "+code]++ }
+		o.Observe = func(operation, code string, d time.Duration) { observed[operation+" "+code]++ }
 	})
 	east := time.FixedZone("", 8*3600)
 	page, err := c.ListUserConnections(t.Context(), UserConnectionQuery{

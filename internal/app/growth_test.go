@@ -94,7 +94,7 @@ func TestNothingGrows(t *testing.T) {
 		registry := prometheus.NewRegistry()
 		metrics := collector.NewExporter(registry).Source("p", userConnections)
 		limits := collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
-		book, err := collector.OpenBook(st.Book("p", userConnections), collector.Options{Project: "p", Source: userConnections, Service: appStreaming,
+		book, err := collector.OpenBook(st.Book("p", userConnections), collector.Options{Project: "p", Source: userConnections, Product: appStreaming,
 			Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Hour}, Lookback: 15 * time.Minute,
 			UserWindows: []collector.Window{{Name: "15m", Length: 15 * time.Minute}}, Limits: limits})
 		require.NoError(t, err)

@@ -38,7 +38,7 @@ type ReplayOptions struct {
 func Replay(file string, o ReplayOptions, out, why io.Writer) error {
 	limited := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})
 	book, err := collector.OpenBook(store.Discard{}, collector.Options{
-		Project: o.Project, Service: appStreaming, Source: userConnections,
+		Project: o.Project, Product: appStreaming, Source: userConnections,
 		Rules:       ledger.Rules{SuccessCodes: o.SuccessCodes, PendingTimeout: ledger.MaxAge}, // nobody waits in a replay
 		Lookback:    replayLookback,
 		UserWindows: userWindows(o.UserWindows),

@@ -48,7 +48,7 @@ func (o *opener) complete(b collector.Options) collector.Options {
 	b.UserWindows = userWindows(o.config.Metrics.UserWindows)
 	b.Limits, b.Committed = o.limits, o.service.exporter.Committed
 	if o.failures != nil {
-		b.Failed = func(failures []ledger.Event) { o.failures.Write(b.Project, b.Source, b.Service, failures) }
+		b.Failed = func(failures []ledger.Event) { o.failures.Write(b.Project, b.Source, b.Product, failures) }
 	}
 	return b
 }
@@ -93,7 +93,7 @@ func rulesOf(w config.Window, successCodes []string) ledger.Rules {
 
 // userConnectionsBook are the options of their book.
 func userConnectionsBook(c *config.UserConnections) collector.Options {
-	return collector.Options{Source: userConnections, Service: appStreaming, Kind: collector.Logins,
+	return collector.Options{Source: userConnections, Product: appStreaming, Kind: collector.Logins,
 		Rules: rulesOf(c.Window, c.SuccessCodes), Lookback: time.Duration(c.Lookback)}
 }
 
@@ -143,7 +143,7 @@ func (o *opener) userConnections() (*source, error) {
 
 // desktopConnectionsBook are the options of their book.
 func desktopConnectionsBook(c *config.DesktopConnections) collector.Options {
-	return collector.Options{Source: desktopConnections, Service: desktop, Kind: collector.DesktopLogins,
+	return collector.Options{Source: desktopConnections, Product: desktop, Kind: collector.DesktopLogins,
 		Rules: rulesOf(c.Window, []string{""}), Lookback: time.Duration(c.Lookback)}
 }
 
@@ -190,7 +190,7 @@ func (o *opener) sessions() (*source, error) {
 		return nil, nil
 	}
 	metrics := o.service.exporter.Source(o.project.Name, sessions)
-	book, err := o.book(collector.Options{Source: sessions, Service: appStreaming, Kind: collector.Sessions})
+	book, err := o.book(collector.Options{Source: sessions, Product: appStreaming, Kind: collector.Sessions})
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ func (o *opener) accessStatistics() (*source, error) {
 		return nil, nil
 	}
 	metrics := o.service.exporter.Source(o.project.Name, accessStatistics)
-	book, err := o.book(collector.Options{Source: accessStatistics, Service: appStreaming, Kind: collector.AccessStatistics})
+	book, err := o.book(collector.Options{Source: accessStatistics, Product: appStreaming, Kind: collector.AccessStatistics})
 	if err != nil {
 		return nil, err
 	}

@@ -28,10 +28,10 @@ func accessSources(mode string) string {
 }
 
 func accessFailures(code string) string {
-	return key("workspace_access_failures_total", "project", project, "service", "app_streaming", "error_code", code)
+	return key("workspace_access_failures_total", "project", project, "product", "app_streaming", "error_code", code)
 }
 
-var accessFailedUsers = key("workspace_access_failed_users", "project", project, "service", "app_streaming")
+var accessFailedUsers = key("workspace_access_failed_users", "project", project, "product", "app_streaming", "window", "1h")
 
 // asksFor is the window of a request for statistics.
 func (a asked) asksFor(t *testing.T) (from, to time.Time) {

@@ -123,12 +123,12 @@ func TestTheDemoHasEverySourceUp(t *testing.T) {
 	m := e.metrics()
 	for _, name := range []string{
 		"workspace_login_attempts_total", "workspace_login_failures_total", "workspace_server_sessions", "workspace_session_failures_total",
-		"workspace_desktop_round_trip_seconds_count", "workspace_login_failure_code_info", "workspace_exporter_export_tasks_total",
+		"workspace_desktop_network_round_trip_seconds_count", "workspace_login_failure_code_info", "workspace_exporter_export_tasks_total",
 	} {
 		assert.NotEmpty(t, m.named(name), name)
 	}
-	for _, service := range []string{`service="app_streaming"`, `service="desktop"`} {
-		assert.Positive(t, m.sum("workspace_login_attempts_total", service), service)
+	for _, product := range []string{`product="app_streaming"`, `product="desktop"`} {
+		assert.Positive(t, m.sum("workspace_login_attempts_total", product), product)
 	}
 	assert.Zero(t, m.sum("workspace_exporter_polls_total", `"error"`))
 	for _, bad := range []string{"level=error", "level=warn"} {

@@ -216,7 +216,7 @@ func TestBackfillOfChosenMetricsSparseAndLabelled(t *testing.T) {
 	e := install(t, setup{URL: w.url})
 	args := []string{"backfill", "--since=" + since.Format(time.RFC3339), "--until=" + since.Add(4*time.Hour).Format(time.RFC3339), "--step=2m",
 		"--metric=workspace_login_attempts_total", "--label=job=workspace", "--label=instance=here:9914"}
-	name := key("workspace_login_attempts_total", "desktop_group", "group-1", "instance", "here:9914", "job", "workspace", "project", project, "service", "app_streaming")
+	name := key("workspace_login_attempts_total", "desktop_group", "group-1", "instance", "here:9914", "job", "workspace", "project", project, "product", "app_streaming")
 	code, stdout, stderr := command(t, e.dir, args...)
 	require.Equal(t, 0, code, stderr)
 	samples := readOpenMetrics(t, stdout)

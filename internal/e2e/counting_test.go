@@ -34,7 +34,7 @@ func TestEveryRecordIsCountedOnceWhateverTheOrderOfTheList(t *testing.T) {
 			for _, group := range []string{"group-0", "group-1", "group-2", "group-3"} {
 				for _, code := range []string{"1001", "1002", "unknown"} {
 					assert.Contains(t, m, key("workspace_login_failures_total",
-						"project", project, "service", "app_streaming", "desktop_group", group, "failed_code", code), "every known group has every known code")
+						"project", project, "product", "app_streaming", "desktop_group", group, "failed_code", code), "every known group has every known code")
 				}
 			}
 		})

@@ -38,7 +38,7 @@ func disconnected(d simulator.Desktop, after time.Duration) simulator.Desktop {
 }
 
 func desktopKey(name string, labels ...string) string {
-	return key(name, append(labels, "project", project, "service", "desktop")...)
+	return key(name, append(labels, "project", project, "product", "desktop")...)
 }
 
 // desktopModes are the ways to the same records.
@@ -116,8 +116,8 @@ func TestDesktopConnectionsInEveryMode(t *testing.T) {
 			assert.Equal(t, 10.0, m[desktopKey("workspace_session_duration_seconds_count", "desktop_group", "")])
 			assert.Equal(t, sessionSum, m[desktopKey("workspace_session_duration_seconds_sum", "desktop_group", "")])
 			for kind, rtt := range map[string]float64{"network": .010, "end_to_end": .040} {
-				assert.Equal(t, 40.0, m[desktopKey("workspace_desktop_round_trip_seconds_count", "kind", kind)])
-				assert.InDelta(t, 40*rtt, m[desktopKey("workspace_desktop_round_trip_seconds_sum", "kind", kind)], 1e-9)
+				assert.Equal(t, 40.0, m.sum("workspace_desktop_"+kind+"_round_trip_seconds_count", `product="desktop"`))
+				assert.InDelta(t, 40*rtt, m.sum("workspace_desktop_"+kind+"_round_trip_seconds_sum", `product="desktop"`), 1e-9)
 			}
 			assert.Equal(t, 5.0, m.sum("workspace_login_failures_total"))
 			for _, c := range tells {

@@ -129,8 +129,8 @@ func TestANewSeriesIsShownAsZeroFirst(t *testing.T) {
 	newcomer := failed(attempt(500, at), "3001", at)
 	newcomer.DesktopGroupName = "newcomers"
 	w.put(newcomer)
-	attempts := key("workspace_login_attempts_total", "project", project, "service", "app_streaming", "desktop_group", "newcomers")
-	failures := key("workspace_login_failures_total", "project", project, "service", "app_streaming", "desktop_group", "newcomers", "failed_code", "3001")
+	attempts := key("workspace_login_attempts_total", "project", project, "product", "app_streaming", "desktop_group", "newcomers")
+	failures := key("workspace_login_failures_total", "project", project, "product", "app_streaming", "desktop_group", "newcomers", "failed_code", "3001")
 	var first series
 	eventually(t, "the new series is there", func() bool {
 		first = e.metrics()

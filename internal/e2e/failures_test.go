@@ -37,7 +37,7 @@ func countedBy(lines []map[string]string, name string, labels ...string) series 
 	counted := series{}
 	for _, line := range lines {
 		var pairs []string
-		for _, label := range append(labels, "project", "service", "failed_code") {
+		for _, label := range append(labels, "project", "product", "failed_code") {
 			pairs = append(pairs, label, line[label])
 		}
 		counted[key(name, pairs...)]++
@@ -87,7 +87,7 @@ func TestEachFailedLoginIsALineOnce(t *testing.T) {
 	lines := func() []map[string]string { return failedLogins(t, file) }
 	e.failuresAre(61, lines)
 	assert.Equal(t, map[string]string{"time": format(now.Add(-20 * time.Minute)), "msg": "login failed", "project": project, "source": "user_connections",
-		"service": "app_streaming", "desktop_group": "group-0", "machine_name": "APS-0", "failed_code": "1001", "failed_reason": "The server is not reachable.",
+		"product": "app_streaming", "desktop_group": "group-0", "machine_name": "APS-0", "failed_code": "1001", "failed_reason": "The server is not reachable.",
 		"client_type": "Windows 10", "client_version": "23.0.0", "agent_version": "23.0.0.0423", "disposition": "counted", "user": lines()[0]["user"]},
 		lines()[slices.IndexFunc(lines(), func(l map[string]string) bool { return l["time"] == format(now.Add(-20*time.Minute)) })])
 	info, err := os.Stat(file)

@@ -147,7 +147,7 @@ func (o *oracle) add(value float64, name string, labels ...string) {
 }
 
 func (o *oracle) key(name string, labels ...string) string {
-	return key(name, append(labels, "project", o.project, "service", "app_streaming")...)
+	return key(name, append(labels, "project", o.project, "product", "app_streaming")...)
 }
 
 func (o *oracle) reading(disposition string) {

@@ -29,12 +29,12 @@ func session(n int, state string, at time.Time) simulator.Session {
 
 // onServers is the gauge of sessions.
 func onServers(machine, group, state string) string {
-	return key("workspace_server_sessions", "project", project, "service", "app_streaming",
+	return key("workspace_server_sessions", "project", project, "product", "app_streaming",
 		"machine_name", machine, "server_group", group, "session_state", state)
 }
 
 func sessionFailures(group, code string) string {
-	return key("workspace_session_failures_total", "project", project, "service", "app_streaming", "server_group", group, "failed_code", code)
+	return key("workspace_session_failures_total", "project", project, "product", "app_streaming", "server_group", group, "failed_code", code)
 }
 
 // named keeps the series of one name.

@@ -400,7 +400,7 @@ func (s *soak) counted(m series) series {
 		case strings.Contains(name, "_duration_seconds"):
 			// Whether a login that turns into a failure was timed depends on when one looked.
 			return strings.HasPrefix(name, "workspace_exporter_") || strings.Contains(key, turncoats)
-		case strings.HasPrefix(name, "workspace_desktop_round_trip"), name == "workspace_server_open_connections", name == "workspace_server_sessions":
+		case strings.HasPrefix(name, "workspace_desktop_") && strings.Contains(name, "_round_trip_"), name == "workspace_server_open_connections", name == "workspace_server_sessions":
 			return false
 		}
 		return strings.HasPrefix(name, "workspace_exporter_") || !strings.HasPrefix(name, "workspace_") || !strings.HasSuffix(name, "_total")
@@ -637,12 +637,12 @@ func (s *soak) truth() series {
 			m.login(project, "desktop", "desktop_connections", desktopOf(&d))
 			if d.NetworkRTT > 0 {
 				for kind, ms := range map[string]int{"network": d.NetworkRTT, "end_to_end": d.E2ERTT} {
-					m.observe("workspace_desktop_round_trip_seconds", time.Duration(ms)*time.Millisecond, "kind", kind, "project", project, "service", "desktop")
+					m.observe("workspace_desktop_"+kind+"_round_trip_seconds", time.Duration(ms)*time.Millisecond, "client_type", d.TerminalType, "project", project, "product", "desktop")
 				}
 			}
 		}
 		for _, v := range s.world.TruthSessions(project, from, to) {
-			labels := []string{"project", project, "service", "app_streaming", "server_group", v.AppServerGroupName}
+			labels := []string{"project", project, "product", "app_streaming", "server_group", v.AppServerGroupName}
 			switch v.SessionState {
 			case "InitFail":
 				m[key("workspace_session_failures_total", append(labels, "failed_code", v.FailedCode)...)]++
@@ -652,7 +652,7 @@ func (s *soak) truth() series {
 			}
 		}
 		for _, a := range s.world.TruthAccess(project, from, to) {
-			m[key("workspace_access_failures_total", "project", project, "service", "app_streaming", "error_code", cmp.Or(a.ErrorCode, "unknown"))] += float64(a.AccessFailedCount)
+			m[key("workspace_access_failures_total", "project", project, "product", "app_streaming", "error_code", cmp.Or(a.ErrorCode, "unknown"))] += float64(a.AccessFailedCount)
 			m[key("workspace_exporter_records_total", "project", project, "source", "access_statistics", "disposition", "counted")]++
 		}
 	}
@@ -696,11 +696,11 @@ func desktopOf(d *simulator.Desktop) told {
 	return v
 }
 
-func (s series) login(project, service, source string, v told) {
+func (s series) login(project, product, source string, v told) {
 	if !v.settled {
 		return
 	}
-	scope := []string{"project", project, "service", service}
+	scope := []string{"project", project, "product", product}
 	for family, labels := range map[string][]string{
 		"workspace_login":                {"desktop_group", v.group},
 		"workspace_client_login":         {"client_type", v.clientType, "agent_version", v.hda},

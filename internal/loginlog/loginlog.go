@@ -82,7 +82,7 @@ type line struct {
 	Msg           string             `json:"msg"`
 	Project       string             `json:"project"`
 	Source        string             `json:"source"`
-	Service       string             `json:"service"`
+	Product       string             `json:"product"`
 	DesktopGroup  string             `json:"desktop_group"`
 	MachineName   string             `json:"machine_name"`
 	FailedCode    string             `json:"failed_code"`
@@ -96,7 +96,7 @@ type line struct {
 
 // Write writes a line for each event that is a failure. What cannot be written is lost,
 // and said to be: a log must not keep logins from being counted.
-func (l *Log) Write(project, source, service string, failures []ledger.Event) {
+func (l *Log) Write(project, source, product string, failures []ledger.Event) {
 	var lines bytes.Buffer
 	encoder := json.NewEncoder(&lines)
 	encoder.SetEscapeHTML(false) // a reason may have <user> in it
@@ -107,7 +107,7 @@ func (l *Log) Write(project, source, service string, failures []ledger.Event) {
 		if at.IsZero() {
 			at = e.Now
 		}
-		_ = encoder.Encode(line{at.UTC(), Message, project, source, service, e.Login.Group, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
+		_ = encoder.Encode(line{at.UTC(), Message, project, source, product, e.Login.Group, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
 			e.Login.ClientType, e.Login.ClientVersion, e.Login.AgentVersion, e.Disposition, pseudonym(e.Login.User)}) // to memory
 	}
 	l.append(lines.Bytes())

@@ -45,7 +45,7 @@ func TestALine(t *testing.T) {
 	f := &full{room: 1000}
 	l := &Log{Options: Options{Key: func() (string, error) { return "0123456789abcdef", nil }}, out: f}
 	l.Write("p", "user_connections", "app_streaming", failures("1001"))
-	assert.Equal(t, `{"time":"2023-11-14T22:13:20Z","msg":"login failed","project":"p","source":"user_connections","service":"app_streaming",`+
+	assert.Equal(t, `{"time":"2023-11-14T22:13:20Z","msg":"login failed","project":"p","source":"user_connections","product":"app_streaming",`+
 		`"desktop_group":"g","machine_name":"","failed_code":"1001","failed_reason":"<user> & co.","client_type":"","client_version":"","agent_version":"",`+
 		`"disposition":"counted","user":"`+Pseudonym("0123456789abcdef", 7)+`"}`+"\n", f.String())
 }

@@ -38,10 +38,10 @@ func TestDemoInRealServers(t *testing.T) {
 	})
 	require.Empty(t, s.query(t, `workspace_login_failures_total{failed_code="`+neverSeenBefore+`"}`, 0, 0), "the code is there from the start")
 
-	high := map[string]string{"alertname": "WorkspaceLoginFailureRatioHigh", "project": "demo", "service": "app_streaming", "desktop_group": lostGroup}
+	high := map[string]string{"alertname": "WorkspaceLoginFailureRatioHigh", "project": "demo", "product": "app_streaming", "desktop_group": lostGroup}
 	annotations := s.arrives(t, high, s.at(outageBegins).Add(alarmWithin))
 	t.Logf("the outage began %s before its alert was at Alertmanager", time.Since(s.at(outageBegins)).Round(time.Second))
-	assert.Contains(t, annotations["dashboard_url"], "/d/workspace-login-failures?var-project=demo&var-service=app_streaming&var-desktop_group=Call+Center")
+	assert.Contains(t, annotations["dashboard_url"], "/d/workspace-login-failures?var-project=demo&var-product=app_streaming&var-desktop_group=Call+Center")
 
 	if *recovery {
 		s.resolved(t, high, s.at(outageEnds).Add(resolvedWithin))
@@ -86,7 +86,7 @@ func (s *stack) showsTheFirstFailure(t *testing.T) {
 		seen := s.number(t, "sum(increase("+series+"["+window+"]))")
 		assert.InEpsilon(t, total, seen, 0.05, "%s: increase() sees another number of failures", family)
 	}
-	s.arrives(t, map[string]string{"alertname": "WorkspaceLoginNewFailureCode", "service": "app_streaming", "failed_code": neverSeenBefore}, time.Now().Add(30*time.Second))
+	s.arrives(t, map[string]string{"alertname": "WorkspaceLoginNewFailureCode", "product": "app_streaming", "failed_code": neverSeenBefore}, time.Now().Add(30*time.Second))
 }
 
 // evaluatesTheRules asks Prometheus for the health of every rule, and for what the

@@ -333,7 +333,7 @@ func exported(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{"workspace_exporter_build_info": nil}
 	for _, m := range collector.BookMetrics {
-		scope := "service"
+		scope := "product"
 		if m.AboutSource {
 			scope = "source"
 		}

@@ -218,12 +218,12 @@ func writePast(t *testing.T, data string) {
 	}
 	is := func(_ int, at int64) float64 { return float64(at) }
 	const attempts, failures, server, cursor = "workspace_login_attempts", "workspace_login_failures", "workspace_server_login_", "workspace_exporter_source_cursor_timestamp_seconds"
-	write(attempts, "counter", attempts+"_total", `service="app_streaming",desktop_group="Call Center"`, grows(1))
-	write(attempts, "", attempts+"_total", `service="desktop",desktop_group=""`, grows(1))
-	write(failures, "counter", failures+"_total", `service="app_streaming",desktop_group="Call Center",failed_code="WKS.40010001"`, grows(0.02))
-	write(failures, "", failures+"_total", `service="desktop",desktop_group="",failed_code="the_username_or_password_is_incorrect"`, grows(0.02))
-	write(server+"attempts", "counter", server+"attempts_total", `service="app_streaming",desktop_group="Call Center",machine_name="past"`, grows(1))
-	write(server+"failures", "counter", server+"failures_total", `service="app_streaming",desktop_group="Call Center",machine_name="past",failed_code="WKS.40010001"`, grows(0.02))
+	write(attempts, "counter", attempts+"_total", `product="app_streaming",desktop_group="Call Center"`, grows(1))
+	write(attempts, "", attempts+"_total", `product="desktop",desktop_group=""`, grows(1))
+	write(failures, "counter", failures+"_total", `product="app_streaming",desktop_group="Call Center",failed_code="WKS.40010001"`, grows(0.02))
+	write(failures, "", failures+"_total", `product="desktop",desktop_group="",failed_code="the_username_or_password_is_incorrect"`, grows(0.02))
+	write(server+"attempts", "counter", server+"attempts_total", `product="app_streaming",desktop_group="Call Center",machine_name="past"`, grows(1))
+	write(server+"failures", "counter", server+"failures_total", `product="app_streaming",desktop_group="Call Center",machine_name="past",failed_code="WKS.40010001"`, grows(0.02))
 	write(cursor, "gauge", cursor, `source="user_connections"`, is)
 	write(cursor, "", cursor, `source="desktop_connections"`, is)
 	_, err = fmt.Fprintln(f, "# EOF")
