@@ -27,7 +27,8 @@ type people struct {
 
 	users, failedUsers, groupUsers, groupFailed, perUser, perClientIP *family
 
-	visits  []visit // in the order of time
+	visits  []visit // the first sorted of them in the order of time
+	sorted  int
 	added   []visit
 	removed []visit
 }
@@ -78,20 +79,33 @@ func (p *people) observe(e *ledger.Event) {
 }
 
 func (p *people) insert(v visit) {
-	i, _ := slices.BinarySearchFunc(p.visits, v, compareVisits)
-	p.visits = slices.Insert(p.visits, i, v)
+	p.visits = append(p.visits, v)
 	for _, c := range p.crowds {
 		c.inserted(v)
 	}
 }
 
+// sort puts the visits that were inserted into the order of time, all at once: each by
+// itself would move all that are later than it.
+func (p *people) sort() {
+	if p.sorted == len(p.visits) {
+		return
+	}
+	earliest := slices.MinFunc(p.visits[p.sorted:], compareVisits)
+	from, _ := slices.BinarySearchFunc(p.visits[:p.sorted], earliest, compareVisits)
+	slices.SortFunc(p.visits[from:], compareVisits)
+	p.sorted = len(p.visits)
+}
+
 func (p *people) refresh(now time.Time, _ *ledger.Ledger) {
+	p.sort()
 	for _, c := range p.crowds {
 		c.slide(p.visits, now)
 	}
 	gone, _ := slices.BinarySearchFunc(p.visits, visit{at: now.Add(-p.longest).UnixMilli() + 1}, compareVisits)
 	p.removed = append(p.removed, p.visits[:gone]...)
 	p.visits = p.visits[gone:]
+	p.sorted -= gone
 	for _, c := range p.crowds {
 		c.first -= gone
 	}
