@@ -20,6 +20,9 @@ import (
 // nativeSchema gives eight native buckets for each power of two: 9 % a bucket.
 const nativeSchema = 3
 
+// maxNativeIndex is beyond the bucket of every duration.
+const maxNativeIndex = 1 << 14
+
 // histogram counts durations in classic and in native buckets. Its sum is in whole
 // milliseconds, so that it does not depend on the order of observations.
 type histogram struct {
@@ -112,24 +115,27 @@ func (h *histogram) load(r *store.Reader) error {
 	}
 	for range min(r.Uint(), 1<<16) {
 		i := r.Int()
-		if i != int64(int32(i)) {
+		if i < -maxNativeIndex || i > maxNativeIndex {
 			return errHistogram
 		}
 		h.native[int(i)] = r.Int()
 	}
-	if !within(h.count, slices.Values(h.classic)) || !within(h.count-h.zero, maps.Values(h.native)) || h.zero < 0 {
+	// Every observation is in a native bucket; classic ones may have had other bounds.
+	_, classicFit := subtract(h.count, slices.Values(h.classic))
+	rest, nativeFit := subtract(h.count-h.zero, maps.Values(h.native))
+	if h.count < 0 || h.zero < 0 || !classicFit || !nativeFit || rest != 0 {
 		return errHistogram
 	}
 	return nil
 }
 
-// within reports whether no count is negative, and all of them are at most total.
-func within(total int64, counts iter.Seq[int64]) bool {
+// subtract takes counts from a total. It fails if one is negative, or more than is left.
+func subtract(total int64, counts iter.Seq[int64]) (rest int64, ok bool) {
 	for n := range counts {
 		if n < 0 || n > total {
-			return false
+			return total, false
 		}
 		total -= n
 	}
-	return total >= 0
+	return total, true
 }
