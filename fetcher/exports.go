@@ -103,7 +103,7 @@ type row func([]export.Field) error
 // readTable calls row for each row of a file, until ctx ends, and tells of what in the
 // file could not be read.
 func readTable(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64, columns export.Columns, row row) error {
-	summary, err := export.ReadTable(f, size, columns, func(_ int, fields []export.Field) error {
+	summary, err := export.ReadTable(contextReader{ctx, f}, size, columns, func(_ int, fields []export.Field) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -114,6 +114,19 @@ func readTable(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64
 			"replaced_characters", summary.Replaced, "cut_cells", summary.Cut, "skipped_sheets", summary.SkippedSheets)
 	}
 	return err
+}
+
+// contextReader is a file that can be read until ctx ends: not all of a file is rows.
+type contextReader struct {
+	ctx context.Context
+	io.ReaderAt
+}
+
+func (r contextReader) ReadAt(p []byte, offset int64) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.ReaderAt.ReadAt(p, offset)
 }
 
 // each reads the rows of a file as records.

@@ -454,3 +454,14 @@ func TestReadLoginsTellsWhatItLeavesOut(t *testing.T) {
 	_, err = read(ended)
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// What in a file is no row is left as soon as the poll is, too.
+func TestAFileIsLeftWhereItHasNoRows(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	file := "id,start_time,user_name\n" + strings.Repeat("\n", 1<<20)
+	for _, text := range []string{file, "PK\x03\x04" + file} {
+		err := readTable(ctx, log.NewNopLogger(), strings.NewReader(text), int64(len(text)), export.Logins, nil)
+		require.ErrorIs(t, err, context.Canceled)
+	}
+}

@@ -90,16 +90,18 @@ func (c Columns) header(cells []string) header {
 	return h
 }
 
-// known is the number of columns that mean something to us.
-func (h header) known() int {
-	n := 0
-	for _, field := range h {
+// columns are those that mean something to us, by number.
+func (h header) columns() (known []int) {
+	for i, field := range h {
 		if field != "" {
-			n++
+			known = append(known, i)
 		}
 	}
-	return n
+	return known
 }
+
+// known is the number of columns that mean something to us.
+func (h header) known() int { return len(h.columns()) }
 
 // complete reports whether a table with this header can be read.
 func (c Columns) complete(h header) bool {

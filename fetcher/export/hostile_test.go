@@ -6,10 +6,12 @@ package export
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -84,6 +86,91 @@ func TestHostileFiles(t *testing.T) {
 			took := (after.TotalAlloc - before.TotalAlloc) / mb
 			t.Logf("%d MB", took)
 			assert.LessOrEqual(t, took, c.memory, "MB")
+		})
+	}
+}
+
+// directory is a file of so many bytes, an archive whose list of parts has so many, of
+// which each is nothing, and states how many there are.
+func directory(size, parts int, stated uint64) []byte {
+	entry := make([]byte, 46)
+	copy(entry, "PK\x01\x02")
+	list := bytes.Repeat(entry, parts)
+	end := make([]byte, 56+20+22)
+	begin := uint64(size - len(list) - len(end))
+	copy(end, "PK\x06\x06")
+	binary.LittleEndian.PutUint64(end[4:], 44)
+	binary.LittleEndian.PutUint64(end[24:], stated)
+	binary.LittleEndian.PutUint64(end[32:], stated)
+	binary.LittleEndian.PutUint64(end[40:], uint64(len(list)))
+	binary.LittleEndian.PutUint64(end[48:], begin)
+	copy(end[56:], "PK\x06\x07")
+	binary.LittleEndian.PutUint64(end[64:], begin+uint64(len(list)))
+	binary.LittleEndian.PutUint32(end[72:], 1)
+	copy(end[76:], "PK\x05\x06\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")
+	return append(list, end...)
+}
+
+// A list of parts is kept whole: one that no workbook has is refused before it is read.
+func TestArchivesOfManyParts(t *testing.T) {
+	const size = 8 << 30
+	for name, file := range map[string][]byte{
+		"listed":            directory(size, 300_000, 300_000),
+		"said to be listed": directory(size, 1, 100_000_000),
+		"more than stated":  directory(size, 300_000, 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := ReadTable(sparse{file, size}, size, Logins, nil)
+			runtime.ReadMemStats(&after)
+			require.ErrorContains(t, err, "it lists more parts than a workbook has")
+			require.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, uint64(40), "MB")
+		})
+	}
+}
+
+// sparse is a file with nothing between its first part and its last.
+type sparse struct {
+	file []byte
+	size int64
+}
+
+func (s sparse) ReadAt(p []byte, offset int64) (int, error) {
+	clear(p)
+	if offset == 0 {
+		copy(p, "PK\x03\x04")
+	}
+	if n := s.size - offset; int64(len(p)) > n {
+		p = p[:n]
+	}
+	if begin := s.size - int64(len(s.file)); offset >= begin {
+		copy(p, s.file[offset-begin:])
+	} else if offset+int64(len(p)) > begin {
+		copy(p[begin-offset:], s.file)
+	}
+	return len(p), nil
+}
+
+// A row costs what it has, and not what the farthest of all columns is.
+func TestFarColumns(t *testing.T) {
+	const rows = 300_000
+	far := strings.Repeat(`<row><c r="XFD2"><v>1</v></c></row>`, rows)
+	for name, head := range map[string]string{
+		"unknown": headRow,
+		"known":   `<row><c r="A1" t="str"><v>user_name</v></c><c r="XFC1" t="str"><v>start_time</v></c><c r="XFD1" t="str"><v>id</v></c></row>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			setLimit(t, &maxRatio, 1e9)
+			file := workbook(t, zipped{sheet1: sheet(head + `<row><c r="A2"><v>7</v></c></row>` + far)})
+			begun := time.Now()
+			got, _, err := read(file)
+			require.NoError(t, err)
+			require.Less(t, time.Since(begun), 3*time.Second)
+			if name == "known" {
+				require.Len(t, got, rows+1)
+				require.Equal(t, []Field{{"id", "1"}}, got[rows], "nothing is left of an earlier row")
+			}
 		})
 	}
 }

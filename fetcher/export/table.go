@@ -99,6 +99,7 @@ func (t *table) read(rows rows) error {
 	if err != nil {
 		return err
 	}
+	known := header.columns()
 	for {
 		cells, number, err := rows.next()
 		if isEnd(err) {
@@ -111,7 +112,7 @@ func (t *table) read(rows rows) error {
 			return fmt.Errorf("row %d has %d cells, more than the header row with its %d: is a separator or a quote in it not quoted?",
 				number, len(cells), len(header))
 		}
-		if !t.fill(header, cells) || t.repeatsHeader() {
+		if !t.fill(header, known, cells) || t.repeatsHeader() {
 			continue
 		}
 		t.summary.Rows++
@@ -121,13 +122,15 @@ func (t *table) read(rows rows) error {
 	}
 }
 
-// fill makes a row's fields of its cells. It reports whether there are any.
-func (t *table) fill(header header, cells []string) bool {
+// fill makes a row's fields of its cells in the known columns. It reports whether there
+// are any.
+func (t *table) fill(header header, known []int, cells []string) bool {
 	t.fields = t.fields[:0]
-	for i, cell := range cells[:min(len(header), len(cells))] {
-		if header[i] == "" || strings.TrimSpace(cell) == "" {
+	for _, i := range known {
+		if i >= len(cells) || strings.TrimSpace(cells[i]) == "" {
 			continue
 		}
+		cell := cells[i]
 		if len(cell) > maxCellBytes {
 			cell = cut(cell)
 			t.summary.Cut++

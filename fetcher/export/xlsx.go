@@ -3,6 +3,8 @@ package export
 import (
 	"archive/zip"
 	"bufio"
+	"bytes"
+	"encoding/binary"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"math"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,10 +35,12 @@ const maxSheetColumns = 16384
 // from text.
 func (t *table) readXLSX(f io.ReaderAt, size int64) error {
 	t.summary.Format = "XLSX"
-	archive, err := zip.NewReader(f, size)
+	directory := &directoryLimit{f: f, left: maxDirectoryBytes}
+	archive, err := zip.NewReader(directory, size)
 	if err != nil {
 		return fmt.Errorf("reading the file as a workbook (XLSX): %w", err)
 	}
+	directory.read = true
 	if err := refuseBomb(archive, size); err != nil {
 		return err
 	}
@@ -48,6 +53,32 @@ func (t *table) readXLSX(f io.ReaderAt, size int64) error {
 	}
 	defer shared.close()
 	return t.readSheets(archive, shared)
+}
+
+// maxDirectoryBytes is how much of an archive may be the list of its parts: room for
+// tens of thousands, where workbooks have dozens.
+const maxDirectoryBytes = 4 << 20
+
+// directoryLimit fails where an archive lists more parts than a workbook has: their
+// list is kept in memory.
+type directoryLimit struct {
+	f    io.ReaderAt
+	left int
+	read bool // the directory has been, and what follows are parts
+}
+
+func (d *directoryLimit) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := d.f.ReadAt(p, offset)
+	if d.read {
+		return n, err
+	}
+	// Room is made for as many parts as the directory's end states, before any is read.
+	end, isEnd := bytes.CutPrefix(p[:n], []byte("PK\x06\x06"))
+	stated := isEnd && len(end) >= 36 && binary.LittleEndian.Uint64(end[28:]) > maxDirectoryBytes/46
+	if d.left -= n; d.left < 0 || stated {
+		return 0, errors.New("it lists more parts than a workbook has")
+	}
+	return n, err
 }
 
 // refuseBomb looks at the sizes that the archive states; reading a part fails
@@ -147,7 +178,8 @@ func find(archive *zip.Reader, base string) *zip.File {
 type sheetRows struct {
 	xml    *xmlReader
 	shared *sharedStrings
-	cells  []string
+	cells  []string // "" beyond its length, too
+	filled []int    // the columns that are not, in no order
 	number int
 }
 
@@ -184,7 +216,10 @@ func (s *sheetRows) next() ([]string, int, error) {
 }
 
 func (s *sheetRows) startRow(e xml.StartElement) {
-	s.cells = s.cells[:0]
+	for _, column := range s.filled { // of a row with few cells, few: the last may be far out
+		s.cells[column] = ""
+	}
+	s.cells, s.filled = s.cells[:0], s.filled[:0]
 	s.number++
 	if n, err := strconv.Atoi(attribute(e, "r")); err == nil {
 		s.number = n
@@ -218,10 +253,16 @@ func (s *sheetRows) addCell(e xml.StartElement) error {
 	case "", "n":
 		text = plainNumber(text)
 	}
-	for len(s.cells) <= column {
-		s.cells = append(s.cells, "")
+	if column >= cap(s.cells) {
+		s.cells = slices.Grow(s.cells, column+1-len(s.cells))
 	}
-	s.cells[column] = text
+	s.cells = s.cells[:max(len(s.cells), column+1)]
+	if text != "" {
+		if s.cells[column] == "" {
+			s.filled = append(s.filled, column)
+		}
+		s.cells[column] = text
+	}
 	return nil
 }
 
