@@ -35,7 +35,7 @@ func BenchmarkScrape(b *testing.B) {
 	for name, accept := range formats {
 		b.Run(name, func(b *testing.B) {
 			w := crowded(b, 7_000)
-			e := NewExposition(prometheus.NewRegistry(), nil)
+			e := NewExposition(prometheus.NewRegistry())
 			e.Show([]*Book{w.book}, nil)
 			h := promhttp.HandlerFor(e, promhttp.HandlerOpts{EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true})
 			request := httptest.NewRequest("GET", "/metrics", nil)

@@ -44,7 +44,7 @@ type Options struct {
 	Failed func([]ledger.Event)
 	// Committed is told how long a commit took. May be nil.
 	Committed func(time.Duration)
-	// Now is the clock by which scrapes see held series. Nil is time.Now.
+	// Now is the clock by which holds end. Nil is time.Now.
 	Now func() time.Time
 }
 
@@ -54,14 +54,15 @@ type Book struct {
 	options Options
 	storage Storage
 
-	mu    sync.Mutex
-	page  *page // nil after a failed commit: it is to be loaded anew
-	shown atomic.Pointer[published]
+	mu        sync.Mutex
+	page      *page // nil after a failed commit: it is to be loaded anew
+	shown     atomic.Pointer[published]
+	heldUntil atomic.Pointer[time.Time] // when the first hold ends; zero if nothing is held
 }
 
 // published is what a book shows, all of it as of one commit.
 type published struct {
-	metrics map[*Metric]*exposed
+	metrics map[*Metric][]*dto.Metric
 	day     []Quarter
 }
 
@@ -146,11 +147,34 @@ func (b *Book) load() error {
 	return nil
 }
 
-// saveHolds makes durable what the configuration, or a clock that was set back, has
-// changed in the holds of the series that were loaded.
+// EndHolds shows the series whose hold is over with their values, once that is on disk.
+// It is to be called often; it costs next to nothing while no hold ends.
+func (b *Book) EndHolds() error {
+	if until := b.heldUntil.Load(); until == nil || until.IsZero() || b.options.Now().Before(*until) {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.ready(); err != nil {
+		return err
+	}
+	p := b.page
+	b.page = nil // until it is known to be what the store holds
+	if err := b.saveHolds(p); err != nil {
+		p.release()
+		return err
+	}
+	b.page = p
+	b.show()
+	return nil
+}
+
+// saveHolds ends the holds that are over, and makes durable what that, the configuration
+// or a clock that was set back has changed in them.
 func (b *Book) saveHolds(p *page) error {
 	batch, changed := &store.Batch{}, false
 	for _, f := range p.tables.families {
+		f.release(b.options.Now())
 		changed = changed || len(f.changed) > 0
 		f.save(batch)
 	}
@@ -363,11 +387,15 @@ func (b *Book) show() {
 	if !b.page.position.Complete {
 		return
 	}
-	now := b.options.Now()
-	shown := &published{metrics: make(map[*Metric]*exposed, len(b.page.tables.families))}
+	shown := &published{metrics: make(map[*Metric][]*dto.Metric, len(b.page.tables.families))}
+	var heldUntil time.Time
 	for _, f := range b.page.tables.families {
-		shown.metrics[f.Metric] = f.expose(now)
+		shown.metrics[f.Metric] = f.expose()
+		if until := f.heldUntil(); heldUntil.IsZero() || !until.IsZero() && until.Before(heldUntil) {
+			heldUntil = until
+		}
 	}
+	b.heldUntil.Store(&heldUntil)
 	for _, a := range b.page.aggregators {
 		if d, ok := a.(*day); ok {
 			shown.day = d.list()
@@ -377,7 +405,7 @@ func (b *Book) show() {
 }
 
 // exposition is what the book shows, as of its last commit.
-func (b *Book) exposition() map[*Metric]*exposed {
+func (b *Book) exposition() map[*Metric][]*dto.Metric {
 	if shown := b.shown.Load(); shown != nil {
 		return shown.metrics
 	}

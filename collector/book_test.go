@@ -62,6 +62,7 @@ type bench struct {
 	limited *prometheus.CounterVec
 	book    *Book
 	clock   time.Time
+	holdErr error // of the last EndHolds
 }
 
 func newBench(t testing.TB, change func(*Options)) *bench {
@@ -94,7 +95,8 @@ func (b *bench) read(now time.Time, logins ...record.Login) error {
 
 func (b *bench) families() map[string]*dto.MetricFamily {
 	b.t.Helper()
-	e := NewExposition(prometheus.NewRegistry(), func() time.Time { return b.clock })
+	b.holdErr = b.book.EndHolds()
+	e := NewExposition(prometheus.NewRegistry())
 	e.Show([]*Book{b.book}, nil)
 	families, err := e.Gather()
 	require.NoError(b.t, err)
@@ -486,7 +488,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	ours := NewExporter(process)
 	ours.Source("p", "user_connections")
 	ours.Request("p")("ListUserConnection", "200", time.Second)
-	e := NewExposition(process, nil)
+	e := NewExposition(process)
 	e.Show([]*Book{logins.book, desktops.book, snapshots.book, statistics.book}, map[string]string{"site": "x"})
 	// The library's own gatherer checks consistency, which ours leaves out.
 	families, err := prometheus.Gatherers{e}.Gather()
@@ -556,6 +558,63 @@ func TestClockSetBackLetsNoCounterFall(t *testing.T) {
 	b.clock = t0.Add(-time.Hour)
 	b.restart()
 	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"))
+}
+
+// seenWithItsValue is a book of which a scrape has seen a new series with its value, with
+// no commit of records since its hold ended. The machine's clock is then set back.
+func seenWithItsValue(t *testing.T) *bench {
+	b := newBench(t, func(o *Options) { o.NewSeriesHold = 2 * time.Minute })
+	require.NoError(t, b.read(t0))
+	at := t0.Add(time.Minute)
+	require.NoError(t, b.read(at, login(1, at)))
+	b.clock = at.Add(2*time.Minute + 10*time.Second)
+	require.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"), "shown when the hold has ended")
+	require.NoError(t, b.holdErr)
+	b.clock = b.clock.Add(-30 * time.Second)
+	return b
+}
+
+func TestAHoldThatHasEndedStaysEnded(t *testing.T) {
+	one := map[string]float64{"g": 1}
+	t.Run("restart", func(t *testing.T) {
+		b := seenWithItsValue(t)
+		b.restart()
+		assert.Equal(t, one, b.values(loginAttempts, "desktop_group"))
+	})
+	t.Run("failed commit", func(t *testing.T) {
+		b := seenWithItsValue(t)
+		b.storage.fail = errors.New("disk full")
+		require.Error(t, b.read(b.clock))
+		b.storage.fail = nil
+		_, err := b.book.Position() // loads what the store holds
+		require.NoError(t, err)
+		assert.Equal(t, one, b.values(loginAttempts, "desktop_group"))
+	})
+	t.Run("another hold", func(t *testing.T) {
+		b := seenWithItsValue(t)
+		b.options.NewSeriesHold = time.Hour
+		b.restart()
+		assert.Equal(t, one, b.values(loginAttempts, "desktop_group"))
+	})
+}
+
+// What is not on disk is not shown: a hold goes on until its end can be written.
+func TestAHoldEndsOnDiskFirst(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.NewSeriesHold = 2 * time.Minute })
+	require.NoError(t, b.read(t0))
+	require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0)))
+	b.clock = t0.Add(4 * time.Minute)
+	b.storage.fail = errors.New("disk full")
+	assert.Equal(t, map[string]float64{"g": 0}, b.values(loginAttempts, "desktop_group"))
+	require.ErrorIs(t, b.holdErr, b.storage.fail)
+	b.storage.fail, b.storage.failAfter = nil, errors.New("power cut")
+	assert.Equal(t, map[string]float64{"g": 0}, b.values(loginAttempts, "desktop_group"))
+	b.storage.failAfter = nil
+	b.clock = t0.Add(-time.Hour)
+	assert.Equal(t, map[string]float64{"g": 0}, b.values(loginAttempts, "desktop_group"), "no commit since")
+	_, err := b.book.Position()
+	require.NoError(t, err)
+	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"), "as it is on disk")
 }
 
 func TestAReviewMovesNothing(t *testing.T) {

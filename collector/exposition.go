@@ -1,11 +1,14 @@
 package collector
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
@@ -16,7 +19,6 @@ import (
 type Exposition struct {
 	process prometheus.Gatherer
 	shown   atomic.Pointer[shown]
-	now     func() time.Time
 }
 
 // shown is what Show was given.
@@ -26,12 +28,8 @@ type shown struct {
 }
 
 // NewExposition shows the metrics of process, and of the books that Show is given.
-// A nil clock is time.Now.
-func NewExposition(process prometheus.Gatherer, now func() time.Time) *Exposition {
-	if now == nil {
-		now = time.Now
-	}
-	e := &Exposition{process: process, now: now}
+func NewExposition(process prometheus.Gatherer) *Exposition {
+	e := &Exposition{process: process}
 	e.shown.Store(&shown{})
 	return e
 }
@@ -47,20 +45,45 @@ func (e *Exposition) Show(books []*Book, constantLabels map[string]string) {
 	e.shown.Store(s)
 }
 
+// Holds are looked at this often, and after a failure that much later.
+const (
+	holdInterval = time.Second
+	holdRetry    = 30 * time.Second
+)
+
+// EndHolds lets the holds of all books end in time, until ctx ends.
+func (e *Exposition) EndHolds(ctx context.Context, logger log.Logger) {
+	for wait := holdInterval; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = holdInterval
+		for _, b := range e.shown.Load().books {
+			if err := b.EndHolds(); err != nil {
+				level.Warn(logger).Log("msg", "new series stay at 0 until the store can be written, will retry",
+					"project", b.options.Project, "source", b.options.Source, "err", err)
+				wait = holdRetry
+			}
+		}
+	}
+}
+
 // Gather implements prometheus.Gatherer.
 func (e *Exposition) Gather() ([]*dto.MetricFamily, error) {
 	families, err := e.process.Gather()
-	s, now := e.shown.Load(), e.now()
+	s := e.shown.Load()
 	for _, f := range families {
 		addLabels(f, s.constants)
 	}
 	// Each book is looked at once: all that a scrape shows of it is of one commit.
-	pages := make([]map[*Metric]*exposed, len(s.books))
+	pages := make([]map[*Metric][]*dto.Metric, len(s.books))
 	for i, b := range s.books {
 		pages[i] = b.exposition()
 	}
 	for _, m := range BookMetrics {
-		if f := gather(m, pages, now); len(f.Metric) > 0 {
+		if f := gather(m, pages); len(f.Metric) > 0 {
 			families = append(families, f)
 		}
 	}
@@ -77,13 +100,11 @@ func addLabels(f *dto.MetricFamily, labels []*dto.LabelPair) {
 	}
 }
 
-func gather(m *Metric, pages []map[*Metric]*exposed, now time.Time) *dto.MetricFamily {
+func gather(m *Metric, pages []map[*Metric][]*dto.Metric) *dto.MetricFamily {
 	kind := dto.MetricType(dto.MetricType_value[strings.ToUpper(string(m.Type))])
 	f := &dto.MetricFamily{Name: proto.String(m.Name), Help: proto.String(m.Help), Type: &kind}
 	for _, page := range pages {
-		if e := page[m]; e != nil {
-			f.Metric = append(f.Metric, e.at(now)...)
-		}
+		f.Metric = append(f.Metric, page[m]...)
 	}
 	return f
 }

@@ -70,7 +70,7 @@ type family struct {
 	changed map[*series]struct{}
 	held    map[*series]struct{} // shown as 0
 	key     store.Row            // scratch
-	shown   *exposed
+	shown   []*dto.Metric        // as exposed; nil if something has changed since
 }
 
 type series struct {
@@ -145,8 +145,8 @@ func (f *family) other() *series {
 	return f.make(values) // always there is room for it
 }
 
-// release ends, for good, the holds whose time has come: a clock that is set back must
-// not make a counter fall.
+// release ends, for good, the holds whose time has come. What it changes is shown only
+// after it is on disk: a clock that is set back must not make a counter fall.
 func (f *family) release(now time.Time) {
 	for s := range f.held {
 		if !now.Before(s.births.heldUntil) {
@@ -220,33 +220,6 @@ func sortLabels(pairs []*dto.LabelPair) []*dto.LabelPair {
 	return pairs
 }
 
-// exposed is what /metrics shows of a family. It does not change any more.
-type exposed struct {
-	metrics []*dto.Metric
-	held    []heldMetric
-}
-
-// heldMetric takes the place of metrics[index], which shows 0, from a time on.
-type heldMetric struct {
-	index  int
-	until  time.Time
-	metric *dto.Metric
-}
-
-// at is the family as it is shown at a time.
-func (e *exposed) at(now time.Time) []*dto.Metric {
-	if len(e.held) == 0 {
-		return e.metrics
-	}
-	metrics := slices.Clone(e.metrics)
-	for _, h := range e.held {
-		if !now.Before(h.until) {
-			metrics[h.index] = h.metric
-		}
-	}
-	return metrics
-}
-
 // inOrder are the series, sorted by their values.
 func (f *family) inOrder() []*series {
 	if f.sorted == nil {
@@ -258,25 +231,34 @@ func (f *family) inOrder() []*series {
 	return f.sorted
 }
 
-// expose returns what is to be shown from now on.
-func (f *family) expose(now time.Time) *exposed {
+// expose returns what /metrics shows of the family until the next commit: 0 for a
+// series that is held.
+func (f *family) expose() []*dto.Metric {
 	if f.shown != nil {
 		return f.shown
 	}
 	sorted := f.inOrder()
-	e := &exposed{metrics: make([]*dto.Metric, len(sorted))}
+	f.shown = make([]*dto.Metric, len(sorted))
 	for i, s := range sorted {
 		if s.metric == nil {
 			s.metric = f.metric(s, s.count, s.histogram)
+			if _, held := f.held[s]; held {
+				s.metric = f.metric(s, 0, newHistogram(f.Buckets))
+			}
 		}
-		e.metrics[i] = s.metric
-		if s.births.heldUntil.After(now) {
-			e.metrics[i] = f.metric(s, 0, newHistogram(f.Buckets))
-			e.held = append(e.held, heldMetric{i, s.births.heldUntil, s.metric})
+		f.shown[i] = s.metric
+	}
+	return f.shown
+}
+
+// heldUntil is when the first hold ends; zero if nothing is held.
+func (f *family) heldUntil() (first time.Time) {
+	for s := range f.held {
+		if first.IsZero() || s.births.heldUntil.Before(first) {
+			first = s.births.heldUntil
 		}
 	}
-	f.shown = e
-	return e
+	return first
 }
 
 func (f *family) metric(s *series, count int64, h *histogram) *dto.Metric {

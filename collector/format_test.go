@@ -67,7 +67,7 @@ func TestStoreOfFormat1(t *testing.T) {
 
 // textOf is what all books of a store show.
 func textOf(t testing.TB, s *store.Store) string {
-	e := NewExposition(prometheus.NewRegistry(), func() time.Time { return t0.Add(time.Hour) })
+	e := NewExposition(prometheus.NewRegistry())
 	var books []*Book
 	for _, k := range formatKinds {
 		books = append(books, benchOn(t, s, k).book)
@@ -181,7 +181,7 @@ func FuzzStoredRow(f *testing.F) {
 		}
 		b.book = book
 		require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0), login(2, t0, failing("7"))))
-		e := NewExposition(prometheus.NewRegistry(), func() time.Time { return b.clock })
+		e := NewExposition(prometheus.NewRegistry())
 		e.Show([]*Book{b.book}, nil)
 		families, err := e.Gather()
 		require.NoError(t, err)

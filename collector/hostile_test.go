@@ -48,7 +48,7 @@ func TestHostileTextsLeaveAValidExposition(t *testing.T) {
 	}
 	require.Equal(t, float64(len(texts)), total)
 
-	e := NewExposition(prometheus.NewRegistry(), func() time.Time { return b.clock })
+	e := NewExposition(prometheus.NewRegistry())
 	e.Show([]*Book{b.book}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)

@@ -145,7 +145,7 @@ func (a *api) truth() map[string]float64 {
 
 // counted is what the metrics do say, without what is 0.
 func counted(t *testing.T, book *collector.Book) map[string]float64 {
-	e := collector.NewExposition(prometheus.NewRegistry(), nil)
+	e := collector.NewExposition(prometheus.NewRegistry())
 	e.Show([]*collector.Book{book}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)

@@ -144,7 +144,7 @@ func bigFile(end time.Time, random *rand.Rand) func(window) string {
 // shownBy is what a book shows, less what tells of how it was read.
 func shownBy(t *testing.T, book *collector.Book) string {
 	t.Helper()
-	e := collector.NewExposition(prometheus.NewRegistry(), nil)
+	e := collector.NewExposition(prometheus.NewRegistry())
 	e.Show([]*collector.Book{book}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)

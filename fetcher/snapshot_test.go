@@ -439,7 +439,7 @@ func FuzzAccessHistory(f *testing.F) {
 // accessFailures is what the metrics say, by code.
 func accessFailures(t *testing.T, book *collector.Book) map[string]float64 {
 	t.Helper()
-	e := collector.NewExposition(prometheus.NewRegistry(), nil)
+	e := collector.NewExposition(prometheus.NewRegistry())
 	e.Show([]*collector.Book{book}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)

@@ -102,7 +102,7 @@ func TestNothingGrows(t *testing.T) {
 		poller, err := fetcher.NewPoller(source, source, book, metrics, fetcher.Options{Project: "p", Source: userConnections, Interval: time.Minute,
 			Lookback: 15 * time.Minute, InitialLookback: time.Hour, ServerTime: client.ServerTime, Logger: log.NewNopLogger()})
 		require.NoError(t, err)
-		exposition := collector.NewExposition(registry, nil)
+		exposition := collector.NewExposition(registry)
 		exposition.Show([]*collector.Book{book}, nil)
 
 		var early footprint

@@ -67,7 +67,7 @@ func Replay(file string, o ReplayOptions, out, why io.Writer) error {
 	if err != nil {
 		return err
 	}
-	exposition := collector.NewExposition(prometheus.NewRegistry(), nil)
+	exposition := collector.NewExposition(prometheus.NewRegistry())
 	exposition.Show([]*collector.Book{book}, nil)
 	return writeText(out, exposition)
 }

@@ -65,7 +65,7 @@ func NewService(cfg *config.Config, logger log.Logger) (*Service, error) {
 	registry.MustRegister(versioncollector.NewCollector(Name), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := &Service{logger: logger, state: state{config: cfg}, exporter: collector.NewExporter(registry, fetcher.Reasons...), stop: func() {}}
-	s.exposition = collector.NewExposition(registry, nil)
+	s.exposition = collector.NewExposition(registry)
 	var err error
 	if s.failures, err = s.openFailures(cfg); err != nil {
 		return nil, err
@@ -191,6 +191,7 @@ func (s *Service) start() {
 			polls.Go(func() { src.reconciler.Run(ctx) })
 		}
 	}
+	polls.Go(func() { s.exposition.EndHolds(ctx, s.logger) })
 	s.stop = func() {
 		cancel()
 		polls.Wait()
