@@ -41,7 +41,7 @@ func (a *accesses) read(r *record.Reading) {
 		}
 		a.add(ledger.Counted, access.Invalid)
 		a.delayed(access.Last, r.Now)
-		a.failures.add(int64(access.Failures), cmp.Or(access.Code, ledger.CodeUnknown))
+		a.failures.add(int64(access.Failures), errorCode.is(cmp.Or(access.Code, ledger.CodeUnknown)))
 		at := access.Last
 		if at.IsZero() {
 			at = r.To
@@ -61,7 +61,7 @@ func (a *accesses) read(r *record.Reading) {
 
 func (a *accesses) refresh(now time.Time, l *ledger.Ledger) {
 	a.readings.refresh(now, l)
-	a.users.recount(func(add func(int64, ...string)) { add(int64(len(a.last)), accessWindowName) })
+	a.users.recount(func(add func(int64, ...pair)) { add(int64(len(a.last)), windowName.is(accessWindowName)) })
 }
 
 func (a *accesses) table() string { return "failed_users" }

@@ -11,17 +11,33 @@ import (
 // the labels of the attempts and failed_code.
 type breakdown struct {
 	attempts, failures *family
-	by                 func(*record.Login) []string
+	by                 func(*record.Login) []pair
 }
 
-func newBreakdown(t *tables, attempts, failures *Metric, by func(*record.Login) []string) *breakdown {
+func newBreakdown(t *tables, attempts, failures *Metric, by func(*record.Login) []pair) *breakdown {
 	return &breakdown{attempts: t.family(attempts), failures: t.family(failures), by: by}
 }
 
-func byGroup(l *record.Login) []string         { return []string{l.Group} }
-func byClient(l *record.Login) []string        { return []string{l.ClientType, l.AgentVersion} }
-func byClientVersion(l *record.Login) []string { return []string{l.ClientType, l.ClientVersion} }
-func byServer(l *record.Login) []string        { return []string{l.Group, l.Machine} }
+func byGroup(l *record.Login) []pair { return []pair{desktopGroup.is(l.Group)} }
+
+func byClient(l *record.Login) []pair {
+	return []pair{clientType.is(l.ClientType), agentVersion.is(l.AgentVersion)}
+}
+
+func byClientVersion(l *record.Login) []pair {
+	return []pair{clientType.is(l.ClientType), clientVersion.is(l.ClientVersion)}
+}
+
+func byServer(l *record.Login) []pair {
+	return []pair{desktopGroup.is(l.Group), machineName.is(l.Machine)}
+}
+
+// fold makes the labels those of the series that takes what there is no room for.
+func fold(labels []pair) {
+	for i := range labels {
+		labels[i].value = other
+	}
+}
 
 func (b *breakdown) observe(e *ledger.Event) {
 	if !e.Attempt && e.FailedCode == "" {
@@ -29,13 +45,13 @@ func (b *breakdown) observe(e *ledger.Event) {
 	}
 	attempt := b.by(e.Login)
 	if e.FailedCode != "" {
-		failure := append(slices.Clip(attempt), e.FailedCode)
+		failure := append(slices.Clip(attempt), failedCode.is(e.FailedCode))
 		if !b.failures.admits(failure...) {
 			// The attempt goes where its failure goes: no label set may have more
 			// failures than attempts.
-			attempt = slices.Repeat([]string{other}, len(attempt))
+			fold(attempt)
 		} else if e.Attempt && !b.attempts.admits(attempt...) {
-			failure = slices.Repeat([]string{other}, len(failure))
+			fold(failure)
 		}
 		b.failures.add(1, failure...)
 	}

@@ -18,15 +18,16 @@ func newConnections(t *tables, servers *breakdown) *connections {
 }
 
 func (c *connections) refresh(_ time.Time, l *ledger.Ledger) {
-	c.open.recount(func(add func(int64, ...string)) {
+	c.open.recount(func(add func(int64, ...pair)) {
 		for _, s := range c.attempts.series {
-			add(0, s.values...)
+			add(0, c.attempts.pairs(s)...)
 		}
 		for place, n := range l.OpenConnections() {
-			if c.attempts.find([]string{place.Group, place.Machine}) == nil {
-				place = ledger.Place{Group: other, Machine: other}
+			labels := []pair{desktopGroup.is(place.Group), machineName.is(place.Machine)}
+			if c.attempts.find(labels...) == nil {
+				fold(labels)
 			}
-			add(n, place.Group, place.Machine)
+			add(n, labels...)
 		}
 	})
 }

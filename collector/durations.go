@@ -11,10 +11,10 @@ func newDurations(t *tables) *durations {
 
 func (d *durations) observe(e *ledger.Event) {
 	if e.LoginDuration != nil {
-		d.login.observe(*e.LoginDuration, e.Login.Group)
+		d.login.observe(*e.LoginDuration, desktopGroup.is(e.Login.Group))
 	}
 	if e.SessionDuration != nil {
-		d.session.observe(*e.SessionDuration, e.Login.Group)
+		d.session.observe(*e.SessionDuration, desktopGroup.is(e.Login.Group))
 	}
 }
 
@@ -27,9 +27,9 @@ func newRoundTrips(t *tables) *roundTrips {
 
 func (r *roundTrips) observe(e *ledger.Event) {
 	if e.NetworkRTT != nil {
-		r.network.observe(*e.NetworkRTT, e.Login.ClientType)
+		r.network.observe(*e.NetworkRTT, clientType.is(e.Login.ClientType))
 	}
 	if e.EndToEndRTT != nil {
-		r.endToEnd.observe(*e.EndToEndRTT, e.Login.ClientType)
+		r.endToEnd.observe(*e.EndToEndRTT, clientType.is(e.Login.ClientType))
 	}
 }

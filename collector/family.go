@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -70,6 +71,7 @@ type family struct {
 	changed map[*series]struct{}
 	held    map[*series]struct{} // shown as 0
 	key     store.Row            // scratch
+	ordered []string             // scratch
 	shown   []*dto.Metric        // as exposed; nil if something has changed since
 }
 
@@ -87,7 +89,29 @@ func newFamily(m *Metric, scope []*dto.LabelPair, births *births, limits *Limits
 		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}}
 }
 
-func (f *family) find(values []string) *series {
+// find returns the series of the labels, or nil.
+func (f *family) find(labels ...pair) *series { return f.withValues(f.inOwnOrder(labels)) }
+
+// inOwnOrder are the values of the labels, in the order of the family's own labels. They
+// are valid until the next call. It panics if the labels are not the family's: a mistake
+// in the code that any test shows.
+func (f *family) inOwnOrder(labels []pair) []string {
+	f.ordered = f.ordered[:0]
+	for _, own := range f.Labels {
+		for _, l := range labels {
+			if l.label == own {
+				f.ordered = append(f.ordered, l.value)
+			}
+		}
+	}
+	if len(f.ordered) != len(f.Labels) || len(labels) != len(f.Labels) {
+		panic(fmt.Sprintf("%s has the labels %s, and not %v", f.Name, f.Labels, labels))
+	}
+	return f.ordered
+}
+
+// withValues returns the series with values in the family's own order, or nil.
+func (f *family) withValues(values []string) *series {
 	f.key = f.key[:0]
 	for _, v := range values {
 		f.key.String(v)
@@ -95,18 +119,19 @@ func (f *family) find(values []string) *series {
 	return f.series[string(f.key)]
 }
 
-// admits reports whether values have a series of their own, and makes it, at 0, if
+// admits reports whether the labels have a series of their own, and makes it, at 0, if
 // there is room.
-func (f *family) admits(values ...string) bool {
-	return f.find(values) != nil || f.makeWithin(1, values)
-}
+func (f *family) admits(labels ...pair) bool { return f.admitsWithin(1, labels...) }
 
-// makeWithin makes a series if it fits into a share of the limit.
-func (f *family) makeWithin(share float64, values []string) bool {
+// admitsWithin is admits with only a share of the limit as room.
+func (f *family) admitsWithin(share float64, labels ...pair) bool {
+	if f.find(labels...) != nil {
+		return true
+	}
 	if !f.limits.take(f.Name, share) {
 		return false
 	}
-	f.make(values)
+	f.make(f.inOwnOrder(labels))
 	return true
 }
 
@@ -121,29 +146,32 @@ func (f *family) make(values []string) *series {
 	if !s.births.heldUntil.IsZero() {
 		f.held[s] = struct{}{}
 	}
-	f.find(values)
+	f.withValues(s.values)
 	f.series[string(f.key)] = s
 	f.sorted = nil
 	f.touch(s)
 	return s
 }
 
-// at is the series of the values, or the one that takes what there is no room for.
-func (f *family) at(values []string) *series {
-	if f.admits(values...) {
-		return f.find(values)
+// at is the series of the labels, or the one that takes what there is no room for.
+func (f *family) at(labels []pair) *series {
+	if f.admits(labels...) {
+		return f.find(labels...)
 	}
 	f.limits.limited.WithLabelValues(f.Name).Inc()
 	return f.other()
 }
 
 func (f *family) other() *series {
-	values := slices.Repeat([]string{other}, len(f.Labels))
-	if s := f.find(values); s != nil {
+	values := f.others()
+	if s := f.withValues(values); s != nil {
 		return s
 	}
 	return f.make(values) // always there is room for it
 }
+
+// others are the values of the series that takes what there is no room for.
+func (f *family) others() []string { return slices.Repeat([]string{other}, len(f.Labels)) }
 
 // release ends, for good, the holds whose time has come. What it changes is shown only
 // after it is on disk: a clock that is set back must not make a counter fall.
@@ -163,19 +191,19 @@ func (f *family) touch(s *series) {
 	f.shown = nil
 }
 
-func (f *family) add(n int64, values ...string) {
-	s := f.at(values)
+func (f *family) add(n int64, labels ...pair) {
+	s := f.at(labels)
 	s.count += n
 	f.touch(s)
 }
 
 // recount sets the values of a gauge anew: what count does not add is 0.
-func (f *family) recount(count func(add func(n int64, values ...string))) {
+func (f *family) recount(count func(add func(n int64, labels ...pair))) {
 	before := make(map[*series]int64, len(f.series))
 	for _, s := range f.series {
 		before[s], s.count = s.count, 0
 	}
-	count(func(n int64, values ...string) { f.at(values).count += n })
+	count(func(n int64, labels ...pair) { f.at(labels).count += n })
 	for _, s := range f.series {
 		if was, known := before[s]; !known || was != s.count {
 			f.touch(s)
@@ -183,8 +211,8 @@ func (f *family) recount(count func(add func(n int64, values ...string))) {
 	}
 }
 
-func (f *family) observe(d time.Duration, values ...string) {
-	s := f.at(values)
+func (f *family) observe(d time.Duration, labels ...pair) {
+	s := f.at(labels)
 	s.histogram.observe(f.Buckets, d)
 	f.touch(s)
 }
@@ -200,7 +228,7 @@ func (f *family) clear() {
 
 // size is the number of series that count against the limit.
 func (f *family) size() int {
-	if f.find(slices.Repeat([]string{other}, len(f.Labels))) != nil && len(f.Labels) > 0 {
+	if len(f.Labels) > 0 && f.withValues(f.others()) != nil {
 		return len(f.series) - 1
 	}
 	return len(f.series)
@@ -210,13 +238,22 @@ func (f *family) size() int {
 func (f *family) labelPairs(values []string) []*dto.LabelPair {
 	pairs := slices.Clone(f.scope)
 	for i, name := range f.Labels {
-		pairs = append(pairs, &dto.LabelPair{Name: proto.String(name), Value: proto.String(values[i])})
+		pairs = append(pairs, &dto.LabelPair{Name: proto.String(string(name)), Value: proto.String(values[i])})
 	}
 	return sortLabels(pairs)
 }
 
 func sortLabels(pairs []*dto.LabelPair) []*dto.LabelPair {
 	slices.SortFunc(pairs, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return pairs
+}
+
+// pairs are the labels of a series.
+func (f *family) pairs(s *series) []pair {
+	pairs := make([]pair, len(f.Labels))
+	for i, l := range f.Labels {
+		pairs[i] = l.is(s.values[i])
+	}
 	return pairs
 }
 
@@ -329,7 +366,7 @@ func (f *family) load(key *store.Reader, value []byte, latest time.Time) error {
 			return err
 		}
 	}
-	if !slices.Equal(values, slices.Repeat([]string{other}, len(values))) || len(values) == 0 {
+	if len(values) == 0 || !slices.Equal(values, f.others()) {
 		f.limits.add(f.Name, 1)
 	}
 	return r.Err()

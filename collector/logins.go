@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"slices"
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
@@ -22,15 +23,14 @@ func newLogins(t *tables) *logins {
 }
 
 func (l *logins) refresh(time.Time, *ledger.Ledger) {
-	groups, codes := distinct(l.attempts, 0), distinct(l.failures, 1)
+	groups, codes := distinct(l.attempts, desktopGroup), distinct(l.failures, failedCode)
 	if len(groups) == l.groups && len(codes) == l.codes {
 		return
 	}
 	l.groups, l.codes = len(groups), len(codes)
 	for group := range groups {
 		for code := range codes {
-			values := []string{group, code}
-			if l.failures.find(values) == nil && !l.failures.makeWithin(zeroShare, values) {
+			if !l.failures.admitsWithin(zeroShare, desktopGroup.is(group), failedCode.is(code)) {
 				return
 			}
 		}
@@ -38,10 +38,10 @@ func (l *logins) refresh(time.Time, *ledger.Ledger) {
 }
 
 // distinct lists the values of a family's label, without that for the rest.
-func distinct(f *family, label int) map[string]bool {
-	values := map[string]bool{}
+func distinct(f *family, label Label) map[string]bool {
+	values, i := map[string]bool{}, slices.Index(f.Labels, label)
 	for _, s := range f.series {
-		values[s.values[label]] = true
+		values[s.values[i]] = true
 	}
 	delete(values, other)
 	return values

@@ -175,7 +175,7 @@ func (m *model) look() {
 func totals(families map[string]*dto.MetricFamily) map[string]float64 {
 	totals := map[string]float64{}
 	for _, metric := range []*Metric{loginAttempts, loginFailures, loginDuration, sessionDuration, openConnections} {
-		labels := slices.DeleteFunc(slices.Clone(metric.Labels), func(l string) bool { return l == "machine_name" })
+		labels := slices.DeleteFunc(labelNames(metric), func(l string) bool { return l == "machine_name" })
 		for values, n := range valuesOf(families[metric.Name], labels) {
 			if n != 0 {
 				totals[modelKey(metric, values)] = n
@@ -183,6 +183,14 @@ func totals(families map[string]*dto.MetricFamily) map[string]float64 {
 		}
 	}
 	return totals
+}
+
+func labelNames(m *Metric) []string {
+	names := make([]string, len(m.Labels))
+	for i, l := range m.Labels {
+		names[i] = string(l)
+	}
+	return names
 }
 
 func modelKey(m *Metric, values string) string {

@@ -70,7 +70,7 @@ func (p *people) observe(e *ledger.Event) {
 		return
 	}
 	group := e.Login.Group
-	if p.groups.attempts.find([]string{group}) == nil { // no room for it
+	if p.groups.attempts.find(desktopGroup.is(group)) == nil { // no room for it
 		group = other
 	}
 	v := visit{at.UnixMilli(), e.Login.ID, !e.Attempt, group, e.Login.User, e.Login.ClientIP, e.FailedCode != ""}
@@ -113,22 +113,22 @@ func (p *people) refresh(now time.Time, _ *ledger.Ledger) {
 }
 
 func (p *people) show() {
-	known := distinct(p.groups.attempts, 0)
+	known := distinct(p.groups.attempts, desktopGroup)
 	each := func(f *family, value func(*crowd) int64) {
-		f.recount(func(add func(int64, ...string)) {
+		f.recount(func(add func(int64, ...pair)) {
 			for _, c := range p.crowds {
-				add(value(c), c.window.Name)
+				add(value(c), windowName.is(c.window.Name))
 			}
 		})
 	}
 	eachGroup := func(f *family, groups func(*crowd) map[string]tally) {
-		f.recount(func(add func(int64, ...string)) {
+		f.recount(func(add func(int64, ...pair)) {
 			for _, c := range p.crowds {
 				for group := range known {
-					add(0, group, c.window.Name)
+					add(0, desktopGroup.is(group), windowName.is(c.window.Name))
 				}
 				for group, users := range groups(c) {
-					add(int64(len(users)), group, c.window.Name)
+					add(int64(len(users)), desktopGroup.is(group), windowName.is(c.window.Name))
 				}
 			}
 		})

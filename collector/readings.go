@@ -21,9 +21,9 @@ func (r *readings) observe(e *ledger.Event) {
 }
 
 func (r *readings) add(d ledger.Disposition, invalidFields []string) {
-	r.records.add(1, string(d))
+	r.records.add(1, disposition.is(string(d)))
 	for _, name := range invalidFields {
-		r.invalid.add(1, name)
+		r.invalid.add(1, fieldName.is(name))
 	}
 }
 
@@ -37,6 +37,6 @@ func (r *readings) delayed(at, now time.Time) {
 // refresh lets every disposition begin at 0.
 func (r *readings) refresh(time.Time, *ledger.Ledger) {
 	for _, d := range ledger.Dispositions {
-		r.records.admits(string(d))
+		r.records.admits(disposition.is(string(d)))
 	}
 }

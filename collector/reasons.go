@@ -40,7 +40,7 @@ func (r *reasons) refresh(time.Time, *ledger.Ledger) {
 	}
 	r.info.clear()
 	for code, text := range r.texts {
-		r.info.add(1, code, text, "", "")
+		r.info.add(1, failedCode.is(code), reasonText.is(text), class.is(""), explanation.is(""))
 	}
 }
 

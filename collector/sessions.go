@@ -41,7 +41,7 @@ func (s *sessions) read(r *record.Reading) {
 			servers[place] = 0
 		}
 	}
-	s.records.add(int64(r.SignedOut), string(ledger.Duplicate))
+	s.records.add(int64(r.SignedOut), disposition.is(string(ledger.Duplicate)))
 	newest := map[record.Identity]*record.Session{} // a file may hold two versions of a session
 	for i := range r.Sessions {
 		session := &r.Sessions[i]
@@ -75,7 +75,7 @@ func (s *sessions) count(session *record.Session, now time.Time) {
 	} else {
 		s.add(ledger.Counted, session.Invalid)
 		s.delayed(cmp.Or(session.Start, session.PreConnect), now)
-		s.failures.add(1, session.Group, cmp.Or(session.FailedCode, ledger.CodeUnknown))
+		s.failures.add(1, serverGroup.is(session.Group), failedCode.is(cmp.Or(session.FailedCode, ledger.CodeUnknown)))
 	}
 	// Once a day is enough to know what is still there.
 	if !known || now.UnixMilli()-last > (24*time.Hour).Milliseconds() {
@@ -98,7 +98,7 @@ func (s *sessions) refresh(now time.Time, l *ledger.Ledger) {
 	s.readings.refresh(now, l)
 	s.shown.clear()
 	for place, n := range s.servers {
-		s.shown.add(n, place.machine, place.group, place.state)
+		s.shown.add(n, machineName.is(place.machine), serverGroup.is(place.group), sessionState.is(place.state))
 	}
 }
 

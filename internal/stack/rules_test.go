@@ -337,7 +337,10 @@ func exported(t *testing.T) map[string][]string {
 		if m.AboutSource {
 			scope = "source"
 		}
-		all[m.Name] = append([]string{"project", scope}, m.Labels...)
+		all[m.Name] = []string{"project", scope}
+		for _, l := range m.Labels {
+			all[m.Name] = append(all[m.Name], string(l))
+		}
 	}
 	registry := prometheus.NewRegistry()
 	e := collector.NewExporter(registry)
