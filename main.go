@@ -92,6 +92,7 @@ func webFlags(c *kingpin.CmdClause) *app.WebOptions {
 	c.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	c.Flag("web.enable-lifecycle", "Allow reloading the configuration by POST /-/reload.").BoolVar(&o.EnableLifecycle)
 	c.Flag("web.enable-pprof", "Show profiles of the process under /debug/pprof/.").BoolVar(&o.EnablePprof)
+	c.Flag("web.openmetrics-created-samples", "Add _created lines to OpenMetrics: a third more series. Protobuf has the creation times always.").BoolVar(&o.OpenMetricsCreatedSamples)
 	return o
 }
 

@@ -26,6 +26,9 @@ type WebOptions struct {
 	EnableLifecycle bool
 	// EnablePprof shows the profiles of the process under /debug/pprof/.
 	EnablePprof bool
+	// OpenMetricsCreatedSamples adds the creation times of counters to OpenMetrics, as
+	// lines which Prometheus stores as series of their own.
+	OpenMetricsCreatedSamples bool
 }
 
 // newServer limits what a slow or greedy client can take.
@@ -75,7 +78,7 @@ func (s *Service) handler(o WebOptions, load func() (*config.Config, error)) htt
 		ErrorLog:                            promhttpLog{s.logger},
 		ErrorHandling:                       promhttp.ContinueOnError,
 		EnableOpenMetrics:                   true,
-		EnableOpenMetricsTextCreatedSamples: true,
+		EnableOpenMetricsTextCreatedSamples: o.OpenMetricsCreatedSamples,
 	}), runtime.GOMAXPROCS(0), maxHeldBytes))
 	if o.EnablePprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)

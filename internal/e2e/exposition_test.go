@@ -29,7 +29,7 @@ func TestCreationTimesSurviveARestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Options{}, nil)
 	w.put(spread(0, 60, time.Now().Add(-10*time.Minute), time.Second)...)
-	e := runExporter(t, setup{URL: w.url})
+	e := runExporter(t, setup{URL: w.url}, "--web.openmetrics-created-samples")
 	e.shows(w)
 	w.put(failed(attempt(500, time.Now().Add(-time.Minute)), "2001", time.Now()))
 	e.shows(w)
@@ -38,9 +38,12 @@ func TestCreationTimesSurviveARestart(t *testing.T) {
 	for key, created := range before {
 		assert.InDelta(t, time.Now().Add(-30*time.Minute).Unix(), created, 45*60, key)
 	}
-	e.restart()
+	e.restart("--web.openmetrics-created-samples")
 	e.polls(project, 1)
 	assert.Equal(t, before, e.created())
+	e.restart()
+	e.polls(project, 1)
+	assert.Empty(t, e.created(), "nobody asked for them")
 }
 
 // created are the _created samples of the record metrics in the OpenMetrics format.
