@@ -126,7 +126,7 @@ func TestDesktopConnectionsInEveryMode(t *testing.T) {
 					continue
 				}
 				assert.Equal(t, 1.0, m[desktopKey("workspace_login_failures_total", "desktop_group", "", "failed_code", c.code)], c.code)
-				assert.Equal(t, 1.0, m[desktopKey("workspace_login_failure_code_info", "failed_code", c.code, "reason", c.shown)], c.code)
+				assert.Equal(t, 1.0, m[desktopKey("workspace_login_failure_code_info", "failed_code", c.code, "reason", c.shown, "class", "", "explanation", "")], c.code)
 			}
 			assert.Zero(t, m.sum("workspace_exporter_invalid_fields_total"), stdout)
 			for _, private := range []string{"colleague", "10.9.8.", "203.0.113", "laptop", "c8-d9", "S-1-5"} {
