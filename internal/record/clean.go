@@ -2,33 +2,56 @@ package record
 
 import (
 	"cmp"
+	"encoding/binary"
+	"encoding/hex"
 	"net/netip"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // MaxLabelBytes is the longest label value that is ever exposed.
 const MaxLabelBytes = 128
 
-// maxReasonBytes bounds the work that a hostile failed_reason can cause.
-const maxReasonBytes = 4096
+// maxReasonBytes bounds the work that a hostile failed_reason can cause, and
+// maxNameBytes is longer than any name that may stand in one.
+const (
+	maxReasonBytes = 2048
+	maxNameBytes   = 256
+)
 
-// Label makes s fit to be a label value: valid UTF-8, no control characters,
-// trimmed, at most MaxLabelBytes bytes and never cut inside a character.
+// Label makes s fit to be a label value: valid UTF-8 in its composed form, nothing that
+// cannot be seen or that turns the direction of text, trimmed, at most MaxLabelBytes
+// bytes and never cut inside a character.
 func Label(s string) string {
 	if isClean(s) {
 		return s
 	}
+	return strings.TrimSpace(cut(visible(cut(s, maxReasonBytes)), MaxLabelBytes))
+}
+
+// visible is a text without what cannot be seen in it.
+func visible(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+		switch {
+		case unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
 			return ' '
+		case isInvisible(r):
+			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(cut(s, maxReasonBytes), "\uFFFD"))
-	return strings.TrimSpace(cut(strings.TrimSpace(s), MaxLabelBytes))
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	return strings.TrimSpace(norm.NFC.String(s))
+}
+
+// isInvisible reports whether a character has no shape of its own: direction marks,
+// joiners, fillers.
+func isInvisible(r rune) bool {
+	return r > unicode.MaxASCII && unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 // isClean is the fast way out for the text that nearly every record has.
@@ -62,9 +85,11 @@ type private struct{ text, placeholder string }
 // no field with it.
 var (
 	emailPattern = regexp.MustCompile(`[\w.+*-]+@[\w.*-]+`)
-	macPattern   = regexp.MustCompile(`(?i)\b[0-9a-f*]{2}([:-][0-9a-f*]{2}){5}\b`)
+	macPattern   = regexp.MustCompile(`(?i)\b[0-9a-f*]{1,2}([:-][0-9a-f*]{1,2}){5}\b|\b[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}\b`)
 	ipv4Pattern  = regexp.MustCompile(`\d+(\.[\d*]+){3,}(:\d+)?`)
 	ipv6Pattern  = regexp.MustCompile(`(?i)[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(\.\d{1,3}){0,3}(%\w+)?`)
+	// hostPattern is an address in a host's name, such as ip-10-20-30-40.
+	hostPattern = regexp.MustCompile(`\b\d{1,3}(?:-\d{1,3}){3}\b`)
 
 	// longNumber is a part of a dotted number that no address has.
 	longNumber = regexp.MustCompile(`(^|\.)\d{4,}($|[.:])`)
@@ -72,16 +97,61 @@ var (
 	// otherMail is a mail name that is not all ASCII. It would take in the words of
 	// a Chinese sentence around an ASCII one, so it comes second.
 	otherMail = regexp.MustCompile(`[^\s@<>,;:()，。；：（）]+@[^\s@<>,;:()，。；：（）]+`)
+
+	sidPattern = regexp.MustCompile(`(?i)\bS-1-\d+(-\d+)+\b`)
+	// folderPattern is a person's folder, domainPattern a Windows account, dnPattern a
+	// name as directories write it.
+	folderPattern = regexp.MustCompile(`(?i)([\\/](?:users|home|profiles|documents and settings)[\\/]+)[^\s\\/"'<>|:*?,;]+`)
+	domainPattern = regexp.MustCompile(`(^|[^\w\\/:.$<>-])[A-Za-z0-9][\w.-]{0,63}\\{1,2}[\w.$-]+`)
+	dnPattern     = regexp.MustCompile(`(?i)\b(CN|UID|sAMAccountName)=[^,;<>)"]+`)
 )
 
 // userForms are the forms in which a reason may name a user: with the domain, as
-// CORP\jane or jane@corp.example, and without.
+// CORP\jane or jane@corp.example, and without; family name first, or with an initial
+// only, where the account shows two names.
 func userForms(name string) []private {
 	account, _, _ := strings.Cut(name, "@")
-	if i := strings.LastIndexByte(account, '\\'); i >= 0 {
+	if i := strings.LastIndexAny(account, `\/`); i >= 0 {
 		account = account[i+1:]
 	}
-	return []private{{name, "<user>"}, {account, "<user>"}}
+	forms := []private{{name, "<user>"}, {account, "<user>"}}
+	names := strings.FieldsFunc(cut(account, maxNameBytes), func(c rune) bool { return !unicode.IsLetter(c) && !unicode.Is(unicode.Mn, c) })
+	if len(names) != 2 {
+		return forms
+	}
+	given, family := names[0], names[1]
+	forms = append(forms, private{family + " " + given, "<user>"})
+	for _, short := range []string{initial(given) + family, given + initial(family), initial(family) + given, family + initial(given)} {
+		if len(short) >= 4 { // fewer letters make a word of any reason
+			forms = append(forms, private{short, "<user>"})
+		}
+	}
+	return forms
+}
+
+func initial(name string) string {
+	_, n := utf8.DecodeRuneInString(name)
+	return name[:n]
+}
+
+// addressForms are the forms in which a reason may have an address, beside those that
+// differ in their separators only.
+func addressForms(addresses ...string) []private {
+	var forms []private
+	for _, address := range addresses {
+		forms = append(forms, private{address, "<address>"})
+		ip, err := netip.ParseAddr(strings.TrimSpace(address))
+		if err != nil || !ip.Unmap().Is4() {
+			continue
+		}
+		b := ip.Unmap().As4()
+		hex := hex.EncodeToString(b[:])
+		for _, form := range []string{netip.AddrFrom4([4]byte{b[3], b[2], b[1], b[0]}).String(), strconv.FormatUint(uint64(binary.BigEndian.Uint32(b[:])), 10),
+			hex, "0x" + hex, "0x" + strings.TrimLeft(hex, "0")} {
+			forms = append(forms, private{form, "<address>"})
+		}
+	}
+	return forms
 }
 
 // scrub is a reason as a label value, without personal text.
@@ -90,30 +160,39 @@ func scrub(reason string, own []private) string { return Label(withoutPersonal(r
 // withoutPersonal takes personal text out of a reason: the given fields of its
 // record, and whatever looks like an address or a mail name.
 func withoutPersonal(reason string, own []private) string {
-	reason = cut(reason, maxReasonBytes)
-	// The longer first: a computer's name may begin with its user's.
-	slices.SortStableFunc(own, func(a, b private) int { return cmp.Compare(len(b.text), len(a.text)) })
-	for _, p := range own {
-		reason = replaceWord(reason, p.text, p.placeholder)
+	whole := len(reason) <= maxReasonBytes
+	reason = ScrubText(withoutNames(visible(cut(reason, maxReasonBytes)), own))
+	if whole {
+		return reason
 	}
-	return ScrubText(reason)
+	// Its end may be a part of a name. Something stays: an empty reason is no failure.
+	return cmp.Or(strings.TrimSpace(cut(reason, max(0, len(reason)-maxNameBytes))), "…")
 }
 
-// ScrubText replaces whatever looks like a mail name, a MAC or an IP address in
+// ScrubText replaces whatever looks like a person's name, a MAC or an IP address in
 // text that comes from outside and is about to be shown.
 func ScrubText(s string) string {
 	if strings.Contains(s, "@") {
 		s = emailPattern.ReplaceAllString(s, "<user>")
 		s = otherMail.ReplaceAllString(s, "<user>")
 	}
-	if strings.ContainsAny(s, ":-") {
-		s = macPattern.ReplaceAllString(s, "<address>")
+	if strings.ContainsAny(s, `\/`) {
+		s = folderPattern.ReplaceAllString(s, "$1<user>")
+		s = domainPattern.ReplaceAllString(s, "$1<user>")
+	}
+	if strings.Contains(s, "=") {
+		s = dnPattern.ReplaceAllString(s, "$1=<user>")
+	}
+	if strings.ContainsAny(s, ":-.") {
+		s = sidPattern.ReplaceAllString(s, "<id>")
 		s = ipv6Pattern.ReplaceAllStringFunc(s, func(m string) string {
 			if _, err := netip.ParseAddr(m); err != nil {
 				return m // a time of day, a code
 			}
 			return "<address>"
 		})
+		s = macPattern.ReplaceAllString(s, "<address>") // after IPv6, whose groups may have two digits
+		s = hostPattern.ReplaceAllString(s, "<address>")
 	}
 	if strings.Contains(s, ".") { // after IPv6, which may end in such an address
 		s = ipv4Pattern.ReplaceAllStringFunc(s, func(m string) string {
@@ -124,40 +203,4 @@ func ScrubText(s string) string {
 		})
 	}
 	return s
-}
-
-// replaceWord replaces old in s, whatever its case, where it is not part of a
-// longer ASCII word or number: the id "3" must not eat the 3 of "code 1003".
-func replaceWord(s, old, placeholder string) string {
-	old = strings.TrimSpace(old)
-	if old == "" {
-		return s
-	}
-	var out strings.Builder
-	rest := 0
-	for i := 0; i+len(old) <= len(s); {
-		end := i + len(old)
-		if !strings.EqualFold(s[i:end], old) || continues(s, i) || continues(s, end) {
-			i++
-			continue
-		}
-		out.WriteString(s[rest:i])
-		out.WriteString(placeholder)
-		i, rest = end, end
-	}
-	if rest == 0 {
-		return s
-	}
-	out.WriteString(s[rest:])
-	return out.String()
-}
-
-// continues reports whether a word of ASCII letters and digits goes on across
-// position i of s.
-func continues(s string, i int) bool {
-	return i > 0 && i < len(s) && isWord(s[i-1]) && isWord(s[i])
-}
-
-func isWord(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }

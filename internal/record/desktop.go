@@ -1,6 +1,8 @@
 package record
 
 import (
+	"slices"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -100,10 +102,10 @@ func (l *Login) identifyDesktop(r *reading) {
 
 // private lists the personal text of the record.
 func (c *DesktopConnection) private() []private {
-	return append(userForms(c.text[deskUserName]), []private{
-		{c.text[deskTerminalName], "<client>"},
-		{c.text[deskTerminalMAC], "<address>"}, {c.text[deskTerminalIP], "<address>"}, {c.text[deskDesktopIP], "<address>"},
-		{c.text[deskSourceIP], "<address>"}, {c.text[deskPublicIP], "<address>"},
-		{c.text[deskTransactionID], "<id>"}, {c.text[deskSID], "<id>"}, {c.text[deskComputerName], "<id>"},
-	}...)
+	return slices.Concat(userForms(c.text[deskUserName]),
+		addressForms(c.text[deskTerminalMAC], c.text[deskTerminalIP], c.text[deskDesktopIP], c.text[deskSourceIP], c.text[deskPublicIP]),
+		[]private{
+			{c.text[deskTerminalName], "<client>"}, {c.text[deskComputerName], "<server>"},
+			{c.text[deskTransactionID], "<id>"}, {c.text[deskSID], "<id>"},
+		})
 }

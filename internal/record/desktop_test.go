@@ -78,7 +78,7 @@ func TestDesktopOutcome(t *testing.T) {
 		"number":            {`{` + begun + `,"connection_failure_reason":17}`, "17", "17", true},
 		"personal": {`{"user_name":"jane@corp.example","computer_name":"JANE-PC","sid":"S-1-5-21","desktop_ip":"192.168.0.5",
 			"connection_failure_reason":"User jane@corp.example (jane) on JANE-PC S-1-5-21 from 10.9.8.7 to 192.168.0.5 was rejected"}`,
-			"user_on_from_to_was_rejected", "User <user> (<user>) on <id> <id> from <address> to <address> was rejected", false},
+			"user_on_from_to_was_rejected", "User <user> (<user>) on <server> <id> from <address> to <address> was rejected", false},
 		"only personal": {`{"user_name":"jane","connection_failure_reason":"jane"}`, "unknown", "<user>", false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -125,10 +126,10 @@ func (r *reading) sessionID(s *Session) Identity {
 
 // private lists the personal text of the record.
 func (s *SessionInfo) private() []private {
-	return append(userForms(s.text[sessLoginUser]), []private{
-		{s.text[sessClientName], "<client>"},
-		{s.text[sessClientMAC], "<address>"}, {s.text[sessClientIP], "<address>"}, {s.text[sessPublicIP], "<address>"},
-		{s.text[sessVMIP], "<address>"},
-		{s.text[sessMachineSID], "<id>"}, {s.text[sessTenantID], "<id>"}, {s.text[sessStamp], "<id>"}, {s.text[sessID], "<id>"},
-	}...)
+	return slices.Concat(userForms(s.text[sessLoginUser]),
+		addressForms(s.text[sessClientMAC], s.text[sessClientIP], s.text[sessPublicIP], s.text[sessVMIP]),
+		[]private{
+			{s.text[sessClientName], "<client>"}, {s.text[sessMachineName], "<server>"},
+			{s.text[sessMachineSID], "<id>"}, {s.text[sessTenantID], "<id>"}, {s.text[sessStamp], "<id>"}, {s.text[sessID], "<id>"},
+		})
 }

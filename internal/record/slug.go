@@ -11,7 +11,7 @@ import (
 const maxSlugBytes = 40
 
 var (
-	placeholder = regexp.MustCompile(`<(user|client|address|id)>`)
+	placeholder = regexp.MustCompile(`<(user|client|server|address|id)>`)
 	// ownCode is a reason that is nothing but a code, like ERR_1003 or 17. More
 	// digits than that may be somebody's number.
 	ownCode = regexp.MustCompile(`^[A-Za-z]{0,12}[_.-]?[0-9]{1,6}$`)

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"slices"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -87,10 +89,10 @@ func (c *UserConnection) Login() Login {
 
 // private lists the personal text of the record.
 func (c *UserConnection) private() []private {
-	return append(userForms(c.text[connUserName]), []private{
-		{c.text[connClientName], "<client>"},
-		{c.text[connClientMAC], "<address>"}, {c.text[connClientIP], "<address>"}, {c.text[connPublicIP], "<address>"},
-		{c.text[connVMIP], "<address>"}, {c.text[connVirtualIP], "<address>"}, {c.text[connWIIP], "<address>"},
-		{c.text[connMachineSID], "<id>"}, {c.text[connTenantID], "<id>"}, {c.text[connID], "<id>"},
-	}...)
+	return slices.Concat(userForms(c.text[connUserName]),
+		addressForms(c.text[connClientMAC], c.text[connClientIP], c.text[connPublicIP], c.text[connVMIP], c.text[connVirtualIP], c.text[connWIIP]),
+		[]private{
+			{c.text[connClientName], "<client>"}, {c.text[connMachineName], "<server>"},
+			{c.text[connMachineSID], "<id>"}, {c.text[connTenantID], "<id>"}, {c.text[connID], "<id>"},
+		})
 }

@@ -1,0 +1,149 @@
+package record
+
+import (
+	"bytes"
+	"cmp"
+	"index/suffixarray"
+	"iter"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// withoutNames puts placeholders where a text has names, also where they are written in
+// another way: in other letters' case, width or composition, without accents, with other
+// separators or none. A name that is part of a longer ASCII word or number stays: the id
+// "3" must not eat the 3 of "code 1003".
+//
+// All names are looked up in one index of the text, so that the work follows the length
+// of both, whatever they hold.
+func withoutNames(text string, names []private) string {
+	if text == "" {
+		return ""
+	}
+	// The longer first: a computer's name may begin with its user's.
+	slices.SortStableFunc(names, func(a, b private) int { return cmp.Compare(len(b.text), len(a.text)) })
+	in := fold(text)
+	index := suffixarray.New(in.key)
+	covered := make([]int, len(text)) // which name covers each byte, from 1
+	for i, name := range names {
+		for begin, end := range in.find(index, strings.TrimSpace(name.text)) {
+			for at := begin; at < end; at++ {
+				if covered[at] == 0 {
+					covered[at] = i + 1
+				}
+			}
+		}
+	}
+	var out strings.Builder
+	placeholder := func(at int) string {
+		if covered[at] == 0 {
+			return ""
+		}
+		return names[covered[at]-1].placeholder
+	}
+	for at := 0; at < len(text); {
+		begin, p := at, placeholder(at)
+		for at < len(text) && placeholder(at) == p {
+			at++
+		}
+		if out.WriteString(p); p == "" {
+			out.WriteString(text[begin:at])
+		}
+	}
+	return out.String()
+}
+
+// folded is a text as it is compared: its letters and digits, in lower case and in their
+// simplest form. Each byte of the key stands for text[begin[i]:end[i]].
+type folded struct {
+	text       string
+	key        []byte
+	begin, end []int
+}
+
+func fold(text string) *folded {
+	f := &folded{text: text, key: make([]byte, 0, len(text)), begin: make([]int, 0, len(text)), end: make([]int, 0, len(text))}
+	for at := 0; at < len(text); {
+		size := 1
+		if c := text[at]; c >= utf8.RuneSelf {
+			_, size = utf8.DecodeRuneInString(text[at:])
+			f.wide(at, size)
+		} else if isWord(c) {
+			f.key = append(f.key, lower(c))
+		}
+		for len(f.begin) < len(f.key) {
+			f.begin, f.end = append(f.begin, at), append(f.end, at+size)
+		}
+		at += size
+	}
+	return f
+}
+
+// wide folds a character that is not ASCII. An accent belongs to the letter before it.
+func (f *folded) wide(at, size int) {
+	for _, part := range norm.NFKD.String(f.text[at : at+size]) {
+		switch {
+		case unicode.IsLetter(part) || unicode.IsDigit(part):
+			f.key = utf8.AppendRune(f.key, unicode.ToLower(part))
+		case unicode.Is(unicode.Mn, part) && len(f.end) > 0 && f.end[len(f.end)-1] == at:
+			f.end[len(f.end)-1] = at + size
+		}
+	}
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// find yields where a name stands in the text, from left to right.
+func (f *folded) find(index *suffixarray.Index, name string) iter.Seq2[int, int] {
+	whole := len(name) <= maxNameBytes
+	name = visible(cut(name, maxNameBytes))
+	key := fold(name).key
+	return func(yield func(begin, end int) bool) {
+		if len(key) == 0 {
+			return
+		}
+		places := index.Lookup(key, -1)
+		slices.Sort(places)
+		free := 0 // where the last one found ends
+		for _, at := range places {
+			begin, end := f.begin[at], f.end[at+len(key)-1]
+			if begin < free || continues(f.text, begin) || whole && continues(f.text, end) || !isSpelling(f.text[begin:end], name, key) {
+				continue
+			}
+			if !whole {
+				end = len(f.text) // the rest of the name would be left
+			}
+			if free = end; !yield(begin, end) {
+				return
+			}
+		}
+	}
+}
+
+// isSpelling reports whether text, which has the key of a name, may be it: "jane_doe" is
+// jane.doe, but "1.0" is not the id 10, and a sentence is nobody.
+func isSpelling(text, name string, key []byte) bool {
+	if len(key) < 4 || len(key) < 6 && bytes.ContainsAny(key, "0123456789") {
+		return utf8.RuneCountInString(text) == utf8.RuneCountInString(name)
+	}
+	return utf8.RuneCountInString(text) <= 3*len(key)+2
+}
+
+// continues reports whether a word of ASCII letters and digits goes on across
+// position i of s.
+func continues(s string, i int) bool {
+	return i > 0 && i < len(s) && isWord(s[i-1]) && isWord(s[i])
+}
+
+func isWord(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
