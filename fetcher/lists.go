@@ -86,6 +86,9 @@ func listOf[Raw, T any](call func(context.Context, workspace.PageQuery) (*worksp
 		}
 		items := make([]T, len(page.Items))
 		for i := range page.Items {
+			if err := ctx.Err(); err != nil {
+				return 0, nil, err // a hostile page may take long
+			}
 			items[i] = read(&page.Items[i])
 		}
 		return page.Count, items, nil

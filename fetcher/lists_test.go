@@ -170,3 +170,19 @@ func TestCountThatNoMemoryHolds(t *testing.T) {
 	assert.Equal(t, 1, l.calls)
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 }
+
+func TestAPageIsLeftWhenThePollIs(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	read := 0
+	list := listOf(func(context.Context, workspace.PageQuery) (*workspace.Page[int], error) {
+		return &workspace.Page[int]{Items: make([]int, 100)}, nil
+	}, func(*int) int {
+		if read++; read == 10 {
+			cancel()
+		}
+		return 0
+	})
+	_, _, err := list(ctx, window{}, 100, 0)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 10, read)
+}
