@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
-	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
@@ -23,6 +21,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/internal/app"
+	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 )
 
 // Exit codes.
@@ -35,7 +34,7 @@ const (
 func main() { os.Exit(run(os.Args[1:])) }
 
 // command is what a command line means.
-type command func(logger log.Logger) error
+type command func(l *logging.Log) error
 
 func run(args []string) int {
 	cli := kingpin.New(app.Name, "Prometheus exporter for the login records of Huawei Cloud Workspace.")
@@ -61,11 +60,13 @@ func run(args []string) int {
 		return terminated
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v; see --help\n", app.Name, err)
+		logging.New(os.Stderr, "info", formatOf(args)).Fatal(app.Name, fmt.Errorf("%w; see --help", err))
 		return exitUsage
 	}
-	if err := commands[name](newLogger(*logLevel, *logFormat)); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", app.Name, err)
+	l := logging.New(os.Stderr, *logLevel, *logFormat)
+	l.Capture()
+	if err := commands[name](l); err != nil {
+		l.Fatal(app.Name, err)
 		if errors.Is(err, app.ErrConfig) && !strings.HasPrefix(name, "check-config") {
 			return exitUsage
 		}
@@ -74,13 +75,18 @@ func run(args []string) int {
 	return exitOK
 }
 
-func newLogger(threshold, format string) log.Logger {
-	newFormat := log.NewLogfmtLogger
-	if format == "json" {
-		newFormat = log.NewJSONLogger
+// formatOf is the format of the log that a command line asks for, of which kingpin tells
+// nothing if there is anything wrong with it.
+func formatOf(args []string) string {
+	for i, arg := range args {
+		if value, ok := strings.CutPrefix(arg, "--log.format="); ok {
+			return value
+		}
+		if arg == "--log.format" && i+1 < len(args) {
+			return args[i+1]
+		}
 	}
-	logger := log.With(newFormat(log.NewSyncWriter(os.Stderr)), "ts", log.DefaultTimestampUTC)
-	return level.NewFilter(logger, level.Allow(level.ParseDefault(threshold, level.InfoValue())))
+	return ""
 }
 
 func configFlag(c *kingpin.CmdClause) *string {
@@ -117,11 +123,11 @@ func addRun(cli *kingpin.Application, commands map[string]command) {
 	file, web := configFlag(c), webFlags(c)
 	once := c.Flag("once", "Poll every source once, print the metrics, and end: with 1 if a source failed.").Bool()
 	c.Validate(func(*kingpin.CmdClause) error { return validate(web) })
-	commands[c.FullCommand()] = func(logger log.Logger) error {
+	commands[c.FullCommand()] = func(l *logging.Log) error {
 		if *once {
-			return app.Once(*file, os.Stdout, logger)
+			return app.Once(*file, os.Stdout, l)
 		}
-		return app.Run(*file, *web, logger)
+		return app.Run(*file, *web, l)
 	}
 }
 
@@ -132,7 +138,7 @@ func addDemo(cli *kingpin.Application, commands map[string]command) {
 	c.Flag("seed", "Decides all that is made up.").Default("1").Uint64Var(&o.Seed)
 	c.Flag("cycle", "How long the script of incidents takes until it begins again.").Default("15m").DurationVar(&o.Cycle)
 	c.Validate(func(*kingpin.CmdClause) error { return validate(web) })
-	commands[c.FullCommand()] = func(logger log.Logger) error { return app.Demo(o, *web, logger) }
+	commands[c.FullCommand()] = func(l *logging.Log) error { return app.Demo(o, *web, l) }
 }
 
 func addSimulate(cli *kingpin.Application, commands map[string]command) {
@@ -156,25 +162,25 @@ func addSimulate(cli *kingpin.Application, commands map[string]command) {
 		}
 		return nil
 	})
-	commands[c.FullCommand()] = func(logger log.Logger) error { return app.Simulate(o, logger) }
+	commands[c.FullCommand()] = func(l *logging.Log) error { return app.Simulate(o, l) }
 }
 
 func addChecks(cli *kingpin.Application, commands map[string]command) {
 	check := cli.Command("check-config", "Load and validate the configuration; print every problem with its line.")
 	checkFile := configFlag(check)
-	commands[check.FullCommand()] = func(log.Logger) error { return app.CheckConfig(*checkFile, os.Stdout) }
+	commands[check.FullCommand()] = func(*logging.Log) error { return app.CheckConfig(*checkFile, os.Stdout) }
 
 	doctor := cli.Command("doctor", "Make one call for each source, and say what works and what does not; changes nothing.")
 	doctorFile := configFlag(doctor)
-	commands[doctor.FullCommand()] = func(logger log.Logger) error {
-		return app.Doctor(context.Background(), *doctorFile, os.Stdout, logger)
+	commands[doctor.FullCommand()] = func(l *logging.Log) error {
+		return app.Doctor(context.Background(), *doctorFile, os.Stdout, l)
 	}
 }
 
 func addPseudonym(cli *kingpin.Application, commands map[string]command) {
 	c := cli.Command("pseudonym", "Read user names, a line each, from standard input; print what stands for them in the log of failed logins.")
 	file := configFlag(c)
-	commands[c.FullCommand()] = func(log.Logger) error { return app.Pseudonyms(*file, os.Stdin, os.Stdout) }
+	commands[c.FullCommand()] = func(*logging.Log) error { return app.Pseudonyms(*file, os.Stdin, os.Stdout) }
 }
 
 func addBackfill(cli *kingpin.Application, commands map[string]command) {
@@ -216,7 +222,7 @@ func addBackfill(cli *kingpin.Application, commands map[string]command) {
 		}
 		return nil
 	})
-	commands[c.FullCommand()] = func(logger log.Logger) error { return app.Backfill(*file, o, logger) }
+	commands[c.FullCommand()] = func(l *logging.Log) error { return app.Backfill(*file, o, l) }
 }
 
 // pastTime reads a time, or how long ago it was.
@@ -241,5 +247,5 @@ func addReplay(cli *kingpin.Application, commands map[string]command) {
 	o := app.ReplayOptions{UserWindows: config.DefaultMetrics().UserWindows}
 	c.Flag("project", "The label `project`.").Default("replay").StringVar(&o.Project)
 	c.Flag("success-code", "A failed_code that means success; repeatable.").Default("", "0").StringsVar(&o.SuccessCodes)
-	commands[c.FullCommand()] = func(log.Logger) error { return app.Replay(*file, o, os.Stdout, os.Stderr) }
+	commands[c.FullCommand()] = func(l *logging.Log) error { return app.Replay(*file, o, os.Stdout, l.Text()) }
 }

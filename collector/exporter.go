@@ -26,6 +26,7 @@ type Exporter struct {
 	unlogged                            prometheus.Counter
 	commitDuration                      prometheus.Histogram
 	reloadSuccessful, reloadTime        prometheus.Gauge
+	logLost                             func() uint64
 }
 
 // NewExporter registers the metrics. Reasons are those for which a poll may fail.
@@ -53,7 +54,7 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		return g
 	}
 	seconds := []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
-	e := &Exporter{reasons: reasons,
+	e := &Exporter{reasons: reasons, logLost: func() uint64 { return 0 },
 		up: gauge("source_up", "1 if the last poll of the source succeeded, 0 if it failed."),
 		failing: gauge("source_failing", "1 for the reason for which the last poll of the source failed, 0 for the others: see docs/runbooks.md.",
 			"reason"),
@@ -90,6 +91,9 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		reloadSuccessful: single("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
 		reloadTime:       single("config_last_reload_success_timestamp_seconds", "When the configuration was last loaded."),
 	}
+	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "workspace_exporter_log_lines_lost_total",
+		Help: "Lines of the exporter's log that could not be written: a full disk, or a reader that has gone away or stopped."},
+		func() float64 { return float64(e.logLost()) }))
 	for _, m := range BookMetrics {
 		e.limited.WithLabelValues(m.Name) // at 0, so that increase() sees the first addition
 	}
@@ -101,6 +105,9 @@ func (e *Exporter) Limited() *prometheus.CounterVec { return e.limited }
 
 // Unlogged counts failed logins that could not be written to their log.
 func (e *Exporter) Unlogged(lines int) { e.unlogged.Add(float64(lines)) }
+
+// LogLost says what counts the lines of the log that could not be written.
+func (e *Exporter) LogLost(count func() uint64) { e.logLost = count }
 
 // Committed observes the duration of a commit.
 func (e *Exporter) Committed(d time.Duration) { e.commitDuration.Observe(d.Seconds()) }

@@ -8,9 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/go-kit/log"
@@ -21,6 +19,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
@@ -57,8 +56,8 @@ type sourceName struct{ project, source string }
 
 // Backfill reads the history of all sources of login records, and writes it as
 // OpenMetrics. The store is looked at, and not changed.
-func Backfill(configFile string, o BackfillOptions, logger log.Logger) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+func Backfill(configFile string, o BackfillOptions, logger *logging.Log) error {
+	ctx, stop := untilSignal()
 	defer stop()
 	cfg, err := load(configFile)
 	if err != nil {

@@ -7,15 +7,13 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
-	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
 )
 
@@ -29,8 +27,8 @@ type SimulateOptions struct {
 }
 
 // Simulate serves the simulator, and nothing else, until it is told to end.
-func Simulate(o SimulateOptions, logger log.Logger) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+func Simulate(o SimulateOptions, logger *logging.Log) error {
+	ctx, stop := untilSignal()
 	defer stop()
 	listener, err := net.Listen("tcp", o.ListenAddress)
 	if err != nil {
@@ -94,7 +92,7 @@ metrics:
 
 // Demo runs the exporter against a simulator in the same process. What it counts is
 // thrown away at the end.
-func Demo(o DemoOptions, web WebOptions, logger log.Logger) (err error) {
+func Demo(o DemoOptions, web WebOptions, logger *logging.Log) (err error) {
 	dir, err := os.MkdirTemp("", Name+"-demo-")
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 )
 
 // progress shows how far the reading of a history has come: as a bar on a terminal, as
@@ -20,9 +21,9 @@ type progress struct {
 	logger   log.Logger
 }
 
-func newProgress(out *os.File, logger log.Logger) *progress {
+func newProgress(out *os.File, logger *logging.Log) *progress {
 	info, err := out.Stat()
-	return &progress{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0, logger: logger}
+	return &progress{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && logger.Format != logging.JSON, logger: logger}
 }
 
 // of returns what is to be told how far one history has come.

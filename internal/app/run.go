@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 )
 
 // shutdownTime is how long scrapes under way may take after the signal to end.
@@ -36,14 +36,21 @@ func load(path string) (*config.Config, error) {
 }
 
 // Run fetches and serves until it is told to end.
-func Run(configFile string, o WebOptions, logger log.Logger) error {
-	return run(func() (*config.Config, error) { return load(configFile) }, o, logger)
+func Run(configFile string, o WebOptions, l *logging.Log) error {
+	return run(func() (*config.Config, error) { return load(configFile) }, o, l)
 }
 
-func run(load func() (*config.Config, error), o WebOptions, logger log.Logger) error {
+// untilSignal is a context that ends with the signal to end. A log, or an output, whose
+// reader has gone away is an error of whoever writes to it, and ends nothing else.
+func untilSignal() (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
+	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+}
+
+func run(load func() (*config.Config, error), o WebOptions, logger *logging.Log) error {
 	// Listen to signals first: one that comes while a large store is loaded must
 	// not be lost.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -89,8 +96,8 @@ func (s *Service) serve(ctx context.Context, hangups <-chan os.Signal, o WebOpti
 
 // Once polls every source once and writes the metrics to out. It fails if a source
 // failed; the metrics are written all the same.
-func Once(configFile string, out io.Writer, logger log.Logger) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+func Once(configFile string, out io.Writer, logger *logging.Log) error {
+	ctx, stop := untilSignal()
 	defer stop()
 	cfg, err := load(configFile)
 	if err != nil {

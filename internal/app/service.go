@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
@@ -33,6 +35,7 @@ const Name = "workspace_exporter"
 // Service fetches from every source of a configuration, and shows what it counted.
 type Service struct {
 	logger     log.Logger
+	stderr     io.Writer
 	exporter   *collector.Exporter
 	exposition *collector.Exposition
 
@@ -60,12 +63,13 @@ type source struct {
 
 // NewService opens the store of cfg and loads what was counted before. It does not
 // fetch yet.
-func NewService(cfg *config.Config, logger log.Logger) (*Service, error) {
+func NewService(cfg *config.Config, l *logging.Log) (*Service, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(versioncollector.NewCollector(Name), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s := &Service{logger: logger, state: state{config: cfg}, exporter: collector.NewExporter(registry, fetcher.Reasons...), stop: func() {}}
+	s := &Service{logger: l, stderr: l.Output, state: state{config: cfg}, exporter: collector.NewExporter(registry, fetcher.Reasons...), stop: func() {}}
 	s.exposition = collector.NewExposition(registry)
+	s.exporter.LogLost(l.Lost)
 	var err error
 	if s.failures, err = s.openFailures(cfg); err != nil {
 		return nil, err
@@ -120,7 +124,7 @@ func (s *Service) openFailures(cfg *config.Config) (*loginlog.Log, error) {
 	if c == nil {
 		return nil, nil
 	}
-	o := loginlog.Options{Path: c.Path, Lost: s.exporter.Unlogged, Logger: s.logger}
+	o := loginlog.Options{Path: c.Path, Stderr: s.stderr, Lost: s.exporter.Unlogged, Logger: s.logger}
 	if c.PseudonymKey.String() != "" {
 		o.Key = c.PseudonymKey.Read
 	}

@@ -89,14 +89,25 @@ func (s setup) text() string {
 
 // buffer collects what the program writes.
 type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	gone bool
 }
 
 func (b *buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.gone {
+		return 0, os.ErrClosed // the end of the pipe is closed then
+	}
 	return b.b.Write(p)
+}
+
+// goAway is what a reader does that ends before the program.
+func (b *buffer) goAway() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gone = true
 }
 
 func (b *buffer) String() string {
@@ -150,7 +161,7 @@ func (e *exporter) write(name, text string) {
 	require.NoError(e.t, os.WriteFile(filepath.Join(e.dir, name), []byte(text), 0o600))
 }
 
-var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
+var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)|"address":"([^"]+)",.*"msg":"Listening on"`)
 
 // start runs the program and waits until it listens.
 func (e *exporter) start(flags ...string) {
@@ -179,7 +190,7 @@ func (e *exporter) launch(flags ...string) {
 	require.NotNil(e.t, address, "the exporter ended at once: %s", log)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.hostPort = address[1]
+	e.hostPort = cmp.Or(address[1:]...)
 }
 
 func (e *exporter) hasEnded() bool {

@@ -28,8 +28,9 @@ const Message = "login failed"
 
 // Options of a Log.
 type Options struct {
-	// Path is a file, or - for standard error.
-	Path string
+	// Path is a file, or - for Stderr, which is where the program's own log goes.
+	Path   string
+	Stderr io.Writer
 	// Key returns the key of the pseudonyms. It is asked for each batch of lines; nil
 	// leaves users out.
 	Key func() (string, error)
@@ -49,7 +50,7 @@ type Log struct {
 // Open opens a log. Lines go to the end of the file, which only its owner can read.
 func Open(o Options) (*Log, error) {
 	if o.Path == "-" {
-		return &Log{Options: o, out: standardError{}}, nil
+		return &Log{Options: o, out: unclosed{o.Stderr}}, nil
 	}
 	// To open a pipe would wait for a reader.
 	if info, err := os.Stat(o.Path); err == nil && !info.Mode().IsRegular() {
@@ -62,11 +63,10 @@ func Open(o Options) (*Log, error) {
 	return &Log{Options: o, out: f}, nil
 }
 
-// standardError is where the program's own log goes. It stays open.
-type standardError struct{}
+// unclosed stays open for others.
+type unclosed struct{ io.Writer }
 
-func (standardError) Write(p []byte) (int, error) { return os.Stderr.Write(p) }
-func (standardError) Close() error                { return nil }
+func (unclosed) Close() error { return nil }
 
 // Close closes the file. A log that is off may be closed, too.
 func (l *Log) Close() error {
