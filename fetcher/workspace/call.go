@@ -81,9 +81,9 @@ func (c *Client) do(ctx context.Context, k call) error {
 // with if it may not.
 func (c *Client) backOff(ctx context.Context, try int, failed *Error) error {
 	wait, again := retryIn(failed, try)
-	if failed.retry == throttled {
-		c.throttle.extend(min(wait, maxRetryAfter))
-		wait = 0 // every request, this one too, waits for the throttle
+	if failed.retry == throttled || failed.RetryAfter > 0 {
+		c.pause.extend(max(wait, failed.RetryAfter))
+		wait = 0 // every request, this one too, waits for the pause to end
 	}
 	if ctx.Err() != nil || !again {
 		return failed
@@ -137,7 +137,7 @@ func (c *Client) provesBetter(ctx context.Context, k call, p proof, failed *Erro
 // attempt sends k once, when it is its turn.
 func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Error {
 	if err := c.admit(ctx); err != nil {
-		return c.failure(k, fmt.Errorf("gave up waiting to send it: %w", err))
+		return c.notSent(k, err)
 	}
 	defer c.slots.Release(1)
 	if k.file != nil {
@@ -168,9 +168,21 @@ func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Err
 	return onlyOnce(k, c.read(ctx, k, resp))
 }
 
+// notSent is the error of a call that was not admitted.
+func (c *Client) notSent(k call, err error) *Error {
+	var paused pausedError
+	if errors.As(err, &paused) {
+		failed := c.failure(k, paused)
+		failed.retry, failed.RetryAfter = throttled, paused.left
+		return failed
+	}
+	return c.failure(k, fmt.Errorf("gave up waiting to send it: %w", err))
+}
+
 // admit waits for a free slot, for the rate limit, and for the end of a pause
 // that the server asked for. The caller releases the slot if there is no error.
 func (c *Client) admit(ctx context.Context) error {
+	deadline := time.Now().Add(maxWait)
 	if err := c.slots.Acquire(ctx, 1); err != nil {
 		return err
 	}
@@ -181,7 +193,7 @@ func (c *Client) admit(ctx context.Context) error {
 		}
 		paused := false
 		if err == nil {
-			paused, err = c.throttle.wait(ctx)
+			paused, err = c.pause.wait(ctx, deadline)
 		}
 		if err != nil {
 			c.slots.Release(1)

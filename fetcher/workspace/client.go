@@ -57,6 +57,8 @@ type Options struct {
 	// CreateToken, ..), the HTTP status or "error", and how long it took.
 	Observe func(operation, code string, d time.Duration)
 	Logger  log.Logger
+	// Pause is shared by the clients of a project. One of its own if nil.
+	Pause *Pause
 	// Now is the local clock. The real one if nil.
 	Now func() time.Time
 }
@@ -75,9 +77,9 @@ type Client struct {
 	tasks     sync.Map // the base URL, by the id of an export task, of the host that knows it
 	lookup    func(ctx context.Context, host string) ([]netip.Addr, error)
 
-	slots    *semaphore.Weighted
-	limiter  *rate.Limiter
-	throttle throttle
+	slots   *semaphore.Weighted
+	limiter *rate.Limiter
+	pause   *Pause
 
 	observe func(operation, code string, d time.Duration)
 	logger  log.Logger
@@ -100,6 +102,9 @@ func New(o Options) (*Client, error) {
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},
+	}
+	if c.pause = o.Pause; c.pause == nil {
+		c.pause = &Pause{}
 	}
 	if c.transport == nil {
 		c.transport = http.DefaultTransport.(*http.Transport).Clone()

@@ -34,7 +34,7 @@ type Error struct {
 	RequestID string // X-Request-Id, which the vendor's support asks for
 	// Permission is what the operation needs; "" for operations that need none.
 	Permission string
-	// RetryAfter is how long the server asks to wait; 0 if it does not.
+	// RetryAfter is how long to wait, as the server asks; 0 if it does not.
 	RetryAfter time.Duration
 	// Err is why there is no answer, or why it could not be read; or nil.
 	Err error
@@ -114,8 +114,9 @@ func (c *Client) refused(k call, resp *http.Response, p proof, signed time.Time)
 	if failed.RequestID == "" {
 		failed.RequestID = cut(c.private.clean(body.requestID), 64)
 	}
-	failed.RetryAfter = retryAfter(resp.Header, c.clock.now())
-	failed.retry = retryOf(failed.Status, failed.Code)
+	if failed.retry = retryOf(failed.Status, failed.Code); failed.retry != never {
+		failed.RetryAfter = retryAfter(resp.Header, c.clock.now())
+	}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		failed.signedOff = date.Sub(signed)
 	}

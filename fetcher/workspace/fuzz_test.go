@@ -123,17 +123,16 @@ func FuzzProfile(f *testing.F) {
 // Headers of an answer: what to wait, and what time it is.
 func FuzzHeaders(f *testing.F) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for _, s := range []string{"", "0", "120", "-1", " 7 ", "1e9", "99999999999", now.Format(http.TimeFormat), "Fri, 31 Dec 9999 23:59:59 GMT", "Thursday, 01-Jan-26 00:00:00 GMT", "\xff"} {
+	for _, s := range []string{"", "0", "120", "-1", " 7 ", "1e9", "1795667259", "2.5", "00", ".", "99999999999", now.Format(http.TimeFormat), "Fri, 31 Dec 9999 23:59:59 GMT", "Thursday, 01-Jan-26 00:00:00 GMT", "\xff"} {
 		f.Add(s, s)
 	}
 	f.Fuzz(func(t *testing.T, after, date string) {
 		h := http.Header{"Retry-After": {after}, "Date": {date}}
 		wait := retryAfter(h, now)
 		require.GreaterOrEqual(t, wait, time.Duration(0))
-		if wait > maxRetryAfter {
-			_, again := retryIn(&Error{RetryAfter: wait, retry: throttled}, 1)
-			require.False(t, again, "nobody sleeps for %s", wait)
-		}
+		require.LessOrEqual(t, wait, maxRetryAfter)
+		_, again := retryIn(&Error{RetryAfter: wait, retry: throttled}, 1)
+		require.Equal(t, wait <= maxWait, again, "nobody sleeps for %s", wait)
 		c := clock{local: func() time.Time { return now }}
 		c.observe(h, 0)
 		if server, ok := c.server(); ok {

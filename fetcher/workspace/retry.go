@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,9 +15,15 @@ import (
 )
 
 const (
-	maxAttempts   = 4
-	firstBackOff  = 500 * time.Millisecond
-	maxRetryAfter = time.Minute
+	maxAttempts  = 4
+	firstBackOff = 500 * time.Millisecond
+	// maxWait is how long a request may wait for a pause to end. If that takes longer,
+	// the poll fails at once, for everybody to see.
+	maxWait = time.Minute
+	// maxRetryAfter is the longest time that a server can make us wait, and
+	// maxAsked the longest that it may ask for: more is a mistake.
+	maxRetryAfter = 15 * time.Minute
+	maxAsked      = 24 * time.Hour
 )
 
 // retry is which failures are worth another attempt, and when.
@@ -61,7 +68,7 @@ func isGateway(code string) bool {
 // another attempt makes sense. The vendor's advice for a throttled request is 2 to
 // 5 seconds.
 func retryIn(failed *Error, try int) (time.Duration, bool) {
-	again := try < maxAttempts && failed.RetryAfter <= maxRetryAfter
+	again := try < maxAttempts && failed.RetryAfter <= maxWait
 	if failed.retry == once {
 		again = try == 1
 	}
@@ -77,48 +84,69 @@ func retryIn(failed *Error, try int) (time.Duration, bool) {
 	return mean/2 + rand.N(mean), again
 }
 
-// retryAfter reads the header of that name, seconds or a date by the server's
-// clock. It is 0 if there is none that can be read.
+// secondsPattern is how a server may write seconds.
+var secondsPattern = regexp.MustCompile(`^[0-9]{1,15}(\.[0-9]{1,15})?$`)
+
+// retryAfter reads the header of that name: seconds, or a date by the server's clock. It
+// is 0 if there is none that makes sense: one of the past, or of more than a day ahead,
+// such as a point in time in place of seconds.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	text := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+	var asked time.Duration
+	if secondsPattern.MatchString(text) {
+		seconds, _ := strconv.ParseFloat(text, 64) // the pattern is a number's
+		asked = time.Duration(min(seconds, 2*maxAsked.Seconds()) * float64(time.Second))
+	} else if date, err := http.ParseTime(text); err == nil {
+		asked = date.Sub(now)
 	}
-	if date, err := http.ParseTime(text); err == nil {
-		return max(0, date.Sub(now))
+	if asked <= 0 || asked > maxAsked {
+		return 0
 	}
-	return 0
+	return min(asked, maxRetryAfter)
 }
 
-// throttle is the pause that the server asked all requests of a client to make.
-type throttle struct {
+// Pause is the time for which a server asked all requests of a project to wait. Clients
+// of the same project share one, so that it outlives them.
+type Pause struct {
 	mu    sync.Mutex
 	until time.Time
 }
 
-func (t *throttle) extend(d time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if until := time.Now().Add(d); until.After(t.until) {
-		t.until = until
+func (p *Pause) extend(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until := time.Now().Add(d); until.After(p.until) {
+		p.until = until
 	}
 }
 
-func (t *throttle) left() time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return time.Until(t.until)
+// left is how long the pause still takes.
+func (p *Pause) left() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, time.Until(p.until))
 }
 
-// wait returns when no pause is left, and reports whether there was one.
-func (t *throttle) wait(ctx context.Context) (paused bool, err error) {
+// pausedError is why a request is not sent.
+type pausedError struct{ left time.Duration }
+
+func (pausedError) Error() string {
+	return "not sent: the server has asked this project's requests to wait"
+}
+
+// wait returns when no pause is left, and reports whether there was one. It does not wait
+// beyond a deadline.
+func (p *Pause) wait(ctx context.Context, deadline time.Time) (paused bool, err error) {
 	for {
-		d := t.left()
-		if d <= 0 {
+		left := p.left()
+		switch {
+		case left == 0:
 			return paused, nil
+		case left > time.Until(deadline):
+			return paused, pausedError{left}
 		}
 		paused = true
-		if err := sleep(ctx, d); err != nil {
+		if err := sleep(ctx, left); err != nil {
 			return paused, fmt.Errorf("the server throttles: %w", err)
 		}
 	}

@@ -133,8 +133,9 @@ func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Lo
 		fmt.Fprintln(out, "warning:", w)
 	}
 	wrong := 0
+	var clients clients
 	for _, p := range cfg.Projects {
-		client, err := newClient(cfg, p, nil, logger)
+		client, err := clients.make(cfg, p, nil, logger)
 		if err != nil {
 			return err
 		}

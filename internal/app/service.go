@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -23,7 +22,6 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -36,6 +34,7 @@ const Name = "workspace_exporter"
 type Service struct {
 	logger     log.Logger
 	stderr     io.Writer
+	clients    clients
 	exporter   *collector.Exporter
 	exposition *collector.Exposition
 
@@ -100,7 +99,7 @@ func (s *Service) open(cfg *config.Config, st *store.Store, failures *loginlog.L
 	limits := collector.NewLimits(cfg.Metrics.MaxSeries, s.exporter.Limited())
 	var sources []*source
 	for _, p := range cfg.Projects {
-		client, err := newClient(cfg, p, s.exporter.Request(p.Name), s.logger)
+		client, err := s.clients.make(cfg, p, s.exporter.Request(p.Name), s.logger)
 		if err != nil {
 			return nil, err
 		}
@@ -137,46 +136,6 @@ func userWindows(configured []config.UserWindow) []collector.Window {
 		windows[i] = collector.Window{Name: w.Label, Length: w.Duration}
 	}
 	return windows
-}
-
-// newClient makes the API's client of a project.
-func newClient(cfg *config.Config, p *config.Project, observe func(string, string, time.Duration), logger log.Logger) (*workspace.Client, error) {
-	transport, err := p.Transport()
-	if err != nil {
-		return nil, err
-	}
-	client, err := workspace.New(workspace.Options{
-		ProjectID:         p.ProjectID,
-		Endpoints:         workspace.Endpoints(p.Endpoints),
-		Credentials:       credentials(&p.Credentials),
-		Transport:         http.RoundTripper(transport),
-		RequestTimeout:    time.Duration(cfg.Global.RequestTimeout),
-		RequestsPerSecond: p.RateLimit.RequestsPerSecond,
-		Burst:             p.RateLimit.Burst,
-		Concurrency:       p.Concurrency,
-		Observe:           observe,
-		Logger:            log.With(logger, "project", p.Name),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("project %q: %w", p.Name, err)
-	}
-	return client, nil
-}
-
-func credentials(c *config.Credentials) workspace.Credentials {
-	switch {
-	case c.AKSK != nil:
-		var securityToken func() (string, error)
-		if c.AKSK.SecurityToken.String() != "" {
-			securityToken = c.AKSK.SecurityToken.Read
-		}
-		return workspace.AKSK(c.AKSK.AccessKey.Read, c.AKSK.SecretKey.Read, securityToken)
-	case c.Password != nil:
-		return workspace.Password(c.Password.Domain, c.Password.User, c.Password.Password.Read)
-	case c.Token != nil:
-		return workspace.Token(c.Token.Token.Read)
-	}
-	return workspace.DefaultChain()
 }
 
 // Start begins to poll.

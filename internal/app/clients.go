@@ -1,0 +1,76 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+)
+
+// clients makes the API's clients. What it keeps outlives them: a reload makes new ones,
+// and must not ask what the API has refused to answer. The zero value is ready for use.
+type clients struct {
+	mu     sync.Mutex
+	pauses map[string]*workspace.Pause
+}
+
+// pause is that of a project, as the API knows it.
+func (c *clients) pause(p *config.Project) *workspace.Pause {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := strings.Join([]string{p.ProjectID, p.Endpoints.AppStream, p.Endpoints.Workspace}, " ")
+	if c.pauses[key] == nil {
+		if c.pauses == nil {
+			c.pauses = map[string]*workspace.Pause{}
+		}
+		c.pauses[key] = &workspace.Pause{}
+	}
+	return c.pauses[key]
+}
+
+// make makes the client of a project.
+func (c *clients) make(cfg *config.Config, p *config.Project, observe func(string, string, time.Duration), logger log.Logger) (*workspace.Client, error) {
+	transport, err := p.Transport()
+	if err != nil {
+		return nil, err
+	}
+	client, err := workspace.New(workspace.Options{
+		ProjectID:         p.ProjectID,
+		Endpoints:         workspace.Endpoints(p.Endpoints),
+		Credentials:       credentials(&p.Credentials),
+		Transport:         http.RoundTripper(transport),
+		RequestTimeout:    time.Duration(cfg.Global.RequestTimeout),
+		RequestsPerSecond: p.RateLimit.RequestsPerSecond,
+		Burst:             p.RateLimit.Burst,
+		Concurrency:       p.Concurrency,
+		Pause:             c.pause(p),
+		Observe:           observe,
+		Logger:            log.With(logger, "project", p.Name),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("project %q: %w", p.Name, err)
+	}
+	return client, nil
+}
+
+func credentials(c *config.Credentials) workspace.Credentials {
+	switch {
+	case c.AKSK != nil:
+		var securityToken func() (string, error)
+		if c.AKSK.SecurityToken.String() != "" {
+			securityToken = c.AKSK.SecurityToken.Read
+		}
+		return workspace.AKSK(c.AKSK.AccessKey.Read, c.AKSK.SecretKey.Read, securityToken)
+	case c.Password != nil:
+		return workspace.Password(c.Password.Domain, c.Password.User, c.Password.Password.Read)
+	case c.Token != nil:
+		return workspace.Token(c.Token.Token.Read)
+	}
+	return workspace.DefaultChain()
+}
