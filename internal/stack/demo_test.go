@@ -105,7 +105,7 @@ func (s *stack) evaluatesTheRules(t *testing.T) {
 		for _, r := range g.Rules {
 			n++
 			assert.Equal(t, "ok", r.Health, "%s: %s", r.Name, r.LastError)
-			if r.Type == "recording" {
+			if r.Type == "recording" && !strings.HasSuffix(r.Name, ":never_succeeded") { // all of the demo's have
 				assert.NotEmpty(t, s.find(t, r.Name, 0, 0), "%s has recorded nothing", r.Name)
 			}
 		}
