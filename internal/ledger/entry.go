@@ -24,13 +24,16 @@ const (
 	reconnect                       // it takes up an earlier connection: its login is none
 	networkTimed                    // its round-trip time on the network was observed
 	endToEndTimed                   // and that from end to end
+	nameless                        // no version of it has had an id
 )
 
 // entry is what is known of one record, merged from all its versions. Times are
 // Unix milliseconds, 0 if unknown.
 type entry struct {
 	id, invariant                   record.Identity
-	keep                            int64 // newest time at which a window may hold it
+	forms                           string // what else never changed in it, as more became known: identities, end to end
+	user, machine                   uint32 // hashes; 0 if unknown
+	keep                            int64  // newest time at which a window may hold it
 	preConnect, start, end, updated int64
 	setup                           int64
 	firstSeen                       int64
@@ -39,6 +42,7 @@ type entry struct {
 	invalid                         string        // names of fields that could not be read, each with a comma
 	login                           *record.Login // newest version, while it is pending
 	reading                         uint64        // number of the last reading that held it
+	absent                          uint8         // at which of its times readings since have not shown it: see isAbsent
 }
 
 func (e *entry) has(f flags) bool { return e.is&f != 0 }
@@ -53,8 +57,8 @@ func (e *entry) set(f flags, on bool) {
 func (e *entry) isUnfinished() bool { return !e.has(settled) || e.has(isOpen) }
 
 // merge adds what a version tells, and reports whether it is at least as new as
-// every version before it.
-func (e *entry) merge(login *record.Login, now time.Time, ev *Event) (newest bool) {
+// every version before it. No window that was read ends after latest.
+func (e *entry) merge(login *record.Login, latest time.Time, ev *Event) (newest bool) {
 	newest = login.Updated.IsZero() || login.Updated.UnixMilli() >= e.updated
 	changed := false
 	take := func(known *int64, t time.Time) {
@@ -78,9 +82,9 @@ func (e *entry) merge(login *record.Login, now time.Time, ev *Event) (newest boo
 		}
 	}
 	// A time in the future is a wrong clock's: the record was in a window that
-	// ended now, so it cannot come back later for that time.
+	// had ended, so it cannot come back later for that time.
 	if changed {
-		e.keep = min(max(e.preConnect, e.start, e.setup, e.end, e.updated), now.UnixMilli())
+		e.keep = min(max(e.preConnect, e.start, e.setup, e.end, e.updated), latest.UnixMilli())
 	}
 	return newest
 }
@@ -151,11 +155,33 @@ func (e *entry) duration(observed flags, from, to int64, name string, ev *Event)
 	return first
 }
 
+// places are the times that the API may select the record by; 0 if unknown.
+func (e *entry) places() [3]int64 { return [...]int64{e.preConnect, e.start, e.updated} }
+
+// isAbsent reports whether the record is nowhere, of which a reading that does not show
+// it may be the last proof. The API selects by one of its times, nobody knows which: only
+// what is absent at all of them was deleted. One reading need not cover them all.
+func (e *entry) isAbsent(r *record.Reading) bool {
+	from, to, end := r.From.Add(edge).UnixMilli(), r.To.Add(-edge).UnixMilli(), latest(r).UnixMilli()
+	known, absent := uint8(0), e.absent
+	for i, t := range e.places() {
+		if t == 0 || t > end { // a time to come is a wrong clock's: no window has shown it there
+			continue
+		}
+		known |= 1 << i
+		if from <= t && t <= to {
+			absent |= 1 << i
+		}
+	}
+	e.absent = absent
+	return known != 0 && absent&known == known
+}
+
 // span is when the record happened, by all the times that the API may select by.
 // Dated is false for a record without any time.
 func (e *entry) span() (first, last time.Time, dated bool) {
 	var from, to int64
-	for _, t := range [...]int64{e.preConnect, e.start, e.updated} {
+	for _, t := range e.places() {
 		if t != 0 && (from == 0 || t < from) {
 			from = t
 		}
@@ -197,6 +223,9 @@ func (e *entry) row() []byte {
 		r.Uint(uint64(l.User))
 		r.Uint(uint64(l.ClientIP))
 	}
+	r.Uint(uint64(e.user))
+	r.Uint(uint64(e.machine))
+	r.String(e.forms)
 	return r
 }
 
@@ -228,6 +257,15 @@ func entryOf(key, value []byte) (*entry, error) {
 		l.User, l.ClientIP = record.Person(r.Uint()), record.Person(r.Uint())
 		e.login = l
 	}
+	if e.id == e.invariant {
+		e.is |= nameless
+	}
+	if r.More() { // which rows of format 1 have not
+		e.user, e.machine, e.forms = uint32(r.Uint()), uint32(r.Uint()), r.String()
+	}
+	if len(e.forms)%len(e.invariant) != 0 {
+		return nil, fmt.Errorf("identities have %d bytes", len(e.forms))
+	}
 	return e, r.Err()
 }
 
@@ -244,7 +282,7 @@ func (l *Ledger) Load(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	l.entries[e.id], l.byInvariant[e.invariant] = e, e
+	l.add(e)
 	if e.isUnfinished() {
 		l.unfinished[e] = struct{}{}
 	}

@@ -21,6 +21,14 @@ import (
 // MaxAge is how far back the API keeps records: 30 days. What is older is given up.
 const MaxAge = 30 * 24 * time.Hour
 
+// latest is the newest time for which a reading may show a record.
+func latest(r *record.Reading) time.Time {
+	if r.To.After(r.Now) {
+		return r.To
+	}
+	return r.Now
+}
+
 // edge is how far inside of a window a record must lie before its absence from the
 // window means that it was deleted: ends may be exclusive and times cut to a second.
 const edge = 2 * time.Second
@@ -61,24 +69,26 @@ func (r *Rules) outcome(l *record.Login) (outcome, string) {
 
 // Ledger is the memory of one source. It is not safe for concurrent use.
 type Ledger struct {
-	rules   Rules
-	entries map[record.Identity]*entry
-	// byInvariant finds a record that was read with an id when it comes without.
-	byInvariant map[record.Identity]*entry
-	unfinished  map[*entry]struct{}
-	changed     map[*entry]struct{}
-	forgotten   []rowKey
-	reading     uint64 // number of the reading that is being applied
+	rules      Rules
+	entries    map[record.Identity]*entry
+	byForm     index // finds a record that was read with an id when it comes without
+	unfinished map[*entry]struct{}
+	changed    map[*entry]struct{}
+	forgotten  []rowKey
+	reading    uint64                              // number of the reading that is being applied
+	logins     []*record.Login                     // its records
+	rows       map[record.Identity][]*record.Login // those without an id; nil until they are asked for
+	latest     time.Time                           // for which a reading may have shown a record
 }
 
 // New returns a ledger that remembers nothing.
 func New(rules Rules) *Ledger {
 	return &Ledger{
-		rules:       rules,
-		entries:     map[record.Identity]*entry{},
-		byInvariant: map[record.Identity]*entry{},
-		unfinished:  map[*entry]struct{}{},
-		changed:     map[*entry]struct{}{},
+		rules:      rules,
+		entries:    map[record.Identity]*entry{},
+		byForm:     newIndex(),
+		unfinished: map[*entry]struct{}{},
+		changed:    map[*entry]struct{}{},
 	}
 }
 
@@ -89,15 +99,18 @@ func (l *Ledger) Len() int { return len(l.entries) }
 // counted. Events hold pointers into the reading.
 func (l *Ledger) Apply(r *record.Reading, emit func(*Event)) {
 	l.reading++
-	for _, login := range inOrder(r.Logins) {
+	l.latest = latest(r)
+	l.logins = inOrder(r.Logins)
+	for _, login := range l.logins {
 		e := l.find(login)
 		if e == nil && r.Review {
 			continue // counted and forgotten long ago, or later than the lookback allows
 		}
 		ev := Event{Login: login, Now: r.Now}
-		l.update(e, login, r.Now, &ev)
+		l.update(e, login, r, &ev)
 		emit(&ev)
 	}
+	l.logins, l.rows = nil, nil
 	l.giveUp(r, emit)
 }
 
@@ -111,44 +124,20 @@ func inOrder(logins []record.Login) []*record.Login {
 	return ordered
 }
 
-// find looks a record up by its id, or, if either the record or what is remembered
-// of it has no id, by what never changes in it.
-func (l *Ledger) find(login *record.Login) *entry {
-	if e := l.entries[login.ID]; e != nil || login.Malformed {
-		return e
-	}
-	if login.ID == login.Invariant {
-		return l.byInvariant[login.Invariant]
-	}
-	e := l.entries[login.Invariant]
-	if e != nil {
-		l.rename(e, login.ID)
-	}
-	return e
-}
-
-// rename gives an entry that was without an id the id it turns out to have, so that
-// a second record which looks the same is counted too.
-func (l *Ledger) rename(e *entry, id record.Identity) {
-	l.forgotten = append(l.forgotten, e.rowKey())
-	delete(l.entries, e.id)
-	e.id = id
-	l.entries[id] = e
-	l.changed[e] = struct{}{}
-}
-
-func (l *Ledger) update(e *entry, login *record.Login, now time.Time, ev *Event) {
+func (l *Ledger) update(e *entry, login *record.Login, r *record.Reading, ev *Event) {
 	isNew := e == nil
 	if isNew {
-		e = &entry{id: login.ID, invariant: login.Invariant, keep: now.UnixMilli(), firstSeen: now.UnixMilli()}
-		l.entries[e.id], l.byInvariant[e.invariant] = e, e
+		e = &entry{id: l.freeID(login), invariant: login.Invariant, keep: r.Now.UnixMilli(), firstSeen: r.Now.UnixMilli()}
+		e.set(nameless, isNameless(login))
+		e.identify(login)
+		l.add(e)
 	}
-	e.reading = l.reading
+	e.reading, e.absent = l.reading, 0
 	before := *e
 	if login.Malformed {
 		e.is |= settled
 	} else {
-		newest := e.merge(login, now, ev)
+		newest := e.merge(login, latest(r), ev)
 		l.settle(e, login, newest, ev)
 		e.measure(login, ev)
 		e.move(login, newest)
@@ -251,11 +240,11 @@ func (l *Ledger) end(now time.Time, isDue func(*entry) bool, emit func(*Event)) 
 }
 
 func (l *Ledger) isDue(e *entry, r *record.Reading) bool {
-	first, last, dated := e.span()
-	inside := dated && !first.Before(r.From.Add(edge)) && !last.After(r.To.Add(-edge))
+	first, _, dated := e.span()
 	seen := e.reading == l.reading
 	// While a poll catches up, a record that has changed may stand in a later window.
-	gone := inside && !seen && (r.UpToDate || r.Review)
+	fresh := r.UpToDate || r.Review // not a file that was asked for before a restart
+	gone := !seen && fresh && e.isAbsent(r)
 	tooOld := dated && r.Now.Sub(first) > MaxAge
 	if e.has(settled) {
 		return tooOld || gone
@@ -263,7 +252,6 @@ func (l *Ledger) isDue(e *entry, r *record.Reading) bool {
 	// The record may have settled while nobody looked: only one that was looked for
 	// after its time can expire.
 	waited := r.Now.Sub(time.UnixMilli(e.firstSeen)) >= l.rules.PendingTimeout
-	fresh := r.UpToDate || r.Review // not a file that was asked for before a restart
 	return waited && (seen && fresh || gone || !dated || tooOld)
 }
 
@@ -271,22 +259,17 @@ func (l *Ledger) isDue(e *entry, r *record.Reading) bool {
 // and that were not in the reading just applied.
 func (l *Ledger) Forget(horizon time.Time) {
 	h := horizon.UnixMilli()
-	for id, e := range l.entries {
-		if e.keep >= h || e.reading == l.reading || e.isUnfinished() {
-			continue
+	for _, e := range l.entries {
+		if e.keep < h && e.reading != l.reading && !e.isUnfinished() {
+			l.remove(e)
 		}
-		delete(l.entries, id)
-		if l.byInvariant[e.invariant] == e {
-			delete(l.byInvariant, e.invariant)
-		}
-		delete(l.changed, e)
-		l.forgotten = append(l.forgotten, e.rowKey())
 	}
 }
 
 // Unfinished lists, in order and without repeats, the times at which the API may find
 // the records that are pending or open and that lie wholly or partly before t: a
-// window from t on may not show them any more.
+// window from t on may not show them any more. A time to come, which is a wrong clock's,
+// is not among them.
 func (l *Ledger) Unfinished(t time.Time) []time.Time {
 	var times []time.Time
 	for e := range l.unfinished {
@@ -294,9 +277,9 @@ func (l *Ledger) Unfinished(t time.Time) []time.Time {
 		if !dated || !first.Before(t) {
 			continue
 		}
-		for _, ms := range [...]int64{e.preConnect, e.start, e.updated} {
-			if ms != 0 {
-				times = append(times, time.UnixMilli(ms).UTC())
+		for _, ms := range e.places() {
+			if t := timeOf(ms); ms != 0 && (l.latest.IsZero() || !t.After(l.latest)) {
+				times = append(times, t)
 			}
 		}
 	}

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -40,7 +42,7 @@ func TestSaveAndLoad(t *testing.T) {
 		want := *e
 		want.reading = 0 // which is forgotten
 		require.Equal(t, &want, again.entries[id])
-		assert.Contains(t, again.byInvariant, e.invariant)
+		assert.Contains(t, slices.Collect(again.byForm.all(e.invariant)), again.entries[id])
 	}
 	assert.Equal(t, l.OpenConnections(), again.OpenConnections())
 	assert.Equal(t, l.Unfinished(at(1e5)), again.Unfinished(at(1e5)))
@@ -69,12 +71,56 @@ func TestLoadRefuses(t *testing.T) {
 		refused(key+"x", value, "a long key")
 		refused("", value, "no key")
 		refused(key, append(bytes.Clone(value), 0), "a byte more")
+		format1 := len(value) - len(added(value)) // what a row had then
 		for n := range value {
-			refused(key, value[:n], "bytes less")
+			if n != format1 {
+				refused(key, value[:n], "bytes less")
+			}
 		}
 		var short store.Row
 		short.Bytes([]byte("short"))
 		refused(key, append(short, value[17:]...), "a short identity")
+	}
+}
+
+// added is what a row has had since format 1.
+func added(value []byte) []byte {
+	for n := range value {
+		l := New(defaultRules)
+		if l.Load(make([]byte, len(rowKey{})), value[:n]) == nil {
+			return value[n:]
+		}
+	}
+	panic("a row that was read cannot be read")
+}
+
+// A row of format 1 has neither the user nor the machine, and an invariant with the machine
+// in it, by which the record is found all the same, and then by the new one too.
+func TestRowOfFormat1(t *testing.T) {
+	rows := map[string][]byte{}
+	was := login{n: 1, pre: -5, start: -4}.record()
+	was.Legacy, was.Invariant, was.ID = was.Invariant, identity('w', 1), identity('w', 1)
+	old := was
+	old.ID, old.Invariant = was.Legacy, was.Legacy
+	l := New(defaultRules)
+	applyAll(l, reading(0, old))
+	for key, value := range saved(t, l, rows) {
+		rows[key] = value[:len(value)-len(added(value))]
+	}
+	for _, restart := range []bool{false, true} {
+		again := New(defaultRules)
+		for key, value := range rows {
+			require.NoError(t, again.Load([]byte(key), value))
+		}
+		assert.Equal(t, []Disposition{Duplicate}, applyAll(again, reading(1, was)).Dispositions)
+		if restart {
+			again = restarted(t, again, maps.Clone(rows))
+		}
+		was.Legacy = record.Identity{}
+		assert.Equal(t, []Disposition{Duplicate}, applyAll(again, reading(2, was)).Dispositions)
+		was.ID = identity('i', 1)
+		assert.Equal(t, []Disposition{Duplicate}, applyAll(again, reading(3, was)).Dispositions)
+		was.ID, was.Legacy = was.Invariant, old.ID
 	}
 }
 

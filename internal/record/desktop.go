@@ -2,6 +2,7 @@ package record
 
 import (
 	"slices"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -92,12 +93,11 @@ func (c *DesktopConnection) Login() Login {
 // the time. The sid is the desktop's own, not the connection's: it tells no
 // connection from another.
 func (l *Login) identifyDesktop(r *reading) {
-	l.Invariant = identify("desktop invariant", r.trimmed(deskUserName), l.began(), l.Machine,
-		r.trimmed(deskTerminalName), r.trimmed(deskTerminalMAC), r.trimmed(deskTerminalIP))
-	l.ID = l.Invariant
-	if id := r.trimmed(deskTransactionID); id != "" {
-		l.ID = identify("transaction", id, l.began())
+	var id Identity
+	if text := r.trimmed(deskTransactionID); text != "" {
+		id = identify("transaction", text, l.began().Format(time.RFC3339))
 	}
+	l.identifyBy("desktop ", id, l.Machine, r.trimmed(deskUserName), r.trimmed(deskTerminalName), r.trimmed(deskTerminalMAC), r.trimmed(deskTerminalIP))
 }
 
 // private lists the personal text of the record.

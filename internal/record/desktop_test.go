@@ -131,7 +131,8 @@ func TestDesktopIdentity(t *testing.T) {
 func TestDesktopIsStable(t *testing.T) {
 	l := desktop(t, fullDesktop)
 	assert.Equal(t, "e0f3b7b2d3559f4cf4dadfe0c81ce402", hex.EncodeToString(l.ID[:]))
-	assert.Equal(t, "f41c6f4e513d099b617731210c177df9", hex.EncodeToString(l.Invariant[:]))
+	assert.Equal(t, "7a8bea7883ae9bfa364c30d6694a9e49", hex.EncodeToString(l.Invariant[:]))
+	assert.Equal(t, "f41c6f4e513d099b617731210c177df9", hex.EncodeToString(l.Legacy[:]))
 	assert.Equal(t, "4fb74cdc", failureSlug("连接失败"))
 }
 

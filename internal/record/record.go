@@ -9,6 +9,7 @@ package record
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,6 +17,11 @@ import (
 // Identity tells one record of a project and source from every other.
 // The zero value is no identity.
 type Identity [16]byte
+
+// With is another identity, made of this one and a number.
+func (id Identity) With(n uint64) Identity {
+	return identify("with", string(id[:]), strconv.FormatUint(n, 10))
+}
 
 // Person is a pseudonym of a user name or an address: equal for equal names,
 // and not a name. The zero value means that the record has none.
@@ -27,6 +33,11 @@ type Login struct {
 	// ID is the record's identity; Invariant is a second one, made of all that
 	// never changes in a record. They are equal for a record without an id.
 	ID, Invariant Identity
+	// Who is the user with the client; with a time it makes an Invariant, see Forms.
+	Who Identity
+	// Legacy is the Invariant as versions before 0.2 made it, with the machine in it:
+	// stores may hold it.
+	Legacy Identity
 
 	// Label values: trimmed, valid UTF-8 without control characters, at most
 	// MaxLabelBytes long, empty if the record has none.
@@ -99,12 +110,43 @@ func (l *Login) Latest() time.Time {
 
 // began is when the record began, as its identity has it. A record that is pending
 // has no start time yet, so the start counts only without a pre-connect time.
-func (l *Login) began() string {
-	began := l.PreConnect
-	if began.IsZero() {
-		began = l.Start
+func (l *Login) began() time.Time {
+	if l.PreConnect.IsZero() {
+		return l.Start
 	}
-	return began.Format(time.RFC3339)
+	return l.PreConnect
+}
+
+// identifyBy sets the record's identities: who it is of, its id, empty if it has none,
+// and what never changes in it, for which the machine is named by itself: a record that
+// is pending may have none yet.
+func (l *Login) identifyBy(kind string, id Identity, machine string, user string, client ...string) {
+	l.Who = identify(kind+"who", append([]string{user}, client...)...)
+	l.Invariant = l.form(l.began())
+	l.Legacy = identify(kind+"invariant", append([]string{user, l.began().Format(time.RFC3339), machine}, client...)...)
+	l.ID = id
+	if id == (Identity{}) {
+		l.ID = l.Invariant
+	}
+}
+
+// form is what never changes in the record, if it began at a time. Times of pages and
+// files may differ in their fractions of a second.
+func (l *Login) form(began time.Time) Identity {
+	return identify("invariant of", string(l.Who[:]), strconv.FormatInt(began.Unix(), 10))
+}
+
+// Forms are the identities, beside Invariant, under which the record may be remembered
+// from when less of it was known: without its pre-connect time, or without any time.
+func (l *Login) Forms() []Identity {
+	var forms []Identity
+	if l.User == 0 || l.began().IsZero() {
+		return nil // of nobody: too many look alike
+	}
+	if !l.PreConnect.IsZero() && !l.Start.IsZero() {
+		forms = append(forms, l.form(l.Start))
+	}
+	return append(forms, l.form(time.Time{}))
 }
 
 func malformedLogin(id Identity) Login { return Login{ID: id, Invariant: id, Malformed: true} }

@@ -78,12 +78,11 @@ func (c *UserConnection) Login() Login {
 		PreConnect: r.time(connPreConnTime), Start: r.time(connStartTime), End: r.time(connEndTime), Updated: r.time(connUpdateTime),
 	}
 	l.Invalid = r.invalidNames()
-	l.Invariant = identify("invariant", r.trimmed(connUserName), l.began(), l.Machine,
-		r.trimmed(connClientName), r.trimmed(connClientMAC), r.trimmed(connClientIP))
-	l.ID = l.Invariant
-	if id := r.trimmed(connID); id != "" {
-		l.ID = identify("id", id)
+	var id Identity
+	if text := r.trimmed(connID); text != "" {
+		id = identify("id", text)
 	}
+	l.identifyBy("", id, l.Machine, r.trimmed(connUserName), r.trimmed(connClientName), r.trimmed(connClientMAC), r.trimmed(connClientIP))
 	return l
 }
 

@@ -99,11 +99,29 @@ func TestIdentity(t *testing.T) {
 	assert.Equal(t, anonymous, row.Login(), "a row of a file is the record that was paged")
 }
 
+// What may be missing at first, and is filled in later, leads back to what was known.
+func TestInvariantForms(t *testing.T) {
+	of := func(fields string) Login { return decode(t, `{"user_name":"a","client_ip":"10.0.0.1"`+fields+`}`) }
+	const pre, start = `,"pre_conn_time":"2023-06-05T06:37:47Z"`, `,"start_time":"2023-06-05T06:37:59Z"`
+	bare, asked, began, whole := of(``), of(pre), of(start), of(pre+start+`,"machine_name":"APS-1"`)
+	assert.Equal(t, asked.Invariant, whole.Invariant, "a record that is pending has no machine yet")
+	assert.NotEqual(t, began.Invariant, whole.Invariant)
+	assert.Equal(t, []Identity{began.Invariant, bare.Invariant}, whole.Forms())
+	assert.Equal(t, []Identity{bare.Invariant}, asked.Forms())
+	assert.Equal(t, []Identity{bare.Invariant}, began.Forms())
+	assert.Empty(t, bare.Forms())
+	nobody := decode(t, `{"pre_conn_time":"2023-06-05T06:37:47Z"}`)
+	assert.Empty(t, nobody.Forms())
+	assert.NotEqual(t, bare.Who, decode(t, `{"user_name":"b","client_ip":"10.0.0.1"}`).Who)
+	assert.NotEqual(t, bare.Who, decode(t, `{"user_name":"a","client_ip":"10.0.0.2"}`).Who)
+}
+
 // The hashes are kept in the store: they must not change between versions.
 func TestIdentityIsStable(t *testing.T) {
 	l := decode(t, fullRecord)
 	assert.Equal(t, "0710534fe8587686a4194f81311976bb", hex.EncodeToString(l.ID[:]))
-	assert.Equal(t, "68c69682edf5b6ada2aba07e92ba3e62", hex.EncodeToString(l.Invariant[:]))
+	assert.Equal(t, "0570933373757c9633e8a5b80099ec09", hex.EncodeToString(l.Invariant[:]))
+	assert.Equal(t, "68c69682edf5b6ada2aba07e92ba3e62", hex.EncodeToString(l.Legacy[:]))
 	assert.Equal(t, Person(0x3eebf4b24e09ea81), l.User)
 }
 

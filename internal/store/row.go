@@ -71,6 +71,9 @@ func (r *Reader) Bytes() []byte { return r.take(r.Uint()) }
 // String reads text.
 func (r *Reader) String() string { return string(r.Bytes()) }
 
+// More reports whether there is anything left to read.
+func (r *Reader) More() bool { return len(r.rest) > 0 }
+
 // Err is not nil if a field was not there, or if any byte is left over.
 func (r *Reader) Err() error {
 	if r.failed || len(r.rest) > 0 {

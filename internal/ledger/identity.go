@@ -1,0 +1,293 @@
+package ledger
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// index finds entries by what never changes in them. Nearly always that is one entry:
+// only twins, which differ in nothing but their ids, share it. Of more than maxTwins,
+// which only somebody who means harm would write, it knows those.
+type index struct {
+	one  map[record.Identity]*entry
+	more map[record.Identity][]*entry // those beside the one
+}
+
+const maxTwins = 64
+
+func newIndex() index {
+	return index{map[record.Identity]*entry{}, map[record.Identity][]*entry{}}
+}
+
+func (x *index) add(form record.Identity, e *entry) {
+	if x.one[form] == nil {
+		x.one[form] = e
+	} else if len(x.more[form]) < maxTwins-1 {
+		x.more[form] = append(x.more[form], e)
+	}
+}
+
+func (x *index) remove(form record.Identity, e *entry) {
+	more := x.more[form]
+	switch {
+	case x.one[form] != e:
+		for i := range more {
+			if more[i] == e {
+				more[i] = more[len(more)-1]
+				x.more[form] = more[:len(more)-1]
+				break
+			}
+		}
+	case len(more) > 0:
+		x.one[form], x.more[form] = more[len(more)-1], more[:len(more)-1]
+	default:
+		delete(x.one, form)
+	}
+	if len(x.more[form]) == 0 {
+		delete(x.more, form)
+	}
+}
+
+func (x *index) all(form record.Identity) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		if e := x.one[form]; e == nil || !yield(e) {
+			return
+		}
+		for _, e := range x.more[form] {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// find looks a record up by its id, or, if either the record or what is remembered
+// of it has no id, by what never changes in it.
+func (l *Ledger) find(login *record.Login) *entry {
+	if login.Malformed {
+		return l.entries[login.ID]
+	}
+	var e *entry
+	if !isNameless(login) {
+		e = l.byID(login)
+	}
+	if e == nil {
+		e = l.alike(login)
+	}
+	if e != nil {
+		l.learn(e, login)
+	}
+	return e
+}
+
+func isNameless(login *record.Login) bool { return login.ID == login.Invariant }
+
+// byID finds a record by its id. One that has come back, with another user and another
+// start, is another record: a database may number anew.
+func (l *Ledger) byID(login *record.Login) *entry {
+	if e := l.entries[login.ID]; e != nil && !e.isOther(login) {
+		return e
+	}
+	return l.entries[login.ID.With(uint64(login.User))]
+}
+
+// alike finds a record that has an id only here, or only in memory, or nowhere: by the
+// newest form of what never changes in it, or else by an older one.
+func (l *Ledger) alike(login *record.Login) *entry {
+	if e := l.best(login, login.Invariant, false); e != nil {
+		return e
+	}
+	forms := login.Forms()
+	for i, form := range forms {
+		// The last form has no time. Only what still waits for one can be meant.
+		if e := l.best(login, form, i == len(forms)-1); e != nil {
+			return e
+		}
+	}
+	if login.Legacy == (record.Identity{}) {
+		return nil
+	}
+	return l.best(login, login.Legacy, false)
+}
+
+// best is, of the records that a login may be another version of, the likeliest. What
+// cannot be two versions of one record, and stands in one reading, is two records.
+func (l *Ledger) best(login *record.Login, form record.Identity, onlyPending bool) *entry {
+	var best *entry
+	top := 0
+	for e := range l.byForm.all(form) {
+		switch {
+		case !isNameless(login) && !e.has(nameless):
+			continue // two ids are two records
+		case onlyPending && e.has(settled):
+			continue
+		case e.contradicts(login) && (e.reading == l.reading || l.hasRival(e, login)):
+			continue
+		}
+		if n := e.likeness(login, l.reading); n > top {
+			best, top = e, n
+		}
+	}
+	return best
+}
+
+// hasRival reports whether another login of the reading fits an entry better than one
+// that contradicts it.
+func (l *Ledger) hasRival(e *entry, login *record.Login) bool {
+	if l.rows == nil {
+		l.rows = map[record.Identity][]*record.Login{}
+		for _, row := range l.logins {
+			if rows := l.rows[row.Invariant]; isNameless(row) && len(rows) < maxTwins {
+				l.rows[row.Invariant] = append(rows, row)
+			}
+		}
+	}
+	return slices.ContainsFunc(l.rows[login.Invariant], func(other *record.Login) bool { return other != login && !e.contradicts(other) })
+}
+
+// learn takes over what a version tells of who and where the record is, so that it is
+// found however it comes next.
+func (l *Ledger) learn(e *entry, login *record.Login) {
+	before := *e
+	if e.has(nameless) && !isNameless(login) {
+		// A second record which looks the same is counted too.
+		l.forgotten = append(l.forgotten, e.rowKey())
+		delete(l.entries, e.id)
+		e.id = l.freeID(login)
+		e.set(nameless, false)
+		l.entries[e.id] = e
+	}
+	if !e.knows(login.Invariant) {
+		if len(e.forms) == maxForms*len(login.Invariant) {
+			oldest := record.Identity([]byte(e.forms[:len(login.Invariant)]))
+			l.byForm.remove(oldest, e)
+			e.forms = e.forms[len(oldest):]
+		}
+		e.forms += string(login.Invariant[:])
+		l.byForm.add(login.Invariant, e)
+	}
+	e.identify(login)
+	if *e != before {
+		l.changed[e] = struct{}{}
+	}
+}
+
+// freeID is the identity of an entry for a login that none has yet.
+func (l *Ledger) freeID(login *record.Login) record.Identity {
+	id := login.ID
+	for n := uint64(login.User); l.entries[id] != nil; n++ {
+		id = login.ID.With(n)
+	}
+	return id
+}
+
+func (l *Ledger) add(e *entry) {
+	l.entries[e.id] = e
+	for form := range e.allForms() {
+		l.byForm.add(form, e)
+	}
+}
+
+func (l *Ledger) remove(e *entry) {
+	delete(l.entries, e.id)
+	for form := range e.allForms() {
+		l.byForm.remove(form, e)
+	}
+	delete(l.changed, e)
+	l.forgotten = append(l.forgotten, e.rowKey())
+}
+
+// maxForms is how many forms an entry has beside the first. A record whose times change
+// again and again must not fill the memory.
+const maxForms = 3
+
+// allForms are the entry's invariants, from the first to the newest.
+func (e *entry) allForms() iter.Seq[record.Identity] {
+	return func(yield func(record.Identity) bool) {
+		if !yield(e.invariant) {
+			return
+		}
+		for rest := e.forms; rest != ""; rest = rest[len(e.invariant):] {
+			if !yield(record.Identity([]byte(rest[:len(e.invariant)]))) {
+				return
+			}
+		}
+	}
+}
+
+func (e *entry) knows(form record.Identity) bool {
+	if e.invariant == form {
+		return true
+	}
+	for known := range e.allForms() {
+		if known == form {
+			return true
+		}
+	}
+	return false
+}
+
+// identify notes who and where a version says the record is.
+func (e *entry) identify(login *record.Login) {
+	if user := uint32(login.User); e.user == 0 {
+		e.user = user
+	}
+	if login.Machine != "" {
+		e.machine = hashOf(login.Machine)
+	}
+}
+
+// hashOf is a hash that is the same in every process (FNV-1a): rows hold it.
+func hashOf(text string) uint32 {
+	h := uint32(2166136261)
+	for i := range len(text) {
+		h = (h ^ uint32(text[i])) * 16777619
+	}
+	return h
+}
+
+// isOther reports whether a login with the entry's id is another record all the same.
+func (e *entry) isOther(login *record.Login) bool {
+	if user := uint32(login.User); user == 0 || e.user == 0 || e.user == user {
+		return false
+	}
+	if e.preConnect != 0 && !login.PreConnect.IsZero() {
+		return !sameTime(e.preConnect, login.PreConnect.UnixMilli())
+	}
+	return e.start != 0 && !login.Start.IsZero() && !sameTime(e.start, login.Start.UnixMilli())
+}
+
+// contradicts reports whether a login, which is the same in all that never changes, has
+// what one record has only once, and the entry has otherwise: two servers, two ends.
+func (e *entry) contradicts(login *record.Login) bool {
+	if login.Machine != "" && e.machine != 0 && e.machine != hashOf(login.Machine) {
+		return true
+	}
+	return e.start != 0 && !login.Start.IsZero() && !sameTime(e.start, login.Start.UnixMilli()) ||
+		e.end != 0 && !login.End.IsZero() && !sameTime(e.end, login.End.UnixMilli())
+}
+
+// likeness is how much a login looks like a version of the entry.
+func (e *entry) likeness(login *record.Login, reading uint64) int {
+	n := 1
+	for weight, is := range [...]bool{
+		e.isUnfinished(),
+		e.reading != reading,
+		timeOf(e.updated).Equal(login.Updated) && timeOf(e.end).Equal(login.End),
+		!e.contradicts(login),
+	} {
+		if is {
+			n += 1 << weight
+		}
+	}
+	return n
+}
+
+// sameTime reports whether two times may be one, though files cut it to a second or to
+// a minute.
+func sameTime(a, b int64) bool {
+	const second, minute = 1000, 60 * 1000
+	return a/second == b/second || a/minute == b/minute && (a%minute == 0 || b%minute == 0)
+}
