@@ -153,7 +153,7 @@ func openBook(t *testing.T, storage collector.Storage, kind collector.Kind, look
 
 // options are those of a poller in a world in which all clocks are right.
 func options(lookback time.Duration) Options {
-	return Options{Interval: interval, Lookback: lookback, InitialLookback: initial, Logger: log.NewNopLogger(),
+	return Options{Host: "api.test", Interval: interval, Lookback: lookback, InitialLookback: initial, Logger: log.NewNopLogger(),
 		ServerTime: func() (time.Time, bool) { return time.Now().UTC(), true }}
 }
 

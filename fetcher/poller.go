@@ -53,6 +53,8 @@ type Options struct {
 	Project, Source           string
 	Interval                  time.Duration
 	Lookback, InitialLookback time.Duration
+	// Host is the server's name.
+	Host string
 	// ServerTime is the server's clock, if it is known yet.
 	ServerTime func() (time.Time, bool)
 	Logger     log.Logger
@@ -203,7 +205,7 @@ func (p *Poller) poll(ctx context.Context) error {
 			return err
 		}
 	}
-	return because{fmt.Errorf("the server's answers show times that are far apart, or a leap ahead; nothing is counted until they agree, or all have shown the same leap for %s", maxDoubt), Clock}
+	return because{fmt.Errorf("the answers of %s show times that are far apart, or a leap ahead; nothing is counted until they agree, or all have shown the same leap for %s", p.Host, maxDoubt), Clock}
 }
 
 // pollLogins reads what is new, and then what is unfinished.
@@ -271,7 +273,7 @@ func (p *Poller) readPiece(ctx context.Context, piece window, most int, todo win
 			return errWrongClock
 		}
 		if now.Before(todo.from) {
-			return clockBehind(now, p.Status().Position.Cursor)
+			return p.clockBehind(now, p.Status().Position.Cursor)
 		}
 		part := &record.Reading{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(todo.to)}
 		from = upTo
@@ -293,9 +295,9 @@ func (p *Poller) takeUp(r resumer, todo window, now time.Time) (piece window, fo
 	return r.resume(todo, oldest)
 }
 
-func clockBehind(now, cursor time.Time) error {
-	return because{fmt.Errorf("the server's clock shows %s, but records up to %s are counted already; if the server's clock was wrong before, counting goes on when it has passed that time",
-		now.Format(time.RFC3339), cursor.Format(time.RFC3339)), Clock}
+func (p *Poller) clockBehind(now, cursor time.Time) error {
+	return because{fmt.Errorf("the clock of %s shows %s, but records up to %s are counted already; if that clock was wrong before, counting goes on when it has passed that time",
+		p.Host, now.Format(time.RFC3339), cursor.Format(time.RFC3339)), Clock}
 }
 
 // lost tells of time whose records nobody can read any more.

@@ -95,7 +95,7 @@ const (
 )
 
 func (w *world) poller() *Poller {
-	p, err := NewPoller(w, w, w, w, Options{Project: "p", Source: "s", Interval: interval, Lookback: lookback, InitialLookback: initial,
+	p, err := NewPoller(w, w, w, w, Options{Project: "p", Source: "s", Host: "api.test", Interval: interval, Lookback: lookback, InitialLookback: initial,
 		ServerTime: func() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown },
 		Logger:     log.NewLogfmtLogger(&w.log)})
 	require.NoError(w.t, err)
@@ -395,7 +395,7 @@ func TestWrongDates(t *testing.T) {
 		w.skew = 0
 		time.Sleep(interval)
 		err := p.Poll(t.Context())
-		require.ErrorContains(t, err, "the server's clock shows")
+		require.ErrorContains(t, err, "the clock of api.test shows")
 		assert.Len(t, w.readings, n)
 		time.Sleep(5 * time.Hour)
 		require.NoError(t, p.Poll(t.Context()), "counting goes on when it has passed that time")

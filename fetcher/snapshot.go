@@ -78,7 +78,7 @@ func (p *Poller) nothingSettled(ctx context.Context, source WholeSource, to, now
 		return nil
 	}
 	if _, known := p.ServerTime(); known {
-		return clockBehind(now, cursor)
+		return p.clockBehind(now, cursor)
 	}
 	if _, err := source.ReadAll(ctx, to.Add(-time.Minute), to); err != nil {
 		return err

@@ -241,7 +241,7 @@ func TestStatisticsByAClockThatIsBehind(t *testing.T) {
 
 		w.skew = 0
 		time.Sleep(interval)
-		require.ErrorContains(t, p.Poll(t.Context()), "the server's clock shows")
+		require.ErrorContains(t, p.Poll(t.Context()), "the clock of api.test shows")
 		assert.Len(t, w.readings, 1)
 	})
 }

@@ -146,7 +146,7 @@ func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Err
 
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	signed := c.clock.now()
+	signed := c.host(k.base).now()
 	r, err := newRequest(limited, k, p, body, signed)
 	if err != nil {
 		return c.failure(k, err)
@@ -161,7 +161,7 @@ func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Err
 	}
 	defer resp.Body.Close()
 	code = strconv.Itoa(resp.StatusCode)
-	c.clock.observe(resp.Header, time.Since(start))
+	c.clocks[k.base.Host].observe(resp.Header, time.Since(start))
 	if resp.StatusCode/100 != 2 {
 		return onlyOnce(k, c.refused(k, resp, p, signed))
 	}

@@ -72,7 +72,8 @@ type Client struct {
 	timeout   time.Duration
 	maxBody   int // bytes
 	auth      authenticator
-	clock     clock
+	local     func() time.Time  // the local clock
+	clocks    map[string]*clock // by host
 	private   redactor
 	tasks     sync.Map // the base URL, by the id of an export task, of the host that knows it
 	lookup    func(ctx context.Context, host string) ([]netip.Addr, error)
@@ -93,7 +94,7 @@ func New(o Options) (*Client, error) {
 		transport: o.Transport,
 		timeout:   orDefault(o.RequestTimeout, DefaultRequestTimeout),
 		maxBody:   maxBodyBytes,
-		clock:     clock{local: o.Now},
+		local:     o.Now,
 		slots:     semaphore.NewWeighted(int64(orDefault(o.Concurrency, DefaultConcurrency))),
 		limiter: rate.NewLimiter(rate.Limit(orDefault(o.RequestsPerSecond, DefaultRequestsPerSecond)),
 			orDefault(o.Burst, DefaultBurst)),
@@ -109,8 +110,8 @@ func New(o Options) (*Client, error) {
 	if c.transport == nil {
 		c.transport = http.DefaultTransport.(*http.Transport).Clone()
 	}
-	if c.clock.local == nil {
-		c.clock.local = time.Now
+	if c.local == nil {
+		c.local = time.Now
 	}
 	if c.observe == nil {
 		c.observe = func(string, string, time.Duration) {}
@@ -149,7 +150,11 @@ func (c *Client) setEndpoints(e Endpoints) error {
 	if e.IAM != "" {
 		c.iam, errs[2] = parseEndpoint("iam", e.IAM)
 	}
-	return errors.Join(errs[:]...)
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	c.setClocks()
+	return nil
 }
 
 // parseEndpoint never repeats the text: it may hold a password.
@@ -172,12 +177,3 @@ func (c *Client) setCredentials(o Options) error {
 	}
 	return nil
 }
-
-// ServerTime is the time of the server's clock now, as of the last answer. It is
-// not ahead of that clock and at most about a second and one request behind it. It
-// is false until there was an answer.
-func (c *Client) ServerTime() (time.Time, bool) { return c.clock.server() }
-
-// Skew is by how much the local clock is ahead of the server's. It is false until
-// there was an answer.
-func (c *Client) Skew() (time.Duration, bool) { return c.clock.skew() }

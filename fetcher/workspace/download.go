@@ -38,7 +38,7 @@ func (c *Client) fetchFile(ctx context.Context, k call, p proof) *Error {
 	stalled := time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
 	defer stalled.Stop()
 
-	signed := c.clock.now()
+	signed := c.host(k.base).now()
 	r, err := newRequest(limited, k, p, nil, signed)
 	if err != nil {
 		return c.failure(k, err)
@@ -96,7 +96,7 @@ func (c *Client) fetch(ctx context.Context, k call, r *http.Request, stalled *ti
 	defer resp.Body.Close()
 	code = strconv.Itoa(resp.StatusCode)
 	if k.base.Host == r.URL.Host {
-		c.clock.observe(resp.Header, time.Since(start))
+		c.clocks[k.base.Host].observe(resp.Header, time.Since(start))
 	}
 	switch {
 	case resp.StatusCode/100 == 2:

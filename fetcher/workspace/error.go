@@ -115,7 +115,7 @@ func (c *Client) refused(k call, resp *http.Response, p proof, signed time.Time)
 		failed.RequestID = cut(c.private.clean(body.requestID), 64)
 	}
 	if failed.retry = retryOf(failed.Status, failed.Code); failed.retry != never {
-		failed.RetryAfter = retryAfter(resp.Header, c.clock.now())
+		failed.RetryAfter = retryAfter(resp.Header, c.host(k.base).now())
 	}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		failed.signedOff = date.Sub(signed)
@@ -154,7 +154,7 @@ func (c *Client) adviseCredentials(k call, p proof) string {
 	if k.auth != nil {
 		advice = k.auth.advice(p)
 	}
-	if skew, ok := c.clock.skew(); ok && skew.Abs() > maxSkew {
+	if skew, ok := c.host(k.base).Skew(); ok && skew.Abs() > maxSkew {
 		advice += fmt.Sprintf("; the local clock is off by %s, set it right", skew.Round(time.Second))
 	}
 	return advice

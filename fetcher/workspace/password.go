@@ -32,7 +32,7 @@ func (p password) bind(c *Client) authenticator {
 	c.private.add(userText, p.domain, p.user)
 	return &tokens{lease{
 		obtain: func(ctx context.Context) (proof, time.Time, error) { return c.createToken(ctx, p) },
-		now:    c.clock.now,
+		now:    func() time.Time { return c.host(c.iam).now() },
 	}}
 }
 

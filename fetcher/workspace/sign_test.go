@@ -84,7 +84,7 @@ func TestClockSkew(t *testing.T) {
 					require.ErrorContains(t, err, c.wantErr)
 				}
 				assert.Equal(t, c.attempts, attempts)
-				skew, known := client.Skew()
+				skew, known := client.AppStream().Skew()
 				assert.True(t, known)
 				assert.InDelta(t, c.off.Seconds(), skew.Seconds(), 1.01)
 			})
@@ -101,29 +101,29 @@ func TestServerTime(t *testing.T) {
 			w.Header().Set("Date", header)
 			w.WriteHeader(status)
 		}), nil)
-		_, known := c.ServerTime()
+		_, known := c.AppStream().ServerTime()
 		assert.False(t, known)
-		_, known = c.Skew()
+		_, known = c.AppStream().Skew()
 		assert.False(t, known)
 
 		header = "garbage"
 		status = 400
 		_, _ = list(t.Context(), c)
-		_, known = c.ServerTime()
+		_, known = c.AppStream().ServerTime()
 		assert.False(t, known)
 
 		header = date.Format(http.TimeFormat)
 		_, _ = list(t.Context(), c)
-		got, known := c.ServerTime()
+		got, known := c.AppStream().ServerTime()
 		assert.True(t, known)
 		assert.Equal(t, date, got)
 		time.Sleep(90 * time.Second)
-		got, _ = c.ServerTime()
+		got, _ = c.AppStream().ServerTime()
 		assert.Equal(t, date.Add(90*time.Second), got)
 
 		header = date.Add(time.Minute).Format(http.TimeFormat)
 		_, _ = list(t.Context(), c)
-		got, _ = c.ServerTime()
+		got, _ = c.AppStream().ServerTime()
 		assert.Equal(t, date.Add(time.Minute), got, "the newest Date counts")
 	})
 }

@@ -167,13 +167,13 @@ func describeSkew(skew time.Duration) string {
 }
 
 func (e *examination) examine(ctx context.Context, client *workspace.Client, out io.Writer) error {
-	now := time.Now()
-	if server, ok := client.ServerTime(); ok {
+	host, now := hostOf(client, e.source), time.Now()
+	if server, ok := host.ServerTime(); ok {
 		now = server
 	}
 	count, found, err := e.call(ctx, client, workspace.PageQuery{From: now.Add(-doctorWindow), To: now, Limit: 100})
-	if skew, ok := client.Skew(); ok {
-		fmt.Fprintf(out, "  clock: %s\n", describeSkew(skew))
+	if skew, ok := host.Skew(); ok {
+		fmt.Fprintf(out, "  clock of %s: %s\n", host.Name, describeSkew(skew))
 	}
 	if err != nil {
 		return err

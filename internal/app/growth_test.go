@@ -100,7 +100,7 @@ func TestNothingGrows(t *testing.T) {
 		require.NoError(t, err)
 		source := &fetcher.UserConnections{API: client}
 		poller, err := fetcher.NewPoller(source, source, book, metrics, fetcher.Options{Project: "p", Source: userConnections, Interval: time.Minute,
-			Lookback: 15 * time.Minute, InitialLookback: time.Hour, ServerTime: client.ServerTime, Logger: log.NewNopLogger()})
+			Lookback: 15 * time.Minute, InitialLookback: time.Hour, ServerTime: client.AppStream().ServerTime, Logger: log.NewNopLogger()})
 		require.NoError(t, err)
 		exposition := collector.NewExposition(registry)
 		exposition.Show([]*collector.Book{book}, nil)

@@ -60,9 +60,20 @@ func (o *opener) book(b collector.Options) (*collector.Book, error) {
 
 // options are those of a poller.
 func (o *opener) options(source string, interval config.Source, w config.Window) fetcher.Options {
+	host := o.host(source)
 	return fetcher.Options{Project: o.project.Name, Source: source, Interval: time.Duration(interval.PollInterval),
 		Lookback: time.Duration(w.Lookback), InitialLookback: time.Duration(w.InitialLookback),
-		ServerTime: o.client.ServerTime, Logger: o.service.logger}
+		Host: host.Name, ServerTime: host.ServerTime, Logger: o.service.logger}
+}
+
+// host is the one that has the records of a source, and whose clock counts for it.
+func (o *opener) host(source string) workspace.Host { return hostOf(o.client, source) }
+
+func hostOf(client *workspace.Client, source string) workspace.Host {
+	if source == userConnections || source == sessions {
+		return client.AppStream()
+	}
+	return client.Workspace()
 }
 
 // export makes what reads one kind of export task.
@@ -135,7 +146,7 @@ func (o *opener) userConnections() (*source, error) {
 		compared := w.tasks
 		compared.Tasks = &export.Tasks{API: o.client, Memory: export.NoMemory{}, Timeout: tasks.Timeout, Observe: metrics.ExportTask, Logger: tasks.Logger}
 		src.reconciler = &fetcher.Reconciler{One: w.again, Other: &fetcher.UserConnectionExports{Export: compared},
-			Interval: time.Duration(c.ReconcileInterval), Lookback: time.Duration(c.Lookback), ServerTime: o.client.ServerTime,
+			Interval: time.Duration(c.ReconcileInterval), Lookback: time.Duration(c.Lookback), ServerTime: o.host(userConnections).ServerTime,
 			Show: metrics.Reconciled, Logger: tasks.Logger}
 	}
 	return src, nil
