@@ -246,6 +246,6 @@ func addReplay(cli *kingpin.Application, commands map[string]command) {
 	file := c.Arg("file", "Records as .jsonl, .csv or .xlsx.").Required().String()
 	o := app.ReplayOptions{UserWindows: config.DefaultMetrics().UserWindows}
 	c.Flag("project", "The label `project`.").Default("replay").StringVar(&o.Project)
-	c.Flag("success-code", "A failed_code that means success; repeatable.").Default("", "0").StringsVar(&o.SuccessCodes)
+	c.Flag("success-code", "A failed_code that means success; repeatable.").Default(config.DefaultSuccessCodes()...).StringsVar(&o.SuccessCodes)
 	commands[c.FullCommand()] = func(l *logging.Log) error { return app.Replay(*file, o, os.Stdout, l.Text()) }
 }

@@ -120,10 +120,14 @@ type Sources struct {
 
 // Source is what every source has.
 type Source struct {
-	PollInterval  model.Duration    `yaml:"poll_interval"`
-	Mode          string            `yaml:"mode"`
-	ExportTimeout model.Duration    `yaml:"export_timeout"`    // until an export task counts as failed
-	Columns       map[string]string `yaml:"columns,omitempty"` // header in an export file -> the API's field name
+	PollInterval  model.Duration `yaml:"poll_interval"`
+	Mode          string         `yaml:"mode"`
+	ExportTimeout model.Duration `yaml:"export_timeout"` // until an export task counts as failed
+	// Columns are headers of export files with the API's field name of each; an empty one
+	// drops the column.
+	Columns map[string]string `yaml:"columns,omitempty"`
+	// TimeZone is the IANA name of the zone of times that tell none; empty is UTC.
+	TimeZone string `yaml:"time_zone,omitempty"`
 }
 
 // Window is which records a source of login records reads.
@@ -214,8 +218,12 @@ func (u *UserConnections) setDefaults() {
 	u.Source = Source{PollInterval: minutes(1), Mode: ModeAuto, ExportTimeout: minutes(15)}
 	u.Window = defaultWindow()
 	u.ExportThreshold = 5000
-	u.SuccessCodes = []string{"", "0"}
+	u.SuccessCodes = DefaultSuccessCodes()
 }
+
+// DefaultSuccessCodes are the values of failed_code that mean success, as far as anybody
+// has seen them.
+func DefaultSuccessCodes() []string { return []string{"", "0", "WKS.00000000"} }
 
 func (s *Sessions) setDefaults() {
 	s.Source = Source{PollInterval: minutes(5), Mode: ModeExport, ExportTimeout: minutes(15)}

@@ -115,7 +115,7 @@ func TestMinimal(t *testing.T) {
 		Source:          Source{PollInterval: minutes(1), Mode: ModeAuto, ExportTimeout: minutes(15)},
 		Window:          Window{Lookback: minutes(15), InitialLookback: minutes(60), PendingTimeout: minutes(60)},
 		ExportThreshold: 5000,
-		SuccessCodes:    []string{"", "0"},
+		SuccessCodes:    []string{"", "0", "WKS.00000000"},
 	}}, p.Sources)
 }
 
@@ -146,7 +146,8 @@ func TestFull(t *testing.T) {
 			PollInterval:  model.Duration(100 * time.Millisecond),
 			Mode:          ModeQuery,
 			ExportTimeout: minutes(30),
-			Columns:       map[string]string{"Account": "user_name", "桌面组": "desktop_group_name"},
+			Columns:       map[string]string{"Account": "user_name", "桌面组": "desktop_group_name", "Error code": ""},
+			TimeZone:      "Asia/Shanghai",
 		},
 		Window:          Window{InitialLookback: model.Duration(history), PendingTimeout: minutes(120)},
 		ExportThreshold: 1,

@@ -45,7 +45,6 @@ var ownLabels = []string{
 var (
 	regionPattern    = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	projectIDPattern = regexp.MustCompile(`^[0-9A-Za-z_-]+$`)
-	fieldPattern     = regexp.MustCompile(`^[a-z0-9_]+$`)
 )
 
 // IsOwnLabel reports whether the exporter uses a label itself.
@@ -150,39 +149,40 @@ func (r *reader) sources(at string, s *Sources) {
 		r.atLeast(at+".export_threshold", u.ExportThreshold, 1)
 		r.between(at+".reconcile_interval", u.ReconcileInterval, 0, history)
 		if len(u.SuccessCodes) == 0 {
-			r.refuse(at+".success_codes", `must not be empty, or every login would be a failure; the default is ["", "0"]`)
+			r.refuse(at+".success_codes", `must not be empty, or every login would be a failure; the default is ["", "0", "WKS.00000000"]`)
 		}
 	}
 	if u := s.Sessions; u != nil {
-		r.source(at+".sessions", &u.Source, nil, ModeExport, ModeQuery)
+		r.source(at+".sessions", &u.Source, record.SessionInfoFields, ModeExport, ModeQuery)
 	}
 	if u := s.AccessStatistics; u != nil {
 		at := at + ".access_statistics"
-		r.source(at, &u.Source, nil, ModeExport, ModeQuery)
+		r.source(at, &u.Source, record.AppUserAccessFields, ModeExport, ModeQuery)
 		r.between(at+".settle", u.Settle, 0, day)
 	}
 	if u := s.DesktopConnections; u != nil {
 		at := at + ".desktop_connections"
-		r.source(at, &u.Source, nil, ModeExportV2, ModeExportV3, ModeQuery)
+		r.source(at, &u.Source, record.DesktopConnectionFields, ModeExportV2, ModeExportV3, ModeQuery)
 		r.window(at, &u.Window)
 		r.oneOf(at+".language", u.Language, "en_US", "zh_CN")
 	}
 }
 
-// source checks what every source has. Without a list of fields, any name that
-// looks like the API's is one.
+// source checks what every source has. Fields are those of its records.
 func (r *reader) source(at string, s *Source, fields []string, modes ...string) {
 	r.between(at+".poll_interval", s.PollInterval, shortest, history)
 	r.positive(at+".export_timeout", s.ExportTimeout, day)
 	r.oneOf(at+".mode", s.Mode, modes...)
+	if _, err := s.Location(); err != nil {
+		r.refuse(at+".time_zone", "%v", err)
+	}
 	for _, header := range slices.Sorted(maps.Keys(s.Columns)) {
 		at, field := join(at+".columns", header), s.Columns[header]
 		switch {
 		case strings.TrimSpace(header) == "":
 			r.refuse(at, "the header must not be empty")
-		case fields == nil && !fieldPattern.MatchString(field):
-			r.refuse(at, "%q is not a field name of the API; it is written like machine_name", field)
-		case fields != nil && !slices.Contains(fields, field):
+		case field == "": // the column is dropped
+		case !slices.Contains(fields, field):
 			r.refuse(at, "unknown field %q; allowed are %s", field, strings.Join(fields, ", "))
 		}
 	}

@@ -60,7 +60,7 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 		ID: record.Identity{1, 2, 255}, Invariant: record.Identity{3}, Who: record.Identity{4}, Legacy: record.Identity{5}, Group: "g", Machine: "m\u2028<&>\"", ClientType: "c", ClientVersion: "v",
 		AgentVersion: "a", FailedCode: "f", FailedReason: "r", User: 1<<63 | 1, ClientIP: 1,
 		PreConnect: noon, Start: noon.Add(time.Millisecond), End: noon.Add(2), Updated: noon.Add(3), Setup: noon.Add(4),
-		Reconnect: true, NetworkRTT: &zero, EndToEndRTT: &some, Invalid: []string{"end_time"}, Malformed: true,
+		Started: true, Reconnect: true, NetworkRTT: &zero, EndToEndRTT: &some, Invalid: []string{"end_time"}, Malformed: true,
 	}
 	for i, v := 0, reflect.ValueOf(full); i < v.NumField(); i++ {
 		require.False(t, v.Field(i).IsZero(), "%s is not tested", v.Type().Field(i).Name)

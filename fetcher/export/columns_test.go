@@ -2,6 +2,7 @@ package export
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -116,6 +117,31 @@ func TestOtherDescriptions(t *testing.T) {
 				assert.Equal(t, header{field}, tables[kind].columns.header([]string{description}), "%s: %s", kind, description)
 			}
 		}
+	}
+}
+
+// The titles that the vendor's guides name, of the console of today and of before.
+func TestConsoleTitles(t *testing.T) {
+	desktops := []string{"user_name", "computer_name", "terminal_ip", "terminal_type", "desktop_ip", "public_ip", "connection_start_time", "connection_end_time", "network_rtt", "",
+		"connection_details", "terminal_mac", "terminal_name", "client_version", "agent_version", "connection_setup_time", "is_reconnect", ""}
+	for name, c := range map[string]struct {
+		columns Columns
+		titles  string
+		fields  []string
+	}{
+		"desktops":          {DesktopConnections, "连接用户, 桌面名称, 终端IP, 终端系统类型, 桌面IP, 客户端出口IP, 开始连接时间, 结束连接时间, 平均时延(ms), 会话监控, 连接详细描述, 终端MAC地址, 终端名称, AccessClient版本, AccessAgent版本, 建立连接时间, 是否重连, 企业项目", desktops},
+		"desktops, English": {DesktopConnections, "Connected User, Desktop Name, Terminal IP Address, Terminal OS Type, Desktop IP Address, Egress IP, Connection Started, Connection Ended, Average Latency, Session Monitoring, Connection Details, Terminal MAC Address, Terminal Name, AccessClient Version, AccessAgent Version, Connection Established, Reconnection (Yes/No), Enterprise Project", desktops},
+		"desktops, before": {DesktopConnections, "桌面名称, 登录用户, 终端IP, 终端系统类型, 桌面IP, 开始连接时间, 结束连接时间, 连接失败原因",
+			[]string{"computer_name", "user_name", "terminal_ip", "terminal_type", "desktop_ip", "connection_start_time", "connection_end_time", "connection_failure_reason"}},
+		"desktops, before, English": {DesktopConnections, "Desktop Name, Login User, Terminal IP, Terminal OS Type, Desktop IP, Started, Ended, Failure Cause",
+			[]string{"computer_name", "user_name", "terminal_ip", "terminal_type", "desktop_ip", "connection_start_time", "connection_end_time", "connection_failure_reason"}},
+		"desktops, long ago": {DesktopConnections, "Desktop Name, Desktop IP Address, Login User, Terminal IP Address, Terminal System Type, Connection Start Time, Connection End Time, Failure Cause",
+			[]string{"computer_name", "desktop_ip", "user_name", "terminal_ip", "terminal_type", "connection_start_time", "connection_end_time", "connection_failure_reason"}},
+		"logins": {Logins, "Usage time, login user, client name, APS name, APS HDA version, virtual IP address, APS IP address",
+			[]string{"start_time", "user_name", "client_name", "machine_name", "agent_version", "virtual_ip", "vm_ip"}},
+		"statistics": {AccessStatistics, "连接用户, 接入失败次数", []string{"username", "access_failed_count"}},
+	} {
+		assert.Equal(t, header(c.fields), c.columns.header(strings.Split(c.titles, ", ")), name)
 	}
 }
 

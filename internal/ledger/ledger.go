@@ -61,7 +61,7 @@ func (r *Rules) outcome(l *record.Login) (outcome, string) {
 	switch {
 	case !slices.Contains(r.SuccessCodes, l.FailedCode), l.FailedCode == "" && l.FailedReason != "":
 		return failure, cmp.Or(l.FailedCode, CodeUnknown)
-	case !l.Start.IsZero():
+	case l.HasStarted():
 		return success, ""
 	}
 	return pending, ""

@@ -47,10 +47,13 @@ var AppUserAccessFields = []string{
 	accessErrorCode: "error_code", accessErrorMessage: "error_msg",
 }
 
-var appUserAccesses = newKind(AppUserAccessFields, map[int]string{accessFailedCount: numbers, accessErrorCode: numbers})
+var appUserAccesses = newKind(AppUserAccessFields)
 
 // Set fills the field of the API's name and reports whether there is one.
 func (a *AppUserAccess) Set(name, value string) bool { return a.set(appUserAccesses, name, value) }
+
+// Refuse marks the field of the API's name as one that could not be read.
+func (a *AppUserAccess) Refuse(name string) { a.refuse(appUserAccesses, name) }
 
 // UnmarshalJSONFrom reads one row, as UserConnection does.
 func (a *AppUserAccess) UnmarshalJSONFrom(d *jsontext.Decoder) error {
@@ -65,11 +68,12 @@ func (a *AppUserAccess) Access() Access {
 	r := a.read(appUserAccesses)
 	access := Access{
 		User: r.person(accessUsername), Failures: r.count(accessFailedCount), Last: r.time(accessLastTime),
-		Code: r.label(accessErrorCode), Message: r.reason(accessErrorMessage, a.private),
+		Code: r.code(accessErrorCode),
 	}
+	access.Message = r.reason(accessErrorMessage, access.Code, accessPrivate)
 	access.Invalid = r.invalidNames()
 	access.ID = identify("access", a.text[:len(AppUserAccessFields)]...)
 	return access
 }
 
-func (a *AppUserAccess) private() []private { return userForms(a.text[accessUsername]) }
+func accessPrivate(r *reading) []private { return userForms(r.plain(accessUsername)) }

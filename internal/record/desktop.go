@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -33,10 +34,11 @@ const (
 	deskPublicIP
 	deskTransactionID
 	deskSID
+	deskDetails
 )
 
 // DesktopConnectionFields are the names of the fields that mean something to us, as
-// the API writes them.
+// the API writes them; connection_details is a column of the console's alone.
 var DesktopConnectionFields = []string{
 	deskComputerName: "computer_name", deskUserName: "user_name",
 	deskTerminalMAC: "terminal_mac", deskTerminalName: "terminal_name", deskTerminalIP: "terminal_ip", deskTerminalType: "terminal_type",
@@ -45,17 +47,18 @@ var DesktopConnectionFields = []string{
 	deskIsReconnect: "is_reconnect", deskFailureReason: "connection_failure_reason",
 	deskNetworkRTT: "network_rtt", deskEndToEndRTT: "e2e_rtt",
 	deskSourceIP: "source_ip", deskPublicIP: "public_ip", deskTransactionID: "transaction_id", deskSID: "sid",
+	deskDetails: "connection_details",
 }
 
-var desktopConnections = newKind(DesktopConnectionFields, map[int]string{
-	deskIsReconnect: truths + numbers, deskNetworkRTT: numbers, deskEndToEndRTT: numbers, deskFailureReason: numbers,
-	deskTransactionID: numbers, deskSID: numbers,
-})
+var desktopConnections = newKind(DesktopConnectionFields, deskIsReconnect)
 
 // Set fills the field of the API's name and reports whether there is one.
 func (c *DesktopConnection) Set(name, value string) bool {
 	return c.set(desktopConnections, name, value)
 }
+
+// Refuse marks the field of the API's name as one that could not be read.
+func (c *DesktopConnection) Refuse(name string) { c.refuse(desktopConnections, name) }
 
 // UnmarshalJSONFrom reads one record, as UserConnection does.
 func (c *DesktopConnection) UnmarshalJSONFrom(d *jsontext.Decoder) error {
@@ -66,7 +69,8 @@ func (c *DesktopConnection) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 // record's connection_start_time and Setup its connection_setup_time.
 //
 // A failure is a connection_failure_reason, and FailedCode a code made of it (see
-// failureSlug), for the API has none.
+// failureSlug), for the API has none. The newer console has details of all connections
+// instead, which are a reason only where no connection was set up.
 func (c *DesktopConnection) Login() Login {
 	if c.malformed {
 		return malformedLogin(c.identity)
@@ -79,12 +83,17 @@ func (c *DesktopConnection) Login() Login {
 		Start: r.time(deskStartTime), Setup: r.time(deskSetupTime), End: r.time(deskEndTime),
 		Reconnect: r.truth(deskIsReconnect), NetworkRTT: r.milliseconds(deskNetworkRTT), EndToEndRTT: r.milliseconds(deskEndToEndRTT),
 	}
-	if saysSomething(c.text[deskFailureReason]) {
-		reason := withoutPersonal(c.text[deskFailureReason], c.private())
-		l.FailedReason, l.FailedCode = intern(Label(reason)), failureSlug(reason)
+	l.Started = r.unread(deskStartTime) != ""
+	reason := r.value(deskFailureReason)
+	if reason == "" && l.Setup.IsZero() && r.unread(deskSetupTime) == "" {
+		reason = r.value(deskDetails)
 	}
-	l.Invalid = r.invalidNames()
+	if saysSomething(reason) && !saysSuccess(reason) {
+		reason = withoutPersonal(reason, deskPrivate(r))
+		l.FailedReason, l.FailedCode = intern(Label(reason)), intern(failureSlug(reason))
+	}
 	l.identifyDesktop(r)
+	l.Invalid = r.invalidNames()
 	return l
 }
 
@@ -94,18 +103,18 @@ func (c *DesktopConnection) Login() Login {
 // connection from another.
 func (l *Login) identifyDesktop(r *reading) {
 	var id Identity
-	if text := r.trimmed(deskTransactionID); text != "" {
-		id = identify("transaction", text, l.began().Format(time.RFC3339))
+	if text := r.id(deskTransactionID); text != "" {
+		id = identify("transaction", text, cmp.Or(r.unread(deskStartTime), l.began().Format(time.RFC3339)))
 	}
-	l.identifyBy("desktop ", id, l.Machine, r.trimmed(deskUserName), r.trimmed(deskTerminalName), r.trimmed(deskTerminalMAC), r.trimmed(deskTerminalIP))
+	l.identifyBy("desktop ", id, l.Machine, r.name(deskUserName), r.client(l, deskStartTime, deskTerminalName, deskTerminalMAC, deskTerminalIP)...)
 }
 
-// private lists the personal text of the record.
-func (c *DesktopConnection) private() []private {
-	return slices.Concat(userForms(c.text[deskUserName]),
-		addressForms(c.text[deskTerminalMAC], c.text[deskTerminalIP], c.text[deskDesktopIP], c.text[deskSourceIP], c.text[deskPublicIP]),
+// deskPrivate lists the personal text of the record.
+func deskPrivate(r *reading) []private {
+	return slices.Concat(userForms(r.plain(deskUserName)),
+		addressForms(r.plain(deskTerminalMAC), r.plain(deskTerminalIP), r.plain(deskDesktopIP), r.plain(deskSourceIP), r.plain(deskPublicIP)),
 		[]private{
-			{c.text[deskTerminalName], "<client>"}, {c.text[deskComputerName], "<server>"},
-			{c.text[deskTransactionID], "<id>"}, {c.text[deskSID], "<id>"},
+			{r.plain(deskTerminalName), "<client>"}, {r.plain(deskComputerName), "<server>"},
+			{r.plain(deskTransactionID), "<id>"}, {r.plain(deskSID), "<id>"},
 		})
 }

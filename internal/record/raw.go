@@ -1,7 +1,8 @@
 package record
 
 import (
-	"strconv"
+	"cmp"
+	"math"
 	"strings"
 	"time"
 	"unique"
@@ -14,33 +15,33 @@ import (
 type kind struct {
 	names  []string
 	places map[string]int
-	// also are the fields in which more than text is read, with the bytes that such
-	// values begin with.
-	also map[int]string
+	truths uint32 // a bit for each field that may be true or false
 }
 
-func newKind(names []string, also map[int]string) *kind {
-	k := &kind{names: names, places: make(map[string]int, len(names)), also: also}
+func newKind(names []string, truths ...int) *kind {
+	k := &kind{names: names, places: make(map[string]int, len(names))}
+	for _, place := range truths {
+		k.truths |= 1 << place
+	}
 	for i, name := range names {
 		k.places[name] = i
 	}
 	return k
 }
 
-// What a JSON number and a truth value begin with.
-const (
-	numbers = "-0123456789"
-	truths  = "tf"
-)
-
 // maxFields is how many fields a kind may have at most.
 const maxFields = 24
 
-// raw is a record as its source wrote it, text by text. Any field may be missing,
-// null or of another type than the API's pages say: it has no text then.
+// raw is a record as its source wrote it, text by text: a number is the text that it is.
+// Any field may be missing, null or of another type than the API's pages say: it has no
+// text then.
 type raw struct {
 	text    [maxFields]string
 	invalid uint32 // a bit for each field that could not be read
+	// zone is that of times without one; nil is UTC.
+	zone *time.Location
+	// cells is true if a spreadsheet may have had the fields in its cells.
+	cells bool
 	// malformed is true if it was no object at all, and identity a hash of it then.
 	malformed bool
 	identity  Identity
@@ -49,10 +50,20 @@ type raw struct {
 func (r *raw) set(k *kind, name, value string) bool {
 	place, ok := k.places[name]
 	if ok {
-		r.text[place] = value
+		r.text[place], r.cells = value, true
 	}
 	return ok
 }
+
+// refuse marks a field as there and not readable.
+func (r *raw) refuse(k *kind, name string) {
+	if place, ok := k.places[name]; ok {
+		r.invalid |= 1 << place
+	}
+}
+
+// SetZone says in which zone times are that do not tell: UTC unless it is called.
+func (r *raw) SetZone(zone *time.Location) { r.zone = zone }
 
 // decode reads a JSON value. It fails only where the JSON itself does.
 func (r *raw) decode(k *kind, d *jsontext.Decoder) error {
@@ -60,7 +71,7 @@ func (r *raw) decode(k *kind, d *jsontext.Decoder) error {
 	if err != nil {
 		return err
 	}
-	*r = raw{}
+	*r = raw{zone: r.zone}
 	if value.Kind() != '{' {
 		r.malformed, r.identity = true, identify("malformed", string(value))
 		return nil
@@ -82,7 +93,7 @@ func (r *raw) fill(k *kind, object string) {
 		switch kind := value[0]; {
 		case kind == '"':
 			r.text[place] = unquote(value, plain)
-		case strings.IndexByte(k.also[place], kind) >= 0:
+		case kind == '-' || kind >= '0' && kind <= '9', (kind == 't' || kind == 'f') && k.truths&(1<<place) != 0:
 			r.text[place] = value
 		default:
 			r.text[place] = ""
@@ -97,46 +108,152 @@ func (r *raw) fill(k *kind, object string) {
 // fields that cannot be read.
 type reading struct {
 	*raw
-	kind *kind
-	bad  uint32
+	kind   *kind
+	bad    uint32
+	quoted quoting
 }
 
-func (r *raw) read(k *kind) *reading { return &reading{r, k, r.invalid} }
+func (r *raw) read(k *kind) *reading {
+	reading := &reading{raw: r, kind: k, bad: r.invalid}
+	for i := range k.names {
+		reading.quoted.sees(r.text[i])
+	}
+	return reading
+}
 
-// trimmed is a field's text without the blanks around it.
-func (r *reading) trimmed(place int) string { return strings.TrimSpace(r.text[place]) }
+// plain is a field's text without what tools put around it.
+func (r *reading) plain(place int) string { return r.quoted.strip(plain(r.text[place])) }
 
-func (r *reading) label(place int) string { return intern(Label(r.text[place])) }
+// value is a field's text, empty if it only says that there is nothing.
+func (r *reading) value(place int) string {
+	s := r.plain(place)
+	if isNothing(s) {
+		return ""
+	}
+	return s
+}
+
+// label is a field that is shown as it is.
+func (r *reading) label(place int) string {
+	s := r.plain(place)
+	if isDashes(s) {
+		return ""
+	}
+	return intern(Label(s))
+}
 
 // intern keeps equal texts only once: there are few label values, they outlive the
 // record, and must not keep the whole of it in memory.
 func intern(s string) string { return unique.Make(s).Value() }
 
-func (r *reading) person(place int) Person { return pseudonym(r.trimmed(place)) }
-
-// reason is a field that tells in words what went wrong, as a label value. The
-// record's own texts are taken out of it.
-func (r *reading) reason(place int, own func() []private) string {
-	if r.trimmed(place) == "" {
+// name is a field that names a person or a machine.
+func (r *reading) name(place int) string {
+	s := r.plain(place)
+	if isNoName(s) {
 		return ""
 	}
-	return intern(scrub(r.text[place], own()))
+	s, rounded := whole(narrow(s))
+	r.check(place, !rounded)
+	if rounded {
+		return ""
+	}
+	return s
+}
+
+func (r *reading) person(place int) Person { return pseudonym(r.name(place)) }
+
+// id is a field that tells a record from others: empty if it has been rounded, since it
+// may be another record's, too.
+func (r *reading) id(place int) string {
+	s, rounded := whole(narrow(r.value(place)))
+	rounded = rounded || r.cells && isCut(s)
+	r.check(place, !rounded)
+	if rounded {
+		return ""
+	}
+	return s
+}
+
+// code is a failure code; empty if it says success in words.
+func (r *reading) code(place int) string {
+	s, _ := whole(r.value(place))
+	if f := narrow(s); f != s { // a code in words stays as it is
+		if n, _ := whole(f); isDigits(n) {
+			s = n
+		}
+	}
+	if !isDigits(s) && saysSuccess(s) {
+		return ""
+	}
+	return intern(Label(s))
+}
+
+// reason is a field that tells in words what went wrong, as a label value; empty if it
+// says success and there is no code. The record's own texts are taken out of it.
+func (r *reading) reason(place int, code string, own func(*reading) []private) string {
+	s := r.value(place)
+	if s == "" || code == "" && saysSuccess(s) {
+		return ""
+	}
+	return intern(scrub(s, own(r)))
 }
 
 func (r *reading) time(place int) time.Time {
-	t, err := ParseTime(r.text[place])
+	zone := r.zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	t, err := ParseTimeIn(r.text[place], zone)
 	r.check(place, err == nil)
 	return t
 }
 
-// milliseconds reads a number of them; nil if there is none.
+// unread is the text of a time that is there and could not be read; else empty.
+func (r *reading) unread(place int) string {
+	if r.bad&(1<<place) == 0 {
+		return ""
+	}
+	return cmp.Or(r.value(place), "?")
+}
+
+// client is what tells the client of a record: its name and addresses. Where all that is
+// known of when it began is a text that could not be read, that tells records apart, too.
+func (r *reading) client(l *Login, start, name int, addresses ...int) []string {
+	client := []string{r.name(name)}
+	for _, place := range addresses {
+		client = append(client, r.id(place))
+	}
+	if unread := r.unread(start); unread != "" && l.PreConnect.IsZero() {
+		client = append(client, unread)
+	}
+	return client
+}
+
+// Units of round-trip times, with what a number of them is in milliseconds. The longer
+// come first.
+var units = []struct {
+	name         string
+	milliseconds float64
+}{{"milliseconds", 1}, {"millisecond", 1}, {"msecs", 1}, {"msec", 1}, {"ms", 1}, {"毫秒", 1}, {"微秒", .001}, {"us", .001}, {"µs", .001},
+	{"seconds", 1000}, {"second", 1000}, {"sec", 1000}, {"s", 1000}, {"秒", 1000}}
+
+// milliseconds reads a number of them, or of another unit that it names; nil if there is
+// none.
 func (r *reading) milliseconds(place int) *time.Duration {
-	text := strings.TrimSpace(strings.TrimSuffix(r.trimmed(place), "ms"))
+	text := strings.ToLower(narrow(r.value(place)))
 	if text == "" {
 		return nil
 	}
-	ms, err := strconv.ParseFloat(text, 64)
-	if ok := err == nil && ms >= 0 && ms <= maxMilliseconds; !ok {
+	factor := 1.0
+	for _, unit := range units {
+		if rest, ok := strings.CutSuffix(text, unit.name); ok {
+			text, factor = rest, unit.milliseconds
+			break
+		}
+	}
+	ms, ok := number(text)
+	ms *= factor
+	if ok = ok && ms >= 0 && ms <= maxMilliseconds; !ok {
 		r.check(place, false)
 		return nil
 	}
@@ -149,13 +266,16 @@ const maxMilliseconds = 24 * 60 * 60 * 1000
 
 // count reads a number of things; 0 if there is none.
 func (r *reading) count(place int) int {
-	text := r.trimmed(place)
+	text := r.value(place)
+	for _, unit := range [...]string{"次", "times", "time"} {
+		text = strings.TrimSuffix(text, unit)
+	}
 	if text == "" {
 		return 0
 	}
-	n, err := strconv.ParseUint(text, 10, 31)
-	r.check(place, err == nil)
-	if err != nil {
+	n, ok := number(text)
+	if ok = ok && n >= 0 && n <= math.MaxInt32 && n == math.Trunc(n); !ok {
+		r.check(place, false)
 		return 0
 	}
 	return int(n)
@@ -163,10 +283,11 @@ func (r *reading) count(place int) int {
 
 // truth reads the ways in which the API and its files say yes and no.
 func (r *reading) truth(place int) bool {
-	switch strings.ToLower(r.trimmed(place)) {
-	case "true", "yes", "y", "1", "是":
+	text, _ := whole(narrow(r.value(place)))
+	switch strings.ToLower(text) {
+	case "true", "yes", "y", "t", "1", "是", "真":
 		return true
-	case "false", "no", "n", "0", "否", "":
+	case "false", "no", "n", "f", "0", "否", "假", "":
 	default:
 		r.check(place, false)
 	}

@@ -43,7 +43,7 @@ func TestSession(t *testing.T) {
 	}, s)
 	assert.Equal(t, "g1", session(t, `{"app_server_group_id":"g1","app_server_group_name":""}`).Group)
 	assert.True(t, session(t, `"x"`).Malformed)
-	assert.Equal(t, []string{"start_time", "session_state"}, session(t, `{"session_state":1,"start_time":"now"}`).Invalid)
+	assert.Equal(t, []string{"start_time", "session_state"}, session(t, `{"session_state":true,"start_time":"now"}`).Invalid)
 }
 
 func TestSessionIdentity(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -53,6 +52,8 @@ type Login struct {
 	// PreConnect is when the user asked for the connection, Start when it stood,
 	// End when it ended, Updated when the record last changed. Zero if unknown.
 	PreConnect, Start, End, Updated time.Time
+	// Started is true if there is a time of the start that could not be read.
+	Started bool
 	// Setup is when a desktop connection stood, whose Start is when it was asked for.
 	// Zero for application streaming.
 	Setup time.Time
@@ -107,6 +108,9 @@ func (l *Login) Latest() time.Time {
 	}
 	return latest
 }
+
+// HasStarted reports whether the record has a start, readable or not.
+func (l *Login) HasStarted() bool { return l.Started || !l.Start.IsZero() }
 
 // began is when the record began, as its identity has it. A record that is pending
 // has no start time yet, so the start counts only without a pre-connect time.
@@ -165,7 +169,11 @@ func identify(kind string, parts ...string) Identity {
 }
 
 // PersonOf is the pseudonym of a name as a record has it.
-func PersonOf(name string) Person { return pseudonym(strings.TrimSpace(name)) }
+func PersonOf(name string) Person {
+	var c UserConnection
+	c.Set(UserConnectionFields[connUserName], name)
+	return c.read(userConnections).person(connUserName)
+}
 
 func pseudonym(name string) Person {
 	if name == "" {

@@ -3,7 +3,6 @@ package record
 import (
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -12,55 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func TestParseTime(t *testing.T) {
-	want := time.Date(2023, 6, 5, 6, 37, 47, 0, time.UTC)
-	for text, want := range map[string]time.Time{
-		"2023-06-05T06:37:47Z":        want,
-		" 2023-06-05T06:37:47Z\n":     want,
-		"2023-06-05T06:37:47.123Z":    want.Add(123 * time.Millisecond),
-		"2023-06-05T06:37:47.123456Z": want.Add(123456 * time.Microsecond),
-		"2023-06-05T06:37:47":         want,
-		"2023-06-05T06:37:47.5":       want.Add(500 * time.Millisecond),
-		"2023-06-05 06:37:47":         want,
-		"2023-06-05 06:37:47.250":     want.Add(250 * time.Millisecond),
-		"2023-06-05T14:37:47+08:00":   want,
-		"2023-06-05 14:37:47+08:00":   want,
-		"2023-06-05T14:37:47+0800":    want,
-		"2023-06-05 14:37:47 +0800":   want,
-		"2023-06-05T06:37Z":           want.Truncate(time.Minute),
-		"2023-06-05 06:37":            want.Truncate(time.Minute),
-		"2023/06/05 06:37:47":         want,
-		"":                            {},
-		" \t":                         {},
-	} {
-		got, err := ParseTime(text)
-		require.NoError(t, err, text)
-		assert.True(t, want.Equal(got), "%q: %s", text, got)
-		assert.Equal(t, time.UTC, got.Location())
-	}
-	for _, text := range []string{"-", "0", "null", "yesterday", "2023-13-05T06:37:47Z", "2023-06-05T25:00:00Z", "1685947067", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "jane@corp.example"} {
-		got, err := ParseTime(text)
-		require.Error(t, err, text)
-		assert.True(t, got.IsZero())
-		assert.NotContains(t, err.Error(), "jane")
-	}
-}
-
-func FuzzParseTime(f *testing.F) {
-	for _, s := range []string{"2023-06-05T06:37:47.123+08:00", "2023-06-05 06:37:47", "", "0000-00-00 00:00:00"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		got, err := ParseTime(s)
-		if err == nil && !got.IsZero() && (got.Before(earliest) || got.After(latest) || got.Location() != time.UTC) {
-			t.Fatalf("%q: %s", s, got)
-		}
-		if err != nil && !got.IsZero() {
-			t.Fatalf("%q: an error and a time", s)
-		}
-	})
-}
 
 func TestLabel(t *testing.T) {
 	for in, want := range map[string]string{

@@ -1,8 +1,11 @@
 package record
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -82,12 +85,13 @@ var SessionInfoFields = []string{
 	sessVMIP: "vm_ip", sessTenantID: "tenant_id",
 }
 
-var sessionInfos = newKind(SessionInfoFields, map[int]string{
-	sessID: numbers, sessStamp: numbers, sessGroupID: numbers, sessFailedCode: numbers,
-})
+var sessionInfos = newKind(SessionInfoFields)
 
 // Set fills the field of the API's name and reports whether there is one.
 func (s *SessionInfo) Set(name, value string) bool { return s.set(sessionInfos, name, value) }
+
+// Refuse marks the field of the API's name as one that could not be read.
+func (s *SessionInfo) Refuse(name string) { s.refuse(sessionInfos, name) }
 
 // UnmarshalJSONFrom reads one session, as UserConnection does.
 func (s *SessionInfo) UnmarshalJSONFrom(d *jsontext.Decoder) error { return s.decode(sessionInfos, d) }
@@ -100,36 +104,61 @@ func (s *SessionInfo) Session() Session {
 	}
 	r := s.read(sessionInfos)
 	session := Session{
-		State: r.label(sessState), Group: r.label(sessGroupName), Machine: r.label(sessMachineName),
-		FailedCode: r.label(sessFailedCode), FailedReason: r.reason(sessFailedReason, s.private),
-		User:       r.person(sessLoginUser),
+		State: r.state(sessState), Group: r.label(sessGroupName), Machine: r.label(sessMachineName),
+		FailedCode: r.code(sessFailedCode), User: r.person(sessLoginUser),
 		PreConnect: r.time(sessPreConnTime), Start: r.time(sessStartTime), End: r.time(sessEndTime), Updated: r.time(sessUpdateTime),
 	}
+	session.FailedReason = r.reason(sessFailedReason, session.FailedCode, sessPrivate)
 	if session.Group == "" {
 		session.Group = r.label(sessGroupID)
 	}
-	session.Invalid = r.invalidNames()
 	session.ID = r.sessionID(&session)
+	session.Invalid = r.invalidNames()
 	return session
 }
 
-func (r *reading) sessionID(s *Session) Identity {
-	if id := r.trimmed(sessID); id != "" {
-		return identify("session", id)
-	}
-	began := s.PreConnect
-	if began.IsZero() {
-		began = s.Start
-	}
-	return identify("session without id", r.trimmed(sessStamp), r.trimmed(sessLoginUser), began.Format(time.RFC3339), s.Machine)
+// states are the words for a session's state beside the API's own, in lower case and
+// without blanks: those of its pages.
+var states = map[string]string{
+	"active": StateActive, "活动": StateActive, "活跃": StateActive,
+	"disconnected": StateDisconnected, "断开": StateDisconnected, "已断开": StateDisconnected, "断开连接": StateDisconnected,
+	"appcinit": StateInit, "初始化": StateInit, "正在初始化": StateInit, "初始化中": StateInit,
+	"signedout": StateSignedOut, "已注销": StateSignedOut, "注销": StateSignedOut,
+	"initfail": StateFailed, "初始化失败": StateFailed,
 }
 
-// private lists the personal text of the record.
-func (s *SessionInfo) private() []private {
-	return slices.Concat(userForms(s.text[sessLoginUser]),
-		addressForms(s.text[sessClientMAC], s.text[sessClientIP], s.text[sessPublicIP], s.text[sessVMIP]),
+func (r *reading) state(place int) string {
+	text := r.label(place)
+	word := strings.Map(func(c rune) rune {
+		if unicode.IsSpace(c) || c == '_' || c == '-' {
+			return -1
+		}
+		return unicode.ToLower(c)
+	}, text)
+	return cmp.Or(states[word], text)
+}
+
+func (r *reading) sessionID(s *Session) Identity {
+	if id := r.id(sessID); id != "" {
+		return identify("session", id)
+	}
+	began := s.PreConnect.Format(time.RFC3339)
+	switch unread := r.unread(sessStartTime); {
+	case !s.PreConnect.IsZero():
+	case !s.Start.IsZero() || unread == "":
+		began = s.Start.Format(time.RFC3339)
+	default:
+		began = unread
+	}
+	return identify("session without id", r.id(sessStamp), r.name(sessLoginUser), began, s.Machine)
+}
+
+// sessPrivate lists the personal text of the record.
+func sessPrivate(r *reading) []private {
+	return slices.Concat(userForms(r.plain(sessLoginUser)),
+		addressForms(r.plain(sessClientMAC), r.plain(sessClientIP), r.plain(sessPublicIP), r.plain(sessVMIP)),
 		[]private{
-			{s.text[sessClientName], "<client>"}, {s.text[sessMachineName], "<server>"},
-			{s.text[sessMachineSID], "<id>"}, {s.text[sessTenantID], "<id>"}, {s.text[sessStamp], "<id>"}, {s.text[sessID], "<id>"},
+			{r.plain(sessClientName), "<client>"}, {r.plain(sessMachineName), "<server>"},
+			{r.plain(sessMachineSID), "<id>"}, {r.plain(sessTenantID), "<id>"}, {r.plain(sessStamp), "<id>"}, {r.plain(sessID), "<id>"},
 		})
 }

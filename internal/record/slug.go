@@ -1,17 +1,15 @@
 package record
 
 import (
-	"encoding/hex"
 	"regexp"
 	"strings"
 	"unicode"
 )
 
 // maxSlugBytes is the longest code that is made of a reason.
-const maxSlugBytes = 40
+const maxSlugBytes = 80
 
 var (
-	placeholder = regexp.MustCompile(`<(user|client|server|address|id)>`)
 	// ownCode is a reason that is nothing but a code, like ERR_1003 or 17. More
 	// digits than that may be somebody's number.
 	ownCode = regexp.MustCompile(`^[A-Za-z]{0,12}[_.-]?[0-9]{1,6}$`)
@@ -26,48 +24,36 @@ func saysSomething(reason string) bool {
 }
 
 // failureSlug makes a failure code of a reason in words that has no personal text in
-// it any more: its words in lower case, joined by "_". Words with a digit in them
-// are left out, so that ids, addresses and times of day make no codes of their own.
+// it any more: its words in lower case, joined by "_", in whatever script. What stands
+// for personal text, such as <user>, is a word, too. Words with a digit in them
+// are left out, so that ids, addresses and times of day make no codes of their own, and so
+// is a word's repetition ("user jane").
 // A reason that is itself a short code stays as it is, in lower case.
 //
-// The code has ASCII only and at most maxSlugBytes bytes. Where that takes something
-// away, the end of the code is a hash of all words, so that reasons that differ get
-// different codes. A reason without words is "unknown".
+// The code has at most maxSlugBytes bytes, and ends with a whole word if it has several. A
+// reason without words is "unknown".
 func failureSlug(reason string) string {
-	reason = strings.ToLower(strings.TrimSpace(placeholder.ReplaceAllString(reason, " ")))
+	reason = strings.ToLower(strings.TrimSpace(reason))
 	if ownCode.MatchString(reason) {
 		return reason
 	}
-	var all, ascii []string
+	var slug strings.Builder
+	last := ""
 	for _, word := range slugWord.FindAllString(strings.ToValidUTF8(reason, " "), -1) {
-		if strings.ContainsFunc(word, unicode.IsDigit) {
+		if word == last || strings.ContainsFunc(word, unicode.IsDigit) {
 			continue
 		}
-		all = append(all, word)
-		if word[0] < 0x80 {
-			ascii = append(ascii, word)
+		last = word
+		if slug.Len() > 0 {
+			if slug.Len()+1+len(word) > maxSlugBytes {
+				break
+			}
+			slug.WriteByte('_')
 		}
+		slug.WriteString(cut(word, maxSlugBytes))
 	}
-	slug := strings.Join(ascii, "_")
-	switch {
-	case len(all) == 0:
+	if slug.Len() == 0 {
 		return "unknown"
-	case len(ascii) == len(all) && len(slug) <= maxSlugBytes:
-		return slug
 	}
-	id := identify("slug", all...)
-	hash := hex.EncodeToString(id[:4])
-	slug = wholeWords(slug, maxSlugBytes-len(hash)-1)
-	return strings.TrimLeft(slug+"_"+hash, "_")
-}
-
-// wholeWords cuts a slug to at most n bytes, between its words if it has several.
-func wholeWords(slug string, n int) string {
-	if len(slug) <= n {
-		return slug
-	}
-	if end := strings.LastIndexByte(slug[:n+1], '_'); end > 0 {
-		n = end
-	}
-	return slug[:n]
+	return slug.String()
 }

@@ -52,11 +52,13 @@ var UserConnectionFields = []string{
 	connVMIP: "vm_ip", connWIIP: "wi_ip", connVirtualIP: "virtual_ip", connPublicIP: "public_ip", connTenantID: "tenant_id",
 }
 
-// A number is read where dropping it would change what is counted.
-var userConnections = newKind(UserConnectionFields, map[int]string{connID: numbers, connFailedCode: numbers})
+var userConnections = newKind(UserConnectionFields)
 
 // Set fills the field of the API's name and reports whether there is one.
 func (c *UserConnection) Set(name, value string) bool { return c.set(userConnections, name, value) }
+
+// Refuse marks the field of the API's name as one that could not be read.
+func (c *UserConnection) Refuse(name string) { c.refuse(userConnections, name) }
 
 // UnmarshalJSONFrom reads one record. It fails only where the JSON itself does: a
 // record that is not an object is Malformed, a field of a wrong type is invalid.
@@ -73,25 +75,27 @@ func (c *UserConnection) Login() Login {
 	l := Login{
 		Group: r.label(connGroupName), Machine: r.label(connMachineName),
 		ClientType: r.label(connClientType), ClientVersion: r.label(connClientVersion), AgentVersion: r.label(connAgentVersion),
-		FailedCode: r.label(connFailedCode), FailedReason: r.reason(connFailedReason, c.private),
-		User: r.person(connUserName), ClientIP: r.person(connClientIP),
+		FailedCode: r.code(connFailedCode),
+		User:       r.person(connUserName), ClientIP: r.person(connClientIP),
 		PreConnect: r.time(connPreConnTime), Start: r.time(connStartTime), End: r.time(connEndTime), Updated: r.time(connUpdateTime),
 	}
-	l.Invalid = r.invalidNames()
+	l.FailedReason = r.reason(connFailedReason, l.FailedCode, connPrivate)
+	l.Started = r.unread(connStartTime) != ""
 	var id Identity
-	if text := r.trimmed(connID); text != "" {
+	if text := r.id(connID); text != "" {
 		id = identify("id", text)
 	}
-	l.identifyBy("", id, l.Machine, r.trimmed(connUserName), r.trimmed(connClientName), r.trimmed(connClientMAC), r.trimmed(connClientIP))
+	l.identifyBy("", id, l.Machine, r.name(connUserName), r.client(&l, connStartTime, connClientName, connClientMAC, connClientIP)...)
+	l.Invalid = r.invalidNames()
 	return l
 }
 
-// private lists the personal text of the record.
-func (c *UserConnection) private() []private {
-	return slices.Concat(userForms(c.text[connUserName]),
-		addressForms(c.text[connClientMAC], c.text[connClientIP], c.text[connPublicIP], c.text[connVMIP], c.text[connVirtualIP], c.text[connWIIP]),
+// connPrivate lists the personal text of the record.
+func connPrivate(r *reading) []private {
+	return slices.Concat(userForms(r.plain(connUserName)),
+		addressForms(r.plain(connClientMAC), r.plain(connClientIP), r.plain(connPublicIP), r.plain(connVMIP), r.plain(connVirtualIP), r.plain(connWIIP)),
 		[]private{
-			{c.text[connClientName], "<client>"}, {c.text[connMachineName], "<server>"},
-			{c.text[connMachineSID], "<id>"}, {c.text[connTenantID], "<id>"}, {c.text[connID], "<id>"},
+			{r.plain(connClientName), "<client>"}, {r.plain(connMachineName), "<server>"},
+			{r.plain(connMachineSID), "<id>"}, {r.plain(connTenantID), "<id>"}, {r.plain(connID), "<id>"},
 		})
 }
