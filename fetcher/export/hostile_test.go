@@ -166,7 +166,7 @@ func TestFarColumns(t *testing.T) {
 			begun := time.Now()
 			got, _, err := read(file)
 			require.NoError(t, err)
-			require.Less(t, time.Since(begun), 3*time.Second)
+			require.Less(t, time.Since(begun), 10*time.Second) // on a busy machine
 			if name == "known" {
 				require.Len(t, got, rows+1)
 				require.Equal(t, []Field{{"id", "1"}}, got[rows], "nothing is left of an earlier row")
