@@ -173,7 +173,7 @@ func whole(s string) (digits string, rounded bool) {
 // isCut reports whether a cell is a number of which a spreadsheet has kept as many
 // digits as it can, and made zeros of the others.
 func isCut(digits string) bool {
-	return len(digits) > exactDigits && len(strings.TrimRight(digits, "0")) <= exactDigits && isDigits(digits)
+	return len(digits) > exactDigits && digits[0] != '0' && len(strings.TrimRight(digits, "0")) <= exactDigits && isDigits(digits)
 }
 
 // number reads a decimal number: with marks between thousands, a point or a comma before

@@ -102,6 +102,8 @@ func TestIDs(t *testing.T) {
 		assert.Equal(t, anonymous.ID, got.ID, text)
 		assert.Equal(t, []string{"id"}, got.Invalid, text)
 	}
+	padded := login("0000000000000010")
+	assert.NotEqual(t, padded.Invariant, padded.ID, "a spreadsheet would not have kept its zeros")
 	// In a page a number is what it is: its zeros are no spreadsheet's.
 	long := decode(t, `{"id":"123456789012345000"}`)
 	assert.NotEqual(t, long.ID, long.Invariant)
