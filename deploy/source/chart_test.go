@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +23,6 @@ import (
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
-	policies "k8s.io/api/policy/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -87,7 +87,6 @@ type objects struct {
 	set       *apps.StatefulSet
 	service   *core.Service
 	policy    *networking.NetworkPolicy
-	budget    *policies.PodDisruptionBudget
 	monitor   *monitoring.ServiceMonitor
 	rule      *monitoring.PrometheusRule
 	secret    *core.Secret
@@ -146,8 +145,6 @@ func (found *objects) add(t *testing.T, o runtime.Object) {
 		found.service = o
 	case *networking.NetworkPolicy:
 		found.policy = o
-	case *policies.PodDisruptionBudget:
-		found.budget = o
 	case *monitoring.ServiceMonitor:
 		found.monitor = o
 	case *monitoring.PrometheusRule:
@@ -195,7 +192,7 @@ func checkPod(t *testing.T, found objects) {
 	assert.EqualValues(t, 1, *set.Spec.Replicas, "two exporters count everything twice")
 	assert.Equal(t, found.service.Name, set.Spec.ServiceName)
 	for what, selector := range map[string]*meta.LabelSelector{
-		"stateful set": set.Spec.Selector, "network policy": &found.policy.Spec.PodSelector, "budget": found.budget.Spec.Selector,
+		"stateful set": set.Spec.Selector, "network policy": &found.policy.Spec.PodSelector,
 		"service": {MatchLabels: found.service.Spec.Selector},
 	} {
 		s, err := meta.LabelSelectorAsSelector(selector)
@@ -234,22 +231,17 @@ func checkPod(t *testing.T, found objects) {
 // checkMonitoring compares what Prometheus and Grafana are told with dashboards/.
 func checkMonitoring(t *testing.T, found objects) {
 	t.Helper()
-	s, err := meta.LabelSelectorAsSelector(&found.monitor.Spec.Selector)
-	require.NoError(t, err)
-	assert.True(t, s.Matches(labels.Set(found.service.Labels)))
-	assert.Equal(t, found.service.Spec.Ports[0].Name, found.monitor.Spec.Endpoints[0].Port)
-	assert.Equal(t, "workspace-exporter", found.service.Labels[found.monitor.Spec.JobLabel], "the rules know the job by this")
-
-	spec, err := yaml.Marshal(found.rule.Spec)
-	require.NoError(t, err)
-	var want monitoring.PrometheusRuleSpec
-	require.NoError(t, yaml.UnmarshalStrict([]byte(read(t, "dashboards/rules/workspace.rules.yml")), &want))
-	wanted, err := yaml.Marshal(want)
-	require.NoError(t, err)
-	assert.Greater(t, len(want.Groups), 1)
-	local := strings.NewReplacer("https://grafana.example.com", "http://localhost:3000")
-	assert.YAMLEq(t, string(wanted), local.Replace(string(spec)))
-
+	if found.monitor != nil {
+		s, err := meta.LabelSelectorAsSelector(&found.monitor.Spec.Selector)
+		require.NoError(t, err)
+		assert.True(t, s.Matches(labels.Set(found.service.Labels)))
+		assert.Equal(t, found.service.Spec.Ports[0].Name, found.monitor.Spec.Endpoints[0].Port)
+		assert.Equal(t, "workspace-exporter", found.service.Labels[found.monitor.Spec.JobLabel], "the rules know the job by this")
+		checkIdentity(t, found.monitor)
+	}
+	if found.rule != nil {
+		checkRules(t, found.rule)
+	}
 	files, err := fs.Glob(os.DirFS(repository), "dashboards/[ez][nh]/*.json")
 	require.NoError(t, err)
 	for _, file := range files {
@@ -262,8 +254,228 @@ func checkMonitoring(t *testing.T, found objects) {
 	assert.Contains(t, found.boards, "workspace-overview.json")
 }
 
+// checkRules compares the rules with the file that they come from. Without an address
+// of a Grafana no alert has a link to one.
+func checkRules(t *testing.T, rule *monitoring.PrometheusRule) {
+	t.Helper()
+	var want monitoring.PrometheusRuleSpec
+	require.NoError(t, yaml.UnmarshalStrict([]byte(read(t, "dashboards/rules/workspace.rules.yml")), &want))
+	assert.Greater(t, len(want.Groups), 1)
+	spec, err := yaml.Marshal(rule.Spec)
+	require.NoError(t, err)
+	assert.NotContains(t, string(spec), "localhost")
+	if !strings.Contains(string(spec), "dashboard_url") {
+		for _, g := range want.Groups {
+			for _, r := range g.Rules {
+				delete(r.Annotations, "dashboard_url")
+			}
+		}
+	}
+	wanted, err := yaml.Marshal(want)
+	require.NoError(t, err)
+	local := strings.NewReplacer("https://grafana.example.com", "http://localhost:3000")
+	assert.YAMLEq(t, string(wanted), local.Replace(string(spec)))
+}
+
+// checkIdentity relabels as Prometheus does: what is counted of records must be the
+// same series whichever pod shows it.
+func checkIdentity(t *testing.T, monitor *monitoring.ServiceMonitor) {
+	t.Helper()
+	series := func(name, pod string) string {
+		all := map[string]string{"__name__": name, "project": "p", "namespace": "monitoring", "service": "workspace-exporter", "endpoint": "http",
+			"instance": pod + ":9914", "pod": pod, "container": "exporter", "node": "node of " + pod}
+		for _, r := range monitor.Spec.Endpoints[0].MetricRelabelConfigs {
+			relabel(t, all, r)
+		}
+		return fmt.Sprint(all)
+	}
+	for _, name := range []string{"workspace_login_attempts_total", "workspace_server_sessions", "workspace_exporters_total"} {
+		assert.Equal(t, series(name, "a"), series(name, "b"), name)
+		assert.Contains(t, series(name, "a"), "instance:"+monitor.Name)
+		assert.NotContains(t, series(name, "a"), "__tmp")
+	}
+	for _, name := range []string{"workspace_exporter_polls_total", "go_goroutines", "up"} {
+		assert.NotEqual(t, series(name, "a"), series(name, "b"), name)
+		assert.NotContains(t, series(name, "a"), "__tmp")
+	}
+}
+
+// relabel knows as much of relabeling as the chart needs.
+func relabel(t *testing.T, labels map[string]string, r monitoring.RelabelConfig) {
+	t.Helper()
+	pattern := regexp.MustCompile("^(?:" + r.Regex + ")$")
+	var source []string
+	for _, name := range r.SourceLabels {
+		source = append(source, labels[string(name)])
+	}
+	matches := pattern.MatchString(strings.Join(source, ";"))
+	switch action := strings.ToLower(r.Action); {
+	case action == "labeldrop":
+		maps.DeleteFunc(labels, func(name, _ string) bool { return pattern.MatchString(name) })
+	case action == "drop": // of another metric
+		require.False(t, matches && strings.HasPrefix(labels["__name__"], "workspace_"))
+	case action != "":
+		t.Errorf("unknown action %s", action)
+	case matches:
+		if labels[r.TargetLabel] = *r.Replacement; *r.Replacement == "" {
+			delete(labels, r.TargetLabel)
+		}
+	}
+}
+
+// TestRelabelingsAreTheSameEverywhere: the scrape jobs of README.md and of the compose
+// stack do what the chart's ServiceMonitor does.
+func TestRelabelingsAreTheSameEverywhere(t *testing.T) {
+	type relabeling struct {
+		Sources     []string `json:"source_labels"`
+		Regex       string   `json:"regex"`
+		Target      string   `json:"target_label"`
+		Replacement *string  `json:"replacement"`
+		Action      string   `json:"action"`
+	}
+	var want []relabeling
+	for _, r := range rendered(t, examples(t)["readme.yaml"]).monitor.Spec.Endpoints[0].MetricRelabelConfigs {
+		w := relabeling{Regex: r.Regex, Target: r.TargetLabel, Replacement: r.Replacement, Action: r.Action}
+		for _, s := range r.SourceLabels {
+			w.Sources = append(w.Sources, string(s))
+		}
+		want = append(want, w)
+	}
+	require.NotEmpty(t, want)
+	job := regexp.MustCompile("(?s)```yaml\n(scrape_configs:.+?)```").FindStringSubmatch(read(t, "README.md"))
+	require.NotNil(t, job)
+	for what, text := range map[string]string{
+		"README.md": job[1], "compose": read(t, "deploy/compose/prometheus.yml"), "production": read(t, "deploy/compose/prometheus.production.yml"),
+	} {
+		var config struct {
+			Jobs []struct {
+				Relabelings []relabeling `json:"metric_relabel_configs"`
+			} `json:"scrape_configs"`
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(text), &config), what)
+		assert.Equal(t, want, config.Jobs[0].Relabelings, what)
+	}
+}
+
+func TestWhatUsersAddIsAdded(t *testing.T) {
+	found := rendered(t, examples(t)["everything.yaml"])
+	endpoint := found.monitor.Spec.Endpoints[0]
+	assert.EqualValues(t, "15s", endpoint.Interval)
+	assert.Len(t, endpoint.RelabelConfigs, 1)
+	var regexes []string
+	for _, r := range endpoint.MetricRelabelConfigs {
+		regexes = append(regexes, r.Regex)
+	}
+	assert.Equal(t, []string{"__tmp_record", "go_.*", "process_.*"}, regexes[len(regexes)-3:])
+	assert.Equal(t, "x", found.monitor.Labels["app.kubernetes.io/instance"])
+	pod := found.set.Spec.Template
+	assert.Equal(t, "exporter", pod.Labels["app.kubernetes.io/component"])
+	assert.Equal(t, "here", pod.Annotations["note"])
+	assert.NotEqual(t, "mine", pod.Annotations["checksum/config"])
+}
+
+// TestAnyValues renders what people write, with everything that is rendered decoded
+// strictly: no key is there twice, no name is too long.
+func TestAnyValues(t *testing.T) {
+	base := "image: {repository: r}\nconfig: {projects: [{name: p, project_id: a4da8115c9d8464ead3a38309130523f, region: cn-north-4, credentials: {default_chain: {}}}]}\n"
+	on := "serviceMonitor: {enabled: true, "
+	for _, values := range []string{
+		on + "endpoint: {metricRelabelings: [{sourceLabels: [__name__], regex: go_.*, action: drop}]}}",
+		on + "endpoint: {interval: 15s, scrapeTimeout: 5s, port: http, path: /metrics, honorLabels: true, relabelings: []}}",
+		"web: {existingSecret: s, tls: true}\n" + on + "endpoint: {scheme: https, tlsConfig: {insecureSkipVerify: true}}}",
+		on + "scrapeClassicHistograms: false, labels: {app.kubernetes.io/name: x, helm.sh/chart: z}}",
+		"prometheusRule: {enabled: true, labels: {app.kubernetes.io/version: x}}",
+		"podLabels: {app.kubernetes.io/component: x, app.kubernetes.io/name: other, app.kubernetes.io/version: v}",
+		"podAnnotations: {checksum/config: x, checksum/credentials: z}",
+		"grafana: {dashboards: {labels: {app.kubernetes.io/instance: x, grafana_dashboard: '2'}}}",
+		"priorityClassName: high\nresources: {limits: {cpu: 1, memory: 1Gi}}",
+		"extraEnv: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}, {name: https_proxy, valueFrom: {secretKeyRef: {name: s, key: k}}}]",
+		"persistence: {size: 1.5Gi}\nservice: {annotations: {a: b}}\nserviceAccount: {annotations: {a: b}}",
+		"networkPolicy: {ingressFrom: [{podSelector: {}}], egressPorts: [443, 443, 3128], dnsPorts: [53], dnsTo: [{podSelector: {}}]}",
+	} {
+		for _, name := range []string{"r", "workspace-exporter", strings.Repeat("a", 53)} {
+			t.Run(values, func(t *testing.T) {
+				v, err := chartutil.ReadValues([]byte(base + values))
+				require.NoError(t, err)
+				files, err := renderAs(theChart(t), name, v)
+				require.NoError(t, err)
+				found := decode(t, files)
+				checkPod(t, found)
+				checkMonitoring(t, found)
+				assert.LessOrEqual(t, len(found.set.Name), 52, "or the hash of a revision makes a label too long")
+			})
+		}
+	}
+}
+
+func TestNamesAreAskedForWhereverTheyAreAnswered(t *testing.T) {
+	dns := rendered(t, examples(t)["readme.yaml"]).policy.Spec.Egress[0]
+	assert.Empty(t, dns.To, "a cache on the node, or a server of the cloud, is no pod")
+	var ports []string
+	for _, p := range dns.Ports {
+		ports = append(ports, fmt.Sprint(*p.Protocol, p.Port))
+	}
+	assert.Equal(t, []string{"UDP53", "TCP53", "UDP5353", "TCP5353"}, ports)
+	assert.NotEmpty(t, rendered(t, examples(t)["everything.yaml"]).policy.Spec.Egress[0].To)
+}
+
+// TestProxyOfTheEnvironment: to name a proxy must be enough for it to be used.
+func TestProxyOfTheEnvironment(t *testing.T) {
+	projects := `
+config:
+  projects:
+    - {name: a, project_id: a4da8115c9d8464ead3a38309130523f, region: cn-north-4, credentials: {default_chain: {}}}
+    - {name: b, project_id: b4da8115c9d8464ead3a38309130523f, region: cn-north-4, credentials: {default_chain: {}}, proxy_url: "http://own:1"}
+    - {name: c, project_id: c4da8115c9d8464ead3a38309130523f, region: cn-north-4, credentials: {default_chain: {}}, proxy_from_environment: false}
+image: {repository: r}
+`
+	for env, want := range map[string][]bool{
+		"": {false, false, false},
+		"extraEnv: [{name: HTTPS_PROXY, value: 'http://u@proxy:3128/'}]":                                     {true, false, false},
+		"extraEnv: [{name: https_proxy, valueFrom: {secretKeyRef: {name: s, key: k}}}, {name: A, value: b}]": {true, false, false},
+		"extraEnv: [{name: NO_PROXY, value: x}]":                                                             {false, false, false},
+	} {
+		v, err := chartutil.ReadValues([]byte(projects + env))
+		require.NoError(t, err)
+		found := rendered(t, v)
+		text := found.config.Data["workspace_exporter.yml"]
+		checkConfig(t, text)
+		var config struct {
+			Projects []struct {
+				FromEnvironment bool `json:"proxy_from_environment"`
+			}
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(text), &config))
+		for i, p := range config.Projects {
+			assert.Equal(t, want[i], p.FromEnvironment, "%s: project %d", env, i)
+		}
+		var ports []int32
+		for _, p := range found.policy.Spec.Egress[1].Ports {
+			ports = append(ports, p.Port.IntVal)
+		}
+		if strings.Contains(env, "3128") {
+			assert.Equal(t, []int32{443, 3128}, ports)
+		} else {
+			assert.Equal(t, []int32{443}, ports)
+		}
+	}
+}
+
+// TestNothingIsThereByDefaultThatIsNotThere: no image has been released, and not every
+// cluster has the types of the Prometheus Operator.
+func TestNothingIsThereByDefaultThatIsNotThere(t *testing.T) {
+	_, err := render(theChart(t), map[string]any{"demo": true})
+	assert.ErrorContains(t, err, "no image has been released yet. Build and push your own")
+	found := rendered(t, map[string]any{"demo": true, "image": map[string]any{"repository": "r"}})
+	assert.Nil(t, found.monitor)
+	assert.Nil(t, found.rule)
+	for _, file := range []string{"README.md", "deploy/README.md", "deploy/helm/workspace-exporter/values.yaml"} {
+		assert.Contains(t, read(t, file), "docker buildx build -f deploy/Dockerfile -t ", file)
+	}
+}
+
 func TestDemo(t *testing.T) {
-	found := rendered(t, map[string]any{"demo": true})
+	found := rendered(t, examples(t)["demo.yaml"])
 	assert.Equal(t, "demo", found.set.Spec.Template.Spec.Containers[0].Args[0])
 	assert.Nil(t, found.config)
 	assert.Empty(t, found.policy.Spec.Egress, "the demo asks nobody")
@@ -345,10 +557,9 @@ func TestRefusedValues(t *testing.T) {
 		"{demo: 'yes'}":                         "demo",
 		"{demo: true, log: {level: loud}}":      "level",
 		"{demo: true, image: {digest: md5:0}}":  "digest",
-		"{demo: true, image: {repository: ''}}": "repository",
+		"{demo: true, image: {repository: ''}}": "image.repository is empty",
 		"{demo: true, persistence: {accessModes: [ReadWriteMany]}}":                                    "accessModes",
 		"{demo: true, persistence: {size: big}}":                                                       "size",
-		"{demo: true, podDisruptionBudget: {maxUnavailable: 2}}":                                       "maxUnavailable",
 		"{demo: true, serviceMonitor: {interval: often}}":                                              "interval",
 		"{demo: true, grafana: {url: grafana}}":                                                        "url",
 		"{demo: true, grafana: {dashboards: {languages: [de]}}}":                                       "languages",
@@ -367,6 +578,10 @@ func TestRefusedValues(t *testing.T) {
 		"{demo: true, image: {pullPolicy: Sometimes}}":                                                 "pullPolicy",
 		"{demo: true, serviceAccount: {name: Not_A_Name}}":                                             "name",
 		"{demo: true, extraVolumes: [{emptyDir: {}}]}":                                                 "extraVolumes",
+		"{demo: true, extraVolumes: [{name: data, emptyDir: {}}]}":                                     "extraVolumes",
+		"{demo: true, extraVolumeMounts: [{name: a, mountPath: /tmp}]}":                                "extraVolumeMounts",
+		"{demo: true, serviceMonitor: {metricRelabelings: {}}}":                                        "metricRelabelings",
+		"{demo: true, serviceMonitor: {endpoint: {relabelings: 1}}}":                                   "relabelings",
 		"{demo: true, config: null, web: {tls: 1}}":                                                    "tls",
 	} {
 		var v map[string]any

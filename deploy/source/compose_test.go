@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -53,7 +54,13 @@ func TestCompose(t *testing.T) {
 }
 
 func TestComposeWithARealConfiguration(t *testing.T) {
-	exporter := compose(t, "compose.yml", "production.yml").Services["exporter"]
+	services := compose(t, "compose.yml", "production.yml").Services
+	for _, v := range services["prometheus"].Volumes {
+		if v.Target == "/etc/prometheus/prometheus.yml" {
+			assert.Equal(t, "prometheus.production.yml", filepath.Base(v.Source))
+		}
+	}
+	exporter := services["exporter"]
 	require.Len(t, exporter.Command, 1, "the demo is gone")
 	output(t, program, append(slices.Clone(exporter.Command), "--help")...)
 	assert.True(t, exporter.ReadOnly)
@@ -85,10 +92,15 @@ func inside(t *testing.T, s types.ServiceConfig) string {
 // configurations, with everything where the containers have it.
 func TestPrometheusAndAlertmanager(t *testing.T) {
 	services := compose(t, "compose.yml").Services
-	prometheus := inside(t, services["prometheus"])
-	out := output(t, tool(t, "promtool"), "check", "config", prometheus+"/etc/prometheus/prometheus.yml")
-	assert.Regexp(t, `SUCCESS: \d+ rules found`, out)
-	assert.NotContains(t, out, "SUCCESS: 0 rules")
+	for _, s := range []types.ServiceConfig{services["prometheus"], compose(t, "compose.yml", "production.yml").Services["prometheus"]} {
+		out := output(t, tool(t, "promtool"), "check", "config", inside(t, s)+"/etc/prometheus/prometheus.yml")
+		assert.Regexp(t, `SUCCESS: \d+ rules found`, out)
+		assert.NotContains(t, out, "SUCCESS: 0 rules")
+	}
+	demo, real := read(t, "deploy/compose/prometheus.yml"), read(t, "deploy/compose/prometheus.production.yml")
+	withoutComments := func(s string) string { return regexp.MustCompile(`(?m)^ *#.*\n`).ReplaceAllString(s, "") }
+	assert.NotContains(t, real, "interval: 2s")
+	assert.Equal(t, strings.Replace(withoutComments(demo), "    scrape_interval: 2s\n", "", 1), withoutComments(real))
 	output(t, tool(t, "amtool"), "check-config", inside(t, services["alertmanager"])+"/etc/alertmanager/alertmanager.yml")
 
 	var config struct {

@@ -24,6 +24,7 @@ const (
 	chartFolder     = "deploy/helm/workspace-exporter"
 	copiesFolder    = chartFolder + "/files"
 	manifestsFolder = "deploy/kubernetes"
+	operatorFolder  = manifestsFolder + "/operator" // what needs the Prometheus Operator
 	valuesFile      = manifestsFolder + "/values.yaml"
 )
 
@@ -68,8 +69,14 @@ func derived(repository string) ([]string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	there, err := fs.Glob(os.DirFS(repository), manifestsFolder+"/*.yaml")
-	return append(names, slices.DeleteFunc(there, func(name string) bool { return name == valuesFile })...), err
+	for _, folder := range []string{manifestsFolder, operatorFolder} {
+		there, err := fs.Glob(os.DirFS(repository), folder+"/*.yaml")
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, slices.DeleteFunc(there, func(name string) bool { return name == valuesFile })...)
+	}
+	return names, nil
 }
 
 func copies(repository string) (map[string][]byte, error) {
@@ -109,7 +116,12 @@ func loadChart(repository string, copies map[string][]byte) (*chart.Chart, error
 // render does what `helm template workspace-exporter --namespace monitoring` does. It
 // refuses values that are not as the schema has them.
 func render(c *chart.Chart, values map[string]any) (map[string]string, error) {
-	release := chartutil.ReleaseOptions{Name: "workspace-exporter", Namespace: "monitoring", Revision: 1, IsInstall: true}
+	return renderAs(c, "workspace-exporter", values)
+}
+
+// renderAs is render, by another name of the release.
+func renderAs(c *chart.Chart, name string, values map[string]any) (map[string]string, error) {
+	release := chartutil.ReleaseOptions{Name: name, Namespace: "monitoring", Revision: 1, IsInstall: true}
 	all, err := chartutil.ToRenderValues(c, values, release, chartutil.DefaultCapabilities)
 	if err != nil {
 		return nil, err
@@ -120,20 +132,37 @@ func render(c *chart.Chart, values map[string]any) (map[string]string, error) {
 // byHelm are labels that would be untrue of what was not installed by Helm.
 var byHelm = regexp.MustCompile(`(?m)^ *(helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n`)
 
-// manifests are the plain files for kubectl, and a list of them.
+// manifests are the plain files for kubectl, and a list of those in each folder.
 func manifests(rendered map[string]string) map[string][]byte {
 	files := map[string][]byte{}
-	list := bytes.NewBufferString(generated + "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n")
+	lists := map[string]*bytes.Buffer{
+		manifestsFolder: bytes.NewBufferString(generated + kustomization + images + "resources:\n"),
+		operatorFolder:  bytes.NewBufferString(generated + kustomization + "resources:\n"),
+	}
 	for _, name := range slices.Sorted(maps.Keys(rendered)) {
 		content := strings.TrimLeft(byHelm.ReplaceAllString(rendered[name], ""), "-\n")
 		if path.Ext(name) != ".yaml" || strings.TrimSpace(content) == "" {
 			continue
 		}
-		files[path.Join(manifestsFolder, path.Base(name))] = []byte(generated + strings.TrimRight(content, "\n") + "\n")
-		fmt.Fprintf(list, "  - %s\n", path.Base(name))
+		folder := manifestsFolder
+		if strings.Contains(content, "apiVersion: monitoring.coreos.com/") {
+			folder = operatorFolder
+		}
+		files[path.Join(folder, path.Base(name))] = []byte(generated + strings.TrimRight(content, "\n") + "\n")
+		fmt.Fprintf(lists[folder], "  - %s\n", path.Base(name))
 	}
-	files[manifestsFolder+"/kustomization.yaml"] = list.Bytes()
+	for folder, list := range lists {
+		files[folder+"/kustomization.yaml"] = list.Bytes()
+	}
 	return files
 }
 
-const generated = "# Rendered from deploy/helm by `make charts`; change that, not this.\n"
+const (
+	generated     = "# Rendered from deploy/helm by `make charts`; change that, not this.\n"
+	kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+	images        = `# No image has been released yet: deploy/README.md says how to build and push your own.
+# Put its name here.
+images:
+  - {name: workspace_exporter, newName: registry.example.com/workspace_exporter, newTag: "0.1.0"}
+`
+)

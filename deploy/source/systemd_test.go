@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -44,4 +45,21 @@ func TestUnitAndItsConfiguration(t *testing.T) {
 	assert.Contains(t, u, "\nStateDirectory=workspace_exporter\n")
 	assert.Contains(t, config, "path: /var/lib/workspace_exporter\n")
 	assert.Contains(t, u, "\nRestartPreventExitStatus=2\n")
+}
+
+// TestCheckConfigByHand runs the lines of the unit's head, with a folder in the place of
+// /etc, while no service runs.
+func TestCheckConfigByHand(t *testing.T) {
+	lines := regexp.MustCompile(`(?m)^#   (sed .+\|)\n#     (workspace_exporter .+)$`).FindStringSubmatch(read(t, unit))
+	require.NotNil(t, lines)
+	etc := t.TempDir()
+	for name, content := range map[string]string{"workspace_exporter.yml": read(t, "deploy/systemd/workspace_exporter.yml"), "access_key": "AK", "secret_key": "SK"} {
+		require.NoError(t, os.WriteFile(filepath.Join(etc, name), []byte(content), 0o600))
+	}
+	script := strings.ReplaceAll(lines[1], "/etc/workspace_exporter", etc) + " " + strings.Replace(lines[2], "workspace_exporter", program, 1)
+	output(t, "sh", "-c", script)
+	require.NoError(t, os.Remove(filepath.Join(etc, "secret_key")))
+	out, err := exec.Command("sh", "-c", script).CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(out), filepath.Join(etc, "secret_key"))
 }

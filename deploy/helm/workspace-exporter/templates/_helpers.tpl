@@ -1,11 +1,11 @@
 {{- define "workspace-exporter.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 51 | trimSuffix "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 51 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 51 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -22,6 +22,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{- /* The labels with those of a user, which win: no key is there twice. */ -}}
+{{- define "workspace-exporter.labelsWith" -}}
+{{ mustMergeOverwrite (include "workspace-exporter.labels" .root | fromYaml) (deepCopy .more) | toYaml }}
+{{- end -}}
+
 {{- define "workspace-exporter.meta" -}}
 name: {{ include "workspace-exporter.fullname" . }}
 namespace: {{ .Release.Namespace }}
@@ -29,7 +34,18 @@ labels:
   {{- include "workspace-exporter.labels" . | nindent 2 }}
 {{- end -}}
 
+{{- /* The same, with labels of a user. */ -}}
+{{- define "workspace-exporter.metaWith" -}}
+name: {{ include "workspace-exporter.fullname" .root }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "workspace-exporter.labelsWith" . | nindent 2 }}
+{{- end -}}
+
 {{- define "workspace-exporter.image" -}}
+{{- if not .Values.image.repository -}}
+{{- fail "image.repository is empty: no image has been released yet. Build and push your own, in a clone of the repository: docker buildx build -f deploy/Dockerfile -t REGISTRY/workspace_exporter:TAG --push . Then set image.repository to REGISTRY/workspace_exporter and image.tag to TAG" -}}
+{{- end -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
@@ -55,8 +71,30 @@ labels:
 {{- end -}}
 {{- end -}}
 
+{{- /* The ports of the proxies that the environment names, and `named` if it names any. */ -}}
+{{- define "workspace-exporter.proxies" -}}
+{{- range .Values.extraEnv }}
+{{- if has (upper .name) (list "HTTPS_PROXY" "HTTP_PROXY") }}
+named: true
+{{- with regexFind ":[0-9]+/?$" (default "" .value) }}
+{{ . | trimPrefix ":" | trimSuffix "/" | quote }}: true
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* The exporter asks the environment for a proxy only if it is told to: here it is
+       where the environment names one, unless the project says otherwise. */ -}}
 {{- define "workspace-exporter.config" -}}
-{{ mustMergeOverwrite (deepCopy .Values.config) (dict "storage" (dict "path" "/var/lib/workspace_exporter")) | toYaml }}
+{{- $config := mustMergeOverwrite (deepCopy .Values.config) (dict "storage" (dict "path" "/var/lib/workspace_exporter")) }}
+{{- if include "workspace-exporter.proxies" . | trim }}
+{{- range $config.projects }}
+{{- if not (or (hasKey . "proxy_url") (hasKey . "proxy_from_environment")) }}
+{{- $_ := set . "proxy_from_environment" true }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toYaml $config }}
 {{- end -}}
 
 {{- define "workspace-exporter.probe" -}}
