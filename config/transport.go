@@ -57,7 +57,8 @@ func (p *Project) Transport() (*http.Transport, error) {
 			header.Add(name, value)
 		}
 	}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	dialer := &net.Dialer{Timeout: 10 * time.Second,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	return &http.Transport{
 		Proxy:                 p.proxy(),
 		ProxyConnectHeader:    header,
@@ -66,10 +67,12 @@ func (p *Project) Transport() (*http.Transport, error) {
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		ForceAttemptHTTP2:     true,
+		// A connection that has died without a word is given up within 30 seconds.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 		// Some KB are usual; a header without end must not fill the memory.
 		MaxResponseHeaderBytes: 1 << 20,
 		MaxIdleConnsPerHost:    p.Concurrency,
-		IdleConnTimeout:        5 * time.Minute,
+		IdleConnTimeout:        2 * time.Minute,
 	}, nil
 }
 

@@ -170,3 +170,11 @@ func TestTransportGoesThroughTheProxy(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, body, "proxy saw")
 }
+
+func TestADeadConnectionIsGivenUpWithin30Seconds(t *testing.T) {
+	transport, err := (&Project{Concurrency: 4}).Transport()
+	require.NoError(t, err)
+	assert.Positive(t, transport.HTTP2.SendPingTimeout)
+	assert.Positive(t, transport.HTTP2.PingTimeout)
+	assert.LessOrEqual(t, transport.HTTP2.SendPingTimeout+transport.HTTP2.PingTimeout, 30*time.Second)
+}

@@ -140,10 +140,20 @@ func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Err
 		return c.notSent(k, err)
 	}
 	defer c.slots.Release(1)
-	if k.file != nil {
-		return c.fetchFile(ctx, k, p)
+	t := c.transports.use()
+	defer t.done()
+	failed := c.exchange(ctx, k, t, p, body)
+	if failed != nil && ctx.Err() == nil {
+		t.failed(failed)
 	}
+	return onlyOnce(k, failed)
+}
 
+// exchange sends k and reads the answer.
+func (c *Client) exchange(ctx context.Context, k call, t http.RoundTripper, p proof, body []byte) *Error {
+	if k.file != nil {
+		return c.fetchFile(ctx, k, t, p)
+	}
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	signed := c.host(k.base).now()
@@ -155,17 +165,17 @@ func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Err
 	defer func() { c.observe(k.operation, code, time.Since(start)) }()
 
 	// Not through http.Client, which would follow redirects with our credentials.
-	resp, err := c.transport.RoundTrip(r)
+	resp, err := t.RoundTrip(r)
 	if err != nil {
-		return onlyOnce(k, c.broken(ctx, k, nil, err))
+		return c.broken(ctx, k, nil, err)
 	}
 	defer resp.Body.Close()
 	code = strconv.Itoa(resp.StatusCode)
 	c.clocks[k.base.Host].observe(resp.Header, time.Since(start))
 	if resp.StatusCode/100 != 2 {
-		return onlyOnce(k, c.refused(k, resp, p, signed))
+		return c.refused(k, resp, p, signed)
 	}
-	return onlyOnce(k, c.read(ctx, k, resp))
+	return c.read(ctx, k, resp)
 }
 
 // notSent is the error of a call that was not admitted.

@@ -45,7 +45,8 @@ type Options struct {
 	ProjectID   string
 	Endpoints   Endpoints
 	Credentials Credentials
-	// Transport has TLS and proxy set up; nil is a copy of http.DefaultTransport.
+	// Transport has TLS and proxy set up; nil is http.DefaultTransport. An
+	// *http.Transport is copied each time that new connections are wanted.
 	Transport http.RoundTripper
 	// RequestTimeout limits one attempt, its body included.
 	RequestTimeout time.Duration
@@ -68,15 +69,15 @@ type Client struct {
 	projectID                 string
 	appStream, workspace, iam *url.URL
 
-	transport http.RoundTripper
-	timeout   time.Duration
-	maxBody   int // bytes
-	auth      authenticator
-	local     func() time.Time  // the local clock
-	clocks    map[string]*clock // by host
-	private   redactor
-	tasks     sync.Map // the base URL, by the id of an export task, of the host that knows it
-	lookup    func(ctx context.Context, host string) ([]netip.Addr, error)
+	transports transports
+	timeout    time.Duration
+	maxBody    int // bytes
+	auth       authenticator
+	local      func() time.Time  // the local clock
+	clocks     map[string]*clock // by host
+	private    redactor
+	tasks      sync.Map // the base URL, by the id of an export task, of the host that knows it
+	lookup     func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	slots   *semaphore.Weighted
 	limiter *rate.Limiter
@@ -90,12 +91,12 @@ type Client struct {
 // sends nothing.
 func New(o Options) (*Client, error) {
 	c := &Client{
-		projectID: o.ProjectID,
-		transport: o.Transport,
-		timeout:   orDefault(o.RequestTimeout, DefaultRequestTimeout),
-		maxBody:   maxBodyBytes,
-		local:     o.Now,
-		slots:     semaphore.NewWeighted(int64(orDefault(o.Concurrency, DefaultConcurrency))),
+		projectID:  o.ProjectID,
+		transports: transports{base: o.Transport},
+		timeout:    orDefault(o.RequestTimeout, DefaultRequestTimeout),
+		maxBody:    maxBodyBytes,
+		local:      o.Now,
+		slots:      semaphore.NewWeighted(int64(orDefault(o.Concurrency, DefaultConcurrency))),
 		limiter: rate.NewLimiter(rate.Limit(orDefault(o.RequestsPerSecond, DefaultRequestsPerSecond)),
 			orDefault(o.Burst, DefaultBurst)),
 		observe: o.Observe,
@@ -107,8 +108,8 @@ func New(o Options) (*Client, error) {
 	if c.pause = o.Pause; c.pause == nil {
 		c.pause = &Pause{}
 	}
-	if c.transport == nil {
-		c.transport = http.DefaultTransport.(*http.Transport).Clone()
+	if c.transports.base == nil {
+		c.transports.base = http.DefaultTransport
 	}
 	if c.local == nil {
 		c.local = time.Now
@@ -124,6 +125,12 @@ func New(o Options) (*Client, error) {
 	}
 	return c, nil
 }
+
+// SetTransport has requests from now on use another transport.
+func (c *Client) SetTransport(t http.RoundTripper) { c.transports.replace(t) }
+
+// Close closes the connections of a client that is not used any more.
+func (c *Client) Close() { c.transports.replace(c.transports.base) }
 
 func orDefault[T int | float64 | time.Duration](v, otherwise T) T {
 	if v <= 0 {

@@ -32,7 +32,7 @@ type file struct {
 //
 // Once a byte of the file has come, it is not tried again here: it would be written
 // twice.
-func (c *Client) fetchFile(ctx context.Context, k call, p proof) *Error {
+func (c *Client) fetchFile(ctx context.Context, k call, t http.RoundTripper, p proof) *Error {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stalled := time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
@@ -44,7 +44,7 @@ func (c *Client) fetchFile(ctx context.Context, k call, p proof) *Error {
 		return c.failure(k, err)
 	}
 	for hop := 0; ; hop++ {
-		next, failed := c.fetch(ctx, k, r, stalled, func(resp *http.Response) *Error {
+		next, failed := c.fetch(ctx, k, t, r, stalled, func(resp *http.Response) *Error {
 			if hop > 0 {
 				return c.refusedElsewhere(k, resp)
 			}
@@ -81,7 +81,7 @@ func bareRequest(ctx context.Context, to *url.URL) *http.Request {
 
 // fetch sends one request for a file. It returns where to go on if the answer is a
 // redirect; refused makes the error of an answer that is none and not the file.
-func (c *Client) fetch(ctx context.Context, k call, r *http.Request, stalled *time.Timer, refused func(*http.Response) *Error) (next *url.URL, failed *Error) {
+func (c *Client) fetch(ctx context.Context, k call, t http.RoundTripper, r *http.Request, stalled *time.Timer, refused func(*http.Response) *Error) (next *url.URL, failed *Error) {
 	// The file is wanted as it is: what unpacks itself on the way has no size.
 	r.Header.Set("Accept-Encoding", "identity")
 	r.Header.Set("Accept", "*/*")
@@ -89,7 +89,7 @@ func (c *Client) fetch(ctx context.Context, k call, r *http.Request, stalled *ti
 	defer func() { c.observe(k.operation, code, time.Since(start)) }()
 
 	stalled.Reset(c.timeout)
-	resp, err := c.transport.RoundTrip(r)
+	resp, err := t.RoundTrip(r)
 	if err != nil {
 		return nil, c.broken(ctx, k, nil, causeOf(r.Context(), err))
 	}
