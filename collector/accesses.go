@@ -64,23 +64,26 @@ func (a *accesses) refresh(now time.Time, l *ledger.Ledger) {
 	a.users.recount(func(add func(int64, ...pair)) { add(int64(len(a.last)), windowName.is(accessWindowName)) })
 }
 
-func (a *accesses) table() string { return "failed_users" }
+// failedUsersTable is the table of the users with a failed access.
+const failedUsersTable = "failed_users"
+
+func (a *accesses) table() string { return failedUsersTable }
 
 func (a *accesses) load(key, value []byte) error {
-	if len(key) != 8 || len(value) != 8 {
+	if len(key) != len(record.Identity{}) || len(value) != 9 {
 		return errKey
 	}
-	a.last[record.Person(binary.BigEndian.Uint64(key))] = int64(binary.BigEndian.Uint64(value))
+	a.last[record.PersonIn([16]byte(key))] = int64(binary.BigEndian.Uint64(value[1:]))
 	return nil
 }
 
 func (a *accesses) save(batch *store.Batch) {
 	for user := range a.changed {
-		key := binary.BigEndian.AppendUint64(nil, uint64(user))
+		key := user.Block()
 		if at, ok := a.last[user]; ok {
-			batch.Put(a.table(), key, binary.BigEndian.AppendUint64(nil, uint64(at)))
+			batch.Put(a.table(), key[:], noBlocks(binary.BigEndian.AppendUint64(nil, uint64(at))))
 		} else {
-			batch.Delete(a.table(), key)
+			batch.Delete(a.table(), key[:])
 		}
 	}
 	clear(a.changed)

@@ -2,7 +2,6 @@ package collector
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-kit/log"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
 
@@ -30,8 +30,10 @@ type Options struct {
 	Kind Kind
 	// Project, Product and Source are label values.
 	Project, Product, Source string
-	ConstantLabels           map[string]string
-	Rules                    ledger.Rules
+	// ProjectID tells one project from another of the same name; empty if it does not matter.
+	ProjectID      string
+	ConstantLabels map[string]string
+	Rules          ledger.Rules
 	// Lookback is how far behind the cursor records are read again.
 	Lookback time.Duration
 	// NewSeriesHold is how long a new cumulative series is shown as 0.
@@ -46,6 +48,8 @@ type Options struct {
 	Committed func(time.Duration)
 	// Now is the clock by which holds end. Nil is time.Now.
 	Now func() time.Time
+	// Logger is told what becomes of a book that another release wrote. Nil logs nothing.
+	Logger log.Logger
 }
 
 // Book is everything of one source of one project: ledger, series and cursor.
@@ -72,6 +76,7 @@ type page struct {
 	ledger      *ledger.Ledger
 	aggregators []aggregator
 	position    record.Position
+	head        []headRow         // to be written with the next commit
 	tasks       map[string]string // export tasks under way: see Get
 }
 
@@ -87,6 +92,9 @@ func (t *tables) family(m *Metric) *family {
 	t.families = append(t.families, f)
 	return f
 }
+
+// latestHold is until when a series made now is held.
+func (t *tables) latestHold() time.Time { return t.options.Now().Add(t.options.NewSeriesHold) }
 
 func (t *tables) volatileFamily(m *Metric) *family {
 	f := t.family(m)
@@ -113,6 +121,9 @@ func OpenBook(storage Storage, o Options) (*Book, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Logger == nil {
+		o.Logger = log.NewNopLogger()
+	}
 	b := &Book{options: o, storage: storage}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -124,20 +135,27 @@ const (
 	positionKey   = "position"
 )
 
-var errKey = errors.New("a key has the wrong length")
+var (
+	errKey     = errors.New("a key has the wrong length")
+	errPersons = errors.New("a row has too few persons")
+)
 
 // load reads the page from the store, in place of what is in memory.
 func (b *Book) load() error {
 	p := &page{tables: &tables{options: &b.options}, ledger: ledger.New(b.options.Rules), tasks: map[string]string{}}
 	p.aggregators = aggregators[b.options.Kind](p.tables, b.options)
-	err := b.storage.Load(p.row)
+	l := newLoading(p)
+	err := b.storage.Load(l.row)
 	if err == nil {
-		err = b.saveHolds(p)
+		var batch *store.Batch
+		batch, p.head = l.finish()
+		err = b.saveHolds(p, batch)
 	}
 	if err != nil {
 		p.release()
 		return err
 	}
+	l.report()
 	if !p.position.Cursor.IsZero() {
 		p.tables.births = births{created: p.position.Cursor}
 		p.refresh(p.position.Cursor)
@@ -160,7 +178,7 @@ func (b *Book) EndHolds() error {
 	}
 	p := b.page
 	b.page = nil // until it is known to be what the store holds
-	if err := b.saveHolds(p); err != nil {
+	if err := b.saveHolds(p, &store.Batch{}); err != nil {
 		p.release()
 		return err
 	}
@@ -170,49 +188,47 @@ func (b *Book) EndHolds() error {
 }
 
 // saveHolds ends the holds that are over, and makes durable what that, the configuration
-// or a clock that was set back has changed in them.
-func (b *Book) saveHolds(p *page) error {
-	batch, changed := &store.Batch{}, false
+// or a clock that was set back has changed in them, with what is in the batch.
+func (b *Book) saveHolds(p *page, batch *store.Batch) error {
 	for _, f := range p.tables.families {
 		f.release(b.options.Now())
-		changed = changed || len(f.changed) > 0
 		f.save(batch)
 	}
-	if !changed {
+	if batch.Empty() {
 		return nil
 	}
-	return b.storage.Commit(batch)
+	return b.write(p, batch)
 }
 
-// row takes one stored row.
-func (p *page) row(table string, key, value []byte) error {
+// write commits a batch, with the head if that is not there yet.
+func (b *Book) write(p *page, batch *store.Batch) error {
+	for _, h := range p.head {
+		batch.Put(store.Head, []byte(h.key), h.value)
+	}
+	if err := b.storage.Commit(batch); err != nil {
+		return err
+	}
+	p.head = nil
+	return nil
+}
+
+// row takes one stored row that is of no series, or reports that it does not know the table.
+func (p *page) row(table string, key, value []byte) (known bool, err error) {
 	switch table {
 	case positionTable:
-		return loadPosition(&p.position, value)
+		return true, loadPosition(&p.position, value)
 	case taskTable:
 		p.tasks[string(key)] = string(value)
-		return nil
+		return true, nil
 	case ledger.Table:
-		return p.ledger.Load(key, value)
-	case seriesTable:
-		r := store.ReadRow(key)
-		name := r.String()
-		if name == "workspace_desktop_round_trip_seconds" { // one family until it became two
-			name = "workspace_desktop_" + r.String() + "_round_trip_seconds"
-			r = store.ReadRow(append(store.Row{}, 0)) // no client_type
-		}
-		i := slices.IndexFunc(p.tables.families, func(f *family) bool { return f.Name == name })
-		if i < 0 {
-			return fmt.Errorf("%w: metric %q", store.ErrNewer, name)
-		}
-		return p.tables.families[i].load(r, value, p.tables.options.Now().Add(p.tables.options.NewSeriesHold))
+		return true, p.ledger.Load(key, value)
 	}
 	for _, a := range p.aggregators {
 		if k, ok := a.(keeper); ok && k.table() == table {
-			return k.load(key, value)
+			return true, k.load(key, value)
 		}
 	}
-	return fmt.Errorf("%w: table %q", store.ErrNewer, table)
+	return false, nil
 }
 
 func (p *page) refresh(now time.Time) {
@@ -297,7 +313,7 @@ func (b *Book) Commit(r *record.Reading) error {
 		f.release(b.options.Now())
 	}
 	begun := time.Now()
-	if err := b.storage.Commit(p.batch()); err != nil {
+	if err := b.write(p, p.batch()); err != nil {
 		p.release()
 		return err
 	}
@@ -464,7 +480,7 @@ func (b *Book) keep(change func(*store.Batch), then func(map[string]string)) err
 	}
 	batch := &store.Batch{}
 	change(batch)
-	if err := b.storage.Commit(batch); err != nil {
+	if err := b.write(b.page, batch); err != nil {
 		return err
 	}
 	then(b.page.tasks)

@@ -31,10 +31,16 @@ type memory struct {
 }
 
 func (m *memory) Load(row func(table string, key, value []byte) error) error {
-	for k, v := range m.rows {
-		table, key, _ := strings.Cut(k, "\x00")
-		if err := row(table, []byte(key), []byte(v)); err != nil {
-			return err
+	isHead := func(k string) bool { return strings.HasPrefix(k, store.Head+"\x00") }
+	for _, heads := range []bool{true, false} {
+		for k, v := range m.rows {
+			if isHead(k) != heads {
+				continue
+			}
+			table, key, _ := strings.Cut(k, "\x00")
+			if err := row(table, []byte(key), []byte(v)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -43,6 +49,9 @@ func (m *memory) Load(row func(table string, key, value []byte) error) error {
 func (m *memory) Commit(b *store.Batch) error {
 	if m.fail != nil {
 		return m.fail
+	}
+	if b.Clear {
+		clear(m.rows)
 	}
 	b.Each(func(table string, key, value []byte) {
 		if value == nil {

@@ -322,37 +322,82 @@ func (f *family) save(batch *store.Batch) {
 		return
 	}
 	for s := range f.changed {
-		var key, value store.Row
-		key.String(f.Name)
-		for _, v := range s.values {
-			key.String(v)
-		}
+		var value store.Row
 		value.Int(s.births.created.UnixMilli())
 		value.Int(s.births.heldUntil.UnixMilli())
 		value.Int(s.count)
 		if s.histogram != nil {
 			s.histogram.save(&value)
 		}
-		batch.Put(seriesTable, key, value)
+		batch.Put(seriesTable, seriesKey(f.Name, f.pairs(s)), value)
 	}
 	clear(f.changed)
 }
 
-// load takes a stored series; key holds the label values that are left of it. No hold
-// lasts longer than until latest, which is that of a series made now. One that is cut
-// short so is to be saved before its value is shown.
-func (f *family) load(key *store.Reader, value []byte, latest time.Time) error {
+// seriesKey is where the row of a series stands: under the metric's name, and each label
+// with its value, in the order of the labels' names. An empty label is none, so that a
+// label can be added without touching a row.
+func seriesKey(name string, labels []pair) []byte {
+	slices.SortFunc(labels, func(a, b pair) int { return strings.Compare(string(a.label), string(b.label)) })
+	var key store.Row
+	key.String(name)
+	for _, l := range labels {
+		if l.value != "" {
+			key.String(string(l.label))
+			key.String(l.value)
+		}
+	}
+	return key
+}
+
+// load takes a stored series, or adds it to one with the same labels that was loaded
+// before. No hold lasts longer than until latest, which is that of a series made now. One
+// that is cut short so is to be saved before its value is shown.
+func (f *family) load(labels []pair, value []byte, latest time.Time) (*series, error) {
 	values := make([]string, len(f.Labels))
-	for i := range values {
-		values[i] = key.String()
+	for _, l := range labels {
+		values[slices.Index(f.Labels, l.label)] = l.value
 	}
-	if err := key.Err(); err != nil {
-		return err
-	}
+	row := series{births: births{}, histogram: newHistogram(f.Buckets)}
 	r := store.ReadRow(value)
+	row.births = births{created: time.UnixMilli(r.Int()), heldUntil: time.UnixMilli(r.Int()).UTC()}
+	row.count = r.Int()
+	if f.Type == Histogram {
+		if err := row.histogram.load(r); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	s := f.withValues(values)
+	if s == nil {
+		s = f.restore(values, row.births)
+	} else {
+		s.births = s.births.earlier(row.births)
+	}
+	s.count += row.count
+	if s.histogram != nil {
+		s.histogram.add(row.histogram)
+	}
+	f.hold(s, latest)
+	return s, nil
+}
+
+// restore makes a series that is stored.
+func (f *family) restore(values []string, b births) *series {
 	s := f.make(values)
 	delete(f.changed, s)
-	s.births = births{created: time.UnixMilli(r.Int()), heldUntil: time.UnixMilli(r.Int()).UTC()}
+	s.births = b
+	if len(values) == 0 || !slices.Equal(values, f.others()) {
+		f.limits.add(f.Name, 1)
+	}
+	return s
+}
+
+// hold shows a stored series as 0 for as long as it is held.
+func (f *family) hold(s *series, latest time.Time) {
+	delete(f.held, s)
 	if s.births.heldUntil.After(latest) {
 		s.births.heldUntil = latest
 		f.changed[s] = struct{}{}
@@ -360,14 +405,16 @@ func (f *family) load(key *store.Reader, value []byte, latest time.Time) error {
 	if !s.births.heldUntil.IsZero() {
 		f.held[s] = struct{}{}
 	}
-	s.count = r.Int()
-	if s.histogram != nil {
-		if err := s.histogram.load(r); err != nil {
-			return err
-		}
+}
+
+// earlier is how the sum of two series begins: with the older one, and shown as soon as
+// either is.
+func (b births) earlier(o births) births {
+	if o.created.Before(b.created) {
+		b.created = o.created
 	}
-	if len(values) == 0 || !slices.Equal(values, f.others()) {
-		f.limits.add(f.Name, 1)
+	if o.heldUntil.Before(b.heldUntil) {
+		b.heldUntil = o.heldUntil
 	}
-	return r.Err()
+	return b
 }

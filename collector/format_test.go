@@ -3,9 +3,11 @@ package collector
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,15 +33,67 @@ func benchOn(t testing.TB, s *store.Store, k Kind) *bench {
 	return b
 }
 
-// A store that a version of format 1 wrote is read by every later one, and shows what
+// A store that a release of each format wrote is read by every later one, and shows what
 // it showed then. A test that wrote it anew would prove nothing: where the layout must
-// change, the format's number does, what is old is converted, and this file stays.
-func TestStoreOfFormat1(t *testing.T) {
-	dir := t.TempDir()
+// change, the format's number does, what is old is converted, and these files stay.
+func TestStoreOfEachFormat(t *testing.T) {
 	if os.Getenv("WRITE_STORE") != "" {
-		writeStore(t, dir)
+		writeStore(t, t.TempDir())
 	}
-	packed, err := os.Open("testdata/format1.db.gz")
+	for format := 1; format <= bookFormat; format++ {
+		t.Run(strconv.Itoa(format), func(t *testing.T) {
+			dir := storeOfFormat(t, format)
+			want, err := os.ReadFile(fmt.Sprintf("testdata/format%d.prom", format))
+			require.NoError(t, err)
+			require.NotEmpty(t, want)
+
+			s, err := store.Open(dir)
+			require.NoError(t, err)
+			_ = benchOn(t, s, Logins) // converts one book, and then the process ends
+			require.NoError(t, s.Close())
+			s, err = store.Open(dir)
+			require.NoError(t, err)
+			shown := strings.Split(textOf(t, s), "\n")
+			for line := range strings.Lines(string(want)) {
+				require.Contains(t, shown, strings.TrimSuffix(line, "\n"))
+			}
+			// What was counted then is known, and what is new counts.
+			b := benchOn(t, s, Logins)
+			before := b.values(loginAttempts)[""]
+			require.NoError(t, b.read(t0.Add(2*time.Minute), login(1, t0), login(2, t0), login(9, t0.Add(time.Minute))))
+			require.Equal(t, before+1, b.values(loginAttempts)[""])
+			require.NoError(t, s.Close())
+		})
+	}
+}
+
+// What stood for persons and records in the clear is gone after the next start, from free
+// pages too.
+func TestNothingPersonalIsInTheClear(t *testing.T) {
+	dir := storeOfFormat(t, 1)
+	person, id := login(1, t0).User.Block(), login(1, t0).ID
+	content := func() string {
+		file, err := os.ReadFile(filepath.Join(dir, "state.db"))
+		require.NoError(t, err)
+		return string(file)
+	}
+	require.Contains(t, content(), string(id[:]))
+	for range 2 {
+		s, err := store.Open(dir)
+		require.NoError(t, err)
+		textOf(t, s)
+		require.NoError(t, benchOn(t, s, Logins).read(t0.Add(time.Minute), login(1, t0), login(3, t0, failing("7"))))
+		require.NoError(t, s.Close())
+	}
+	for _, clear := range [][]byte{id[:], person[:]} {
+		require.NotContains(t, content(), string(clear))
+	}
+}
+
+// storeOfFormat unpacks the store that a release of a format wrote.
+func storeOfFormat(t *testing.T, format int) (dir string) {
+	dir = t.TempDir()
+	packed, err := os.Open(fmt.Sprintf("testdata/format%d.db.gz", format))
 	require.NoError(t, err)
 	defer func() { _ = packed.Close() }()
 	z, err := gzip.NewReader(packed)
@@ -47,22 +101,7 @@ func TestStoreOfFormat1(t *testing.T) {
 	file, err := io.ReadAll(z)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "state.db"), file, 0o600))
-	want, err := os.ReadFile("testdata/format1.prom")
-	require.NoError(t, err)
-	require.NotEmpty(t, want)
-
-	s, err := store.Open(dir)
-	require.NoError(t, err)
-	shown := strings.Split(textOf(t, s), "\n")
-	for line := range strings.Lines(string(want)) {
-		require.Contains(t, shown, strings.TrimSuffix(line, "\n"))
-	}
-	// What was counted then is known, and what is new counts.
-	b := benchOn(t, s, Logins)
-	before := b.values(loginAttempts)[""]
-	require.NoError(t, b.read(t0.Add(2*time.Minute), login(1, t0), login(2, t0), login(9, t0.Add(time.Minute))))
-	require.Equal(t, before+1, b.values(loginAttempts)[""])
-	require.NoError(t, s.Close())
+	return dir
 }
 
 // textOf is what all books of a store show.
@@ -83,8 +122,8 @@ func textOf(t testing.TB, s *store.Store) string {
 	return text.String()
 }
 
-// writeStore writes the store of the test above: a row of every table in it, every
-// state of a record, every kind of series.
+// writeStore writes the store of the present format for the test above: a row of every
+// table in it, every state of a record, every kind of series.
 func writeStore(t *testing.T, dir string) {
 	s, err := store.Open(dir)
 	require.NoError(t, err)
@@ -107,7 +146,7 @@ func writeStore(t *testing.T, dir string) {
 	failed.FailedCode = "7"
 	benchOn(t, s, Sessions).snapshot(t0, failed, session(2, "m", "Active"))
 	benchOn(t, s, AccessStatistics).statistics(t0.Add(-time.Hour), t0, record.Access{User: 1, Failures: 3, Code: "E1", Last: t0})
-	require.NoError(t, os.WriteFile("testdata/format1.prom", []byte(textOf(t, s)), 0o600))
+	require.NoError(t, os.WriteFile(fmt.Sprintf("testdata/format%d.prom", bookFormat), []byte(textOf(t, s)), 0o600))
 	require.NoError(t, s.Close())
 
 	file, err := os.ReadFile(filepath.Join(dir, "state.db"))
@@ -117,7 +156,7 @@ func writeStore(t *testing.T, dir string) {
 	_, err = z.Write(file)
 	require.NoError(t, err)
 	require.NoError(t, z.Close())
-	require.NoError(t, os.WriteFile("testdata/format1.db.gz", packed.Bytes(), 0o600))
+	require.NoError(t, os.WriteFile(fmt.Sprintf("testdata/format%d.db.gz", bookFormat), packed.Bytes(), 0o600))
 }
 
 func TestHistogramThatDoesNotAddUp(t *testing.T) {

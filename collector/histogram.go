@@ -86,6 +86,19 @@ func (h *histogram) write(bounds []float64, created *timestamppb.Timestamp) *dto
 
 var nativeDesc = prometheus.NewDesc("native", "Not exposed: a vessel for buckets.", nil, nil)
 
+// add adds the observations of another histogram with the same buckets.
+func (h *histogram) add(o *histogram) {
+	h.count += o.count
+	h.sumMillis += o.sumMillis
+	h.zero += o.zero
+	for i, n := range o.classic {
+		h.classic[i] += n
+	}
+	for i, n := range o.native {
+		h.native[i] += n
+	}
+}
+
 func (h *histogram) save(r *store.Row) {
 	r.Int(h.count)
 	r.Int(h.sumMillis)
@@ -103,15 +116,14 @@ func (h *histogram) save(r *store.Row) {
 
 var errHistogram = errors.New("a histogram whose buckets do not add up")
 
-// load reads what save wrote. Observations that were made with other bounds stay in
-// the count, the sum and the native buckets.
+// load reads what save wrote, with the same bounds.
 func (h *histogram) load(r *store.Reader) error {
 	h.count, h.sumMillis, h.zero = r.Int(), r.Int(), r.Int()
-	n := int(min(r.Uint(), 1<<16))
-	for i := range n {
-		if v := r.Int(); i < len(h.classic) && n == len(h.classic) {
-			h.classic[i] = v
-		}
+	if r.Uint() != uint64(len(h.classic)) {
+		return errHistogram
+	}
+	for i := range h.classic {
+		h.classic[i] = r.Int()
 	}
 	for range min(r.Uint(), 1<<16) {
 		i := r.Int()

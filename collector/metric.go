@@ -47,6 +47,8 @@ type Metric struct {
 	Type       Type
 	// Labels are the variable labels, beside those of the scope.
 	Labels []Label
+	// Formerly are names that earlier releases gave it: their series go on.
+	Formerly []string
 	// Buckets are the upper bounds of a histogram's classic buckets.
 	Buckets []float64
 	// AboutSource puts `source` where record metrics have `product`.

@@ -211,7 +211,10 @@ func (t tally) highest() int64 {
 	return top
 }
 
-func (p *people) table() string { return "people" }
+// peopleTable is the table of the visits.
+const peopleTable = "people"
+
+func (p *people) table() string { return peopleTable }
 
 func (v *visit) key() []byte {
 	k := binary.BigEndian.AppendUint64(nil, uint64(v.at))
@@ -222,25 +225,33 @@ func (v *visit) key() []byte {
 	return k
 }
 
+func (v *visit) row() []byte {
+	var r store.Row
+	r.Blocks(v.user.Block(), v.client.Block())
+	r.String(v.group)
+	r.Bool(v.failed)
+	return r
+}
+
 func (p *people) load(key, value []byte) error {
 	if len(key) != 24 && len(key) != 25 {
 		return errKey
 	}
 	v := visit{at: int64(binary.BigEndian.Uint64(key)), id: record.Identity(key[8:24]), later: len(key) == 25}
 	r := store.ReadRow(value)
-	v.group, v.user, v.client, v.failed = r.String(), record.Person(r.Uint()), record.Person(r.Uint()), r.Bool()
+	persons := r.Blocks()
+	if len(persons) != 2 {
+		return errPersons
+	}
+	v.user, v.client = record.PersonIn(persons[0]), record.PersonIn(persons[1])
+	v.group, v.failed = r.String(), r.Bool()
 	p.insert(v)
 	return r.Err()
 }
 
 func (p *people) save(batch *store.Batch) {
 	for _, v := range p.added {
-		var row store.Row
-		row.String(v.group)
-		row.Uint(uint64(v.user))
-		row.Uint(uint64(v.client))
-		row.Bool(v.failed)
-		batch.Put(p.table(), v.key(), row)
+		batch.Put(p.table(), v.key(), v.row())
 	}
 	for _, v := range p.removed {
 		batch.Delete(p.table(), v.key())

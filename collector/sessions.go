@@ -102,20 +102,23 @@ func (s *sessions) refresh(now time.Time, l *ledger.Ledger) {
 	}
 }
 
-func (s *sessions) table() string { return "failed_sessions" }
+// failedSessionsTable is the table of the failed sessions that were counted.
+const failedSessionsTable = "failed_sessions"
+
+func (s *sessions) table() string { return failedSessionsTable }
 
 func (s *sessions) load(key, value []byte) error {
-	if len(key) != len(record.Identity{}) || len(value) != 8 {
+	if len(key) != len(record.Identity{}) || len(value) != 9 {
 		return errKey
 	}
-	s.counted[record.Identity(key)] = int64(binary.BigEndian.Uint64(value))
+	s.counted[record.Identity(key)] = int64(binary.BigEndian.Uint64(value[1:]))
 	return nil
 }
 
 func (s *sessions) save(batch *store.Batch) {
 	for id := range s.changed {
 		if last, ok := s.counted[id]; ok {
-			batch.Put(s.table(), id[:], binary.BigEndian.AppendUint64(nil, uint64(last)))
+			batch.Put(s.table(), id[:], noBlocks(binary.BigEndian.AppendUint64(nil, uint64(last))))
 		} else {
 			batch.Delete(s.table(), id[:])
 		}

@@ -114,19 +114,29 @@ type shelf struct {
 func newShelf() *shelf { return &shelf{tables: map[string]map[string][]byte{}} }
 
 func (s *shelf) Load(row func(table string, key, value []byte) error) error {
-	for table, rows := range s.tables {
-		for key, value := range rows {
+	load := func(table string) error {
+		for key, value := range s.tables[table] {
 			if err := row(table, []byte(key), value); err != nil {
 				return err
 			}
 		}
+		return nil
 	}
-	return nil
+	err := load(store.Head)
+	for table := range s.tables {
+		if table != store.Head {
+			err = errors.Join(err, load(table))
+		}
+	}
+	return err
 }
 
 func (s *shelf) Commit(b *store.Batch) error {
 	if s.fails != nil && s.fails() {
 		return errFault
+	}
+	if b.Clear {
+		clear(s.tables)
 	}
 	b.Each(func(table string, key, value []byte) {
 		if value == nil {

@@ -42,7 +42,7 @@ type opener struct {
 
 // complete fills in the options of a source's book that all books share.
 func (o *opener) complete(b collector.Options) collector.Options {
-	b.Project = o.project.Name
+	b.Project, b.ProjectID, b.Logger = o.project.Name, o.project.ProjectID, o.service.logger
 	b.ConstantLabels = o.config.Metrics.ConstantLabels
 	b.NewSeriesHold = time.Duration(o.config.Metrics.NewSeriesHold)
 	b.UserWindows = userWindows(o.config.Metrics.UserWindows)

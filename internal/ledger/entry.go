@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -204,9 +205,19 @@ func (e *entry) rowKey() rowKey {
 	return k
 }
 
+// row is what the store keeps of an entry. All that stands for persons and records goes
+// into the blocks at its beginning, which the store hides.
 func (e *entry) row() []byte {
-	r := make(store.Row, 0, 64)
-	r.Bytes(e.invariant[:])
+	r := make(store.Row, 0, 96)
+	who := record.Person(uint64(e.user)<<32 | uint64(e.machine))
+	blocks := append(make([][16]byte, 0, 4), e.invariant, who.Block())
+	if l := e.login; l != nil {
+		blocks = append(blocks, l.User.Block(), l.ClientIP.Block())
+	}
+	for form := range e.laterForms() {
+		blocks = append(blocks, form)
+	}
+	r.Blocks(blocks...)
 	for _, t := range [...]int64{e.preConnect, e.start, e.setup, e.end, e.updated, e.firstSeen} {
 		r.Int(t)
 	}
@@ -220,26 +231,48 @@ func (e *entry) row() []byte {
 		for _, s := range [...]string{l.Group, l.Machine, l.ClientType, l.ClientVersion, l.AgentVersion} {
 			r.String(s)
 		}
-		r.Uint(uint64(l.User))
-		r.Uint(uint64(l.ClientIP))
 	}
-	r.Uint(uint64(e.user))
-	r.Uint(uint64(e.machine))
-	r.String(e.forms)
 	return r
 }
 
+var errBlocks = errors.New("a row has too few identities")
+
 func entryOf(key, value []byte) (*entry, error) {
+	e, err := entryAt(key)
+	if err != nil {
+		return nil, err
+	}
+	r := store.ReadRow(value)
+	blocks := r.Blocks()
+	if len(blocks) < 2 {
+		return nil, errBlocks
+	}
+	e.invariant = blocks[0]
+	who := record.PersonIn(blocks[1])
+	e.user, e.machine, blocks = uint32(who>>32), uint32(who), blocks[2:]
+	e.read(r)
+	if l := e.login; l != nil {
+		if len(blocks) < 2 {
+			return nil, errBlocks
+		}
+		l.User, l.ClientIP, blocks = record.PersonIn(blocks[0]), record.PersonIn(blocks[1]), blocks[2:]
+	}
+	for _, form := range blocks {
+		e.forms += string(form[:])
+	}
+	return e, r.Err()
+}
+
+// entryAt is the entry of a row's key, of which nothing more is known.
+func entryAt(key []byte) (*entry, error) {
 	if len(key) != len(rowKey{}) {
 		return nil, fmt.Errorf("a key has %d bytes", len(key))
 	}
-	e := &entry{id: record.Identity(key[8:]), keep: int64(binary.BigEndian.Uint64(key))}
-	r := store.ReadRow(value)
-	invariant := r.Bytes()
-	if len(invariant) != len(e.invariant) {
-		return nil, fmt.Errorf("an identity has %d bytes", len(invariant))
-	}
-	e.invariant = record.Identity(invariant)
+	return &entry{id: record.Identity(key[8:]), keep: int64(binary.BigEndian.Uint64(key))}, nil
+}
+
+// read reads what the row has behind its blocks.
+func (e *entry) read(r *store.Reader) {
 	for _, t := range [...]*int64{&e.preConnect, &e.start, &e.setup, &e.end, &e.updated, &e.firstSeen} {
 		*t = r.Int()
 	}
@@ -254,19 +287,8 @@ func entryOf(key, value []byte) (*entry, error) {
 		for _, s := range [...]*string{&l.Group, &l.Machine, &l.ClientType, &l.ClientVersion, &l.AgentVersion} {
 			*s = r.String()
 		}
-		l.User, l.ClientIP = record.Person(r.Uint()), record.Person(r.Uint())
 		e.login = l
 	}
-	if e.id == e.invariant {
-		e.is |= nameless
-	}
-	if r.More() { // which rows of format 1 have not
-		e.user, e.machine, e.forms = uint32(r.Uint()), uint32(r.Uint()), r.String()
-	}
-	if len(e.forms)%len(e.invariant) != 0 {
-		return nil, fmt.Errorf("identities have %d bytes", len(e.forms))
-	}
-	return e, r.Err()
 }
 
 func timeOf(ms int64) time.Time {

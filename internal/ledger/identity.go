@@ -209,6 +209,13 @@ func (e *entry) allForms() iter.Seq[record.Identity] {
 		if !yield(e.invariant) {
 			return
 		}
+		e.laterForms()(yield)
+	}
+}
+
+// laterForms are those after the first.
+func (e *entry) laterForms() iter.Seq[record.Identity] {
+	return func(yield func(record.Identity) bool) {
 		for rest := e.forms; rest != ""; rest = rest[len(e.invariant):] {
 			if !yield(record.Identity([]byte(rest[:len(e.invariant)]))) {
 				return

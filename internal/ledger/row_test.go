@@ -71,27 +71,55 @@ func TestLoadRefuses(t *testing.T) {
 		refused(key+"x", value, "a long key")
 		refused("", value, "no key")
 		refused(key, append(bytes.Clone(value), 0), "a byte more")
-		format1 := len(value) - len(added(value)) // what a row had then
 		for n := range value {
-			if n != format1 {
-				refused(key, value[:n], "bytes less")
-			}
+			refused(key, value[:n], "bytes less")
 		}
 		var short store.Row
-		short.Bytes([]byte("short"))
-		refused(key, append(short, value[17:]...), "a short identity")
+		short.Blocks(identity('s', 1))
+		refused(key, append(short, value[1+value[0]*16:]...), "too few identities")
 	}
 }
 
-// added is what a row has had since format 1.
-func added(value []byte) []byte {
-	for n := range value {
-		l := New(defaultRules)
-		if l.Load(make([]byte, len(rowKey{})), value[:n]) == nil {
-			return value[n:]
+// rowOfFormat1 is how a row was written then.
+func rowOfFormat1(e *entry) []byte {
+	var r store.Row
+	r.Bytes(e.invariant[:])
+	for _, t := range [...]int64{e.preConnect, e.start, e.setup, e.end, e.updated, e.firstSeen} {
+		r.Int(t)
+	}
+	r.Uint(uint64(e.is &^ nameless))
+	r.String(e.invalid)
+	if e.has(isOpen) {
+		r.String(e.place.Group)
+		r.String(e.place.Machine)
+	}
+	if l := e.login; l != nil {
+		for _, s := range [...]string{l.Group, l.Machine, l.ClientType, l.ClientVersion, l.AgentVersion} {
+			r.String(s)
+		}
+		r.Uint(uint64(l.User))
+		r.Uint(uint64(l.ClientIP))
+	}
+	return r
+}
+
+// Every state of a record is read from format 1 as it was, but for what it did not have.
+func TestRowsOfFormat1(t *testing.T) {
+	l, _ := everyState(t)
+	for _, e := range l.entries {
+		want := *e
+		want.user, want.machine, want.forms, want.reading = 0, 0, "", 0
+		key := e.rowKey()
+		k, v, err := FromFormat1(key[:], rowOfFormat1(e))
+		require.NoError(t, err)
+		got, err := entryOf(k, v)
+		require.NoError(t, err)
+		require.Equal(t, &want, got)
+		for n := range v {
+			_, _, err := FromFormat1(key[:], rowOfFormat1(e)[:min(n, len(rowOfFormat1(e))-1)])
+			require.Error(t, err)
 		}
 	}
-	panic("a row that was read cannot be read")
 }
 
 // A row of format 1 has neither the user nor the machine, and an invariant with the machine
@@ -104,8 +132,11 @@ func TestRowOfFormat1(t *testing.T) {
 	old.ID, old.Invariant = was.Legacy, was.Legacy
 	l := New(defaultRules)
 	applyAll(l, reading(0, old))
-	for key, value := range saved(t, l, rows) {
-		rows[key] = value[:len(value)-len(added(value))]
+	for _, e := range l.entries {
+		key := e.rowKey()
+		k, v, err := FromFormat1(key[:], rowOfFormat1(e))
+		require.NoError(t, err)
+		rows[string(k)] = v
 	}
 	for _, restart := range []bool{false, true} {
 		again := New(defaultRules)

@@ -153,6 +153,15 @@ func (l *Login) Forms() []Identity {
 	return append(forms, l.form(time.Time{}))
 }
 
+// Block is the pseudonym as 16 bytes, as an Identity is.
+func (p Person) Block() (b [16]byte) {
+	binary.BigEndian.PutUint64(b[:], uint64(p))
+	return b
+}
+
+// PersonIn is the pseudonym that Block has written.
+func PersonIn(b [16]byte) Person { return Person(binary.BigEndian.Uint64(b[:])) }
+
 func malformedLogin(id Identity) Login { return Login{ID: id, Invariant: id, Malformed: true} }
 
 // identify hashes parts, each with its length, so that no two lists of parts

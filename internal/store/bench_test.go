@@ -32,7 +32,7 @@ func reading(n uint64, records, series int) *Batch {
 	for i := range records {
 		key := make([]byte, 24)
 		binary.BigEndian.PutUint64(key, n*uint64(records)+uint64(i))
-		batch.Put("ledger", key, make([]byte, 60))
+		batch.Put("rows", key, make([]byte, 60))
 	}
 	for i := range series {
 		batch.Put("series", fmt.Appendf(nil, "workspace_login_failures_total/group %d", i), binary.BigEndian.AppendUint64(nil, n))

@@ -32,7 +32,7 @@ func smallStore(t *testing.T) (file []byte, held rows) {
 			for j := range value {
 				value[j] = byte(random.Uint32())
 			}
-			batch.Put("ledger", fmt.Appendf(nil, "%020d", random.IntN(120)), value)
+			batch.Put("rows", fmt.Appendf(nil, "%020d", random.IntN(120)), value)
 		}
 		batch.Put("series", []byte("login_attempts"), fmt.Append(nil, i))
 		batch.Put("position", []byte("position"), fmt.Append(nil, i))
@@ -77,7 +77,7 @@ func requireSound(t *testing.T, dir string, file []byte, last rows, what string,
 	for n := range 3 {
 		var batch Batch
 		for i := range 20 {
-			want[fmt.Sprintf("ledger/%020d", 1000*n+i)] = string(make([]byte, 300))
+			want[fmt.Sprintf("rows/%020d", 1000*n+i)] = string(make([]byte, 300))
 		}
 		for row, value := range want { // all, so that every page is written anew
 			table, key, _ := strings.Cut(row, "/")
@@ -232,10 +232,10 @@ func TestWholeStoreIsNotRefused(t *testing.T) {
 					key = fmt.Appendf(nil, "%020d", 100*n+random.IntN(2000))
 				}
 				if random.IntN(2) == 0 || n%20 > 15 {
-					batch.Delete("ledger", key)
+					batch.Delete("rows", key)
 					continue
 				}
-				batch.Put("ledger", key, make([]byte, random.IntN(400)))
+				batch.Put("rows", key, make([]byte, random.IntN(400)))
 			}
 			require.NoError(t, book.Commit(&batch))
 			_, err := checkTree(s.db)

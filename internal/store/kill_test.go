@@ -52,7 +52,7 @@ func commitForever(dir string) error {
 
 func ledgerKey(n, i int) []byte { return fmt.Appendf(nil, "%08d-%d", n, i) }
 
-// keptCommits is how many commits' ledger rows are in the store at a time.
+// keptCommits is how many commits' rows rows are in the store at a time.
 const keptCommits = 3
 
 func numbered(n int) *Batch {
@@ -60,8 +60,8 @@ func numbered(n int) *Batch {
 	b.Put("position", []byte("position"), fmt.Append(nil, n))
 	b.Put("series", []byte("attempts"), fmt.Append(nil, 10*n))
 	for i := range 10 {
-		b.Put("ledger", ledgerKey(n, i), make([]byte, 300))
-		b.Delete("ledger", ledgerKey(n-keptCommits, i))
+		b.Put("rows", ledgerKey(n, i), make([]byte, 300))
+		b.Delete("rows", ledgerKey(n-keptCommits, i))
 	}
 	return &b
 }
@@ -75,7 +75,7 @@ func content(n int) rows {
 	all["position/position"], all["series/attempts"] = fmt.Sprint(n), fmt.Sprint(10*n)
 	for c := max(1, n-keptCommits+1); c <= n; c++ {
 		for i := range 10 {
-			all["ledger/"+string(ledgerKey(c, i))] = string(make([]byte, 300))
+			all["rows/"+string(ledgerKey(c, i))] = string(make([]byte, 300))
 		}
 	}
 	return all

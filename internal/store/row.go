@@ -36,6 +36,18 @@ func (r *Row) String(v string) {
 	*r = append(*r, v...)
 }
 
+// blockSize is the size of what stands for a person or a record, in bytes.
+const blockSize = 16
+
+// Blocks appends what stands for persons or records. A row of a table of persons begins
+// with these, as many as it has: the store hides them.
+func (r *Row) Blocks(values ...[blockSize]byte) {
+	r.Uint(uint64(len(values)))
+	for _, v := range values {
+		*r = append(*r, v[:]...)
+	}
+}
+
 var errRow = errors.New("a row ends too early or has bytes left over")
 
 // Reader reads the fields of a Row. After a field that is not there it returns
@@ -71,8 +83,23 @@ func (r *Reader) Bytes() []byte { return r.take(r.Uint()) }
 // String reads text.
 func (r *Reader) String() string { return string(r.Bytes()) }
 
-// More reports whether there is anything left to read.
-func (r *Reader) More() bool { return len(r.rest) > 0 }
+// Blocks reads what Row.Blocks has written.
+func (r *Reader) Blocks() [][blockSize]byte {
+	n := r.Uint()
+	b := r.take(n * blockSize)
+	if n > uint64(len(b)) {
+		r.failed = true
+		return nil
+	}
+	values := make([][blockSize]byte, n)
+	for i := range values {
+		values[i] = [blockSize]byte(b[i*blockSize:])
+	}
+	return values
+}
+
+// End reports whether everything was read, or reading has failed.
+func (r *Reader) End() bool { return len(r.rest) == 0 }
 
 // Err is not nil if a field was not there, or if any byte is left over.
 func (r *Reader) Err() error {

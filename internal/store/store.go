@@ -25,8 +25,9 @@ import (
 	bberrors "go.etcd.io/bbolt/errors"
 )
 
-// format is the version of the file's layout. A newer one is refused.
-const format = 1
+// format is the version of the file's layout. A newer one is refused. In a store of
+// format 1 each book is rewritten when it is loaded: Head says whether it was.
+const format = 2
 
 const (
 	fileName = "state.db"
@@ -40,17 +41,21 @@ var (
 	formatKey   = []byte("format")
 	namesKey    = []byte("names")
 	digestKey   = []byte("digest")
+	sealKey     = []byte("seal")
+	ownKeyKey   = []byte("seal_key")
+	rewriteKey  = []byte("rewrite") // true: pages that are free hold what must go
 )
 
 // Store is an open store. Only one process can have it open.
 type Store struct {
-	db   *bbolt.DB
-	path string
+	db    *bbolt.DB
+	path  string
+	seals []*seal // rows are put under the first, and may be under any
 }
 
 // Open opens the store in the directory dir, which it makes if it is not there.
 // It never starts from nothing in place of a file that it cannot read.
-func Open(dir string) (*Store, error) {
+func Open(dir string, options ...Option) (*Store, error) {
 	if err := makeDirectory(dir); err != nil {
 		return nil, fmt.Errorf("storage.path %s: cannot make the directory: %w", dir, err)
 	}
@@ -65,10 +70,28 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{db: db, path: path}
-	if err := s.check(); err != nil {
-		return nil, errors.Join(err, db.Close())
+	for _, o := range options {
+		o(s)
+	}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, s.db.Close())
 	}
 	return s, nil
+}
+
+// prepare makes a file that was opened ready for use.
+func (s *Store) prepare() error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	s.rewrite()
+	own, err := s.ownKey()
+	if err != nil {
+		return err
+	}
+	// Rows that were written before a key was given are under the store's own seal.
+	s.seals = append(s.seals, newSeal(own))
+	return nil
 }
 
 // create makes an empty store under another name and renames it, so that a crash
@@ -93,7 +116,8 @@ func create(path string) error {
 			return err
 		}
 		names, err := namesDigest(books)
-		return errors.Join(err, meta.Put(namesKey, names), meta.Put(formatKey, binary.AppendUvarint(nil, format)))
+		own, errKey := newOwnKey()
+		return errors.Join(err, errKey, meta.Put(namesKey, names), meta.Put(ownKeyKey, own), meta.Put(formatKey, binary.AppendUvarint(nil, format)))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
@@ -164,7 +188,11 @@ func openFile(path string) (db *bbolt.DB, err error) {
 	var refused syscall.Errno
 	switch {
 	case err == nil:
-		return db, nil
+		// While it waited for the lock, another process may have put a new file there.
+		if now, err := os.Stat(path); err == nil && os.SameFile(info, now) {
+			return db, nil
+		}
+		return nil, errors.Join(fmt.Errorf("store %s: another process has just replaced it; start again", path), db.Close())
 	case errors.Is(err, ErrDamaged):
 		return nil, err
 	case errors.Is(err, bberrors.ErrTimeout):
@@ -229,7 +257,12 @@ type Book struct {
 }
 
 // Batch is a set of changes to a book. Later changes of a row replace earlier ones.
-type Batch struct{ changes []change }
+type Batch struct {
+	changes []change
+	// Clear removes, before the changes, every row that the book has; from free pages of
+	// the file, too, when the store is opened next.
+	Clear bool
+}
 
 type change struct {
 	table      string
@@ -250,6 +283,12 @@ func (b *Batch) Delete(table string, key []byte) {
 	b.changes = append(b.changes, change{table: table, key: key, deletes: true})
 }
 
+// Append adds the changes of another batch.
+func (b *Batch) Append(more *Batch) { b.changes = append(b.changes, more.changes...) }
+
+// Empty reports whether the batch would change nothing.
+func (b *Batch) Empty() bool { return len(b.changes) == 0 && !b.Clear }
+
 // Each calls f for every change, in order; a nil value deletes.
 func (b *Batch) Each(f func(table string, key, value []byte)) {
 	for _, c := range b.changes {
@@ -257,64 +296,185 @@ func (b *Batch) Each(f func(table string, key, value []byte)) {
 	}
 }
 
-// Load calls row for every row of the book, table by table, in the order of the
-// keys. It fails if the book is damaged. Key and value are valid during the call.
+// Head is the table whose rows are loaded first: they say how others are to be read.
+const Head = "head"
+
+// Load calls row for every row of the book, table by table, in the order in which they
+// are on disk; Head is the first table. It fails if the book is damaged, or if row
+// does. Key and value are valid during the call.
 func (b *Book) Load(row func(table string, key, value []byte) error) error {
-	return guard(b.store.path, func() error {
+	return b.guard(func() error {
+		if err := b.reseal(); err != nil {
+			return err
+		}
 		return b.store.db.View(func(tx *bbolt.Tx) error {
 			book := tx.Bucket(booksBucket).Bucket(b.name)
 			if book == nil {
 				return nil
 			}
-			var digest uint64
-			err := book.ForEachBucket(func(table []byte) error {
-				return book.Bucket(table).ForEach(func(key, value []byte) error {
-					digest ^= rowDigest(string(table), key, value)
-					if err := row(string(table), key, value); err != nil {
-						if errors.Is(err, ErrNewer) {
-							return fmt.Errorf("store %s: %s: %w; use that version, or another storage.path", b.store.path, b.title, err)
-						}
-						return damaged(b.store.path, fmt.Sprintf("%s, table %s: %v", b.title, table, err))
+			s, err := b.sealOf(tx)
+			if err != nil {
+				return err
+			}
+			digest := sealDigest(book)
+			err = eachRow(book, func(table string, key, value []byte) error {
+				digest ^= rowDigest(table, key, value)
+				if s != nil {
+					if key, value, err = s.reveal(table, key, value); err != nil {
+						return fmt.Errorf("table %s: %w", table, err)
 					}
-					return nil
-				})
+				}
+				if err := row(table, key, value); err != nil {
+					return fmt.Errorf("table %s: %w", table, err)
+				}
+				return nil
 			})
 			if err != nil {
 				return err
 			}
-			if stored := book.Get(digestKey); len(stored) != 8 || binary.BigEndian.Uint64(stored) != digest {
-				return damaged(b.store.path, b.title+": the rows do not match their digest")
-			}
-			return nil
+			return compareDigest(book, digest)
 		})
+	})
+}
+
+// verify checks the rows of a book as they are on disk.
+func verify(book *bbolt.Bucket) error {
+	digest := sealDigest(book)
+	err := eachRow(book, func(table string, key, value []byte) error {
+		digest ^= rowDigest(table, key, value)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return compareDigest(book, digest)
+}
+
+func compareDigest(book *bbolt.Bucket, digest uint64) error {
+	if stored := book.Get(digestKey); len(stored) != 8 || binary.BigEndian.Uint64(stored) != digest {
+		return errors.New("the rows do not match their digest")
+	}
+	return nil
+}
+
+// sealDigest is the part that the mark of the seal has in the digest of a book.
+func sealDigest(book *bbolt.Bucket) uint64 {
+	mark := book.Get(sealKey)
+	if mark == nil {
+		return 0
+	}
+	return rowDigest("", sealKey, mark)
+}
+
+// guard says of an error in which book it is, and that the store is damaged unless it
+// is only refused.
+func (b *Book) guard(f func() error) error {
+	return guard(b.store.path, func() error {
+		err := f()
+		if err == nil || errors.Is(err, ErrDamaged) {
+			return err
+		}
+		if errors.Is(err, ErrRefused) || errors.Is(err, errWrite) {
+			return fmt.Errorf("store %s, %s: %w", b.store.path, b.title, err)
+		}
+		return damaged(b.store.path, b.title+", "+err.Error())
+	})
+}
+
+// eachRow calls f for the rows of a book, those of Head first.
+func eachRow(book *bbolt.Bucket, f func(table string, key, value []byte) error) error {
+	rowsOf := func(table string) error {
+		return book.Bucket([]byte(table)).ForEach(func(key, value []byte) error { return f(table, key, value) })
+	}
+	if book.Bucket([]byte(Head)) != nil {
+		if err := rowsOf(Head); err != nil {
+			return err
+		}
+	}
+	return book.ForEachBucket(func(table []byte) error {
+		if string(table) == Head {
+			return nil
+		}
+		return rowsOf(string(table))
 	})
 }
 
 // Commit writes the batch as a whole. When it returns nil, the changes are on disk;
 // when it fails, none of them is.
 func (b *Book) Commit(batch *Batch) error {
-	return guard(b.store.path, func() error {
-		err := b.store.db.Update(func(tx *bbolt.Tx) error {
-			book, err := b.bucket(tx)
-			if err != nil {
-				return err
-			}
-			var digest uint64
-			if stored := book.Get(digestKey); len(stored) == 8 {
-				digest = binary.BigEndian.Uint64(stored)
-			}
-			for i := range batch.changes {
-				if digest, err = apply(book, &batch.changes[i], digest); err != nil {
-					return err
-				}
-			}
-			return book.Put(digestKey, binary.BigEndian.AppendUint64(nil, digest))
-		})
+	return b.guard(func() error {
+		return b.update(func(tx *bbolt.Tx, book *bbolt.Bucket) error { return b.store.apply(tx, book, batch) })
+	})
+}
+
+// errWrite is wrapped by what a commit fails with.
+var errWrite = errors.New("nothing was written")
+
+// update changes the book in a transaction.
+func (b *Book) update(f func(tx *bbolt.Tx, book *bbolt.Bucket) error) error {
+	err := b.store.db.Update(func(tx *bbolt.Tx) error {
+		book, err := b.bucket(tx)
 		if err != nil {
-			return fmt.Errorf("store %s: nothing was written for %s: %w%s", b.store.path, b.title, err, advice(err))
+			return err
 		}
+		return f(tx, book)
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w%s", errWrite, err, advice(err))
+	}
+	return nil
+}
+
+// apply makes the changes of a batch.
+func (s *Store) apply(tx *bbolt.Tx, book *bbolt.Bucket, batch *Batch) error {
+	stored := book.Get(digestKey)
+	if stored != nil && book.Get(sealKey) == nil && !batch.Clear {
+		return errNoSeal
+	}
+	if stored == nil || batch.Clear {
+		if err := errors.Join(clearTables(book), book.Put(sealKey, s.seals[0].check())); err != nil {
+			return err
+		}
+		stored = binary.BigEndian.AppendUint64(nil, sealDigest(book))
+	}
+	digest := binary.BigEndian.Uint64(stored)
+	for i := range batch.changes {
+		var err error
+		if digest, err = s.applyOne(book, &batch.changes[i], digest); err != nil {
+			return err
+		}
+	}
+	return errors.Join(book.Put(digestKey, binary.BigEndian.AppendUint64(nil, digest)), mark(tx, batch.Clear))
+}
+
+func clearTables(book *bbolt.Bucket) error {
+	var tables [][]byte
+	err := book.ForEachBucket(func(table []byte) error {
+		tables = append(tables, bytes.Clone(table))
 		return nil
 	})
+	for _, table := range tables {
+		err = errors.Join(err, book.DeleteBucket(table))
+	}
+	return err
+}
+
+func putIfNew(b *bbolt.Bucket, key, value []byte) error {
+	if bytes.Equal(b.Get(key), value) {
+		return nil
+	}
+	return b.Put(key, value)
+}
+
+// mark says of the file what a commit has made of it: it is of this format now, and
+// if what was there is to go for good, it is to be rewritten.
+func mark(tx *bbolt.Tx, rewrite bool) error {
+	meta := tx.Bucket(metaBucket)
+	err := putIfNew(meta, formatKey, binary.AppendUvarint(nil, format))
+	if rewrite {
+		err = errors.Join(err, meta.Put(rewriteKey, []byte{1}))
+	}
+	return err
 }
 
 // advice says what to do about a commit that failed. The database passes some causes on
@@ -342,18 +502,27 @@ func (b *Book) bucket(tx *bbolt.Tx) (*bbolt.Bucket, error) {
 	return book, errors.Join(err, tx.Bucket(metaBucket).Put(namesKey, names))
 }
 
-func apply(book *bbolt.Bucket, c *change, digest uint64) (uint64, error) {
+func (s *Store) applyOne(book *bbolt.Bucket, c *change, digest uint64) (uint64, error) {
 	table, err := book.CreateBucketIfNotExists([]byte(c.table))
 	if err != nil {
 		return 0, err
 	}
-	if old := table.Get(c.key); old != nil {
-		digest ^= rowDigest(c.table, c.key, old)
+	key, value := c.key, c.value
+	if c.deletes {
+		key, err = s.seals[0].hideKey(c.table, key)
+	} else {
+		key, value, err = s.seals[0].hide(c.table, key, value)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("table %s: %w", c.table, err)
+	}
+	if old := table.Get(key); old != nil {
+		digest ^= rowDigest(c.table, key, old)
 	}
 	if c.deletes {
-		return digest, table.Delete(c.key)
+		return digest, table.Delete(key)
 	}
-	return digest ^ rowDigest(c.table, c.key, c.value), table.Put(c.key, c.value)
+	return digest ^ rowDigest(c.table, key, value), table.Put(key, value)
 }
 
 // rowDigest hashes one row. Digests of rows are combined by XOR, so that a commit
@@ -379,8 +548,9 @@ func guard(path string, f func() error) (err error) {
 	return f()
 }
 
-// ErrNewer is what a row of a newer version of the exporter is refused with.
-var ErrNewer = errors.New("written by a newer version of the exporter")
+// ErrRefused is wrapped by what a book is refused with that is whole, and yet cannot be
+// used; the error says what to do.
+var ErrRefused = errors.New("the store is refused")
 
 // ErrDamaged is what every error about a damaged store wraps.
 var ErrDamaged = errors.New("the store is damaged")

@@ -63,11 +63,11 @@ func TestOpenCreatesAndReopens(t *testing.T) {
 	require.NoError(t, err)
 	book := s.Book("production", "user_connections")
 	requireRows(t, rows{}, book)
-	put(t, book, "ledger", "1", "one")
+	put(t, book, "rows", "1", "one")
 	require.NoError(t, s.Close())
 
 	again := open(t, dir)
-	requireRows(t, rows{"ledger/1": "one"}, again.Book("production", "user_connections"))
+	requireRows(t, rows{"rows/1": "one"}, again.Book("production", "user_connections"))
 
 	for name, mode := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, fileName): 0o600} {
 		info, err := os.Stat(name)
@@ -155,7 +155,7 @@ func TestCommitIsWholeOrNot(t *testing.T) {
 			bad(&batch)
 			batch.Delete("t", []byte("k"))
 			err := book.Commit(&batch)
-			require.ErrorContains(t, err, "nothing was written for p/s")
+			require.ErrorContains(t, err, "p/s: nothing was written")
 			require.ErrorContains(t, err, dir)
 			require.NotErrorIs(t, err, ErrDamaged)
 

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+	"go.etcd.io/bbolt"
+)
+
+// personal are the tables whose rows stand for persons, or for records that a person can
+// be told from, and where their keys hold 16 bytes that do. Their values begin with more
+// of these: see Row.Blocks. On disk all of them are under the store's seal.
+var personal = map[string]int{"ledger": 8, "people": 8, "failed_users": 0, "failed_sessions": 0}
+
+// seal hides hashes, which somebody could find again by hashing every address or every
+// name of a company. Equal values stay equal under a seal. Who has its key can take it
+// off, so that one seal can be replaced by another.
+type seal struct{ block cipher.Block }
+
+// newSeal returns the seal of a key, which may have any length.
+func newSeal(key []byte) *seal {
+	sum := sha256.Sum256(append([]byte("workspace_exporter store seal\x00"), key...))
+	block, err := aes.NewCipher(sum[:])
+	if err != nil {
+		panic(err) // only for a sum of the wrong length
+	}
+	return &seal{block}
+}
+
+// hide returns a row as it is on disk, reveal as it is in memory.
+func (s *seal) hide(table string, key, value []byte) (k, v []byte, err error) {
+	return cross(s.block.Encrypt, table, key, value)
+}
+
+func (s *seal) reveal(table string, key, value []byte) (k, v []byte, err error) {
+	return cross(s.block.Decrypt, table, key, value)
+}
+
+func (s *seal) hideKey(table string, key []byte) ([]byte, error) {
+	k, _, err := s.hide(table, key, []byte{0})
+	return k, err
+}
+
+// cross takes the hidden parts of a row from one side of a seal to the other.
+func cross(block func(dst, src []byte), table string, key, value []byte) (k, v []byte, err error) {
+	at, ok := personal[table]
+	if !ok {
+		return key, value, nil
+	}
+	n, size := binary.Uvarint(value)
+	if len(key) < at+blockSize || size <= 0 || n > uint64(len(value)-size)/blockSize {
+		return nil, nil, errRow
+	}
+	k, v = bytes.Clone(key), bytes.Clone(value)
+	block(k[at:], k[at:at+blockSize])
+	for i := range int(n) {
+		b := v[size+i*blockSize:][:blockSize]
+		block(b, b)
+	}
+	return k, v, nil
+}
+
+// check is what stands in a book to tell under which seal its rows are.
+func (s *seal) check() []byte {
+	sum := sha256.Sum256([]byte("which seal"))
+	s.block.Encrypt(sum[:blockSize], sum[:blockSize])
+	return sum[:blockSize]
+}
+
+// Option changes how a store is opened.
+type Option func(*Store)
+
+// SealedBy gives the key of the seal, which is kept elsewhere. Without it the store
+// seals with a random key of its own, which is in the same file.
+func SealedBy(key []byte) Option {
+	return func(s *Store) { s.seals = append(s.seals, newSeal(key)) }
+}
+
+// ownKeySize is the size of the random key of a store, in bytes. A checksum follows it.
+const ownKeySize = 32
+
+func newOwnKey() ([]byte, error) {
+	key := make([]byte, ownKeySize)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("no random key: %w", err)
+	}
+	return binary.BigEndian.AppendUint64(key, xxhash.Sum64(key)), nil
+}
+
+// ownKey is the random key of the store. A file of format 1 gets its key here.
+func (s *Store) ownKey() (own []byte, err error) {
+	formatOne := false
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
+		own = bytes.Clone(meta.Get(ownKeyKey))
+		formatOne = bytes.Equal(meta.Get(formatKey), []byte{1})
+		return nil
+	})
+	if err == nil && own == nil && formatOne {
+		if own, err = newOwnKey(); err != nil {
+			return nil, err
+		}
+		err = s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(ownKeyKey, own) })
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w%s", s.path, err, advice(err))
+	}
+	if len(own) != ownKeySize+8 || binary.BigEndian.Uint64(own[ownKeySize:]) != xxhash.Sum64(own[:ownKeySize]) {
+		return nil, damaged(s.path, "the key of its pseudonyms is not whole")
+	}
+	return own[:ownKeySize], nil
+}
+
+// reseal puts the rows of a book under the store's seal, if they are under an older one.
+func (b *Book) reseal() error {
+	var from *seal
+	err := b.store.db.View(func(tx *bbolt.Tx) (err error) {
+		from, err = b.sealOf(tx)
+		return err
+	})
+	if err != nil || from == nil || from == b.store.seals[0] {
+		return err
+	}
+	return b.update(func(tx *bbolt.Tx, book *bbolt.Bucket) error {
+		batch := Batch{Clear: true}
+		err := eachRow(book, func(table string, key, value []byte) error {
+			k, v, err := from.reveal(table, key, value)
+			batch.Put(table, bytes.Clone(k), bytes.Clone(v))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return b.store.apply(tx, book, &batch)
+	})
+}
+
+// sealOf is the seal that the rows of the book are under; nil if there are none, or if
+// they are of format 1, which had no seals.
+func (b *Book) sealOf(tx *bbolt.Tx) (*seal, error) {
+	book := tx.Bucket(booksBucket).Bucket(b.name)
+	if book == nil || book.Get(sealKey) == nil {
+		return nil, nil
+	}
+	for _, s := range b.store.seals {
+		if bytes.Equal(book.Get(sealKey), s.check()) {
+			return s, nil
+		}
+	}
+	if err := verify(book); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: its pseudonyms were made with another key than that of storage.pseudonym_key_file; without that key it is not known what is counted: give the key again, or another storage.path to start counting anew", ErrRefused)
+}
+
+// errNoSeal is when rows are to be deleted of a book that was never rewritten.
+var errNoSeal = errors.New("rows of format 1 can only be replaced as a whole")

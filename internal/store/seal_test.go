@@ -1,0 +1,118 @@
+package store
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	somebody  = [16]byte([]byte("who was here,  1"))
+	somewhere = [16]byte([]byte("where they were1"))
+	aRecord   = []byte("\x00\x00\x00\x00\x00\x00\x00\x07a record of them")
+)
+
+// person is a row that stands for persons.
+func person(more string) []byte {
+	var r Row
+	r.Blocks(somebody, somewhere)
+	r.String(more)
+	return r
+}
+
+func commitPerson(t *testing.T, s *Store, more string) {
+	var b Batch
+	b.Put("people", aRecord, person(more))
+	b.Put("series", []byte("not a person"), []byte("1"))
+	require.NoError(t, s.Book("p", "s").Commit(&b))
+}
+
+func requirePerson(t *testing.T, s *Store, more string) {
+	t.Helper()
+	requireRows(t, rows{"people/" + string(aRecord): string(person(more)), "series/not a person": "1"}, s.Book("p", "s"))
+}
+
+func bytesOf(t *testing.T, dir string) []byte {
+	file, err := os.ReadFile(filepath.Join(dir, fileName))
+	require.NoError(t, err)
+	return file
+}
+
+func TestPersonsAreSealedOnDisk(t *testing.T) {
+	for name, options := range map[string][]Option{"by its own key": nil, "by a key that is given": {SealedBy([]byte("secret"))}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, more := range []string{"first", "second"} {
+				s, err := Open(dir, options...)
+				require.NoError(t, err)
+				commitPerson(t, s, more)
+				requirePerson(t, s, more)
+				require.NoError(t, s.Close())
+			}
+			assert.True(t, bytes.Contains(bytesOf(t, dir), []byte("not a person")))
+			for _, clear := range [][]byte{somebody[:], somewhere[:], aRecord[8:]} {
+				assert.False(t, bytes.Contains(bytesOf(t, dir), clear), "%s", clear)
+			}
+			s, err := Open(dir, options...)
+			require.NoError(t, err)
+			var b Batch
+			b.Delete("people", aRecord)
+			require.NoError(t, s.Book("p", "s").Commit(&b))
+			requireRows(t, rows{"series/not a person": "1"}, s.Book("p", "s"))
+			require.NoError(t, s.Close())
+		})
+	}
+}
+
+// A key that is given later takes over what the store's own key has sealed.
+func TestAKeyCanBeGivenLater(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(dir)
+	require.NoError(t, err)
+	commitPerson(t, s, "first")
+	own := s.seals[0]
+	require.NoError(t, s.Close())
+	for range 2 {
+		s, err = Open(dir, SealedBy([]byte("secret")))
+		require.NoError(t, err)
+		requirePerson(t, s, "first")
+		require.NoError(t, s.Close())
+	}
+	hidden, _, err := own.hide("people", aRecord, person(""))
+	require.NoError(t, err)
+	assert.False(t, bytes.Contains(bytesOf(t, dir), hidden[8:]), "what its own key has sealed, in free pages")
+
+	for name, options := range map[string][]Option{"without": nil, "another": {SealedBy([]byte("Secret"))}} {
+		s, err = Open(dir, options...)
+		require.NoError(t, err)
+		err = s.Book("p", "s").Load(func(string, []byte, []byte) error { return nil })
+		require.ErrorIs(t, err, ErrRefused, name)
+		require.NotErrorIs(t, err, ErrDamaged)
+		require.ErrorContains(t, err, "give the key again")
+		require.NoError(t, s.Close())
+	}
+}
+
+
+func TestBlocks(t *testing.T) {
+	var r Row
+	r.Blocks(somebody, somewhere)
+	r.Int(-7)
+	got := ReadRow(r)
+	require.Equal(t, [][16]byte{somebody, somewhere}, got.Blocks())
+	require.Equal(t, int64(-7), got.Int())
+	require.NoError(t, got.Err())
+	for _, broken := range []string{"", "\x01", "\x02" + string(somebody[:]), "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
+		got := ReadRow([]byte(broken))
+		assert.Empty(t, got.Blocks())
+		require.Error(t, got.Err(), "%q", broken)
+		_, _, err := newSeal(nil).hide("people", aRecord, []byte(broken))
+		require.Error(t, err, "%q", broken)
+	}
+	_, _, err := newSeal(nil).hide("people", []byte("short"), person(""))
+	require.Error(t, err)
+}
