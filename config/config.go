@@ -43,6 +43,10 @@ type Global struct {
 // Storage is where counters, ledger and cursors live.
 type Storage struct {
 	Path string `yaml:"path"` // a directory
+	// PseudonymKey hides what stands in the store for users, addresses and records. Without
+	// it the store hides it by a key of its own.
+	PseudonymKey     Secret `yaml:"pseudonym_key,omitempty"`
+	PseudonymKeyFile string `yaml:"pseudonym_key_file,omitempty"`
 }
 
 // Project is one project of the cloud: an account's region, and how to get in.

@@ -75,6 +75,7 @@ func (r *reader) validate(c *Config) {
 		r.refuse("storage.path", "must not be empty; it is the folder of the store, by default data")
 	}
 	r.resolve(&c.Storage.Path)
+	r.pseudonymKey("storage.pseudonym_key", &c.Storage.PseudonymKey, &c.Storage.PseudonymKeyFile)
 	if len(c.Projects) == 0 {
 		r.refuse("projects", "at least one project is needed")
 	}
@@ -104,9 +105,13 @@ func (r *reader) failedLoginsLog(at string, l *FailedLoginsLog) {
 	if l.Path != "-" {
 		r.resolve(&l.Path)
 	}
-	key, ok := r.secret(at+".pseudonym_key", &l.PseudonymKey, &l.PseudonymKeyFile)
-	if ok && (key != "" || r.given(at+".pseudonym_key")) && len(key) < shortestKey {
-		r.refuse(givenBy(at+".pseudonym_key", l.PseudonymKeyFile), "must be at least %d bytes, such as `openssl rand -hex 32` makes (the value is not shown)", shortestKey)
+	r.pseudonymKey(at+".pseudonym_key", &l.PseudonymKey, &l.PseudonymKeyFile)
+}
+
+func (r *reader) pseudonymKey(at string, key *Secret, file *string) {
+	value, ok := r.secret(at, key, file)
+	if ok && (value != "" || r.given(at)) && len(value) < shortestKey {
+		r.refuse(givenBy(at, *file), "must be at least %d bytes, such as `openssl rand -hex 32` makes (the value is not shown)", shortestKey)
 	}
 }
 

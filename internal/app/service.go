@@ -73,7 +73,7 @@ func NewService(cfg *config.Config, l *logging.Log) (*Service, error) {
 	if s.failures, err = s.openFailures(cfg); err != nil {
 		return nil, err
 	}
-	if s.store, err = store.Open(cfg.Storage.Path); err != nil {
+	if s.store, err = openStore(cfg); err != nil {
 		return nil, errors.Join(err, s.failures.Close())
 	}
 	if s.sources, err = s.open(cfg, s.store, s.failures); err != nil {
@@ -82,6 +82,17 @@ func NewService(cfg *config.Config, l *logging.Log) (*Service, error) {
 	s.show()
 	s.exporter.Reloaded(true, time.Now())
 	return s, nil
+}
+
+func openStore(cfg *config.Config) (*store.Store, error) {
+	key, err := cfg.Storage.PseudonymKey.Read()
+	if err != nil {
+		return nil, fmt.Errorf("storage.pseudonym_key: %w", err)
+	}
+	if key == "" {
+		return store.Open(cfg.Storage.Path)
+	}
+	return store.Open(cfg.Storage.Path, store.SealedBy([]byte(key)))
 }
 
 func (s *Service) show() {
@@ -214,7 +225,7 @@ func (s *Service) reload(load func() (*config.Config, error)) error {
 	}
 	st := s.store
 	if cfg.Storage.Path != s.config.Storage.Path {
-		if st, err = store.Open(cfg.Storage.Path); err != nil {
+		if st, err = openStore(cfg); err != nil {
 			return errors.Join(err, failures.Close())
 		}
 	}
