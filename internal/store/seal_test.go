@@ -97,7 +97,6 @@ func TestAKeyCanBeGivenLater(t *testing.T) {
 	}
 }
 
-
 func TestBlocks(t *testing.T) {
 	var r Row
 	r.Blocks(somebody, somewhere)
