@@ -43,7 +43,7 @@ func (a *accesses) read(r *record.Reading) {
 		a.delayed(access.Last, r.Now)
 		a.failures.add(int64(access.Failures), errorCode.is(cmp.Or(access.Code, ledger.CodeUnknown)))
 		at := access.Last
-		if at.IsZero() {
+		if at.IsZero() || at.After(r.To) { // a wrong clock's: it would stay until that time
 			at = r.To
 		}
 		if access.User != 0 && at.UnixMilli() > a.last[access.User] {
@@ -52,7 +52,7 @@ func (a *accesses) read(r *record.Reading) {
 		}
 	}
 	for user, at := range a.last {
-		if at <= r.To.Add(-accessWindow).UnixMilli() {
+		if at <= r.To.Add(-accessWindow).UnixMilli() || at > r.To.Add(accessWindow).UnixMilli() {
 			delete(a.last, user)
 			a.changed[user] = true
 		}

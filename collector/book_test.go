@@ -312,6 +312,71 @@ func TestReclassifiedFailureCountsItsUser(t *testing.T) {
 	assert.Equal(t, map[string]float64{"15m": 1, "1h": 1}, b.values(loginUsers, "window"))
 }
 
+// A record that fails after it was counted makes two visits of one time, each of which
+// the next process knows.
+func TestReclassifiedFailureOutlivesTheProcess(t *testing.T) {
+	b := newBench(t, nil)
+	fails := func(l *record.Login) { l.FailedCode, l.Updated = "7", t0.Add(time.Second) }
+	require.NoError(t, b.read(t0, login(1, t0, inGroup("a"))))
+	require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0, inGroup("b"), fails)))
+	for range 2 {
+		users := b.values(groupUsers, "desktop_group", "window")
+		assert.Equal(t, 1.0, users["a/1h"])
+		assert.Equal(t, 1.0, b.values(loginFailedUsers, "window")["1h"])
+		assert.Equal(t, 1.0, b.values(maxFailuresPerUser, "window")["1h"])
+		b.restart()
+	}
+	require.NoError(t, b.read(t0.Add(2*time.Hour)))
+	b.restart()
+	assert.Zero(t, b.values(loginUsers, "window")["1h"])
+	for key := range b.storage.rows {
+		assert.False(t, strings.HasPrefix(key, "people\x00"), "a visit is left over")
+	}
+}
+
+// A record of a wrong clock, far ahead, stays in a window no longer than others do, and
+// what earlier versions have stored of such leaves it.
+func TestAUserOfTheFutureLeaves(t *testing.T) {
+	b := newBench(t, nil)
+	future := login(1, t0.Add(40*24*time.Hour), func(l *record.Login) { l.FailedCode, l.PreConnect = "7", t0.Add(-time.Minute) })
+	failed := func() float64 { return b.values(loginFailedUsers, "window")["1h"] }
+	require.NoError(t, b.read(t0, future))
+	assert.Equal(t, 1.0, failed())
+	require.NoError(t, b.read(t0.Add(time.Hour)))
+	assert.Zero(t, failed())
+	assert.Zero(t, b.values(maxFailuresPerUser, "window")["1h"])
+
+	p := b.book.page.aggregators[5].(*people)
+	v := visit{at: future.Start.UnixMilli(), id: future.ID, group: "g", user: 2, failed: true}
+	p.insert(v)
+	p.added = append(p.added, v)
+	require.NoError(t, b.read(t0.Add(2*time.Hour)))
+	assert.Zero(t, failed())
+	for key := range b.storage.rows {
+		assert.False(t, strings.HasPrefix(key, "people\x00"), "a visit is left over")
+	}
+}
+
+// When a clock that was ahead comes back, the windows are what they would have been.
+func TestWindowsGoBackWithTheClock(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		b, straight := newBench(t, nil), newBench(t, nil)
+		now := t0
+		for range rapid.IntRange(1, 8).Draw(rt, "polls") {
+			now = now.Add(time.Duration(rapid.IntRange(1, 10).Draw(rt, "minutes")) * time.Minute)
+			l := login(rapid.IntRange(1, 5).Draw(rt, "user"), now, failing("7"))
+			l.ID[9] = byte(now.Sub(t0) / time.Minute)
+			l.Invariant[9] = l.ID[9]
+			ahead := time.Duration(rapid.IntRange(0, 30).Draw(rt, "ahead")) * time.Minute
+			require.NoError(rt, b.read(now.Add(ahead), l)) // less than the longest window, which forgets
+			require.NoError(rt, straight.read(now, l))
+			require.NoError(rt, b.read(now))
+			require.Equal(rt, straight.values(loginUsers, "window")["15m"], b.values(loginUsers, "window")["15m"])
+			require.Equal(rt, straight.values(maxFailuresPerUser, "window")["15m"], b.values(maxFailuresPerUser, "window")["15m"])
+		}
+	})
+}
+
 func TestOpenConnectionsFollowTheirRecords(t *testing.T) {
 	b := newBench(t, nil)
 	moved := func(l *record.Login) { l.Machine, l.Updated = "n", t0.Add(time.Second) }

@@ -50,9 +50,11 @@ const (
 // aggregators lists what each kind of source is turned into. Their order is that of
 // the calls: the later ones may rely on the series that the earlier ones made.
 var aggregators = map[Kind]func(*tables, Options) []aggregator{
-	Logins:           ofLogins,
-	DesktopLogins:    func(t *tables, o Options) []aggregator { return append(ofLogins(t, o), newRoundTrips(t)) },
-	Sessions:         func(t *tables, _ Options) []aggregator { return []aggregator{newSessions(t, newReadings(t))} },
+	Logins:        ofLogins,
+	DesktopLogins: func(t *tables, o Options) []aggregator { return append(ofLogins(t, o), newRoundTrips(t)) },
+	Sessions: func(t *tables, _ Options) []aggregator {
+		return []aggregator{newSessions(t, newReadings(t)), newOnServers(t)}
+	},
 	AccessStatistics: func(t *tables, _ Options) []aggregator { return []aggregator{newAccesses(t, newReadings(t))} },
 }
 

@@ -63,7 +63,7 @@ func (p *people) observe(e *ledger.Event) {
 		return
 	}
 	at := e.Login.Time()
-	if at.IsZero() {
+	if at.IsZero() || at.After(e.Now) { // a wrong clock's: it would stay until that time
 		at = e.Now
 	}
 	if e.Now.Sub(at) >= p.longest {
@@ -102,6 +102,7 @@ func (p *people) refresh(now time.Time, _ *ledger.Ledger) {
 	for _, c := range p.crowds {
 		c.slide(p.visits, now)
 	}
+	p.dropFuture(now)
 	gone, _ := slices.BinarySearchFunc(p.visits, visit{at: now.Add(-p.longest).UnixMilli() + 1}, compareVisits)
 	p.removed = append(p.removed, p.visits[:gone]...)
 	p.visits = p.visits[gone:]
@@ -110,6 +111,19 @@ func (p *people) refresh(now time.Time, _ *ledger.Ledger) {
 		c.first -= gone
 	}
 	p.show()
+}
+
+// dropFuture drops what earlier versions have stored of times far ahead.
+func (p *people) dropFuture(now time.Time) {
+	future, _ := slices.BinarySearchFunc(p.visits, visit{at: now.Add(p.longest).UnixMilli() + 1}, compareVisits)
+	for _, v := range p.visits[future:] {
+		p.removed = append(p.removed, v)
+		for _, c := range p.crowds {
+			c.count(v, -1)
+		}
+	}
+	p.visits = p.visits[:future]
+	p.sorted = len(p.visits)
 }
 
 func (p *people) show() {
@@ -167,9 +181,14 @@ func (c *crowd) inserted(v visit) {
 	}
 }
 
-// slide lets the window end at now. Time does not go back.
+// slide lets the window end at now. A clock that was ahead may have come back.
 func (c *crowd) slide(visits []visit, now time.Time) {
-	c.after = max(c.after, now.Add(-c.window.Length).UnixMilli())
+	after := now.Add(-c.window.Length).UnixMilli()
+	for c.first > 0 && visits[c.first-1].at > after {
+		c.first--
+		c.count(visits[c.first], 1)
+	}
+	c.after = after
 	for c.first < len(visits) && visits[c.first].at <= c.after {
 		c.count(visits[c.first], -1)
 		c.first++

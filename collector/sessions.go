@@ -3,6 +3,7 @@ package collector
 import (
 	"cmp"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
@@ -10,95 +11,149 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// shownStates are those in which a session is on a server.
-var shownStates = map[string]bool{record.StateActive: true, record.StateDisconnected: true, record.StateInit: true}
-
-// sessions shows how many sessions each server has, by state, as of the newest
-// snapshot, and counts each session once that could not be initialised.
+// sessions counts each session once that could not be initialised.
 type sessions struct {
 	*readings
-	shown, failures *family
+	failures *family
 
-	servers map[serverState]int64 // of the newest snapshot; 0 for what was only in the one before
-	// counted remembers the failed sessions, by when a snapshot held them last, in
-	// Unix milliseconds.
-	counted map[record.Identity]int64
-	changed map[record.Identity]bool
+	failed      map[record.Identity]*failedSession
+	byInvariant map[record.Identity][]*failedSession
+	changed     map[*failedSession]bool
+	gone        []record.Identity
+	snapshot    uint64 // number of the one that is being read
 }
 
-type serverState struct{ machine, group, state string }
+// failedSession is a session that was counted, for as long as a snapshot may hold it.
+type failedSession struct {
+	id, invariant record.Identity // the second is unknown in rows of format 1
+	hasID         bool
+	user          uint32 // a hash; 0 if unknown
+	began         int64  // Unix seconds; 0 if unknown
+	last          int64  // when a snapshot held it last, in Unix milliseconds
+	snapshot      uint64 // the last one that held it
+}
 
 func newSessions(t *tables, r *readings) *sessions {
-	return &sessions{readings: r, shown: t.volatileFamily(serverSessions), failures: t.family(sessionFailures),
-		servers: map[serverState]int64{}, counted: map[record.Identity]int64{}, changed: map[record.Identity]bool{}}
+	return &sessions{readings: r, failures: t.family(sessionFailures), failed: map[record.Identity]*failedSession{},
+		byInvariant: map[record.Identity][]*failedSession{}, changed: map[*failedSession]bool{}}
 }
 
 // read takes a snapshot.
 func (s *sessions) read(r *record.Reading) {
-	servers := map[serverState]int64{}
-	for place, n := range s.servers {
-		if n > 0 {
-			servers[place] = 0
-		}
-	}
 	s.records.add(int64(r.SignedOut), disposition.is(string(ledger.Duplicate)))
-	newest := map[record.Identity]*record.Session{} // a file may hold two versions of a session
+	s.snapshot++
+	var unknown []*record.Session
 	for i := range r.Sessions {
 		session := &r.Sessions[i]
+		switch known := s.byID(session); {
+		case session.Malformed:
+			s.add(ledger.Invalid, nil)
+		case session.State != record.StateFailed:
+			s.add(ledger.Duplicate, nil)
+		case known == nil:
+			unknown = append(unknown, session)
+		default:
+			s.add(ledger.Duplicate, nil)
+			s.see(known, session, r.Now)
+		}
+	}
+	// Only now it is known which of those that look the same are there by their ids.
+	for _, session := range unknown {
 		s.count(session, r.Now)
-		if known := newest[session.ID]; known == nil || session.Updated.After(known.Updated) {
-			newest[session.ID] = session
-		}
 	}
-	for _, session := range newest {
-		if shownStates[session.State] {
-			servers[serverState{session.Machine, session.Group, session.State}]++
-		}
-	}
-	s.servers = servers
 	s.forget(r.Now)
 }
 
-// count adds a failed session when it is seen for the first time.
+// byID finds a session that was counted. An id that comes back with another user and
+// another start is another session.
+func (s *sessions) byID(session *record.Session) *failedSession {
+	f := s.failed[session.ID]
+	user, began := uint32(session.User), session.Began()
+	if f != nil && f.user != 0 && f.began != 0 && user != 0 && !began.IsZero() && f.user != user && f.began != began.Unix() {
+		f = nil
+	}
+	if f == nil {
+		f = s.failed[session.ID.With(uint64(session.User))]
+	}
+	return f
+}
+
+// count adds a failed session that is not known by its id, unless it is known by what
+// never changes in it: either it or what is known of it has no id.
 func (s *sessions) count(session *record.Session, now time.Time) {
-	if session.Malformed {
-		s.add(ledger.Invalid, nil)
+	f := s.byID(session) // two versions of it may be in the snapshot
+	for _, alike := range s.byInvariant[session.Invariant] {
+		if f == nil && alike.snapshot != s.snapshot && !(alike.hasID && session.HasID) {
+			f = alike
+		}
+	}
+	if f != nil {
+		s.add(ledger.Duplicate, nil)
+		s.see(f, session, now)
 		return
 	}
-	if session.State != record.StateFailed {
-		s.add(ledger.Duplicate, nil)
-		return
+	s.add(ledger.Counted, session.Invalid)
+	s.delayed(cmp.Or(session.Start, session.PreConnect), now)
+	s.failures.add(1, serverGroup.is(session.Group), failedCode.is(cmp.Or(session.FailedCode, ledger.CodeUnknown)))
+	s.see(&failedSession{}, session, now)
+}
+
+// see notes that a snapshot holds a session.
+func (s *sessions) see(f *failedSession, session *record.Session, now time.Time) {
+	seen := failedSession{f.id, session.Invariant, session.HasID, cmp.Or(uint32(session.User), f.user), f.began, f.last, s.snapshot}
+	if began := session.Began(); !began.IsZero() {
+		seen.began = began.Unix()
 	}
-	last, known := s.counted[session.ID]
-	if known {
-		s.add(ledger.Duplicate, nil)
-	} else {
-		s.add(ledger.Counted, session.Invalid)
-		s.delayed(cmp.Or(session.Start, session.PreConnect), now)
-		s.failures.add(1, serverGroup.is(session.Group), failedCode.is(cmp.Or(session.FailedCode, ledger.CodeUnknown)))
+	if seen.id != session.ID && seen.id != session.ID.With(uint64(session.User)) {
+		seen.id = session.ID
+		if s.failed[seen.id] != nil {
+			seen.id = session.ID.With(uint64(session.User))
+		}
 	}
 	// Once a day is enough to know what is still there.
-	if !known || now.UnixMilli()-last > (24*time.Hour).Milliseconds() {
-		s.counted[session.ID] = now.UnixMilli()
-		s.changed[session.ID] = true
+	if now.UnixMilli()-f.last > (24 * time.Hour).Milliseconds() {
+		seen.last = now.UnixMilli()
+	}
+	before := *f
+	before.snapshot = s.snapshot
+	if before != seen {
+		s.remove(f)
+		*f = seen
+		s.insert(f)
+		s.changed[f] = true
+	}
+	f.snapshot = s.snapshot
+}
+
+func (s *sessions) insert(f *failedSession) {
+	s.failed[f.id] = f
+	if alike := s.byInvariant[f.invariant]; f.invariant != (record.Identity{}) && len(alike) < maxAlike {
+		s.byInvariant[f.invariant] = append(alike, f)
+	}
+}
+
+// maxAlike is how many sessions that look the same are told apart without their ids.
+const maxAlike = 64
+
+func (s *sessions) remove(f *failedSession) {
+	if s.failed[f.id] != f {
+		return
+	}
+	delete(s.failed, f.id)
+	delete(s.changed, f)
+	s.gone = append(s.gone, f.id)
+	alike := slices.DeleteFunc(s.byInvariant[f.invariant], func(o *failedSession) bool { return o == f })
+	if s.byInvariant[f.invariant] = alike; len(alike) == 0 {
+		delete(s.byInvariant, f.invariant)
 	}
 }
 
 // forget drops failed sessions that no snapshot has held for so long that none will.
 func (s *sessions) forget(now time.Time) {
-	for id, last := range s.counted {
-		if now.UnixMilli()-last > (ledger.MaxAge + 24*time.Hour).Milliseconds() {
-			delete(s.counted, id)
-			s.changed[id] = true
+	for _, f := range s.failed {
+		if now.UnixMilli()-f.last > (ledger.MaxAge + 24*time.Hour).Milliseconds() {
+			s.remove(f)
 		}
-	}
-}
-
-func (s *sessions) refresh(now time.Time, l *ledger.Ledger) {
-	s.readings.refresh(now, l)
-	s.shown.clear()
-	for place, n := range s.servers {
-		s.shown.add(n, machineName.is(place.machine), serverGroup.is(place.group), sessionState.is(place.state))
 	}
 }
 
@@ -107,21 +162,36 @@ const failedSessionsTable = "failed_sessions"
 
 func (s *sessions) table() string { return failedSessionsTable }
 
+// load takes a row: when a session was there last, and, which rows of format 1 have not,
+// what is known of it.
 func (s *sessions) load(key, value []byte) error {
-	if len(key) != len(record.Identity{}) || len(value) != 9 {
+	blocks := store.ReadRow(value).Blocks()
+	rest := 1 + len(blocks)*len(record.Identity{})
+	if len(key) != len(record.Identity{}) || len(value) < rest+8 || len(blocks) == 1 {
 		return errKey
 	}
-	s.counted[record.Identity(key)] = int64(binary.BigEndian.Uint64(value[1:]))
-	return nil
+	f := &failedSession{id: record.Identity(key), last: int64(binary.BigEndian.Uint64(value[rest:]))}
+	r := store.ReadRow(value[rest+8:])
+	if len(blocks) > 0 {
+		f.invariant, f.user = blocks[0], uint32(record.PersonIn(blocks[1]))
+		f.hasID, f.began = r.Bool(), r.Int()
+	}
+	s.insert(f)
+	return r.Err()
 }
 
 func (s *sessions) save(batch *store.Batch) {
-	for id := range s.changed {
-		if last, ok := s.counted[id]; ok {
-			batch.Put(s.table(), id[:], noBlocks(binary.BigEndian.AppendUint64(nil, uint64(last))))
-		} else {
-			batch.Delete(s.table(), id[:])
-		}
+	for _, id := range s.gone {
+		batch.Delete(s.table(), id[:])
 	}
+	for f := range s.changed {
+		var row store.Row
+		row.Blocks(f.invariant, record.Person(f.user).Block())
+		row = binary.BigEndian.AppendUint64(row, uint64(f.last))
+		row.Bool(f.hasID)
+		row.Int(f.began)
+		batch.Put(s.table(), f.id[:], row)
+	}
+	s.gone = s.gone[:0]
 	clear(s.changed)
 }

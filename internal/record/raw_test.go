@@ -37,10 +37,14 @@ func TestSession(t *testing.T) {
 		"failed_reason":"jane cannot log in to 10.1.2.3","failed_code":1003,"vm_ip":"10.1.2.3","session_type":"2"}`)
 	at := time.Date(2023, 6, 5, 6, 37, 40, 0, time.UTC)
 	assert.Equal(t, Session{
-		ID: identify("session", "7"), State: "InitFail", Group: "Office", Machine: "APS-1", FailedCode: "1003",
+		ID: identify("session", "7"), Invariant: s.Invariant, HasID: true, State: "InitFail", Group: "Office", Machine: "APS-1", FailedCode: "1003",
 		FailedReason: "<user> cannot log in to <address>", User: pseudonym("jane"),
 		PreConnect: at, Start: at.Add(7 * time.Second), Updated: at.Add(20*time.Second + 500*time.Millisecond),
 	}, s)
+	assert.Equal(t, s.Invariant, session(t, `{"login_user":"jane","pre_conn_time":"2023-06-05 06:37:40","session_stamp":"st"}`).Invariant, "without id, server and start")
+	assert.NotEqual(t, s.Invariant, session(t, `{"login_user":"jane","pre_conn_time":"2023-06-05 06:37:41"}`).Invariant)
+	assert.NotEqual(t, s.Invariant, session(t, `{"login_user":"joe","pre_conn_time":"2023-06-05 06:37:40"}`).Invariant)
+	assert.False(t, session(t, `{"login_user":"jane"}`).HasID)
 	assert.Equal(t, "g1", session(t, `{"app_server_group_id":"g1","app_server_group_name":""}`).Group)
 	assert.True(t, session(t, `"x"`).Malformed)
 	assert.Equal(t, []string{"start_time", "session_state"}, session(t, `{"session_state":true,"start_time":"now"}`).Invalid)

@@ -21,8 +21,10 @@ const (
 
 // Session is a session on an application server, as it was when it was read.
 type Session struct {
-	// ID tells it from every other session of its project.
-	ID Identity
+	// ID tells it from every other session of its project, Invariant is made of all that
+	// never changes in it. HasID is true if the source has given it an id.
+	ID, Invariant Identity
+	HasID         bool
 	// State is one of those above, or another word of the API's.
 	State string
 	// Group is the name of the server group, or else its id. It is a label value,
@@ -112,7 +114,7 @@ func (s *SessionInfo) Session() Session {
 	if session.Group == "" {
 		session.Group = r.label(sessGroupID)
 	}
-	session.ID = r.sessionID(&session)
+	r.identifySession(&session)
 	session.Invalid = r.invalidNames()
 	return session
 }
@@ -138,19 +140,27 @@ func (r *reading) state(place int) string {
 	return cmp.Or(states[word], text)
 }
 
-func (r *reading) sessionID(s *Session) Identity {
-	if id := r.id(sessID); id != "" {
-		return identify("session", id)
+// Began is when the session began, as its identity has it. Zero if unknown.
+func (s *Session) Began() time.Time {
+	if s.PreConnect.IsZero() {
+		return s.Start
 	}
-	began := s.PreConnect.Format(time.RFC3339)
-	switch unread := r.unread(sessStartTime); {
-	case !s.PreConnect.IsZero():
-	case !s.Start.IsZero() || unread == "":
-		began = s.Start.Format(time.RFC3339)
-	default:
+	return s.PreConnect
+}
+
+func (r *reading) identifySession(s *Session) {
+	began := s.Began().Format(time.RFC3339)
+	if unread := r.unread(sessStartTime); s.Began().IsZero() && unread != "" {
 		began = unread
 	}
-	return identify("session without id", r.id(sessStamp), r.name(sessLoginUser), began, s.Machine)
+	user := r.name(sessLoginUser)
+	s.Invariant = identify("session invariant", user, began, r.name(sessClientName), r.name(sessClientMAC), r.name(sessClientIP))
+	id := r.id(sessID)
+	if s.HasID = id != ""; s.HasID {
+		s.ID = identify("session", id)
+	} else {
+		s.ID = identify("session without id", r.id(sessStamp), user, began, s.Machine)
+	}
 }
 
 // sessPrivate lists the personal text of the record.
