@@ -390,18 +390,6 @@ func TestOpenConnectionsFollowTheirRecords(t *testing.T) {
 	assert.Equal(t, map[string]float64{"g": 2}, b.values(sessionDuration, "desktop_group"))
 }
 
-func TestTheLatestReasonOfACodeIsShown(t *testing.T) {
-	b := newBench(t, nil)
-	reason := func(text string) func(*record.Login) { return func(l *record.Login) { l.FailedReason = text } }
-	waiting := login(3, t0, func(l *record.Login) { l.Start = time.Time{} })
-	require.NoError(t, b.read(t0, login(1, t0, failing("7"), reason("old")), login(2, t0, failing("8")), waiting))
-	require.NoError(t, b.read(t0.Add(2*time.Hour), waiting, login(4, t0, failing("7"), reason("new")), login(5, t0, failing("7"))))
-	want := map[string]float64{"7/new": 1, "8/": 1, "pending_timeout/No outcome within pending_timeout.": 1}
-	assert.Equal(t, want, b.values(failureCodeInfo, "failed_code", "reason"))
-	b.restart()
-	assert.Equal(t, want, b.values(failureCodeInfo, "failed_code", "reason"))
-}
-
 func TestInvalidFieldsCountOncePerRecord(t *testing.T) {
 	b := newBench(t, nil)
 	bad := func(l *record.Login) { l.Invalid = []string{"end_time"} }

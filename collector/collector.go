@@ -59,7 +59,7 @@ var aggregators = map[Kind]func(*tables, Options) []aggregator{
 }
 
 func ofLogins(t *tables, o Options) []aggregator {
-	logins := newLogins(t)
+	logins, reasons := newLogins(t), newReasons(t)
 	return []aggregator{
 		logins,
 		newBreakdown(t, clientAttempts, clientFailures, byClient),
@@ -67,7 +67,7 @@ func ofLogins(t *tables, o Options) []aggregator {
 		newConnections(t, newBreakdown(t, serverAttempts, serverFailures, byServer)),
 		newDurations(t),
 		newPeople(t, o.UserWindows, logins),
-		newReasons(t),
+		reasons, reasonCounts{reasons},
 		newReadings(t),
 		newDay(),
 	}

@@ -61,7 +61,7 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		lastSuccess: gauge("source_last_success_timestamp_seconds", "When a poll of the source last came up to date, by the server's clock."),
 		cursor:      gauge("source_cursor_timestamp_seconds", "The end of the last window that was read whole: every record up to it is counted."),
 		catchingUp:  gauge("source_catching_up", "1 while the source is more than one poll behind."),
-		polls:       counter("polls_total", "Polls of a source, by result.", "project", "source", "result"),
+		polls:       counter("polls_total", "Polls of a source, by result: success, error.", "project", "source", "result"),
 		pollDuration: histogram("poll_duration_seconds", "Duration of the polls of a source.",
 			seconds, "project", "source"),
 		requests: counter("api_requests_total", "Requests to the API, each attempt counted, by operation and HTTP status, or `error` if there was no answer.",

@@ -1,0 +1,114 @@
+package collector
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+func because(text string) func(*record.Login) { return func(l *record.Login) { l.FailedReason = text } }
+
+// texts are the reasons that are shown, by code.
+func (b *bench) texts() map[string]float64 { return b.values(failureCodeInfo, "failed_code", "reason") }
+
+func TestEachCodeHasAReason(t *testing.T) {
+	b := newBench(t, nil)
+	waiting := login(3, t0, func(l *record.Login) { l.Start = time.Time{} })
+	require.NoError(t, b.read(t0, login(2, t0, failing("7")), login(4, t0, failing("8")), waiting))
+	assert.Equal(t, map[string]float64{"7/": 1, "8/": 1}, b.texts())
+	require.NoError(t, b.read(t0.Add(2*time.Hour), waiting, login(1, t0, failing("7"), because("No server."))))
+	want := map[string]float64{"7/No server.": 1, "8/": 1, "pending_timeout/No outcome within pending_timeout.": 1}
+	assert.Equal(t, want, b.texts(), "the first text of a code that had none is shown at once")
+	b.restart()
+	assert.Equal(t, want, b.texts())
+}
+
+// TestReasonStays lets the texts of a code change with each record, in several ways: one
+// text is shown all the time.
+func TestReasonStays(t *testing.T) {
+	for what, text := range map[string]func(n int) string{
+		"all different": func(n int) string { return fmt.Sprint("Session ", n, " ended.") },
+		"by turns":      func(n int) string { return fmt.Sprint("Text ", n%2) },
+		"one of three":  func(n int) string { return fmt.Sprint("Text ", n*n%7%3) },
+		"now and then":  func(n int) string { return fmt.Sprint("Text ", n%5/4) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := newBench(t, nil)
+			for n := range 400 {
+				at := t0.Add(time.Duration(n) * time.Minute)
+				require.NoError(t, b.read(at, login(n, at, failing("7"), because(text(n)))))
+				if n%50 == 0 {
+					b.restart()
+				}
+				require.Equal(t, map[string]float64{"7/" + text(0): 1}, b.texts(), n)
+			}
+		})
+	}
+}
+
+func TestReasonFollowsWhatMostFailuresHave(t *testing.T) {
+	b := newBench(t, nil)
+	n, t0 := 0, t0.Add(time.Minute) // well within an hour
+	fails := func(at time.Time, text string) {
+		n++
+		require.NoError(t, b.read(at, login(n, at, failing("7"), because(text))))
+	}
+	fails(t0, "rare")
+	for i := range 9 {
+		fails(t0.Add(time.Duration(i)*time.Minute), "old")
+	}
+	assert.Equal(t, map[string]float64{"7/rare": 1}, b.texts(), "not within the hour")
+	b.restart()
+	fails(t0.Add(time.Hour), "new")
+	assert.Equal(t, map[string]float64{"7/old": 1}, b.texts())
+	for i := range 8 { // once a day: ten are enough, however long that takes
+		fails(t0.Add(time.Duration(i+1)*24*time.Hour), "new")
+		b.restart()
+	}
+	fails(t0.Add(9*24*time.Hour), "old")
+	assert.Equal(t, map[string]float64{"7/old": 1}, b.texts())
+	fails(t0.Add(10*24*time.Hour), "old")
+	assert.Equal(t, map[string]float64{"7/new": 1}, b.texts())
+}
+
+// TestReasonDoesNotDependOnTheOrder reads the same records in another order, and in
+// other batches: only time decides.
+func TestReasonDoesNotDependOnTheOrder(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		var all []record.Login
+		for n := range rapid.IntRange(1, 60).Draw(r, "records") {
+			at := t0.Add(time.Duration(rapid.IntRange(0, 600).Draw(r, "minute")) * time.Minute)
+			text := rapid.SampledFrom([]string{"a", "b", "b", "b", "c", ""}).Draw(r, "text")
+			all = append(all, login(n, at, failing("7"), because(text)))
+		}
+		slices.SortStableFunc(all, func(x, y record.Login) int { return x.PreConnect.Compare(y.PreConnect) })
+		first := rapid.IntRange(1, len(all)).Draw(r, "of the first batch")
+		texts := func(parts ...[]record.Login) map[string]float64 {
+			b := newBench(t, nil)
+			for _, part := range parts {
+				if len(part) > 0 {
+					require.NoError(r, b.read(part[len(part)-1].PreConnect.Add(time.Hour), part...))
+					b.restart()
+				}
+			}
+			return b.texts()
+		}
+		head, tail := all[:first], all[first:]
+		want := texts(head, tail)
+		shuffled := rapid.Permutation(head).Draw(r, "order")
+		last := slices.MaxFunc(head, func(x, y record.Login) int { return x.PreConnect.Compare(y.PreConnect) })
+		at := slices.IndexFunc(shuffled, func(l record.Login) bool { return l.ID == last.ID })
+		shuffled[at], shuffled[len(shuffled)-1] = shuffled[len(shuffled)-1], shuffled[at] // it says when the batch was read
+		require.Equal(r, want, texts(shuffled, tail))
+		if middle := len(tail) / 2; middle > 0 {
+			require.Equal(r, want, texts(head, tail[:middle], tail[middle:]))
+		}
+	})
+}
