@@ -153,7 +153,11 @@ func exposed(t *testing.T) map[string][]string {
 		if m.AboutSource {
 			scope = "source"
 		}
-		add(m.Name, string(m.Type), append([]string{"project", scope}, m.Labels...)...)
+		labels := []string{"project", scope}
+		for _, l := range m.Labels {
+			labels = append(labels, string(l))
+		}
+		add(m.Name, string(m.Type), labels...)
 	}
 	for _, f := range processMetrics(t) {
 		var names []string
