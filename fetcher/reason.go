@@ -49,7 +49,7 @@ func reasonOf(err error) Reason {
 		return ""
 	case errors.As(err, &known):
 		return known.reason
-	case errors.Is(err, workspace.ErrCredentials): // before Disk: they may be in a file
+	case errors.Is(err, workspace.ErrCredentials), errors.Is(err, workspace.ErrSignIn): // before Disk: they may be in a file
 		return Credentials
 	case errors.As(err, &file):
 		return Disk

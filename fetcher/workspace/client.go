@@ -60,6 +60,8 @@ type Options struct {
 	Logger  log.Logger
 	// Pause is shared by the clients of a project. One of its own if nil.
 	Pause *Pause
+	// SignIns is shared by all clients of a process. One of its own if nil.
+	SignIns *SignIns
 	// Now is the local clock. The real one if nil.
 	Now func() time.Time
 }
@@ -82,6 +84,7 @@ type Client struct {
 	slots   *semaphore.Weighted
 	limiter *rate.Limiter
 	pause   *Pause
+	signIns *SignIns
 
 	observe func(operation, code string, d time.Duration)
 	logger  log.Logger
@@ -107,6 +110,9 @@ func New(o Options) (*Client, error) {
 	}
 	if c.pause = o.Pause; c.pause == nil {
 		c.pause = &Pause{}
+	}
+	if c.signIns = o.SignIns; c.signIns == nil {
+		c.signIns = &SignIns{}
 	}
 	if c.transports.base == nil {
 		c.transports.base = http.DefaultTransport

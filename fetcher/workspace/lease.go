@@ -18,14 +18,20 @@ const (
 // lease keeps a proof that expires. It renews it in good time; requests that need
 // a new one at the same time get the same one.
 type lease struct {
-	obtain func(context.Context) (proof, time.Time, error) // a new proof and when it expires
-	now    func() time.Time                                // the server's clock
-
 	group singleflight.Group
 
 	mu               sync.Mutex
+	obtain           func(context.Context) (proof, time.Time, error) // a new proof and when it expires
+	now              func() time.Time                                // the server's clock
 	held             proof
 	renewAt, expires time.Time
+}
+
+// from says where proofs come from, from now on.
+func (l *lease) from(obtain func(context.Context) (proof, time.Time, error), now func() time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.obtain, l.now = obtain, now
 }
 
 // abandoned is the error of a renewal whose initiator gave up.
@@ -67,7 +73,10 @@ func (l *lease) renew(ctx context.Context) (proof, error) {
 	if p, fresh := l.current(); fresh { // renewed since we looked
 		return p, nil
 	}
-	p, expires, err := l.obtain(ctx)
+	l.mu.Lock()
+	obtain := l.obtain
+	l.mu.Unlock()
+	p, expires, err := obtain(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()

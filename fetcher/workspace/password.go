@@ -30,14 +30,16 @@ func Password(domain, user string, read func() (string, error)) Credentials {
 
 func (p password) bind(c *Client) authenticator {
 	c.private.add(userText, p.domain, p.user)
-	return &tokens{lease{
-		obtain: func(ctx context.Context) (proof, time.Time, error) { return c.createToken(ctx, p) },
-		now:    func() time.Time { return c.host(c.iam).now() },
-	}}
+	if c.iam == nil {
+		return &tokens{} // the client is refused
+	}
+	l := c.signIns.lease(c.iam.String(), p.domain, p.user, c.projectID)
+	l.from(func(ctx context.Context) (proof, time.Time, error) { return c.createToken(ctx, p) }, c.host(c.iam).now)
+	return &tokens{l}
 }
 
 // tokens are the tokens that a password gets.
-type tokens struct{ lease }
+type tokens struct{ *lease }
 
 func (*tokens) advice(proof) string {
 	return "a new token was refused too: check that the user belongs to the project, and the endpoint"
@@ -76,7 +78,7 @@ func (c *Client) createToken(ctx context.Context, p password) (proof, time.Time,
 	c.private.add(secretText, secret)
 	var made proof
 	var expires time.Time
-	err = c.do(ctx, call{
+	k := call{
 		operation: "CreateToken",
 		base:      c.iam, method: http.MethodPost, path: "/v3/auth/tokens",
 		query:  url.Values{"nocatalog": {"true"}},
@@ -91,8 +93,24 @@ func (c *Client) createToken(ctx context.Context, p password) (proof, time.Time,
 			}
 			return err
 		},
-	})
-	return made, expires, err
+	}
+	err = c.signIns.account(c.iam.String(), p.domain, p.user).try(ctx, c.projectID, secret, func() error { return c.do(ctx, k) })
+	return made, expires, c.signInError(k, err)
+}
+
+// signInError is the error of a call for a token that failed, or was not sent.
+func (c *Client) signInError(k call, err error) error {
+	var answer *Error
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &answer):
+		answer = c.failure(k, err)
+		answer.advice = k.advice
+	case isRefusal(err):
+		answer.Err, answer.advice = ErrSignIn, k.advice
+	}
+	return answer
 }
 
 // decodeTokenExpiry reads token.expires_at. A token that does not tell has the

@@ -18,6 +18,8 @@ import (
 type clients struct {
 	mu     sync.Mutex
 	pauses map[string]*workspace.Pause
+
+	signIns workspace.SignIns
 }
 
 // pause is that of a project, as the API knows it.
@@ -50,6 +52,7 @@ func (c *clients) make(cfg *config.Config, p *config.Project, observe func(strin
 		Burst:             p.RateLimit.Burst,
 		Concurrency:       p.Concurrency,
 		Pause:             c.pause(p),
+		SignIns:           &c.signIns,
 		Observe:           observe,
 		Logger:            log.With(logger, "project", p.Name),
 	})

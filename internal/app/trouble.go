@@ -43,6 +43,10 @@ func explainTrouble(reason fetcher.Reason, err error) trouble {
 			return trouble{"The exporter has no credentials to send.",
 				"Make readable what is named below. Files with secrets are read again at each attempt: nothing needs a restart."}
 		}
+		if errors.Is(err, workspace.ErrSignIn) {
+			return trouble{"IAM does not accept the user or the password.",
+				sentence(api.Advice(), "") + " A changed password is tried at once, the same one again after a while: IAM locks accounts."}
+		}
 		return trouble{"The API does not accept the credentials.", sentence(api.Advice(), "Check the credentials of this project.")}
 	case fetcher.Permission:
 		return trouble{"A permission is missing.", sentence(api.Advice(), "Check what the owner of the credentials may do in this project.")}

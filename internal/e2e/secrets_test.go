@@ -63,6 +63,9 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		said := headers.String() + string(body)
 		rw.Header().Set("X-Request-Id", strings.ReplaceAll(r.Header.Get("Authorization")+r.Header.Get("X-Auth-Token"), "\n", ""))
 		statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest, http.StatusNotFound, http.StatusOK, http.StatusTemporaryRedirect}
+		if strings.HasSuffix(r.URL.Path, "/auth/tokens") { // a refusal there is not asked for again
+			statuses = []int{http.StatusOK, http.StatusTemporaryRedirect, http.StatusInternalServerError, http.StatusOK, http.StatusInternalServerError, http.StatusUnauthorized}
+		}
 		rw.Header().Set("Location", "http://example.invalid/?"+r.Header.Get("Authorization"))
 		rw.WriteHeader(statuses[int(w.echoed.Add(1))%len(statuses)])
 		_, _ = io.WriteString(rw, said)
