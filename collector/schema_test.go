@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
@@ -350,4 +351,23 @@ func TestAnotherProjectIDIsOtherRecords(t *testing.T) {
 	assert.Empty(t, logged.String(), "told once")
 	require.NoError(t, b.read(t0.Add(3*time.Minute), login(1, t0)))
 	assert.Equal(t, map[string]float64{"g": 4}, b.values(loginAttempts, "desktop_group"))
+}
+
+// A sum has counted since the first of its parts has, and does not fall while one of them
+// is still held.
+func TestASumBeginsWithItsFirstPart(t *testing.T) {
+	both, one := counterOf("workspace_a_total", desktopGroup, clientType), counterOf("workspace_a_total", desktopGroup)
+	release{counter: both}.install(t)
+	b := newBench(t, func(o *Options) { o.Kind, o.NewSeriesHold = releaseKind, 2*time.Minute })
+	count := func(n int, client string, now time.Time) {
+		require.NoError(t, b.read(now, login(n, now, func(l *record.Login) { l.ClientType = client })))
+	}
+	count(1, "a", t0)
+	count(2, "b", t0.Add(time.Minute))
+	require.Equal(t, map[string]float64{"a": 1, "b": 0}, b.values(both, "client_type"))
+	release{counter: one}.install(t)
+	b.restart()
+	assert.Equal(t, map[string]float64{"g": 2}, b.values(one, "desktop_group"))
+	created := b.families()[one.Name].Metric[0].Counter.CreatedTimestamp.AsTime()
+	assert.Equal(t, t0.Add(-time.Hour), created, "the beginning of the first window")
 }
