@@ -85,7 +85,7 @@ const maxSchema = 1000
 
 // ofOneProject are the tables whose rows mean nothing in another project: its ids are
 // those of other records.
-var ofOneProject = map[string]bool{ledger.Table: true, failedSessionsTable: true, taskTable: true}
+var ofOneProject = map[string]bool{ledger.Table: true, failedSessionsTable: true, serverSessionsTable: true, taskTable: true}
 
 // loading is a book being loaded. Rows are taken as they are stored; what must be
 // written, so that they are as this release writes them, is collected.

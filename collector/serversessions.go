@@ -67,7 +67,10 @@ func (o *onServers) refresh(time.Time, *ledger.Ledger) {
 	}
 }
 
-func (o *onServers) table() string { return "server_sessions" }
+// serverSessionsTable is the table of the newest snapshot.
+const serverSessionsTable = "server_sessions"
+
+func (o *onServers) table() string { return serverSessionsTable }
 
 func (o *onServers) load(key, value []byte) error {
 	k, v := store.ReadRow(key), store.ReadRow(value)

@@ -247,6 +247,23 @@ projects:
 	}, c.Warnings)
 }
 
+func TestOneProjectTwice(t *testing.T) {
+	const project = "\n  - {name: %s, project_id: %s, region: %s, credentials: {default_chain: {}}}"
+	of := func(fields ...any) string { return fmt.Sprintf(strings.Repeat(project, len(fields)/3), fields...) }
+	for projects, warnings := range map[string]int{
+		of("a", "p1", "cn-north-4", "b", "p1", "cn-north-4"):                           1,
+		of("a", "p1", "cn-north-4", "b", "p1", "cn-north-4", "c", "p1", "cn-north-4"):  2,
+		of("a", "p1", "cn-north-4", "b", "p2", "cn-north-4", "c", "p1", "cn-north-11"): 0,
+	} {
+		c, err := parse("c.yml", []byte("projects:"+projects))
+		require.NoError(t, err)
+		require.Len(t, c.Warnings, warnings, projects)
+		for _, w := range c.Warnings {
+			assert.Contains(t, w, `"a" read the same project`)
+		}
+	}
+}
+
 func TestEnvironmentIsNotExpanded(t *testing.T) {
 	t.Setenv("SITE", "expanded")
 	c := mustParse(t, "\nmetrics: {constant_labels: {site: '${SITE}'}}\n")

@@ -89,9 +89,27 @@ func (r *reader) validate(c *Config) {
 		}
 		names[p.Name] = at
 	}
+	r.projectsTwice(c.Projects)
 	r.metrics(&c.Metrics)
 	if c.FailedLoginsLog != nil {
 		r.failedLoginsLog("failed_logins_log", c.FailedLoginsLog)
+	}
+}
+
+// projectsTwice warns of projects that read the same records, and so count them twice.
+func (r *reader) projectsTwice(projects []*Project) {
+	type target struct {
+		id        string
+		endpoints Endpoints
+	}
+	first := map[target]*Project{}
+	for i, p := range projects {
+		key := target{p.ProjectID, p.Endpoints}
+		if same, taken := first[key]; taken && p.ProjectID != "" {
+			r.warn(fmt.Sprintf("projects[%d].project_id", i), "%q and %q read the same project: each of its records is counted under both names", p.Name, same.Name)
+			continue
+		}
+		first[key] = p
 	}
 }
 
