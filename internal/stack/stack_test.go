@@ -36,6 +36,7 @@ const (
 // process is a server that runs beside the test.
 type process struct {
 	name, url string
+	command   *exec.Cmd
 	log       buffer
 	ended     chan struct{}
 }
@@ -45,8 +46,8 @@ var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 // start runs a server until the test ends.
 func start(t *testing.T, name, program string, args ...string) *process {
 	t.Helper()
-	p := &process{name: name, ended: make(chan struct{})}
 	command := exec.Command(program, append(args, "--web.listen-address=127.0.0.1:0")...)
+	p := &process{name: name, command: command, ended: make(chan struct{})}
 	command.Stdout, command.Stderr = &p.log, &p.log
 	require.NoError(t, command.Start())
 	go func() {
