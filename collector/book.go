@@ -267,6 +267,16 @@ func (b *Book) Unfinished(t time.Time) ([]time.Time, error) {
 	return b.page.ledger.Unfinished(t), nil
 }
 
+// CountUnfinished is how many records are pending or open.
+func (b *Book) CountUnfinished() (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.ready(); err != nil {
+		return 0, err
+	}
+	return b.page.ledger.Unsettled(), nil
+}
+
 // ready loads the page again if a commit has failed, so that memory is never ahead
 // of the store.
 func (b *Book) ready() error {
@@ -362,6 +372,9 @@ func (p *page) advance(r *record.Reading, lookback time.Duration) {
 	p.ledger.Forget(pos.Horizon.Add(-margin))
 	if r.UpToDate {
 		pos.Complete, pos.LastSuccess = true, r.Now
+		if r.Late {
+			pos.LastSuccess = r.To
+		}
 	}
 }
 

@@ -22,6 +22,8 @@ type Exporter struct {
 	mismatches, gap                     *prometheus.CounterVec
 	exportTasks                         *prometheus.CounterVec
 	difference                          *prometheus.GaugeVec
+	unfinished                          *prometheus.GaugeVec
+	rereadFailures                      *prometheus.CounterVec
 	limited                             *prometheus.CounterVec
 	unlogged                            prometheus.Counter
 	commitDuration                      prometheus.Histogram
@@ -73,7 +75,10 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		exportTasks: counter("export_tasks_total", "Export tasks, by what became of them: created, resumed after a restart, success, fail, expired, missing, timeout, deleted.",
 			"project", "source", "status"),
 		difference: gauge("reconciliation_difference", "In how many records pages and export of the newest closed hour differ."),
-		limited:    counter("series_limited_total", "Additions to series for which max_series had no room, and which went to the label value `other`.", "family"),
+		unfinished: gauge("unfinished_records", "Records that are pending or open. Those behind the lookback are read again in rounds: README, What a count means."),
+		rereadFailures: counter("reread_failures_total", "Windows of pending or open records behind the lookback that could not be read again, or hold too many others, and were skipped for a round.",
+			source...),
+		limited: counter("series_limited_total", "Additions to series for which max_series had no room, and which went to the label value `other`.", "family"),
 		commitDuration: func() prometheus.Histogram {
 			h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "workspace_exporter_store_commit_duration_seconds",
 				Help:    "Duration of the commits of ledger, counters and cursor to the store.",
@@ -210,12 +215,21 @@ func (s *SourceMetrics) Reconciled(difference int) {
 // Gap counts time whose records are lost.
 func (s *SourceMetrics) Gap(d time.Duration) { s.exporter.gap.With(s.labels).Add(d.Seconds()) }
 
+// ShowUnfinished shows how many records are pending or open.
+func (s *SourceMetrics) ShowUnfinished(n int) {
+	s.exporter.unfinished.With(s.labels).Set(float64(n))
+	s.exporter.rereadFailures.With(s.labels) // at 0, so that increase() sees the first one
+}
+
+// RereadFailed counts a window of unfinished records that was skipped for a round.
+func (s *SourceMetrics) RereadFailed() { s.exporter.rereadFailures.With(s.labels).Inc() }
+
 // Forget takes the source out of the metrics, when the configuration names it no more.
 func (s *SourceMetrics) Forget() {
 	e := s.exporter
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{e.up, e.failing, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks, e.difference} {
+	}{e.up, e.failing, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks, e.difference, e.unfinished, e.rereadFailures} {
 		v.DeletePartialMatch(s.labels)
 	}
 }

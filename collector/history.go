@@ -80,6 +80,9 @@ func (h *History) Position() (record.Position, error) { return record.Position{C
 // Unfinished lists nothing: a history is read once.
 func (h *History) Unfinished(time.Time) ([]time.Time, error) { return nil, nil }
 
+// CountUnfinished counts nothing, likewise.
+func (h *History) CountUnfinished() (int, error) { return 0, nil }
+
 // Skip takes note of records that belong to the counters which begin at the end, so that
 // they are not counted here.
 func (h *History) Skip(r *record.Reading) error {

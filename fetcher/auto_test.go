@@ -55,7 +55,7 @@ func inBoth(t *testing.T, records int, test func(t *testing.T, b *both)) {
 }
 
 func TestSmallByPagesLargeByExport(t *testing.T) {
-	for records, requests := range map[int]int{0: 1, threshold: 1, threshold + 1: 1, 300: 1} {
+	for records, requests := range map[int]int{0: 1, threshold: 2, threshold + 1: 1, 300: 1} {
 		inBoth(t, records, func(t *testing.T, b *both) {
 			logins, err := b.read(t, 10)
 			require.NoError(t, err)

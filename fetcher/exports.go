@@ -272,20 +272,30 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, take Take
 	if time.Now().Before(a.pagesUntil) {
 		return a.Pages.Read(ctx, from, to, most, take)
 	}
-	err := a.Pages.Read(ctx, from, to, a.Threshold, take)
+	limit := a.Threshold
+	if most > 0 {
+		limit = min(limit, max(most, pageLimit))
+	}
+	err := a.Pages.readAtMost(ctx, window{from, to}, limit, take)
 	var many *TooManyError
-	if !errors.As(err, &many) {
+	large := errors.As(err, &many) && many.Count > a.Threshold
+	// What the API refuses to page, and no smaller window makes less, only a file has.
+	if smallest := to.Sub(from) <= minPiece+minSeam; !large && !(refused(err) && smallest) {
 		return err
 	}
+	least := 0
+	if large {
+		least = many.Count
+	}
 	exported := false
-	err = a.Export.readAtLeast(ctx, window{from, to}, many.Count, func(upTo time.Time, logins []record.Login) error {
+	exportErr := a.Export.readAtLeast(ctx, window{from, to}, least, func(upTo time.Time, logins []record.Login) error {
 		exported = true
 		return take(upTo, logins)
 	})
-	if err == nil || exported || ctx.Err() != nil {
-		return err
+	if exportErr == nil || exported || ctx.Err() != nil || throttled(exportErr) {
+		return exportErr
 	}
-	level.Warn(a.Logger).Log("msg", "export failed, its records are read by pages", "records", many.Count, "err", err)
+	level.Warn(a.Logger).Log("msg", "export failed, its records are read by pages", "records", least, "err", exportErr)
 	a.pagesUntil = time.Now().Add(pagesFor)
 	return a.Pages.Read(ctx, from, to, most, take)
 }

@@ -41,11 +41,17 @@ func NewHistory(source Source, book HistoryBook, metrics Metrics, from, to time.
 			}
 			seamRead = true
 		}
-		todo := window{from, to}
-		if done := p.Status().Position.Cursor.Add(-seam); done.After(from) {
-			todo.from = done
+		if !p.left(p.Status().Position.Cursor, now) {
+			todo := window{from, to}
+			if done := p.Status().Position.Cursor.Add(-seam); done.After(from) {
+				todo.from = done
+			}
+			if err := p.begin(todo, now); err != nil {
+				return err
+			}
+			p.pieces.cursor = p.Status().Position.Cursor
 		}
-		return p.readAll(ctx, todo, 0, now)
+		return p.readPieces(ctx, p.pieceOf(now))
 	}
 	return p, nil
 }

@@ -296,3 +296,5 @@ func (nothing) Failing(Reason)              {}
 func (nothing) At(record.Position)          {}
 func (nothing) CatchingUp(bool)             {}
 func (nothing) Gap(time.Duration)           {}
+func (nothing) ShowUnfinished(int)          {}
+func (nothing) RereadFailed()               {}

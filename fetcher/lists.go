@@ -20,12 +20,17 @@ type DesktopLister interface {
 type DesktopConnections struct {
 	API      DesktopLister
 	Mismatch func()
+
+	memory pagerMemory[record.Login, *record.Login]
 }
 
 // Read implements Source.
 func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
-	r := pager[record.Login, *record.Login]{limit: desktopPageLimit, mismatch: d.Mismatch,
+	r := pager[record.Login, *record.Login]{limit: desktopPageLimit, mismatch: d.Mismatch, memory: &d.memory,
 		list: listOf(d.API.ListDesktopConnections, (*record.DesktopConnection).Login)}
+	if most > 0 {
+		most = max(most, desktopPageLimit) // as with UserConnections
+	}
 	logins, err := r.read(ctx, window{from, to}, most)
 	if err != nil {
 		return err
@@ -47,14 +52,79 @@ type SessionLister interface {
 type Sessions struct {
 	API      SessionLister
 	Mismatch func()
+
+	memory  pagerMemory[record.Session, *record.Session]
+	quota   quota
+	partial *partialSnapshot // nil: none is under way
 }
 
-// ReadAll implements WholeSource.
+// ReadAll implements WholeSource. The window is cut smaller if it has to be. What has been
+// read of it outlives a failure; the reading says of which moment it is then.
 func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
-	r := pager[record.Session, *record.Session]{limit: pageLimit, mismatch: s.Mismatch,
+	if s.partial == nil || time.Since(s.partial.at) > keptFor || s.partial.todo.to.After(to) {
+		s.partial = s.begin(window{from, to})
+	}
+	w := s.partial
+	if w.done.Before(from) {
+		w.done, w.todo.from = from, from // the API has nothing older by now
+	}
+	r := pager[record.Session, *record.Session]{limit: pageLimit, mismatch: s.Mismatch, memory: &s.memory,
 		list: listOf(s.API.ListSessions, (*record.SessionInfo).Session)}
-	sessions, err := r.read(ctx, window{from, to}, maxWhole)
-	return &record.Reading{Sessions: sessions}, err
+	for !w.over {
+		piece, most := w.next(), w.most(s.quota.mostOr(maxWhole))
+		sessions, err := r.read(ctx, piece, most)
+		if throttled(err) {
+			s.quota.refused()
+		}
+		if err != nil && !(tooLarge(err) && w.cutFor(err, most)) {
+			return &record.Reading{}, err
+		}
+		if err == nil {
+			w.add(sessions)
+			w.read(piece, len(sessions), most)
+		}
+		w.at, s.quota.length = time.Now(), w.length
+	}
+	s.partial = nil
+	s.quota.kept()
+	return w.reading(to), nil
+}
+
+func (s *Sessions) begin(w window) *partialSnapshot {
+	p := &partialSnapshot{s.quota.begin(w, seam), time.Now(), map[record.Identity]record.Session{}}
+	if s.quota.records == 0 {
+		p.length = w.to.Sub(w.from)
+	}
+	return p
+}
+
+// partialSnapshot is what has been read of a snapshot.
+type partialSnapshot struct {
+	*pieces
+	at       time.Time // when it got on
+	sessions map[record.Identity]record.Session
+}
+
+// add takes the sessions of a piece. One that stands in two has changed in between.
+func (p *partialSnapshot) add(sessions []record.Session) {
+	for i := range sessions {
+		if known, ok := p.sessions[sessions[i].ID]; !ok || !known.Updated.After(sessions[i].Updated) {
+			p.sessions[sessions[i].ID] = sessions[i]
+		}
+	}
+}
+
+// reading is the snapshot, which was to end at a time.
+func (p *partialSnapshot) reading(to time.Time) *record.Reading {
+	r := &record.Reading{}
+	if !p.todo.to.Equal(to) {
+		r.To = p.todo.to
+	}
+	for id := range p.sessions {
+		session := p.sessions[id]
+		_ = r.AddSession(&session) // it has no error
+	}
+	return r
 }
 
 // AccessLister gets one page of access statistics; workspace.Client is one.
@@ -66,11 +136,13 @@ type AccessLister interface {
 type AccessStatistics struct {
 	API      AccessLister
 	Mismatch func()
+
+	memory pagerMemory[record.Access, *record.Access]
 }
 
 // ReadAll implements WholeSource.
 func (a *AccessStatistics) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
-	r := pager[record.Access, *record.Access]{limit: pageLimit, mismatch: a.Mismatch,
+	r := pager[record.Access, *record.Access]{limit: pageLimit, mismatch: a.Mismatch, memory: &a.memory, additive: true,
 		list: listOf(a.API.ListAccessStatistics, (*record.AppUserAccess).Access)}
 	// The API's windows include their ends, and ours must not overlap.
 	accesses, err := r.read(ctx, window{from, to.Add(-time.Second)}, maxWhole)

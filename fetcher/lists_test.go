@@ -77,13 +77,17 @@ func requireList[T any, P Raw[T]](t *testing.T, l *listing[T], field string, lim
 			require.NoError(t, err)
 			require.Len(t, got, n)
 			require.Zero(t, *mismatches)
-			require.LessOrEqual(t, len(l.queries), 1+n/(limit-1))
+			require.LessOrEqual(t, len(l.queries), 2+n/(limit-1))
 			for _, q := range l.queries {
 				require.Equal(t, workspace.PageQuery{From: asked.from, To: asked.to, Limit: limit, Offset: q.Offset}, q)
 			}
 
 			l.tells = 3
 			got, err = read()
+			if n == 0 {
+				require.ErrorIs(t, err, errNoItems)
+				return
+			}
 			require.NoError(t, err)
 			require.Len(t, got, n)
 			require.Equal(t, 1, *mismatches)
@@ -125,7 +129,7 @@ func TestDesktopConnectionsByPages(t *testing.T) {
 	}, &mismatches)
 
 	l.items, l.fails, l.queries = numbered[record.DesktopConnection](1001, "transaction_id"), nil, nil
-	_, err := gather(t.Context(), d, window{noon, noon.Add(time.Hour)}, 1000)
+	_, err := gather(t.Context(), &DesktopConnections{API: l}, window{noon, noon.Add(time.Hour)}, 1000)
 	var many *TooManyError
 	require.ErrorAs(t, err, &many)
 	assert.Equal(t, 1001, many.Count)
@@ -143,31 +147,30 @@ func TestEqualRowsOfStatistics(t *testing.T) {
 	r, err := (&AccessStatistics{API: l, Mismatch: func() { mismatches++ }}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
 	require.NoError(t, err)
 	assert.Len(t, r.Accesses, 150)
-	assert.Equal(t, 1, mismatches)
+	assert.Zero(t, mismatches)
 }
 
-// lyingListing gives one session a page, and says that there are very many.
+// lyingListing gives one session, and says that there are very many.
 type lyingListing struct {
 	count, calls int
 }
 
 func (l *lyingListing) ListSessions(_ context.Context, q workspace.PageQuery) (*workspace.Page[record.SessionInfo], error) {
-	if l.calls++; l.calls > 1 {
-		return nil, errFault
-	}
+	l.calls++
 	items := numbered[record.SessionInfo](1, "id")
-	items[0].Set("machine_name", strconv.Itoa(q.Offset))
-	return &workspace.Page[record.SessionInfo]{Count: l.count, Items: items}, nil
+	return &workspace.Page[record.SessionInfo]{Count: l.count, Items: items[min(q.Offset, 1):]}, nil
 }
 
+// A count that no memory would hold costs neither memory nor requests.
 func TestCountThatNoMemoryHolds(t *testing.T) {
-	l := &lyingListing{count: 1 << 24}
+	l := &lyingListing{count: 1<<31 - 1}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := (&Sessions{API: l}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
+	r, err := (&Sessions{API: l, Mismatch: func() {}}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
 	runtime.ReadMemStats(&after)
-	require.ErrorContains(t, err, "16777216")
-	assert.Equal(t, 1, l.calls)
+	require.NoError(t, err)
+	assert.Len(t, r.Sessions, 1)
+	assert.LessOrEqual(t, l.calls, 6)
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 }
 

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -23,13 +20,14 @@ const (
 	maxPagesAtOnce = 16
 )
 
-// pager reads a list of the API that comes in pages.
+// pager reads a list of the API that comes in pages, and returns its records once it has
+// a proof that none is missing.
 //
-// The list may move while it is read. Pages overlap, so that whatever shifts the list
-// between two pages shows at their seam; and the records of all pages must be as many
-// as the API says there are. Otherwise all is read again, cut into pages at other
-// places, until several passes together prove that none is missing. While records pour
-// in, no count ever comes true; then two passes in a row whose pages make a chain will do.
+// The list may move while it is read, and the number of records that the API says it
+// has, its count, is a claim: it may be right, or belong to another window, or mean
+// nothing. So a pass over all pages goes on to where the list ends, whatever the count
+// (see layout), and where one pass proves nothing, all is read again, cut into pages at
+// other places. See proof for what may be concluded when.
 //
 // What one pass cannot show is a record that changes its place in the list at the very
 // moment when another one vanishes before it and a third appears behind it. A window
@@ -38,9 +36,14 @@ type pager[T any, P listed[T]] struct {
 	limit int // the most items that a page may have
 	// list gets one page; count is -1 if the answer does not say.
 	list func(ctx context.Context, w window, limit, offset int) (count int, items []T, err error)
-	// mismatch is called for a window that holds still, and still holds another
-	// number of records than the API says.
+	// mismatch is called for a window that was read twice with the same records, and
+	// holds another number of records than the API says.
 	mismatch func()
+	memory   *pagerMemory[T, P]
+	// additive is true of items that are added up, each as often as it is returned: an
+	// item is then nothing but its content, and stays in the list for as long as it does
+	// not change. Otherwise, who gets a record twice, or in two versions, knows it again.
+	additive bool
 }
 
 // listed is a record that can be told from the others of its list.
@@ -54,73 +57,146 @@ func keyOf[T any, P listed[T]](item *T) record.Identity {
 	return *id
 }
 
-// sight is what one pass over all pages has seen.
-type sight struct {
+// proof is why a reading has every record of its window.
+type proof int
+
+const (
+	// unproved: all must be read once more.
+	unproved proof = iota
+	// byCount: every page of the pass begins with what the one before it ends with, so
+	// nothing shifted between two pages; each answer claimed the same count; and there are
+	// as many different records as that. For a count to be false and yet agree, it must be
+	// that of the records that are there.
+	byCount
+	// byInstant: a record that was seen by a pass before an instant and by one after it
+	// was there at that instant. If those are as many as the API counted then, they are
+	// all that there were, however the list moved. This needs a count that is to be trusted.
+	byInstant
+	// byRepetition: two passes, one after the other, went from the list's beginning to its
+	// end without a shift and saw the same. If the count is another, then the count is
+	// wrong, or the source repeats an id.
+	byRepetition
+	// byChain: in two passes, one after the other, every page goes on where the one before
+	// it ended, up to the list's end, though new records may have moved it back. A chain
+	// misses only what moves, while it is read, from the part that is to come to the part
+	// that is done; it does not do so twice in a row. While records pour in, no count ever
+	// comes true and no two passes see the same. What is read may have become another
+	// version since, so that this proves nothing of additive items.
+	byChain
+)
+
+// passIDs is what one pass over all pages has seen.
+type passIDs struct {
 	count int // as the API says; -1 if it does not
 	ids   map[record.Identity]struct{}
 }
 
 // pass is one reading of all pages of a window.
 type pass[T any, P listed[T]] struct {
-	sight
-	items   []T
-	steady  bool // every page begins as the one before it ends
+	passIDs
+	items   []T  // by their places in the list
+	steady  bool // every page begins as the one before it ends, and the list ends behind the last
 	counted bool // the API always said the same count, and the last page ends there
-	// chained is true if every page goes on where the one before it ended, up to the
-	// list's end, though new records may have moved it back.
-	chained bool
+	chained bool // every page goes on where the one before it ended, up to the list's end
+}
+
+// attempt is a reading under way. It outlives a request that fails, see pagerMemory.
+type attempt[T any, P listed[T]] struct {
+	window  window
+	passes  []*passIDs
+	all     []T                    // every record that any pass has seen
+	newest  map[record.Identity]*T // of additive items, by their place among those that look the same
+	before  *pass[T, P]            // the last whole pass
+	pages   []page[T]              // of the pass under way
+	refused bool                   // a request was refused for haste
 }
 
 // errMoved is when a list changed whenever it was read.
 var errMoved = errors.New("the list of records changed each time while it was read; the window is cut smaller and read again")
 
-// TooManyError is when a window holds more records than were wanted of it.
-type TooManyError struct{ Count int }
+// errNoItems is when a list says that it has records, and shows none.
+var errNoItems = errors.New("the answer has no items")
+
+// TooManyError is when a window holds more records than were wanted of it: as the API
+// counts them, or as far as they were read.
+type TooManyError struct{ Count, Read int }
 
 func (e *TooManyError) Error() string { return fmt.Sprintf("the window holds %d records", e.Count) }
 
-// read returns every record of the window. It asks for no more than one page if
-// there are more than most records, and returns a *TooManyError then; 0 is no limit.
+// read returns every record of the window. It returns a *TooManyError after few pages
+// if there are more than most records; 0 is no limit.
 func (r *pager[T, P]) read(ctx context.Context, w window, most int) ([]T, error) {
-	var all []T
-	var sights []*sight
-	var before *pass[T, P]
-	for len(sights) < maxPasses {
-		p, err := r.pass(ctx, w, most, 1+4*len(sights))
+	a := r.memory.resume(w, most)
+	for len(a.passes) < maxPasses {
+		p, err := r.pass(ctx, a, most)
 		if err != nil {
+			r.memory.keep(a, err)
 			return nil, err
 		}
-		all = merge[T, P](p.items, all)
-		sights = append(sights, &p.sight)
-		if p.holds(r.limit) || holdTogether(sights) {
-			return all, nil
+		if items, ok := r.whole(a, p); ok {
+			return items, nil
 		}
-		if stoodStill(before, p) {
-			if p.count >= 0 {
-				r.mismatch()
-			}
-			return all, nil
-		}
-		if chained(before, p) {
-			return all, nil
-		}
-		before = p
 	}
 	return nil, errMoved
 }
 
-// holds reports whether the pass alone proves that it saw every record.
-func (p *pass[T, P]) holds(limit int) bool {
+// whole adds a pass to an attempt, and returns what the list holds if that is proved now.
+func (r *pager[T, P]) whole(a *attempt[T, P], p *pass[T, P]) (items []T, ok bool) {
+	how, instant := r.prove(a, p)
+	a.before = p
+	if !r.additive {
+		a.all = merge[T, P](p.items, a.all)
+		return a.all, how != unproved
+	}
+	if how == byInstant {
+		return a.at(instant), true
+	}
+	return p.items, how != unproved
+}
+
+// prove returns why the passes, up to this one, have seen every record; with byInstant,
+// the pass at whose beginning they did.
+func (r *pager[T, P]) prove(a *attempt[T, P], p *pass[T, P]) (how proof, instant int) {
+	a.passes = append(a.passes, &p.passIDs)
+	if p.agrees(r.limit) {
+		r.memory.agreed(p.count)
+		return byCount, 0
+	}
+	if instant := instantOf(a.passes); instant > 0 && !r.memory.distrusts() {
+		return byInstant, instant
+	}
+	if repeats(a.before, p) {
+		if r.numberOf(p) != p.count && p.count >= 0 {
+			r.mismatch()
+		}
+		r.memory.judge(p.count, len(p.items))
+		return byRepetition, 0
+	}
+	if !r.additive && a.before != nil && a.before.chained && p.chained {
+		return byChain, 0
+	}
+	return unproved, 0
+}
+
+// numberOf is how many records a pass has seen.
+func (r *pager[T, P]) numberOf(p *pass[T, P]) int {
+	if r.additive {
+		return len(p.items)
+	}
+	return len(p.ids)
+}
+
+// agrees reports whether the pass alone proves that it saw every record.
+func (p *pass[T, P]) agrees(limit int) bool {
 	if p.count < 0 { // one page that is not full needs no other proof
 		return p.steady && len(p.items) < limit
 	}
 	return p.steady && p.counted && len(p.ids) == p.count
 }
 
-// holdTogether reports whether passes prove together that they saw every record,
-// however the list moved. A record that was seen before an instant and after it was
-// there at that instant: if those are as many as the API counted then, none is missing.
-func holdTogether(passes []*sight) bool {
+// instantOf returns a pass at whose beginning there were, by its count, just the records
+// that were seen both before and after; or 0.
+func instantOf(passes []*passIDs) int {
 	first, last := map[record.Identity]int{}, map[record.Identity]int{}
 	for i, p := range passes {
 		for id := range p.ids {
@@ -137,26 +213,43 @@ func holdTogether(passes []*sight) bool {
 				there++
 			}
 		}
-		if there == passes[begun].count {
-			return true
+		if there == passes[begun].count && (there > 0 || len(passes[begun].ids) == 0) {
+			return begun
 		}
 	}
-	return false
+	return 0
 }
 
-// stoodStill reports whether two passes, one after the other, saw the same, and
-// nothing moved: if the count is another, then the count is wrong, or the source
-// repeats an id.
-func stoodStill[T any, P listed[T]](a, b *pass[T, P]) bool {
-	return a != nil && a.steady && b.steady && maps.Equal(a.ids, b.ids)
+// at returns the items that were there when a pass began.
+func (a *attempt[T, P]) at(begun int) (items []T) {
+	seen := func(passes []*passIDs, id record.Identity) bool {
+		for _, p := range passes {
+			if _, ok := p.ids[id]; ok {
+				return true
+			}
+		}
+		return false
+	}
+	for id, item := range a.newest {
+		if seen(a.passes[:begun], id) && seen(a.passes[begun:], id) {
+			items = append(items, *item)
+		}
+	}
+	return items
 }
 
-// chained reports whether two passes, one after the other, saw all that was there when
-// they began, though records poured in and no count came true. A chain of pages misses
-// only what moves, while it is read, from the part that is to come to the part that is
-// done; it does not do so twice in a row.
-func chained[T any, P listed[T]](a, b *pass[T, P]) bool {
-	return a != nil && a.chained && b.chained
+// repeats reports whether two passes, one after the other, saw the same and nothing moved.
+func repeats[T any, P listed[T]](a, b *pass[T, P]) bool {
+	return a != nil && a.steady && b.steady && maps.Equal(occurrences[T, P](a.items), occurrences[T, P](b.items))
+}
+
+// occurrences is how often each item stands in a list.
+func occurrences[T any, P listed[T]](items []T) map[record.Identity]int {
+	n := make(map[record.Identity]int, len(items))
+	for i := range items {
+		n[keyOf[T, P](&items[i])]++
+	}
+	return n
 }
 
 // merge adds to a pass the records that only earlier passes saw: they were there.
@@ -174,157 +267,4 @@ func merge[T any, P listed[T]](items, earlier []T) []T {
 		}
 	}
 	return items
-}
-
-// page is what the API gave at an offset.
-type page[T any] struct {
-	offset, count int
-	items         []T
-}
-
-func (r *pager[T, P]) page(ctx context.Context, w window, offset int) (page[T], error) {
-	count, items, err := r.list(ctx, w, r.limit, offset)
-	return page[T]{offset, count, items}, err
-}
-
-// pass reads all pages of a window once.
-func (r *pager[T, P]) pass(ctx context.Context, w window, most, overlap int) (*pass[T, P], error) {
-	first, err := r.page(ctx, w, 0)
-	if err != nil {
-		return nil, err
-	}
-	if most > 0 && first.count > most {
-		return nil, &TooManyError{first.count}
-	}
-	// A server that gives less than was asked for sets the size of the pages.
-	c := cutting[T, P]{size: len(first.items)}
-	c.stride = max(1, c.size-min(overlap, 1+c.size/8))
-	pages := []page[T]{first}
-	if c.size == 0 || c.size == first.count {
-		return c.join(pages), nil
-	}
-	if pages, err = r.counted(ctx, w, c, pages); err == nil {
-		pages, err = r.uncounted(ctx, w, c, pages, most)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return c.join(pages), nil
-}
-
-// counted adds the pages that the first one's count tells of, read at once.
-func (r *pager[T, P]) counted(ctx context.Context, w window, c cutting[T, P], pages []page[T]) ([]page[T], error) {
-	for offset := c.stride; offset+c.size-c.stride < pages[0].count; offset += c.stride {
-		pages = append(pages, page[T]{offset: offset})
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxPagesAtOnce)
-	for i := 1; i < len(pages); i++ {
-		group.Go(func() (err error) {
-			pages[i], err = r.page(ctx, w, pages[i].offset)
-			return err
-		})
-	}
-	return pages, group.Wait()
-}
-
-// uncounted adds page after page until one is not full, if there are more records
-// than the count tells, or no count.
-func (r *pager[T, P]) uncounted(ctx context.Context, w window, c cutting[T, P], pages []page[T], most int) ([]page[T], error) {
-	for {
-		last := pages[len(pages)-1]
-		end := last.offset + len(last.items)
-		done := end >= last.count && end <= pages[0].count
-		if done || len(last.items) < c.size {
-			return pages, nil
-		}
-		if most > 0 && end > most {
-			return nil, &TooManyError{end}
-		}
-		next, err := r.page(ctx, w, last.offset+c.stride)
-		if err != nil {
-			return nil, err
-		}
-		pages = append(pages, next)
-		if _, how := c.seam(last, next); how == torn {
-			return pages, nil // it has moved, or knows no offset: this pass proves nothing
-		}
-	}
-}
-
-// cutting is how a list is cut into pages: their size, and how far one begins behind
-// the other.
-type cutting[T any, P listed[T]] struct{ size, stride int }
-
-// fit is how a page follows the one before it.
-type fit int
-
-const (
-	torn    fit = iota // something may stand between them
-	shifted            // it goes on where that one ends, though the list has moved
-	exact              // it begins as that one ends, at the place where it should
-)
-
-// seam returns what a page holds beyond the one before it, and how it follows it. A
-// single record in common proves no shift: the API may have shuffled it there.
-func (c cutting[T, P]) seam(before, p page[T]) (rest []T, how fit) {
-	full := len(before.items) >= c.size
-	stride := min(c.stride, len(before.items))
-	if n, ok := c.shared(before, p, stride); ok && (n == len(p.items) || n > 0 && full) {
-		return p.items[n:], exact
-	}
-	for first := len(before.items) - 2; first >= 0 && full; first-- {
-		if n, ok := c.shared(before, p, first); ok && n < len(p.items) {
-			return p.items[n:], shifted
-		}
-	}
-	return p.items, torn
-}
-
-// shared reports whether a page begins with all that the one before it has from first
-// on, and how much that is.
-func (c cutting[T, P]) shared(before, p page[T], first int) (n int, ok bool) {
-	shared := before.items[first:]
-	if len(shared) > len(p.items) {
-		return 0, false
-	}
-	for i := range shared {
-		if keyOf[T, P](&shared[i]) != keyOf[T, P](&p.items[i]) {
-			return 0, false
-		}
-	}
-	return len(shared), true
-}
-
-// join puts pages together.
-func (c cutting[T, P]) join(pages []page[T]) *pass[T, P] {
-	first, last := pages[0], pages[len(pages)-1]
-	end := last.offset + len(last.items)
-	p := &pass[T, P]{sight: sight{first.count, map[record.Identity]struct{}{}}, items: slices.Clone(first.items),
-		steady: true, counted: end == first.count, chained: len(last.items) < c.size || end == last.count}
-	for i := 1; i < len(pages); i++ {
-		rest, how := c.seam(pages[i-1], pages[i])
-		p.items = append(p.items, rest...)
-		p.steady = p.steady && how == exact
-		p.chained = p.chained && (how == shifted || how == exact && c.size-c.stride > 1)
-		p.counted = p.counted && pages[i].count == first.count
-	}
-	p.tellApart()
-	for i := range p.items {
-		p.ids[keyOf[T, P](&p.items[i])] = struct{}{}
-	}
-	return p
-}
-
-// tellApart numbers items that are not objects and look the same: they have nothing
-// else to be told apart by.
-func (p *pass[T, P]) tellApart() {
-	seen := map[record.Identity]byte{}
-	for i := range p.items {
-		if id, malformed := P(&p.items[i]).Key(); malformed {
-			n := seen[*id]
-			seen[*id]++
-			id[0] += n
-		}
-	}
 }

@@ -36,6 +36,8 @@ type Book interface {
 	Commit(*record.Reading) error
 	// Unfinished lists the times before t at which unfinished records may be found.
 	Unfinished(t time.Time) ([]time.Time, error)
+	// CountUnfinished is how many records are unfinished, wherever they lie.
+	CountUnfinished() (int, error)
 }
 
 // Metrics observes polls.
@@ -46,6 +48,10 @@ type Metrics interface {
 	Failing(Reason)
 	CatchingUp(bool)
 	Gap(time.Duration)
+	// ShowUnfinished is called with how many records are pending or open.
+	ShowUnfinished(int)
+	// RereadFailed counts a window of unfinished records that was given up for a round.
+	RereadFailed()
 }
 
 // Options of a Poller.
@@ -84,6 +90,9 @@ type Poller struct {
 	metrics Metrics
 	retry   backoff.BackOff
 	clock   steadyClock
+	pieces  *pieces // what an earlier poll has left unread; nil: nothing
+	quota   quota
+	moved   bool // something was committed since the last wait
 	review  review
 
 	mu     sync.Mutex
@@ -99,6 +108,7 @@ func NewPoller(source, again Source, book Book, metrics Metrics, o Options) (*Po
 		return nil, err
 	}
 	p.source, p.again, p.once = source, again, p.pollLogins
+	p.showUnfinished()
 	return p, nil
 }
 
@@ -135,6 +145,7 @@ func (p *Poller) Continue(poller *Poller) {
 	defer p.mu.Unlock()
 	p.status.Polled, p.status.LastError, p.status.Reason, p.status.FailedAt = before.Polled, before.LastError, before.Reason, before.FailedAt
 	p.clock.trust = poller.clock.trust
+	p.quota, p.review = poller.quota, poller.review
 }
 
 // Run polls until ctx ends.
@@ -155,8 +166,11 @@ func (p *Poller) Run(ctx context.Context) {
 
 // wait is how long to wait after a poll that took so long.
 func (p *Poller) wait(err error, took time.Duration) time.Duration {
-	if err == nil {
+	if err == nil || p.moved {
 		p.retry.Reset()
+	}
+	p.moved = false
+	if err == nil {
 		return max(0, p.Interval-took)
 	}
 	wait := p.retry.NextBackOff()
@@ -215,74 +229,91 @@ func (p *Poller) pollLogins(ctx context.Context) error {
 		return err
 	}
 	now := p.clock.now()
-	todo, gap := backlog(position, p.Lookback, p.InitialLookback, now)
+	p.review.polls++
 	p.behind(now.Sub(position.Cursor) > 2*p.Interval+time.Second)
-	if err := p.readAll(ctx, todo, gap, now); err != nil {
+	if p.review.refused > 0 {
+		// The quota was used up when its turn came: one window goes first.
+		if err := p.readUnfinished(ctx, position.Cursor.Add(-p.Lookback), now, 1); err != nil && !throttled(err) {
+			return err
+		}
+	}
+	from, err := p.readNew(ctx, position, now)
+	if err != nil {
 		return err
 	}
-	p.behind(false)
-	if err := p.readUnfinished(ctx, todo.from, now); err != nil && ctx.Err() == nil {
+	p.behind(now.Sub(p.Status().Position.Cursor) > 2*p.Interval+time.Second)
+	p.quota.kept()
+	if err := p.readUnfinished(ctx, from, now, reviewRequests); err != nil && ctx.Err() == nil {
 		// All that is new is counted: this poll has succeeded.
 		level.Warn(p.Logger).Log("msg", "open and pending records behind the lookback could not be read, the next poll tries again", "err", err)
 	}
 	return nil
 }
 
-// readAll reads a window piece by piece, from old to new.
-func (p *Poller) readAll(ctx context.Context, todo window, gap time.Duration, now time.Time) error {
-	done, length, overlap := todo.from, maxPiece, seam
-	piece := todo.cut(done, overlap, length)
-	if r, ok := p.source.(resumer); ok {
-		// Pieces overlap so that after a restart the same one is asked for again.
-		overlap = max(seam, p.Lookback)
-		begun, found, err := p.takeUp(r, todo, now)
-		if err != nil {
-			return err
+// readNew reads what an earlier poll has left, and then all up to now. Under a quota the
+// latter is for the next poll: what is unfinished is to have its turn, too. It returns
+// from when on all has been read.
+func (p *Poller) readNew(ctx context.Context, position record.Position, now time.Time) (from time.Time, err error) {
+	if p.left(position.Cursor, now) {
+		from := p.pieces.todo.from
+		if err := p.readPieces(ctx, p.pieceOf(now)); err != nil || p.quota.records > 0 {
+			return from, err
 		}
-		if found {
-			todo.from, done, piece = begun.from, begun.from, begun
-		}
+		position = p.Status().Position
 	}
-	for {
-		err := p.readPiece(ctx, piece, mostOf(length), todo, now, func() {
-			p.lost(gap) // told with the first part: the cursor is behind the gap then
-			gap = 0
-		})
-		if tooLarge(err) && length > minPiece {
-			length = max(minPiece, (min(length, piece.to.Sub(done)) / 2).Truncate(time.Second))
-			overlap = seam // it is read by pages, and the lookback alone may be too large
-			piece = todo.cut(done, overlap, length)
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("window %s to %s: %w", piece.from.Format(time.RFC3339), piece.to.Format(time.RFC3339), err)
-		}
-		if piece.to.Equal(todo.to) {
-			return nil
-		}
-		done, length = piece.to, min(2*length, maxPiece)
-		piece = todo.cut(done, overlap, length)
+	todo, gap := backlog(position, p.Lookback, p.InitialLookback, now)
+	if err := p.begin(todo, now); err != nil {
+		return todo.from, err
 	}
+	p.pieces.gap, p.pieces.cursor = gap, position.Cursor
+	return todo.from, p.readPieces(ctx, p.pieceOf(now))
 }
 
-// readPiece reads a piece and commits it part by part, and calls committed after each.
-func (p *Poller) readPiece(ctx context.Context, piece window, most int, todo window, now time.Time, committed func()) error {
-	from := piece.from
-	return p.source.Read(ctx, piece.from, piece.to, most, func(upTo time.Time, logins []record.Login) error {
-		if p.clock.wasWrong() {
-			return errWrongClock
-		}
-		if now.Before(todo.from) {
-			return p.clockBehind(now, p.Status().Position.Cursor)
-		}
-		part := &record.Reading{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(todo.to)}
-		from = upTo
-		if err := p.commit(part); err != nil {
-			return err
-		}
-		committed()
+// begin makes the pieces of a window. The first may have been asked for before a restart.
+func (p *Poller) begin(todo window, now time.Time) error {
+	r, ok := p.source.(resumer)
+	if !ok {
+		p.pieces = p.quota.begin(todo, seam)
 		return nil
-	})
+	}
+	begun, found, err := p.takeUp(r, todo, now)
+	if err != nil {
+		return err
+	}
+	if found {
+		todo.from = begun.from
+	}
+	// Pieces overlap so that after a restart the same one is asked for again.
+	p.pieces = p.quota.begin(todo, max(seam, p.Lookback))
+	if found {
+		p.pieces.first = &begun
+	}
+	return nil
+}
+
+// pieceOf returns what reads a piece and commits it part by part.
+func (p *Poller) pieceOf(now time.Time) pieceReader {
+	return func(ctx context.Context, piece window, most int) (records int, end time.Time, err error) {
+		w, from := p.pieces, piece.from
+		err = p.source.Read(ctx, piece.from, piece.to, most, func(upTo time.Time, logins []record.Login) error {
+			if p.clock.wasWrong() {
+				return errWrongClock
+			}
+			if now.Before(w.todo.from) {
+				return p.clockBehind(now, p.Status().Position.Cursor)
+			}
+			part := &record.Reading{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(w.todo.to), Late: w.late}
+			from, records = upTo, records+len(logins)
+			if err := p.commit(part); err != nil {
+				return err
+			}
+			w.cursor = p.Status().Position.Cursor
+			p.lost(w.gap) // told with the first part: the cursor is behind the gap then
+			w.gap = 0
+			return nil
+		})
+		return records, piece.to, err
+	}
 }
 
 // takeUp finds a piece that was asked for before a restart. What lies behind the horizon
@@ -308,26 +339,6 @@ func (p *Poller) lost(gap time.Duration) {
 	}
 }
 
-// Records that one piece may have: so many that memory and the time to a commit stay
-// small as long as the piece can be cut, and no more than can be true when it cannot.
-const (
-	maxRecords        = 5000
-	maxRecordsASecond = 500_000
-)
-
-func mostOf(length time.Duration) int {
-	if length <= minPiece {
-		return maxRecordsASecond
-	}
-	return maxRecords
-}
-
-// tooLarge reports whether a smaller window may succeed.
-func tooLarge(err error) bool {
-	var many *TooManyError
-	return errors.As(err, &many) || errors.Is(err, errMoved)
-}
-
 func (p *Poller) commit(r *record.Reading) error {
 	if err := p.book.Commit(r); err != nil {
 		return because{err, Disk}
@@ -337,10 +348,19 @@ func (p *Poller) commit(r *record.Reading) error {
 		return err
 	}
 	p.metrics.At(position)
+	p.showUnfinished()
+	p.moved = true
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.Position = position
 	return nil
+}
+
+// showUnfinished shows how many records are unfinished, as far as that is known.
+func (p *Poller) showUnfinished() {
+	if n, err := p.book.CountUnfinished(); err == nil && p.source != nil {
+		p.metrics.ShowUnfinished(n)
+	}
 }
 
 func (p *Poller) behind(on bool) {

@@ -27,10 +27,11 @@ type world struct {
 	asked   []window
 	askedAt []time.Time // when
 
-	position   record.Position
-	readings   []record.Reading
-	commitErr  error
-	unfinished []time.Time
+	position     record.Position
+	readings     []record.Reading
+	commitErr    error
+	unfinished   []time.Time
+	given, shown int // windows of unfinished records that were given up; how many records are shown
 
 	polls      []error
 	failing    []Reason
@@ -80,6 +81,10 @@ func (w *world) Unfinished(t time.Time) ([]time.Time, error) {
 	return slices.Clone(w.unfinished[:n]), nil
 }
 
+func (w *world) CountUnfinished() (int, error) { return len(w.unfinished), nil }
+
+func (w *world) ShowUnfinished(n int)              { w.shown = n }
+func (w *world) RereadFailed()                     { w.given++ }
 func (w *world) Polled(err error, _ time.Duration) { w.polls = append(w.polls, err) }
 func (w *world) Failing(r Reason)                  { w.failing = append(w.failing, r) }
 func (w *world) At(record.Position)                {}
@@ -207,12 +212,15 @@ func TestResumes(t *testing.T) {
 		assert.True(t, p.Status().CatchUp)
 
 		require.NoError(t, p.Poll(t.Context()))
-		assert.Equal(t, begin.Add(2*maxPiece-lookback), w.readings[2].From)
+		require.Len(t, w.readings, 4)
+		assert.Equal(t, begin.Add(2*maxPiece-seam), w.readings[2].From, "what was read is not read again")
+		assert.True(t, w.readings[2].Late)
+		assert.Equal(t, w.now().Add(-lookback), w.readings[3].From, "and then what is new")
 		assert.Equal(t, w.now(), w.position.Cursor)
 		assert.True(t, w.position.Complete)
 		assert.False(t, p.Status().CatchUp)
 		for i, r := range w.readings {
-			assert.Equal(t, i == len(w.readings)-1, r.UpToDate)
+			assert.Equal(t, i >= 2, r.UpToDate)
 			assert.Equal(t, w.now(), r.Now)
 		}
 	})
@@ -240,7 +248,7 @@ func TestNothingPassesForReadIfTheCommitFails(t *testing.T) {
 
 // What is too much, or moves too much, for one window is read in smaller ones.
 func TestCutsWhatIsTooLarge(t *testing.T) {
-	for name, tooMuch := range map[string]error{"many": &TooManyError{9999}, "moved": errMoved} {
+	for name, tooMuch := range map[string]error{"many": &TooManyError{Count: 9999}, "moved": errMoved} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.position.Cursor = w.now().Add(-time.Hour)
@@ -434,109 +442,4 @@ func (w *world) wrongDates(t *testing.T, jump time.Duration, wrong, many int) {
 	assert.LessOrEqual(t, failed, many)
 	require.NoError(t, p.Poll(t.Context()))
 	assert.WithinDuration(t, time.Now(), w.position.Cursor, interval)
-}
-
-// moments are a list of records, one at each time, as UserConnections would read it.
-type moments []time.Time
-
-func (m moments) read(requests *int) func(context.Context, window, int) ([]record.Login, error) {
-	return func(_ context.Context, w window, most int) ([]record.Login, error) {
-		n := 0
-		for _, at := range m {
-			if at.After(w.from) && at.Before(w.to) {
-				n++
-			}
-		}
-		*requests++
-		if n > most {
-			return nil, &TooManyError{n}
-		}
-		*requests += max(0, n-2) / (pageLimit - 1)
-		return make([]record.Login, n), nil
-	}
-}
-
-// Records that are unfinished behind the lookback are all looked at again, with few
-// requests a poll, and not more than they are worth.
-func TestReviews(t *testing.T) {
-	every := func(n int, step time.Duration) (at []time.Time) {
-		begin := time.Now().Add(-29 * day)
-		for i := range n {
-			at = append(at, begin.Add(time.Duration(i)*step))
-		}
-		return at
-	}
-	for name, c := range map[string]struct {
-		unfinished, others func() []time.Time
-		polls              int
-		unseen             int
-	}{
-		"none":          {func() []time.Time { return nil }, func() []time.Time { return nil }, 5, 0},
-		"one":           {func() []time.Time { return every(1, 0) }, func() []time.Time { return nil }, 5, 0},
-		"many together": {func() []time.Time { return every(3000, time.Second) }, func() []time.Time { return nil }, 10, 0},
-		"far apart":     {func() []time.Time { return every(100, time.Hour) }, func() []time.Time { return nil }, 9, 0},
-		"close by fours of seconds": {func() []time.Time { return every(1000, 4*time.Second) },
-			func() []time.Time { return nil }, 9, 0},
-		"among many others": {func() []time.Time { return every(20, 5*time.Minute) },
-			func() []time.Time { return every(6000, time.Second) }, 40, 0},
-		"one among 900 of its second": {func() []time.Time { return every(40, time.Hour) },
-			func() []time.Time { return slices.Repeat(every(40, time.Hour)[17:18], 900) }, 15, 0},
-		"one among too many": {func() []time.Time { return every(40, time.Hour) },
-			func() []time.Time { return slices.Repeat(every(40, time.Hour)[17:18], 9000) }, 15, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
-				w.position.Cursor = w.now()
-				w.unfinished = c.unfinished()
-				requests := 0
-				list := moments(append(c.others(), w.unfinished...))
-				p := w.poller()
-				for range c.polls {
-					requests = 0
-					w.read = list.read(&requests)
-					require.NoError(t, p.Poll(t.Context()))
-					assert.LessOrEqual(t, requests, reviewRequests+1)
-					time.Sleep(interval)
-				}
-				unseen := 0
-				for _, at := range w.unfinished {
-					if !slices.ContainsFunc(w.readings, func(r record.Reading) bool {
-						return r.Review && !at.Before(r.From.Add(seam)) && !at.After(r.To.Add(-seam))
-					}) {
-						unseen++
-					}
-				}
-				assert.Equal(t, c.unseen, unseen)
-			})
-		})
-	}
-}
-
-func TestReviewThatFailsGoesOn(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.position.Cursor = w.now()
-		for i := range 10 {
-			w.unfinished = append(w.unfinished, w.now().Add(-10*day+time.Duration(i)*time.Hour))
-		}
-		failure := errors.New("no network")
-		reviews := 0
-		w.read = func(_ context.Context, asked window, _ int) ([]record.Login, error) {
-			if asked.to.Before(w.now().Add(-day)) {
-				if reviews++; reviews == 4 {
-					return nil, failure
-				}
-			}
-			return nil, nil
-		}
-		p := w.poller()
-		for range reviewEvery - 1 {
-			require.NoError(t, p.Poll(t.Context()))
-		}
-		require.NoError(t, p.Poll(t.Context()), "all that is new is counted")
-		assert.Equal(t, 4, reviews)
-		require.NoError(t, p.Poll(t.Context()))
-		assert.Equal(t, 4+7, reviews)
-		require.NoError(t, p.Poll(t.Context()))
-		assert.Equal(t, 4+7, reviews, "one review is enough for a while")
-	})
 }

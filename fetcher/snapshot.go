@@ -23,7 +23,11 @@ func NewSnapshotPoller(source WholeSource, book Book, metrics Metrics, o Options
 	}
 	p.once = func(ctx context.Context) error {
 		now := p.clock.now()
-		return p.readWhole(ctx, source, window{now.Add(-maxAge), now}, now)
+		w := window{now.Add(-maxAge), now}
+		if _, err := p.readWhole(ctx, source, w, now, true); err != nil {
+			return fmt.Errorf("window %s to %s: %w", w.from.Format(time.RFC3339), w.to.Format(time.RFC3339), err)
+		}
+		return nil
 	}
 	return p, nil
 }
@@ -45,6 +49,23 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 			return err
 		}
 		now := p.clock.now()
+		read := func(ctx context.Context, piece window, _ int) (int, time.Time, error) {
+			w := p.pieces
+			r, err := p.readWhole(ctx, source, piece, now, piece.to.Equal(w.todo.to))
+			if err != nil {
+				return 0, piece.to, err
+			}
+			w.cursor = p.Status().Position.Cursor
+			p.lost(w.gap)
+			w.gap = 0
+			return len(r.Accesses), r.To, nil
+		}
+		if p.left(position.Cursor, now) {
+			if err := p.readPieces(ctx, read); err != nil || p.quota.records > 0 {
+				return err
+			}
+			position = p.Status().Position
+		}
 		w, gap := statistics(position, settle, now)
 		if r, ok := source.(resumer); ok && position.Cursor.IsZero() {
 			// The first window moves with the time, that of a task under way does not.
@@ -60,10 +81,12 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 			return p.nothingSettled(ctx, source, w.to, now)
 		}
 		p.behind(w.to.Sub(w.from) > 2*p.Interval+firstStatistics)
-		if err := p.readWhole(ctx, source, w, now); err != nil {
+		p.pieces = p.quota.begin(w, 0)
+		p.pieces.length, p.pieces.gap, p.pieces.cursor = w.to.Sub(w.from), gap, position.Cursor
+		if err := p.readPieces(ctx, read); err != nil {
 			return err
 		}
-		p.lost(gap)
+		p.quota.kept()
 		return nil
 	}
 	return p, nil
@@ -99,22 +122,22 @@ func statistics(p record.Position, settle time.Duration, now time.Time) (w windo
 	return w, gap
 }
 
-// readWhole reads and commits a window in one piece.
-func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, now time.Time) error {
+// readWhole reads and commits a window. It may be the last one of a poll.
+func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, now time.Time, last bool) (*record.Reading, error) {
 	r, err := source.ReadAll(ctx, w.from, w.to)
 	if err != nil {
-		return fmt.Errorf("window %s to %s: %w", w.from.Format(time.RFC3339), w.to.Format(time.RFC3339), err)
+		return nil, err
 	}
 	if p.clock.wasWrong() {
-		return errWrongClock
+		return nil, errWrongClock
 	}
 	if r.To.IsZero() {
 		r.To = w.to
 	}
-	r.From, r.Now, r.UpToDate = w.from, now, true
+	r.From, r.Now, r.UpToDate = w.from, now, last
 	if err := p.commit(r); err != nil {
-		return err
+		return nil, err
 	}
-	p.behind(w.to.Sub(r.To) > 2*p.Interval)
-	return nil
+	p.behind(!last || w.to.Sub(r.To) > 2*p.Interval)
+	return r, nil
 }

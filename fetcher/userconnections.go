@@ -19,15 +19,24 @@ type UserConnections struct {
 	// Mismatch is called for a window that holds still, and still holds another
 	// number of records than the API says.
 	Mismatch func()
+
+	memory pagerMemory[record.Login, *record.Login]
 }
 
-// Read implements Source.
+// Read implements Source. A page costs a request, however few records are wanted.
 func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
-	r := pager[record.Login, *record.Login]{limit: pageLimit, mismatch: u.Mismatch,
+	if most > 0 {
+		most = max(most, pageLimit)
+	}
+	return u.readAtMost(ctx, window{from, to}, most, take)
+}
+
+func (u *UserConnections) readAtMost(ctx context.Context, w window, most int, take Take) error {
+	r := pager[record.Login, *record.Login]{limit: pageLimit, mismatch: u.Mismatch, memory: &u.memory,
 		list: listOf(u.API.ListUserConnections, (*record.UserConnection).Login)}
-	logins, err := r.read(ctx, window{from, to}, most)
+	logins, err := r.read(ctx, w, most)
 	if err != nil {
 		return err
 	}
-	return take(to, logins)
+	return take(w.to, logins)
 }

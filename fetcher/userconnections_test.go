@@ -141,7 +141,9 @@ func TestReadsEveryRecord(t *testing.T) {
 }
 
 func TestRequests(t *testing.T) {
-	for n, want := range map[int]int{0: 1, 1: 1, 100: 1, 101: 2, 199: 2, 200: 3, 1234: 13} {
+	// Where a page may be the last one or not, one more is asked for: a full one, whatever the
+	// count says, and the first of its length.
+	for n, want := range map[int]int{0: 1, 1: 2, 60: 2, 100: 2, 101: 2, 199: 3, 200: 3, 1234: 13} {
 		l := &list{items: connections(n)}
 		_, _, err := read(t, l, 0)
 		require.NoError(t, err)
@@ -205,7 +207,6 @@ func TestCountThatIsNotTrue(t *testing.T) {
 		"high":                   {634, 0, func(n int) int { return n + 7 }, 1},
 		"high by pages":          {634, 0, func(n int) int { return n + 400 }, 1},
 		"high, one page":         {5, 0, func(n int) int { return n + 7 }, 1},
-		"high, no record":        {0, 0, func(int) int { return 9 }, 1},
 		"low":                    {634, 0, func(n int) int { return n - 7 }, 1},
 		"low by pages":           {634, 0, func(n int) int { return n - 500 }, 1},
 		"low, first page":        {634, 0, func(int) int { return 3 }, 1},
@@ -291,7 +292,7 @@ func TestTooMany(t *testing.T) {
 	_, _, err := read(t, l, 250)
 	require.ErrorAs(t, err, &many)
 	assert.Equal(t, 251, many.Count)
-	assert.Equal(t, 1, l.requests)
+	assert.Equal(t, 2, l.requests, "the first page, and whether there is one more than that")
 
 	l = &list{items: connections(250)}
 	_, _, err = read(t, l, 250)
@@ -325,7 +326,7 @@ func TestErrorsEndTheReading(t *testing.T) {
 		l := &list{items: connections(1234)}
 		u := &UserConnections{API: slow{l, func(ctx context.Context, offset int) error {
 			switch offset {
-			case 0:
+			case 0, 99:
 				return nil
 			case 198:
 				return refused
@@ -467,20 +468,20 @@ func TestCountAloneProvesNothing(t *testing.T) {
 // A record that moves, one that vanishes and one that appears, all between two pages,
 // look like nothing at all. Several passes together see it.
 func TestPassesHoldTogether(t *testing.T) {
-	saw := func(count int, ids ...byte) *sight {
-		p := &sight{count: count, ids: map[record.Identity]struct{}{}}
+	saw := func(count int, ids ...byte) *passIDs {
+		p := &passIDs{count: count, ids: map[record.Identity]struct{}{}}
 		for _, id := range ids {
 			p.ids[record.Identity{id}] = struct{}{}
 		}
 		return p
 	}
-	assert.False(t, holdTogether([]*sight{saw(3, 1, 2, 3)}), "one pass proves nothing this way")
-	assert.True(t, holdTogether([]*sight{saw(3, 1, 2, 3), saw(3, 1, 2, 3)}))
-	assert.False(t, holdTogether([]*sight{saw(3, 1, 2), saw(3, 1, 2, 3)}), "3 may have come later, and another be missing")
-	assert.True(t, holdTogether([]*sight{saw(3, 1, 2), saw(2, 1, 2, 3)}), "3 came later")
-	assert.True(t, holdTogether([]*sight{saw(4, 1, 2, 3, 4), saw(3, 1, 2, 3)}), "4 is gone")
-	assert.True(t, holdTogether([]*sight{saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2, 3)}), "before the third and after")
-	assert.False(t, holdTogether([]*sight{saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2)}))
+	assert.False(t, instantOf([]*passIDs{saw(3, 1, 2, 3)}) > 0, "one pass proves nothing this way")
+	assert.True(t, instantOf([]*passIDs{saw(3, 1, 2, 3), saw(3, 1, 2, 3)}) > 0)
+	assert.False(t, instantOf([]*passIDs{saw(3, 1, 2), saw(3, 1, 2, 3)}) > 0, "3 may have come later, and another be missing")
+	assert.True(t, instantOf([]*passIDs{saw(3, 1, 2), saw(2, 1, 2, 3)}) > 0, "3 came later")
+	assert.True(t, instantOf([]*passIDs{saw(4, 1, 2, 3, 4), saw(3, 1, 2, 3)}) > 0, "4 is gone")
+	assert.True(t, instantOf([]*passIDs{saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2, 3)}) > 0, "before the third and after")
+	assert.False(t, instantOf([]*passIDs{saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2)}) > 0)
 }
 
 func BenchmarkRead(b *testing.B) {

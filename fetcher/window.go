@@ -16,6 +16,9 @@ const (
 	// seam is how much a piece reads again of the one before it, since the ends of
 	// a window may be exclusive.
 	seam = 2 * time.Second
+	// minSeam is the same where every record counts: each second lies within one of the
+	// windows from the second before it to the one behind it, even without their ends.
+	minSeam = time.Second
 )
 
 // window is a stretch of the server's time.

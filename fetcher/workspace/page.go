@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -135,7 +136,11 @@ func atEnd(d *jsontext.Decoder) error {
 	return nil
 }
 
-// decodeCount reads a number, or a decimal in a string.
+// maxCount is more than any list has. A larger count means nothing.
+const maxCount = 1<<31 - 1
+
+// decodeCount reads a number, or a decimal in a string. A count is a claim, which the
+// reader of a list has to test: one that cannot be true is as good as none.
 func decodeCount(d *jsontext.Decoder) (int, error) {
 	token, err := d.ReadToken()
 	if err != nil {
@@ -146,14 +151,17 @@ func decodeCount(d *jsontext.Decoder) (int, error) {
 		return -1, nil
 	case '"', '0':
 		text := strings.TrimSpace(token.String())
-		n, err := strconv.ParseUint(text, 10, 31)
 		if text == "" {
 			return -1, nil
 		}
-		if err != nil {
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) || math.IsNaN(n) {
 			return -1, errors.New("not the number of items")
 		}
-		return int(n), nil
+		if n < 0 || n != math.Trunc(n) {
+			return -1, nil
+		}
+		return int(min(n, maxCount)), nil
 	}
 	return -1, errors.New("neither a number nor null")
 }

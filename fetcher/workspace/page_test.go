@@ -29,6 +29,11 @@ func TestDecodePage(t *testing.T) {
 		`{"count":"12","items":[{}]}`:                         {12, 1},
 		`{"count":" 12 ","items":[]}`:                         {12, 0},
 		`{"count":"","items":[]}`:                             {-1, 0},
+		`{"count":-1,"items":[{}]}`:                           {-1, 1},
+		`{"count":1.5,"items":[{}]}`:                          {-1, 1},
+		`{"count":2.0,"items":[{}]}`:                          {2, 1},
+		`{"count":2147483648,"items":[{}]}`:                   {1<<31 - 1, 1},
+		`{"count":1e999,"items":[{}]}`:                        {1<<31 - 1, 1},
 		`{"items":[null,1,"x",[],{}]}`:                        {-1, 5},
 		`{"x":{"items":[1]},"count":1}  ` + "\n":              {1, 0},
 		`{"count":1,"count":2,"items":[{"id":"1","id":"2"}]}`: {2, 1},
@@ -44,7 +49,7 @@ func TestDecodePage(t *testing.T) {
 	for i, item := range items {
 		assert.Equal(t, i < 4, item.Login().Malformed, i)
 	}
-	for _, body := range []string{`{"count":-1}`, `{"count":1.5}`, `{"count":true}`, `{"count":{}}`, `{"count":99999999999}`, `{"items":0}`, `{"items":"x"}`, `{"items":[{}`} {
+	for _, body := range []string{`{"count":true}`, `{"count":{}}`, `{"count":"many"}`, `{"count":"NaN"}`, `{"items":0}`, `{"items":"x"}`, `{"items":[{}`} {
 		_, _, err := decodeText(body)
 		assert.Error(t, err, body)
 	}

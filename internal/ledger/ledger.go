@@ -92,6 +92,9 @@ func New(rules Rules) *Ledger {
 	}
 }
 
+// Unsettled is the number of records that are pending or open.
+func (l *Ledger) Unsettled() int { return len(l.unfinished) }
+
 // Len is the number of records that are remembered.
 func (l *Ledger) Len() int { return len(l.entries) }
 
@@ -243,7 +246,7 @@ func (l *Ledger) isDue(e *entry, r *record.Reading) bool {
 	first, _, dated := e.span()
 	seen := e.reading == l.reading
 	// While a poll catches up, a record that has changed may stand in a later window.
-	fresh := r.UpToDate || r.Review // not a file that was asked for before a restart
+	fresh := r.UpToDate && !r.Late || r.Review // not a file that was asked for before a restart
 	gone := !seen && fresh && e.isAbsent(r)
 	tooOld := dated && r.Now.Sub(first) > MaxAge
 	if e.has(settled) {

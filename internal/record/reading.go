@@ -20,6 +20,9 @@ type Reading struct {
 	Review bool
 	// UpToDate marks the last window of a poll, the one that ends at Now.
 	UpToDate bool
+	// Late marks a window that ended some time before Now, when an earlier poll began to
+	// read it: what has changed since may stand in a later one.
+	Late bool
 }
 
 // AddSession adds a session. Of those that are over, which in 30 days are nearly all,

@@ -1,0 +1,165 @@
+package fetcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Records that one piece may have: so many that memory and the time to a commit stay
+// small as long as the piece can be cut, and no more than can be true when it cannot.
+const (
+	maxRecords        = 5000
+	maxRecordsASecond = 500_000
+)
+
+// pieces is a window that is read piece by piece, from old to new. It outlives a poll
+// that fails: the next one goes on where that one ended, so that under a quota each
+// request that succeeds gets on.
+type pieces struct {
+	todo    window
+	done    time.Time     // all before it has been read
+	length  time.Duration // of the next piece
+	overlap time.Duration // how much of what is done the next piece reads again
+	first   *window       // the first piece, if it is a certain one
+	gap     time.Duration // time before the window whose records are lost, as long as nobody was told
+	cursor  time.Time     // of the source, as of the last commit
+	late    bool          // the window was begun by an earlier poll
+	over    bool
+}
+
+func (p *pieces) next() window {
+	if p.first != nil {
+		return *p.first
+	}
+	overlap := p.overlap
+	if p.length <= minPiece {
+		overlap = min(overlap, minSeam)
+	}
+	return p.todo.cut(p.done, overlap, p.length)
+}
+
+// most is how many records the next piece may have, of which there are to be so many at
+// most as long as it can be cut.
+func (p *pieces) most(records int) int {
+	if p.length <= minPiece {
+		return maxRecordsASecond
+	}
+	return records
+}
+
+// read takes note that a piece has been read. The next one may be longer, unless it
+// would be likely to have too many records.
+func (p *pieces) read(piece window, records, most int) {
+	p.done, p.first, p.over = piece.to, nil, !piece.to.Before(p.todo.to)
+	if 2*records <= most {
+		p.length = min(2*p.length, maxPiece)
+	}
+}
+
+// cutFor makes the next piece smaller after an error, and reports whether there is any
+// sense in it. A piece is never less than a second.
+func (p *pieces) cutFor(err error, most int) bool {
+	if p.length <= minPiece {
+		return false
+	}
+	share := 0.5
+	var many *TooManyError
+	if errors.As(err, &many) { // how many there are is a claim, and they may lie unevenly
+		share = min(share, max(0.8*float64(most)/float64(many.Count), 1./16))
+	} else if refused(err) {
+		share = 0.25
+	}
+	length := min(p.length, p.next().to.Sub(p.done))
+	p.length = max(minPiece, time.Duration(share*float64(length)).Truncate(time.Second))
+	p.overlap = min(p.overlap, seam) // it is read by pages, and the lookback alone may be too large
+	p.first = nil
+	return true
+}
+
+// tooLarge reports whether a smaller window may succeed.
+func tooLarge(err error) bool {
+	var many *TooManyError
+	return errors.As(err, &many) || errors.Is(err, errMoved) || refused(err)
+}
+
+// quota is how large a piece may be, as the API's quota allows: once a request was refused
+// for haste it has no more than a page, so that each request that succeeds is a piece
+// that is done. With each poll that ends well, the records of a piece double.
+type quota struct {
+	records int           // 0: as many as ever
+	length  time.Duration // of the last piece
+}
+
+// mostOr is how many records a piece may have, which are otherwise so many.
+func (q *quota) mostOr(otherwise int) int {
+	if q.records == 0 {
+		return otherwise
+	}
+	return q.records
+}
+
+func (q *quota) refused() { q.records = pageLimit }
+
+func (q *quota) kept() {
+	if q.records *= 2; q.records >= maxRecords {
+		*q = quota{}
+	}
+}
+
+// begin makes the pieces of a window.
+func (q *quota) begin(todo window, overlap time.Duration) *pieces {
+	p := &pieces{todo: todo, done: todo.from, length: maxPiece, overlap: overlap}
+	if q.records > 0 && q.length > 0 {
+		p.length = q.length
+	}
+	return p
+}
+
+// pieceReader reads a piece of at most so many records, commits it, and returns how many
+// it had, and where it ended.
+type pieceReader func(ctx context.Context, piece window, most int) (records int, end time.Time, err error)
+
+// readPieces reads what is left of a window.
+func (p *Poller) readPieces(ctx context.Context, read pieceReader) error {
+	w := p.pieces
+	defer func() { w.late = true }()
+	for !w.over {
+		piece, most := w.next(), w.most(p.quota.mostOr(maxRecords))
+		n, end, err := read(ctx, piece, most)
+		switch {
+		case err == nil:
+			w.read(window{piece.from, end}, n, most)
+			p.quota.length = w.length
+			if end.Before(piece.to) {
+				p.pieces = nil // it is for the next poll to go on from there
+				return nil
+			}
+			continue
+		case refused(err) && p.clock.wasWrong():
+			err = errWrongClock
+		case tooLarge(err) && w.cutFor(err, most):
+			continue
+		case throttled(err):
+			p.quota.refused()
+		}
+		if reasonOf(err) == Clock || errors.Is(err, errWrongClock) {
+			p.pieces = nil // it was cut by a wrong clock
+			return err
+		}
+		return fmt.Errorf("window %s to %s: %w", piece.from.Format(time.RFC3339), piece.to.Format(time.RFC3339), err)
+	}
+	p.pieces = nil
+	return nil
+}
+
+// left reports whether an earlier poll has left pieces that may still be read: records are
+// counted up to where it left them, and the API still has them.
+func (p *Poller) left(cursor, now time.Time) bool {
+	w := p.pieces
+	if w != nil && (!w.cursor.Equal(cursor) || w.todo.to.After(now) || w.done.Before(now.Add(-maxAge))) {
+		p.pieces = nil
+	}
+	return p.pieces != nil
+}
