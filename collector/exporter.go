@@ -75,8 +75,8 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		exportTasks: counter("export_tasks_total", "Export tasks, by what became of them: created, resumed after a restart, success, fail, expired, missing, timeout, deleted.",
 			"project", "source", "status"),
 		difference: gauge("reconciliation_difference", "In how many records pages and export of the newest closed hour differ."),
-		unfinished: gauge("unfinished_records", "Records that are pending or open. Those behind the lookback are read again in rounds: README, What a count means."),
-		rereadFailures: counter("reread_failures_total", "Windows of pending or open records behind the lookback that could not be read again, or hold too many others, and were skipped for a round.",
+		unfinished: gauge("unfinished_records", "Records that are pending or open. Those behind the lookback are read again in rounds."),
+		rereadFailures: counter("reread_failures_total", "Windows of pending or open records behind the lookback that failed, or have too many other records, and were skipped until the next round.",
 			source...),
 		limited: counter("series_limited_total", "Additions to series for which max_series had no room, and which went to the label value `other`.", "family"),
 		commitDuration: func() prometheus.Histogram {

@@ -76,6 +76,7 @@ func processReference(t *testing.T) []string {
 	s.CatchingUp(false)
 	s.ExportTask("created")
 	s.Reconciled(0)
+	s.ShowUnfinished(0)
 	e.Request("p")("o", "200", time.Second)
 	e.Limited().WithLabelValues("f")
 	families, err := registry.Gather()

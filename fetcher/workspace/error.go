@@ -74,7 +74,9 @@ func (e *Error) Error() string {
 }
 
 // Throttled reports whether the server says that there are too many requests.
-func (e *Error) Throttled() bool { return retryOf(e.Status, e.Code) == throttled }
+func (e *Error) Throttled() bool {
+	return e.retry == throttled || retryOf(e.Status, e.Code) == throttled
+}
 
 // Advice is what to do, as far as the answer tells; or empty.
 func (e *Error) Advice() string { return e.advice }
