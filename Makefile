@@ -49,9 +49,9 @@ test-stack:
 test-recovery:
 	$(GO) test -count 1 -timeout 60m -run '^TestDemoInRealServers$$' ./internal/stack -servers -recovery -v
 
-## soak: the program under fire, for SOAK_DURATION, from SOAK_SEED (drawn, and printed)
+## soak: the program under random kills and faults, for SOAK_DURATION, from SOAK_SEED (random, and printed)
 soak:
-	SOAK_DURATION=$${SOAK_DURATION:-10m} $(GO) test ./internal/e2e -run '^TestSoak$$' -count 1 -timeout 0 -v
+	SOAK_DURATION=$${SOAK_DURATION:-10m} SOAK_SEED=$${SOAK_SEED:-$$(date +%s)} $(GO) test ./internal/e2e -run '^TestSoak$$' -count 1 -timeout 0 -v
 
 ## lint: go vet, staticcheck with the checks of staticcheck.conf, formatting, go.mod
 lint:
