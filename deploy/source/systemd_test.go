@@ -44,7 +44,10 @@ func TestUnitAndItsConfiguration(t *testing.T) {
 	}
 	assert.Contains(t, u, "\nStateDirectory=workspace_exporter\n")
 	assert.Contains(t, config, "path: /var/lib/workspace_exporter\n")
-	assert.Contains(t, u, "\nRestartPreventExitStatus=2\n")
+	// A crash must not keep the service down: Go exits with 2, as a bad configuration does.
+	assert.Contains(t, u, "\nRestart=on-failure\n")
+	assert.Contains(t, u, "\nStartLimitIntervalSec=0\n")
+	assert.NotContains(t, u, "RestartPreventExitStatus")
 }
 
 // TestCheckConfigByHand runs the lines of the unit's head, with a folder in the place of
