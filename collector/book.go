@@ -66,7 +66,7 @@ type Book struct {
 
 // published is what a book shows, all of it as of one commit.
 type published struct {
-	metrics map[*Metric][]*dto.Metric
+	metrics map[*Metric]*part
 	day     []Quarter
 }
 
@@ -416,7 +416,7 @@ func (b *Book) show() {
 	if !b.page.position.Complete {
 		return
 	}
-	shown := &published{metrics: make(map[*Metric][]*dto.Metric, len(b.page.tables.families))}
+	shown := &published{metrics: make(map[*Metric]*part, len(b.page.tables.families))}
 	var heldUntil time.Time
 	for _, f := range b.page.tables.families {
 		shown.metrics[f.Metric] = f.expose()
@@ -434,7 +434,7 @@ func (b *Book) show() {
 }
 
 // exposition is what the book shows, as of its last commit.
-func (b *Book) exposition() map[*Metric][]*dto.Metric {
+func (b *Book) exposition() map[*Metric]*part {
 	if shown := b.shown.Load(); shown != nil {
 		return shown.metrics
 	}

@@ -17,8 +17,18 @@ import (
 // Exposition is what /metrics shows: the metrics of the process, and those of every
 // book as of its last commit. Gathering takes no lock that a poll holds.
 type Exposition struct {
+	// CreatedSamples adds _created lines to OpenMetrics.
+	CreatedSamples bool
+	// Failed is told of metrics that could not be gathered or written. May be nil.
+	Failed func(error)
+
 	process prometheus.Gatherer
 	shown   atomic.Pointer[shown]
+
+	turn      chan struct{} // taken while an answer is made; it guards what follows
+	gathered  time.Time     // when the metrics of the process were
+	processed []section
+	version   uint64 // grows with each part that is written
 }
 
 // shown is what Show was given.
@@ -29,7 +39,7 @@ type shown struct {
 
 // NewExposition shows the metrics of process, and of the books that Show is given.
 func NewExposition(process prometheus.Gatherer) *Exposition {
-	e := &Exposition{process: process}
+	e := &Exposition{process: process, turn: make(chan struct{}, 1)}
 	e.shown.Store(&shown{})
 	return e
 }
@@ -78,7 +88,7 @@ func (e *Exposition) Gather() ([]*dto.MetricFamily, error) {
 		addLabels(f, s.constants)
 	}
 	// Each book is looked at once: all that a scrape shows of it is of one commit.
-	pages := make([]map[*Metric][]*dto.Metric, len(s.books))
+	pages := make([]map[*Metric]*part, len(s.books))
 	for i, b := range s.books {
 		pages[i] = b.exposition()
 	}
@@ -100,11 +110,13 @@ func addLabels(f *dto.MetricFamily, labels []*dto.LabelPair) {
 	}
 }
 
-func gather(m *Metric, pages []map[*Metric][]*dto.Metric) *dto.MetricFamily {
-	kind := dto.MetricType(dto.MetricType_value[strings.ToUpper(string(m.Type))])
+func gather(m *Metric, pages []map[*Metric]*part) *dto.MetricFamily {
+	kind := m.kind()
 	f := &dto.MetricFamily{Name: proto.String(m.Name), Help: proto.String(m.Help), Type: &kind}
 	for _, page := range pages {
-		f.Metric = append(f.Metric, page[m]...)
+		if p := page[m]; p != nil {
+			f.Metric = append(f.Metric, p.metrics...)
+		}
 	}
 	return f
 }

@@ -72,7 +72,7 @@ type family struct {
 	held    map[*series]struct{} // shown as 0
 	key     store.Row            // scratch
 	ordered []string             // scratch
-	shown   []*dto.Metric        // as exposed; nil if something has changed since
+	shown   *part                // as exposed; nil if something has changed since
 }
 
 type series struct {
@@ -270,12 +270,12 @@ func (f *family) inOrder() []*series {
 
 // expose returns what /metrics shows of the family until the next commit: 0 for a
 // series that is held.
-func (f *family) expose() []*dto.Metric {
+func (f *family) expose() *part {
 	if f.shown != nil {
 		return f.shown
 	}
 	sorted := f.inOrder()
-	f.shown = make([]*dto.Metric, len(sorted))
+	f.shown = &part{metrics: make([]*dto.Metric, len(sorted))}
 	for i, s := range sorted {
 		if s.metric == nil {
 			s.metric = f.metric(s, s.count, s.histogram)
@@ -283,7 +283,7 @@ func (f *family) expose() []*dto.Metric {
 				s.metric = f.metric(s, 0, newHistogram(f.Buckets))
 			}
 		}
-		f.shown[i] = s.metric
+		f.shown.metrics[i] = s.metric
 	}
 	return f.shown
 }

@@ -1,0 +1,328 @@
+package collector
+
+import (
+	"bytes"
+	"cmp"
+	"compress/flate"
+	"context"
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	promodel "github.com/prometheus/common/model"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+)
+
+// Format is one in which metrics are written.
+type Format int
+
+// The formats that Prometheus asks for.
+const (
+	Text Format = iota
+	OpenMetrics
+	Protobuf
+	formats
+)
+
+// encodings are the library's names of the formats. Our names need no escaping.
+var encodings = [formats]expfmt.Format{
+	Text:        expfmt.NewFormat(expfmt.TypeTextPlain).WithEscapingScheme(promodel.NoEscaping),
+	OpenMetrics: expfmt.NewFormat(expfmt.TypeOpenMetrics).WithEscapingScheme(promodel.NoEscaping),
+	Protobuf:    expfmt.NewFormat(expfmt.TypeProtoDelim).WithEscapingScheme(promodel.NoEscaping),
+}
+
+// Scrape is what one asks for.
+type Scrape struct {
+	Format Format
+	Gzip   bool
+	// Names are the families, and Projects the projects, that are wanted; empty for all.
+	// A wanted project has no metrics of the process.
+	Names, Projects []string
+}
+
+// Answer is what a scrape gets. Its chunks are shared with other answers.
+type Answer struct {
+	Chunks [][]byte
+	Size   int
+	// Version is that of the shared chunks: answers of the same one keep the same memory.
+	Version Version
+}
+
+// Version tells what is shared in an answer from what was before and comes after.
+type Version struct {
+	format Format
+	gzip   bool
+	n      uint64
+}
+
+// part is what /metrics shows of a metric of one book, until that changes: it is written
+// once in each format that is asked for, and not at all in others.
+type part struct {
+	metrics []*dto.Metric
+	written [formats]written // guarded by the turn of the exposition
+}
+
+// written is a part without what stands before its first series, and the same compressed.
+type written struct{ plain, packed []byte }
+
+// section is a metric family as it is shown.
+type section struct {
+	name, help string
+	kind       dto.MetricType
+	parts      []*part
+}
+
+// few is how many bytes are not worth being kept compressed.
+const few = 8 << 10
+
+// Answer writes what a scrape asks for. It is made of what was written for others before,
+// as far as that has not changed. While another answer is made, it waits; it fails if ctx
+// ends meanwhile, and only then.
+func (e *Exposition) Answer(ctx context.Context, s Scrape) (*Answer, error) {
+	asked := time.Now()
+	select {
+	case e.turn <- struct{}{}:
+		defer func() { <-e.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	o := &output{exposition: e, format: s.Format, gzip: s.Gzip}
+	for _, section := range e.sections(asked, s) {
+		if err := ctx.Err(); err != nil {
+			return nil, err // its client has gone
+		}
+		o.section(section)
+	}
+	return o.end(), nil
+}
+
+// sections are the families that are wanted, in the order of their names.
+func (e *Exposition) sections(asked time.Time, s Scrape) []section {
+	shown := e.shown.Load()
+	// Each book is looked at once: all that a scrape shows of it is of one commit.
+	var pages []map[*Metric]*part
+	for _, b := range shown.books {
+		if len(s.Projects) == 0 || slices.Contains(s.Projects, b.options.Project) {
+			pages = append(pages, b.exposition())
+		}
+	}
+	all := e.processSections(asked, shown, s.Projects)
+	for _, m := range BookMetrics {
+		section := section{m.Name, m.Help, m.kind(), nil}
+		for _, page := range pages {
+			if p := page[m]; p != nil && len(p.metrics) > 0 {
+				section.parts = append(section.parts, p)
+			}
+		}
+		if len(section.parts) > 0 {
+			all = append(all, section)
+		}
+	}
+	if len(s.Names) > 0 {
+		all = slices.DeleteFunc(all, func(f section) bool { return !slices.Contains(s.Names, f.name) })
+	}
+	slices.SortFunc(all, func(a, b section) int { return cmp.Compare(a.name, b.name) })
+	return all
+}
+
+// processSections are the families of the process. Scrapes that wait at the same time
+// share them: they are gathered after the last of them asked.
+func (e *Exposition) processSections(asked time.Time, shown *shown, projects []string) []section {
+	if !e.gathered.After(asked) {
+		e.gathered = time.Now()
+		families, err := e.process.Gather()
+		if err != nil && e.Failed != nil {
+			e.Failed(err)
+		}
+		e.processed = make([]section, 0, len(families))
+		for _, f := range families {
+			addLabels(f, shown.constants)
+			e.processed = append(e.processed, section{f.GetName(), f.GetHelp(), f.GetType(), []*part{{metrics: f.Metric}}})
+		}
+	}
+	if len(projects) == 0 {
+		return slices.Clone(e.processed)
+	}
+	var wanted []section
+	for _, f := range e.processed {
+		metrics := slices.DeleteFunc(slices.Clone(f.parts[0].metrics), func(m *dto.Metric) bool {
+			return !slices.ContainsFunc(m.Label, func(l *dto.LabelPair) bool {
+				return l.GetName() == "project" && slices.Contains(projects, l.GetValue())
+			})
+		})
+		if len(metrics) > 0 {
+			wanted = append(wanted, section{f.name, f.help, f.kind, []*part{{metrics: metrics}}})
+		}
+	}
+	return wanted
+}
+
+func (m *Metric) kind() dto.MetricType {
+	return dto.MetricType(dto.MetricType_value[strings.ToUpper(string(m.Type))])
+}
+
+// family is the section with some metrics.
+func (f *section) family(metrics []*dto.Metric) *dto.MetricFamily {
+	return &dto.MetricFamily{Name: &f.name, Help: &f.help, Type: &f.kind, Metric: metrics}
+}
+
+// encode writes a family as the library does, but for its length before it.
+func (e *Exposition) encode(f *dto.MetricFamily, as Format) []byte {
+	if as == Protobuf {
+		b, err := proto.Marshal(f)
+		e.check(err)
+		return b
+	}
+	var options []expfmt.EncoderOption
+	if e.CreatedSamples {
+		options = append(options, expfmt.WithCreatedLines())
+	}
+	var b bytes.Buffer
+	e.check(expfmt.NewEncoder(&b, encodings[as], options...).Encode(f))
+	return b.Bytes()
+}
+
+func (e *Exposition) check(err error) {
+	if err != nil && e.Failed != nil {
+		e.Failed(err) // of what is valid by construction
+	}
+}
+
+// head is what stands before the first series of a section.
+func (e *Exposition) head(f *section, as Format) []byte {
+	if as == Protobuf {
+		return e.encode(f.family(nil), as)
+	}
+	b := e.encode(f.family(f.parts[0].metrics[:1]), as)
+	return b[:len(b)-len(withoutComments(b))]
+}
+
+// write returns a part as it stands in its section.
+func (e *Exposition) write(f *section, p *part, as Format) *written {
+	w := &p.written[as]
+	if w.plain != nil {
+		return w
+	}
+	if as == Protobuf {
+		w.plain = e.encode(&dto.MetricFamily{Metric: p.metrics}, as)
+	} else {
+		w.plain = withoutComments(e.encode(f.family(p.metrics), as))
+	}
+	if len(w.plain) > few {
+		e.version++
+	}
+	return w
+}
+
+func withoutComments(b []byte) []byte {
+	for len(b) > 0 && b[0] == '#' {
+		b = b[bytes.IndexByte(b, '\n')+1:]
+	}
+	return b
+}
+
+// output puts an answer together.
+type output struct {
+	exposition *Exposition
+	format     Format
+	gzip       bool
+	answer     Answer
+
+	// Of an answer in gzip: what is not compressed yet, and the checksum and size of
+	// what is.
+	pending []byte
+	crc     uint32
+	size    uint32
+}
+
+func (o *output) section(f section) {
+	head := o.exposition.head(&f, o.format)
+	parts := make([]*written, len(f.parts))
+	size := len(head)
+	for i, p := range f.parts {
+		parts[i] = o.exposition.write(&f, p, o.format)
+		size += len(parts[i].plain)
+	}
+	if o.format == Protobuf {
+		head = append(protowire.AppendVarint(nil, uint64(size)), head...)
+	}
+	o.add(&written{plain: head})
+	for _, w := range parts {
+		o.add(w)
+	}
+}
+
+// chunk puts bytes into the answer as they are.
+func (o *output) chunk(b []byte) {
+	if len(b) > 0 {
+		o.answer.Chunks = append(o.answer.Chunks, b)
+		o.answer.Size += len(b)
+	}
+}
+
+func (o *output) add(w *written) {
+	switch {
+	case !o.gzip:
+		o.chunk(w.plain)
+		return
+	case len(w.plain) <= few:
+		o.pending = append(o.pending, w.plain...)
+	default:
+		o.flush()
+		if w.packed == nil {
+			w.packed = deflate(w.plain)
+			o.exposition.version++
+		}
+		o.chunk(w.packed)
+	}
+	o.crc = crc32.Update(o.crc, crc32.IEEETable, w.plain)
+	o.size += uint32(len(w.plain))
+}
+
+func (o *output) flush() {
+	if len(o.pending) > 0 {
+		o.chunk(deflate(o.pending))
+		o.pending = o.pending[:0]
+	}
+}
+
+// end is the answer. That in gzip is one stream: its parts refer to nothing outside of
+// themselves, and end at a byte.
+func (o *output) end() *Answer {
+	if o.format == OpenMetrics {
+		o.add(&written{plain: []byte("# EOF\n")})
+	}
+	if o.gzip {
+		o.flush()
+		const lastBlock = "\x03\x00"
+		end := binary.LittleEndian.AppendUint32([]byte(lastBlock), o.crc)
+		o.chunk(binary.LittleEndian.AppendUint32(end, o.size))
+		const header = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" // deflate, no time, no system
+		o.answer.Chunks = slices.Insert(o.answer.Chunks, 0, []byte(header))
+		o.answer.Size += len(header)
+	}
+	o.answer.Version = Version{o.format, o.gzip, o.exposition.version}
+	return &o.answer
+}
+
+var deflaters = sync.Pool{New: func() any {
+	w, _ := flate.NewWriter(nil, flate.DefaultCompression) // a level that there is
+	return w
+}}
+
+// deflate compresses text, to be followed by more.
+func deflate(text []byte) []byte {
+	w := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(w)
+	var out bytes.Buffer
+	w.Reset(&out)
+	_, _ = w.Write(text) // to memory
+	_ = w.Flush()
+	return out.Bytes()
+}

@@ -1,0 +1,218 @@
+package collector
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// counted is a registry that counts how often it is gathered. One of its metrics says it.
+type counted struct {
+	*prometheus.Registry
+	gathers prometheus.Counter
+	slow    time.Duration
+}
+
+func newCounted() *counted {
+	c := &counted{Registry: prometheus.NewRegistry()}
+	ofProject := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "workspace_exporter_source_up", Help: "Of a project.\nOr two \\ lines."}, []string{"project"})
+	ofProject.WithLabelValues("p").Set(1)
+	ofProject.WithLabelValues("q").Set(0.5)
+	latency := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "go_latency", Help: "of no project", NativeHistogramBucketFactor: 1.1})
+	latency.Observe(3)
+	c.gathers = prometheus.NewCounter(prometheus.CounterOpts{Name: "zz_gathers_total", Help: "Is the last."})
+	c.MustRegister(ofProject, latency, prometheus.NewSummary(prometheus.SummaryOpts{Name: "empty_summary", Help: "#"}))
+	return c
+}
+
+func (c *counted) Gather() (families []*dto.MetricFamily, err error) {
+	c.gathers.Inc()
+	time.Sleep(c.slow)
+	return c.Registry.Gather()
+}
+
+// busy shows two projects with metrics of every kind, some of them large.
+func busy(t testing.TB) (*Exposition, []*bench) {
+	var benches []*bench
+	var books []*Book
+	for i, project := range []string{"q", "p"} {
+		for _, kind := range formatKinds {
+			b := newBench(t, func(o *Options) {
+				ofKind(kind)(o)
+				o.Project, o.Source = project, fmt.Sprint(kind)
+				o.ConstantLabels = map[string]string{"region": "北京\n\"x\\"}
+				o.Limits = NewLimits(1<<20, o.Limits.limited)
+				o.NewSeriesHold = time.Minute
+			})
+			var logins []record.Login
+			for n := range 60 * (i + 1) {
+				logins = append(logins, login(n, t0, inGroup(fmt.Sprint("group ", n%20)), func(l *record.Login) {
+					if n%3 == 0 {
+						l.FailedCode, l.FailedReason = fmt.Sprint("WKS.", n%12), "ein \\ \"Grund\" \u2028"
+					}
+				}))
+			}
+			require.NoError(t, b.read(t0, logins...))
+			require.NoError(t, b.read(t0.Add(time.Minute), login(1000, t0, inGroup("held"), failing("new")))) // held at 0
+			benches, books = append(benches, b), append(books, b.book)
+		}
+	}
+	e := NewExposition(newCounted())
+	e.Show(books, map[string]string{"region": "北京\n\"x\\"})
+	return e, benches
+}
+
+// plain is all of an answer, uncompressed.
+func plain(t testing.TB, a *Answer, zipped bool) string {
+	t.Helper()
+	all := bytes.Join(a.Chunks, nil)
+	require.Len(t, all, a.Size)
+	if !zipped {
+		return string(all)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(all))
+	require.NoError(t, err)
+	z.Multistream(false) // some clients read no more than the first
+	text, err := io.ReadAll(z)
+	require.NoError(t, err)
+	return string(text)
+}
+
+var accepts = map[Format]string{Text: "text/plain", OpenMetrics: "application/openmetrics-text;version=1.0.0",
+	Protobuf: "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"}
+
+// What we write is, byte for byte, what the library would.
+func TestAnswersAreTheLibrarys(t *testing.T) {
+	for _, created := range []bool{false, true} {
+		e, benches := busy(t)
+		e.CreatedSamples = created
+		library := promhttp.HandlerFor(e, promhttp.HandlerOpts{EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: created})
+		for round := range 3 {
+			for format, accept := range accepts {
+				for _, names := range [][]string{nil, {"workspace_login_failures_total", "workspace_exporter_source_up", "none"}, {"none"}} {
+					for _, zipped := range []bool{false, true} {
+						r := httptest.NewRequest("GET", "/metrics", nil)
+						r.URL.RawQuery = "name[]=" + strings.Join(names, "&name[]=")
+						if names == nil {
+							r.URL.RawQuery = ""
+						}
+						r.Header.Set("Accept", accept)
+						w := httptest.NewRecorder()
+						library.ServeHTTP(w, r)
+						a, err := e.Answer(t.Context(), Scrape{Format: format, Gzip: zipped, Names: names})
+						require.NoError(t, err)
+						require.Equal(t, w.Body.String(), plain(t, a, zipped), "%s, %s, created %t, gzip %t, round %d", accept, names, created, zipped, round)
+					}
+				}
+			}
+			// Some changes, one book's holds end, and the next round is another.
+			require.NoError(t, benches[0].read(t0.Add(time.Duration(round+2)*time.Minute), login(2000+round, t0, inGroup("more"))))
+			benches[1].clock = t0.Add(time.Hour)
+			require.NoError(t, benches[1].book.EndHolds())
+		}
+	}
+}
+
+// A project alone is what the whole says of it.
+func TestAScrapeOfOneProject(t *testing.T) {
+	e, _ := busy(t)
+	lines := func(projects ...string) (series []string) {
+		a, err := e.Answer(t.Context(), Scrape{Projects: projects})
+		require.NoError(t, err)
+		for line := range strings.Lines(plain(t, a, false)) {
+			if line[0] != '#' {
+				series = append(series, line)
+			}
+		}
+		return series
+	}
+	ofP := slices.DeleteFunc(lines(), func(line string) bool { return !strings.Contains(line, `project="p"`) })
+	require.Equal(t, ofP, lines("p"))
+	require.Contains(t, lines("p"), `workspace_exporter_source_up{project="p",region="北京\n\"x\\"} 1`+"\n")
+	require.Empty(t, lines("r"))
+	require.Len(t, lines("p", "q"), len(lines("p"))+len(lines("q")))
+}
+
+// What has not changed is written once for all who ask, and what nobody asks for never.
+func TestAnswersShareWhatHasNotChanged(t *testing.T) {
+	e, benches := busy(t)
+	version := func(s Scrape) Version {
+		a, err := e.Answer(t.Context(), s)
+		require.NoError(t, err)
+		return a.Version
+	}
+	first := version(Scrape{})
+	for _, s := range []Scrape{{}, {Names: []string{"workspace_login_failures_total"}}, {Projects: []string{"p"}}} {
+		require.Equal(t, first, version(s))
+	}
+	require.NoError(t, benches[0].read(t0.Add(2*time.Minute), login(2000, t0)))
+	require.NotEqual(t, first, version(Scrape{}))
+	for _, b := range benches {
+		for _, p := range b.book.exposition() {
+			require.Nil(t, p.written[Protobuf].plain)
+			require.Nil(t, p.written[Text].packed)
+		}
+	}
+}
+
+// Whoever waits when the metrics of the process are gathered next shares them, and no one
+// sees what was gathered before they asked. Who has gone waits for nothing.
+func TestScrapesThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		process := newCounted()
+		process.slow = time.Second
+		process.MustRegister(process.gathers)
+		e := NewExposition(process)
+		gone, leave := context.WithCancel(t.Context())
+		answers := make(chan string, 200)
+		scrape := func() {
+			a, err := e.Answer(t.Context(), Scrape{Names: []string{"zz_gathers_total"}})
+			require.NoError(t, err)
+			answers <- plain(t, a, false)
+		}
+		go scrape()
+		synctest.Wait() // the first is being gathered
+		begun := time.Now()
+		time.Sleep(time.Millisecond)
+		for range 100 {
+			go scrape()
+			go func() {
+				_, err := e.Answer(gone, Scrape{})
+				require.ErrorIs(t, err, context.Canceled)
+				answers <- "gone"
+			}()
+		}
+		leave()
+		synctest.Wait()
+		got := map[string]int{}
+		count := func(n int) {
+			for range n {
+				a := <-answers
+				got[a[strings.LastIndexByte(strings.TrimSpace(a), ' ')+1:]]++
+			}
+		}
+		count(100)
+		require.Equal(t, map[string]int{"gone": 100}, got, "at once")
+		count(101)
+		require.Equal(t, map[string]int{"gone": 100, "1\n": 1, "2\n": 100}, got)
+		require.Equal(t, 2*time.Second, time.Since(begun))
+		scrape()
+		count(1)
+		require.Equal(t, 1, got["3\n"])
+	})
+}
