@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -60,6 +61,12 @@ type Version struct {
 	gzip   bool
 	n      uint64
 }
+
+// lastVersion makes versions of all expositions differ.
+var lastVersion atomic.Uint64
+
+// NewVersion is one that no answer has had.
+func NewVersion() Version { return Version{n: lastVersion.Add(1)} }
 
 // part is what /metrics shows of a metric of one book, until that changes: it is written
 // once in each format that is asked for, and not at all in others.
@@ -215,7 +222,7 @@ func (e *Exposition) write(f *section, p *part, as Format) *written {
 		w.plain = withoutComments(e.encode(f.family(p.metrics), as))
 	}
 	if len(w.plain) > few {
-		e.version++
+		e.version = NewVersion().n
 	}
 	return w
 }
@@ -277,7 +284,7 @@ func (o *output) add(w *written) {
 		o.flush()
 		if w.packed == nil {
 			w.packed = deflate(w.plain)
-			o.exposition.version++
+			o.exposition.version = NewVersion().n
 		}
 		o.chunk(w.packed)
 	}

@@ -28,7 +28,7 @@ type Exposition struct {
 	turn      chan struct{} // taken while an answer is made; it guards what follows
 	gathered  time.Time     // when the metrics of the process were
 	processed []section
-	version   uint64 // grows with each part that is written
+	version   uint64 // another with each part that is written
 }
 
 // shown is what Show was given.

@@ -8,67 +8,77 @@ import (
 	"time"
 )
 
-// maxConnections is how many connections our server has at once.
-const maxConnections = 512
+const (
+	// maxConnections is how many connections our server has at once.
+	maxConnections = 512
+	// grace is how long a client may do nothing, when it has connected, asked, or taken
+	// some of its answer.
+	grace = time.Second
+)
 
 // connections keeps the number of connections within bounds. One too many makes the
 // one go that has waited longest for its client: whatever other clients hold on to, a
-// new one is always let in. (To let new ones wait instead would let idle ones keep
-// Prometheus out.)
+// new one is always let in. While all others wait for us, or have just done something, a
+// new one waits, too.
 type connections struct {
-	most int
+	most  int
+	grace time.Duration
 
-	mu   sync.Mutex
-	open map[net.Conn]*connection
+	mu      sync.Mutex
+	changed *sync.Cond
+	open    map[net.Conn]*connection
 }
 
 // connection is one of them.
 type connection struct {
 	since    time.Time // since when it is the client's turn
-	requests int       // that are ours to answer: while there are any, the client waits
+	requests int       // scrapes that are ours to answer: while there are any, the client waits
+	idle     bool      // nothing is under way
 }
 
 // turnKey is where a request's context has what changes how many requests we work on.
 type turnKey struct{}
 
 // ours says that it is our turn (1) or the client's (-1) to do something about the
-// request of ctx.
+// request of ctx, or that the client did (0). What is not said to be ours, such as a
+// reload, may take long, and does not keep its connection.
 func ours(ctx context.Context, n int) {
 	if change, ok := ctx.Value(turnKey{}).(func(int)); ok {
 		change(n)
 	}
 }
 
-// limit lets a server have no more connections than most.
-func limit(server *http.Server, most int) {
-	c := &connections{most: most, open: map[net.Conn]*connection{}}
-	server.ConnState = c.changed
+// limit lets a server have no more connections than most, of which none goes within its
+// grace.
+func limit(server *http.Server, most int, grace time.Duration) {
+	c := &connections{most: most, grace: grace, open: map[net.Conn]*connection{}}
+	c.changed = sync.NewCond(&c.mu)
+	server.ConnState = c.state
 	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		return context.WithValue(ctx, turnKey{}, func(n int) { c.works(conn, n) })
 	}
-	handler := server.Handler
-	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ours(r.Context(), 1)
-		defer ours(r.Context(), -1)
-		handler.ServeHTTP(w, r)
-	})
 }
 
-func (c *connections) changed(conn net.Conn, state http.ConnState) {
+// state follows a connection. The server waits for it before it accepts the next.
+func (c *connections) state(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch state {
 	case http.StateClosed, http.StateHijacked:
 		delete(c.open, conn)
+		c.changed.Broadcast()
 		return
 	case http.StateNew:
+		for len(c.open) >= c.most && !c.dropOne(time.Now()) {
+			again := time.AfterFunc(c.grace, c.changed.Broadcast)
+			c.changed.Wait()
+			again.Stop()
+		}
 		c.open[conn] = &connection{}
 	}
 	if known := c.open[conn]; known != nil {
-		known.since = time.Now()
-	}
-	if len(c.open) > c.most {
-		c.dropOne()
+		known.since, known.idle = time.Now(), state == http.StateIdle
+		c.changed.Broadcast()
 	}
 }
 
@@ -81,17 +91,22 @@ func (c *connections) works(conn net.Conn, n int) {
 	}
 }
 
-// dropOne closes the connection that has waited longest for its client. If we work
-// for all others, that is the newest.
-func (c *connections) dropOne() {
+// dropOne closes the connection that has waited longest for its client. It reports
+// whether there is one.
+func (c *connections) dropOne(now time.Time) bool {
 	var longest net.Conn
 	for conn, state := range c.open {
-		if state.requests == 0 && (longest == nil || state.since.Before(c.open[longest].since)) {
+		if state.requests > 0 || !state.idle && now.Sub(state.since) < c.grace {
+			continue
+		}
+		if longest == nil || state.since.Before(c.open[longest].since) {
 			longest = conn
 		}
 	}
-	if longest != nil {
-		delete(c.open, longest)
-		go longest.Close() // may wait, if it has to say goodbye in TLS
+	if longest == nil {
+		return false
 	}
+	delete(c.open, longest)
+	go longest.Close() // may wait, if it has to say goodbye in TLS
+	return true
 }

@@ -1,156 +1,175 @@
 package app
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
 )
 
-// maxHeldBytes is how much memory finished answers may hold while they are sent.
-const maxHeldBytes = 256 << 20
+const (
+	// maxHeldBytes is how much memory answers may hold while they are sent.
+	maxHeldBytes = 256 << 20
+	// maxAcceptBytes is more than any scraper's Accept header has.
+	maxAcceptBytes = 4 << 10
+	// pieceBytes are sent at a time: a client that takes one is not idle.
+	pieceBytes = 64 << 10
+)
 
-// scrapes answers scrapes with what another handler writes. So many scrapes as there
-// may be, that handler works for a few at once: who asks for the same while it is busy
-// gets the same answer, which is made after the last of them asked. An answer is
-// made in memory and then sent, so that a client that reads slowly keeps nobody busy;
-// what slow clients hold beyond most bytes is taken from those that hold it longest.
+// answerer makes answers to scrapes; collector.Exposition is one.
+type answerer interface {
+	Answer(context.Context, collector.Scrape) (*collector.Answer, error)
+}
+
+// scrapes answers scrapes. There are few formats, and what is large in an answer is
+// made once for all who ask, so that no request can ask for much work. Answers keep
+// alive what they were made of: beyond most bytes, those of the oldest version go.
 type scrapes struct {
-	handler http.Handler
-	most    int
-	places  chan struct{} // one is taken while an answer is made
+	answerer answerer
+	// known reports whether there is a project of the name.
+	known func(project string) bool
+	most  int
 
 	mu   sync.Mutex
-	next map[string]*answer // by what is asked for: those that are not being made yet
-	sent []*answer          // those that are being sent, the oldest first
-	held int                // bytes of those
+	sent []*sending // the oldest version first
+	held int        // bytes of those
 }
 
-// newScrapes lets the handler make so many answers at once, and clients hold so many
-// bytes.
-func newScrapes(handler http.Handler, atOnce, most int) *scrapes {
-	return &scrapes{handler: handler, most: most, places: make(chan struct{}, atOnce), next: map[string]*answer{}}
-}
-
-// answer is one answer for all who asked for the same.
-type answer struct {
-	made    chan struct{} // closed when it is
-	readers int
-	// cut ends when the answer must go.
+// sending are the answers of one version that are being sent.
+type sending struct {
+	version collector.Version
+	size    int // of the largest
+	clients int
+	// cut ends when they must go.
 	cut  context.Context
 	drop context.CancelFunc
-
-	header http.Header
-	status int
-	body   bytes.Buffer
 }
 
-// Header implements http.ResponseWriter.
-func (a *answer) Header() http.Header { return a.header }
-
-// WriteHeader implements http.ResponseWriter.
-func (a *answer) WriteHeader(status int) { a.status = status }
-
-func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
+func newScrapes(a answerer, known func(project string) bool, most int) *scrapes {
+	return &scrapes{answerer: a, known: known, most: most}
+}
 
 func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a, first := s.join(r)
-	defer s.leave(a)
-	if first {
-		s.make(a, r)
-	}
-	select {
-	case <-a.made:
-	case <-r.Context().Done():
+	query := r.URL.Query()
+	scrape := collector.Scrape{Names: query["name[]"], Projects: query["project"], Gzip: acceptsGzip(r.Header)}
+	if i := slices.IndexFunc(scrape.Projects, func(p string) bool { return !s.known(p) }); i >= 0 {
+		text(w, http.StatusNotFound, fmt.Sprintf("the configuration has no project %q", scrape.Projects[i]))
 		return
 	}
-	for name, values := range a.header {
-		w.Header()[name] = values
+	var contentType string
+	scrape.Format, contentType = negotiate(r.Header)
+	answer, err := s.answer(r.Context(), scrape)
+	if err != nil {
+		return // its client has gone
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(a.body.Len()))
-	ours(r.Context(), -1)
-	defer ours(r.Context(), 1)
+	header := w.Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Content-Length", strconv.Itoa(answer.Size))
+	header["Vary"] = []string{"Accept", "Accept-Encoding"}
+	if scrape.Gzip {
+		header.Set("Content-Encoding", "gzip")
+	}
+	s.send(w, r, answer)
+}
+
+// answer makes an answer, while which the client waits for us.
+func (s *scrapes) answer(ctx context.Context, scrape collector.Scrape) (*collector.Answer, error) {
+	ours(ctx, 1)
+	defer ours(ctx, -1)
+	return s.answerer.Answer(ctx, scrape)
+}
+
+func (s *scrapes) send(w http.ResponseWriter, r *http.Request, answer *collector.Answer) {
+	sending := s.join(answer)
+	defer s.leave(sending)
 	// The time to write is over when the answer must go.
-	defer context.AfterFunc(a.cut, func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) })()
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body.Bytes())
-}
-
-func asked(r *http.Request) string {
-	key := []byte(r.URL.RawQuery)
-	for _, name := range []string{"Accept", "Accept-Encoding"} {
-		for _, value := range r.Header.Values(name) {
-			key = append(append(append(key, 0), name...), value...)
+	defer context.AfterFunc(sending.cut, func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) })()
+	for _, chunk := range answer.Chunks {
+		for piece := range slices.Chunk(chunk, pieceBytes) {
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+			ours(r.Context(), 0)
 		}
 	}
-	return string(key)
+	_ = http.NewResponseController(w).Flush() // then nothing is lost if the connection goes
 }
 
-// join finds the answer to wait for. The first who waits for it makes it.
-func (s *scrapes) join(r *http.Request) (a *answer, first bool) {
+// join counts what an answer holds.
+func (s *scrapes) join(a *collector.Answer) *sending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := asked(r)
-	a = s.next[key]
-	if first = a == nil; first {
-		a = &answer{made: make(chan struct{}), header: http.Header{}, status: http.StatusOK}
-		a.cut, a.drop = context.WithCancel(context.Background())
-		s.next[key] = a
+	i := slices.IndexFunc(s.sent, func(other *sending) bool { return other.version == a.Version })
+	if i < 0 {
+		i = len(s.sent)
+		new := &sending{version: a.Version}
+		new.cut, new.drop = context.WithCancel(context.Background())
+		s.sent = append(s.sent, new)
 	}
-	a.readers++
-	return a, first
-}
-
-// make makes an answer, when there is a place. Nobody joins it from then on: what
-// they see must not be older than their asking.
-func (s *scrapes) make(a *answer, r *http.Request) {
-	defer close(a.made)
-	whole := false
-	defer func() {
-		if !whole { // the handler panics
-			a.header, a.status = http.Header{}, http.StatusInternalServerError
-			a.body.Reset()
-		}
-		s.send(a)
-	}()
-	s.places <- struct{}{}
-	defer func() { <-s.places }()
-	s.mu.Lock()
-	delete(s.next, asked(r))
-	s.mu.Unlock()
-	s.handler.ServeHTTP(a, r)
-	whole = true
-}
-
-// send counts what an answer holds until its last reader has it.
-func (s *scrapes) send(a *answer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sent = append(s.sent, a)
-	s.held += a.body.Len()
+	joined := s.sent[i]
+	joined.clients++
+	if more := a.Size - joined.size; more > 0 {
+		joined.size += more
+		s.held += more
+	}
 	tooMuch := s.held - s.most
-	for _, oldest := range s.sent[:len(s.sent)-1] {
-		if tooMuch <= 0 {
-			return
+	for _, oldest := range s.sent {
+		if tooMuch <= 0 || oldest == joined {
+			break
 		}
-		tooMuch -= oldest.body.Len()
+		tooMuch -= oldest.size
 		oldest.drop()
 	}
+	return joined
 }
 
-// leave is what a reader of the answer does in the end.
-func (s *scrapes) leave(a *answer) {
+// leave is what a client does in the end.
+func (s *scrapes) leave(a *sending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a.readers--; a.readers > 0 {
+	if a.clients--; a.clients > 0 {
 		return
 	}
 	a.drop()
-	if i := slices.Index(s.sent, a); i >= 0 {
-		s.sent = slices.Delete(s.sent, i, i+1)
-		s.held -= a.body.Len()
+	s.sent = slices.DeleteFunc(s.sent, func(other *sending) bool { return other == a })
+	s.held -= a.size
+}
+
+// accepted are the formats that we write, as the library names them, the better first.
+var accepted = []expfmt.Format{expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1, expfmt.FmtProtoDelim, expfmt.NewFormat(expfmt.TypeTextPlain)}
+
+// negotiate finds the format that a client wants, and what to call it.
+func negotiate(h http.Header) (collector.Format, string) {
+	if len(h.Get("Accept")) > maxAcceptBytes {
+		h = nil
 	}
+	// Only this scheme would change our names, and a client need not get what it asks for.
+	contentType := strings.Replace(string(expfmt.NegotiateAccept(h, accepted...)), "escaping=dots", "escaping=underscores", 1)
+	switch expfmt.Format(contentType).FormatType() {
+	case expfmt.TypeOpenMetrics:
+		return collector.OpenMetrics, contentType
+	case expfmt.TypeProtoDelim:
+		return collector.Protobuf, contentType
+	}
+	return collector.Text, contentType
+}
+
+// acceptsGzip reports whether a client wants answers compressed.
+func acceptsGzip(h http.Header) bool {
+	for coding := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
+		name, parameter, _ := strings.Cut(coding, ";")
+		weight := strings.TrimRight(strings.TrimPrefix(strings.ReplaceAll(parameter, " ", ""), "q="), "0.")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			return parameter == "" || weight != ""
+		}
+	}
+	return false
 }

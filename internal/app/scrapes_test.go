@@ -2,20 +2,23 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
 )
 
 const patience = time.Minute
@@ -24,7 +27,7 @@ const patience = time.Minute
 func serve(t *testing.T, h http.Handler, connections int) string {
 	t.Helper()
 	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
-	limit(server, connections)
+	limit(server, connections, 100*time.Millisecond)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	go func() { _ = server.Serve(listener) }()
@@ -34,7 +37,7 @@ func serve(t *testing.T, h http.Handler, connections int) string {
 
 // fetch gets all of an answer over a connection of its own.
 func fetch(address string) ([]byte, error) {
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
 	resp, err := client.Get("http://" + address + "/")
 	if err != nil {
 		return nil, err
@@ -54,13 +57,23 @@ func ask(t *testing.T, address string) net.Conn {
 	return conn
 }
 
-// TestClientsThatDoNotReadLargeAnswers hold neither places, nor connections, nor more
-// memory than they may.
+// answers is an answerer by a function, of which each call gives another version.
+type answers func(ctx context.Context, scrape collector.Scrape) [][]byte
+
+func (f answers) Answer(ctx context.Context, scrape collector.Scrape) (*collector.Answer, error) {
+	chunks := f(ctx, scrape)
+	return &collector.Answer{Chunks: chunks, Size: len(bytes.Join(chunks, nil)), Version: collector.NewVersion()}, ctx.Err()
+}
+
+func anyProject(string) bool { return true }
+
+// TestClientsThatDoNotReadLargeAnswers hold neither connections nor more memory than
+// they may.
 func TestClientsThatDoNotReadLargeAnswers(t *testing.T) {
 	large := bytes.Repeat([]byte("x"), 8<<20) // more than the system takes in advance
 	for name, most := range map[string]int{"memory is short": 4 * len(large), "connections are short": 100 * len(large)} {
 		t.Run(name, func(t *testing.T) {
-			s := newScrapes(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(large) }), 1, most)
+			s := newScrapes(answers(func(context.Context, collector.Scrape) [][]byte { return [][]byte{large} }), anyProject, most)
 			address := serve(t, s, 8)
 			for n := range 20 {
 				ask(t, address)
@@ -73,96 +86,141 @@ func TestClientsThatDoNotReadLargeAnswers(t *testing.T) {
 			require.Eventually(t, func() bool {
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				return s.held <= min(s.most, 8*len(large)) && len(s.next) == 0
+				return s.held <= min(s.most, 8*len(large))
 			}, patience, 10*time.Millisecond)
 		})
 	}
 }
 
 func TestHeldBytesAreTakenFromTheOldest(t *testing.T) {
-	s := newScrapes(nil, 1, 100)
-	var answers []*answer
-	for range 4 {
-		a, _ := s.join(httptest.NewRequest(http.MethodGet, "/", nil))
-		clear(s.next)
-		a.body.Write(make([]byte, 40))
-		s.send(a)
-		answers = append(answers, a)
+	s := newScrapes(nil, nil, 100)
+	shared := collector.NewVersion()
+	var sent []*sending
+	for _, version := range []collector.Version{collector.NewVersion(), shared, shared, collector.NewVersion(), collector.NewVersion()} {
+		sent = append(sent, s.join(&collector.Answer{Size: 40, Version: version}))
 	}
+	assert.Equal(t, 160, s.held, "what is shared counts once")
 	dropped := func() (is []bool) {
-		for _, a := range answers {
+		for _, a := range sent {
 			is = append(is, a.cut.Err() != nil)
 		}
 		return is
 	}
-	assert.Equal(t, []bool{true, true, false, false}, dropped())
-	for _, a := range answers {
+	assert.Equal(t, []bool{true, true, true, false, false}, dropped())
+	for _, a := range sent {
 		s.leave(a)
 	}
 	assert.Zero(t, s.held)
 	assert.Empty(t, s.sent)
 }
 
-// TestScrapesShareAnswersButSeeNothingOld: what is asked for while an answer is made
-// waits for the next one, all together.
-func TestScrapesShareAnswersButSeeNothingOld(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var made atomic.Int64
-		s := newScrapes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "text/x-"+r.URL.RawQuery)
-			_, _ = w.Write([]byte{byte(made.Add(1))})
-			time.Sleep(time.Second)
-		}), 1, 1000)
-		var mu sync.Mutex
-		answers := map[byte]int{}
-		var all sync.WaitGroup
-		scrape := func(query string) {
-			all.Go(func() {
-				r := httptest.NewRequest(http.MethodGet, "/metrics?"+query, nil)
-				w := httptest.NewRecorder()
-				s.ServeHTTP(w, r)
-				assert.Equal(t, "text/x-"+query, w.Header().Get("Content-Type"))
-				mu.Lock()
-				defer mu.Unlock()
-				answers[w.Body.Bytes()[0]]++
-			})
+// What a scrape asks for is one of a few things, whatever it sends.
+func TestWhatAScrapeAsksFor(t *testing.T) {
+	const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily"
+	for _, c := range []struct {
+		query, accept, encoding string
+		want                    collector.Scrape
+		contentType             string
+	}{
+		{"", "", "", collector.Scrape{}, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"},
+		{"x=1&y[]=2", "text/html, */*;q=0.1", "br, deflate", collector.Scrape{}, ""},
+		{"name[]=a&name[]=b&project=p", "text/plain;version=1.0.0", "gzip;q=0", collector.Scrape{Names: []string{"a", "b"}, Projects: []string{"p"}}, ""},
+		{"", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8", "gzip", collector.Scrape{Format: collector.OpenMetrics, Gzip: true},
+			"application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"},
+		{"", "application/openmetrics-text;version=0.0.1", "zstd;q=1, GZIP ; q=0.5", collector.Scrape{Format: collector.OpenMetrics, Gzip: true}, ""},
+		{"", "application/openmetrics-text;version=2.0.0,text/plain;escaping=dots", "", collector.Scrape{}, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"},
+		{"", protobuf + ";encoding=delimited", "gzip;q=1.0", collector.Scrape{Format: collector.Protobuf, Gzip: true},
+			"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores"},
+		{"", protobuf + ";encoding=text", "gzip;q=0.000", collector.Scrape{}, ""},
+		{"", strings.Repeat("a/b,", 5000) + "application/openmetrics-text", "", collector.Scrape{}, ""},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/metrics?"+c.query, nil)
+		r.Header.Set("Accept", c.accept)
+		r.Header.Set("Accept-Encoding", c.encoding)
+		w := httptest.NewRecorder()
+		newScrapes(answers(func(_ context.Context, got collector.Scrape) [][]byte {
+			assert.Equal(t, c.want, got, "%v", c)
+			return [][]byte{[]byte("a"), nil, []byte("b")}
+		}), anyProject, 100).ServeHTTP(w, r)
+		assert.Equal(t, "ab", w.Body.String())
+		assert.Equal(t, c.want.Gzip, w.Header().Get("Content-Encoding") == "gzip")
+		if c.contentType != "" {
+			assert.Equal(t, c.contentType, w.Header().Get("Content-Type"))
 		}
-		scrape("a")
-		synctest.Wait() // the first is being made now
-		for range 100 {
-			scrape("a")
-		}
-		all.Wait()
-		assert.Equal(t, map[byte]int{1: 1, 2: 100}, answers)
-		scrape("a")
-		scrape("b")
-		all.Wait()
-		assert.Equal(t, int64(4), made.Load(), "who asks for something else gets something else")
-		assert.Empty(t, s.next)
-		assert.Zero(t, s.held)
-	})
+	}
+	w := httptest.NewRecorder()
+	newScrapes(nil, func(p string) bool { return p == "p" }, 100).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics?project=p&project=none", nil))
+	assert.Equal(t, http.StatusNotFound, w.Code)
+	assert.Equal(t, "the configuration has no project \"none\"\n", w.Body.String())
 }
 
 func TestAScrapeThatPanicsFailsAndHoldsNothing(t *testing.T) {
-	s := newScrapes(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("half an answer"))
-		panic(http.ErrAbortHandler)
-	}), 1, 1000)
-	address := serve(t, s, 20)
-	for range 3 {
+	s := newScrapes(answers(func(context.Context, collector.Scrape) [][]byte { panic(http.ErrAbortHandler) }), anyProject, 1000)
+	address := serve(t, s, 2)
+	for range 5 {
 		_, err := fetch(address)
 		require.ErrorIs(t, err, io.EOF)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	assert.Empty(t, s.sent)
-	assert.Empty(t, s.next)
+}
+
+// A full house of clients who wait for us keeps nobody out: the next waits for its turn.
+func TestAScraperWaitsWhereAllOthersDo(t *testing.T) {
+	made := make(chan struct{})
+	var making atomic.Int64
+	address := serve(t, newScrapes(answers(func(ctx context.Context, _ collector.Scrape) [][]byte {
+		making.Add(1)
+		defer making.Add(-1)
+		select {
+		case <-made:
+		case <-ctx.Done():
+		}
+		return [][]byte{[]byte("x")}
+	}), anyProject, 1000), 4)
+	var gone []net.Conn
+	for range 4 {
+		gone = append(gone, ask(t, address))
+	}
+	require.Eventually(t, func() bool { return making.Load() == 4 }, patience, time.Millisecond)
+	var rest sync.WaitGroup
+	for range 20 {
+		rest.Go(func() {
+			got, err := fetch(address)
+			assert.NoError(t, err)
+			assert.Equal(t, "x", string(got))
+		})
+	}
+	for _, conn := range gone { // who leaves makes room for who waits
+		require.NoError(t, conn.Close())
+	}
+	close(made)
+	rest.Wait()
+}
+
+// A client that reads slowly, but does, is not idle.
+func TestAClientThatReadsStaysBesideThoseThatDoNot(t *testing.T) {
+	large := bytes.Repeat([]byte("x"), 16<<20)
+	address := serve(t, newScrapes(answers(func(context.Context, collector.Scrape) [][]byte { return [][]byte{large} }), anyProject, 1<<30), 8)
+	reader := ask(t, address)
+	read := 0
+	for piece := make([]byte, 1<<20); read < len(large); {
+		ask(t, address)
+		n, err := io.ReadFull(reader, piece)
+		read += n
+		if read < len(large) {
+			require.NoError(t, err, "after %d bytes", read)
+		}
+	}
 }
 
 func TestTheConnectionThatWaitsLongestGoes(t *testing.T) {
 	working, answered := make(chan struct{}), make(chan struct{})
 	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/work" {
+			ours(r.Context(), 1)
+			defer ours(r.Context(), -1)
 			working <- struct{}{}
 			<-answered
 		}

@@ -6,12 +6,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
-	"runtime"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
 	slgk "github.com/tjhop/slog-gokit"
 
@@ -41,7 +40,7 @@ func newServer(h http.Handler) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
-	limit(server, maxConnections)
+	limit(server, maxConnections, grace)
 	return server
 }
 
@@ -74,12 +73,9 @@ func secure(h http.Handler) http.Handler {
 // configuration again for a reload.
 func (s *Service) handler(o WebOptions, load func() (*config.Config, error)) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+o.TelemetryPath, newScrapes(promhttp.HandlerFor(s.exposition, promhttp.HandlerOpts{
-		ErrorLog:                            promhttpLog{s.logger},
-		ErrorHandling:                       promhttp.ContinueOnError,
-		EnableOpenMetrics:                   true,
-		EnableOpenMetricsTextCreatedSamples: o.OpenMetricsCreatedSamples,
-	}), runtime.GOMAXPROCS(0), maxHeldBytes))
+	s.exposition.CreatedSamples = o.OpenMetricsCreatedSamples
+	s.exposition.Failed = func(err error) { level.Warn(s.logger).Log("msg", "some metrics are missing from a scrape", "err", err) }
+	mux.Handle("GET "+o.TelemetryPath, newScrapes(s.exposition, s.hasProject, maxHeldBytes))
 	if o.EnablePprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -127,11 +123,9 @@ func text(w http.ResponseWriter, status int, body string) {
 	fmt.Fprintln(w, body)
 }
 
-// promhttpLog brings what goes wrong in a scrape to our log.
-type promhttpLog struct{ logger log.Logger }
-
-func (l promhttpLog) Println(v ...any) {
-	level.Warn(l.logger).Log("msg", "scrape", "err", fmt.Sprint(v...))
+// hasProject reports whether the configuration has a project of the name.
+func (s *Service) hasProject(name string) bool {
+	return slices.ContainsFunc(s.Config().Projects, func(p *config.Project) bool { return p.Name == name })
 }
 
 // slogLogger is the logger for libraries that want log/slog.
