@@ -14,6 +14,9 @@ const (
 	// grace is how long a client may do nothing, when it has connected, asked, or taken
 	// some of its answer.
 	grace = time.Second
+	// writeBufferBytes is what the system takes of an answer in advance. By itself it
+	// takes megabytes, for each client that asks and never reads.
+	writeBufferBytes = 256 << 10
 )
 
 // connections keeps the number of connections within bounds. One too many makes the
@@ -75,10 +78,20 @@ func (c *connections) state(conn net.Conn, state http.ConnState) {
 			again.Stop()
 		}
 		c.open[conn] = &connection{}
+		boundBuffer(conn)
 	}
 	if known := c.open[conn]; known != nil {
 		known.since, known.idle = time.Now(), state == http.StateIdle
 		c.changed.Broadcast()
+	}
+}
+
+func boundBuffer(conn net.Conn) {
+	if t, ok := conn.(interface{ NetConn() net.Conn }); ok { // of TLS
+		conn = t.NetConn()
+	}
+	if t, ok := conn.(*net.TCPConn); ok {
+		_ = t.SetWriteBuffer(writeBufferBytes) // without it, too, all works
 	}
 }
 
