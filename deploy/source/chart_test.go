@@ -391,6 +391,7 @@ func TestAnyValues(t *testing.T) {
 		"priorityClassName: high\nresources: {limits: {cpu: 1, memory: 1Gi}}",
 		"extraEnv: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}, {name: https_proxy, valueFrom: {secretKeyRef: {name: s, key: k}}}]",
 		"persistence: {size: 1.5Gi}\nservice: {annotations: {a: b}}\nserviceAccount: {annotations: {a: b}}",
+		"podLabels: null\npodAnnotations: null\nextraEnv: null\n" + on + "endpoint: null, labels: null, relabelings: null, metricRelabelings: null}\ngrafana: {dashboards: {labels: null}}",
 		"networkPolicy: {ingressFrom: [{podSelector: {}}], egressPorts: [443, 443, 3128], dnsPorts: [53], dnsTo: [{podSelector: {}}]}",
 	} {
 		for _, name := range []string{"r", "workspace-exporter", strings.Repeat("a", 53)} {

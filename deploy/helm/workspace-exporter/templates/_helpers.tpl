@@ -24,7 +24,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- /* The labels with those of a user, which win: no key is there twice. */ -}}
 {{- define "workspace-exporter.labelsWith" -}}
-{{ mustMergeOverwrite (include "workspace-exporter.labels" .root | fromYaml) (deepCopy .more) | toYaml }}
+{{ mustMergeOverwrite (include "workspace-exporter.labels" .root | fromYaml) (deepCopy (default dict .more)) | toYaml }}
 {{- end -}}
 
 {{- define "workspace-exporter.meta" -}}
