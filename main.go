@@ -243,9 +243,14 @@ func pastTime(flag, value string, now time.Time) (time.Time, error) {
 
 func addReplay(cli *kingpin.Application, commands map[string]command) {
 	c := cli.Command("replay", "Count the records of a file as if they had been fetched; print the metrics, and on standard error why.")
-	file := c.Arg("file", "Records as .jsonl, .csv or .xlsx.").Required().String()
+	file := c.Arg("file", "Records as .csv, .xlsx, .jsonl or .json, or a .zip of these.").Required().String()
 	o := app.ReplayOptions{UserWindows: config.DefaultMetrics().UserWindows}
-	c.Flag("project", "The label `project`.").Default("replay").StringVar(&o.Project)
-	c.Flag("success-code", "A failed_code that means success; repeatable.").Default(config.DefaultSuccessCodes()...).StringsVar(&o.SuccessCodes)
-	commands[c.FullCommand()] = func(l *logging.Log) error { return app.Replay(*file, o, os.Stdout, l.Text()) }
+	c.Flag("project", "The label `project`; with --config.file also which of its projects.").Default("replay").StringVar(&o.Project)
+	c.Flag("source", "What the file holds. Default: what its columns tell.").EnumVar(&o.Source, app.ReplaySources...)
+	c.Flag("config.file", "Configuration file from which to take success_codes, columns and time_zone.").StringVar(&o.ConfigFile)
+	c.Flag("success-code", "A failed_code that means success, instead of those configured; repeatable.").StringsVar(&o.SuccessCodes)
+	c.Flag("quiet", "Leave out the line for each record.").BoolVar(&o.Quiet)
+	commands[c.FullCommand()] = func(l *logging.Log) error {
+		return app.Replay(context.Background(), *file, o, os.Stdout, l.Text())
+	}
 }

@@ -20,7 +20,7 @@ type Exporter struct {
 	requests                            *prometheus.CounterVec
 	requestDuration                     *prometheus.HistogramVec
 	mismatches, gap                     *prometheus.CounterVec
-	exportTasks                         *prometheus.CounterVec
+	exportTasks, rowsSkipped            *prometheus.CounterVec
 	difference                          *prometheus.GaugeVec
 	unfinished                          *prometheus.GaugeVec
 	rereadFailures                      *prometheus.CounterVec
@@ -74,6 +74,8 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		gap:        counter("gap_seconds_total", "Time whose records are lost, because the exporter did not read them within the API's 30 days.", source...),
 		exportTasks: counter("export_tasks_total", "Export tasks, by what became of them: created, resumed after a restart, success, fail, expired, missing, timeout, deleted.",
 			"project", "source", "status"),
+		rowsSkipped: counter("file_rows_skipped_total", "Rows of files that were left out: no_record for totals, comments and trailing characters, sheet for the rows of a sheet that is no part of the table.",
+			"project", "source", "reason"),
 		difference: gauge("reconciliation_difference", "In how many records pages and export of the newest closed hour differ."),
 		unfinished: gauge("unfinished_records", "Records that are pending or open. Those behind the lookback are read again in rounds."),
 		rereadFailures: counter("reread_failures_total", "Windows of pending or open records behind the lookback that failed, or have too many other records, and were skipped until the next round.",
@@ -143,6 +145,9 @@ func (e *Exporter) Source(project, source string) *SourceMetrics {
 	}
 	e.mismatches.With(s.labels)
 	e.gap.With(s.labels)
+	for _, reason := range record.SkippedReasons {
+		s.RowsSkipped(reason, 0)
+	}
 	return s
 }
 
@@ -207,6 +212,11 @@ func (s *SourceMetrics) ExportTask(status string) {
 	s.exporter.exportTasks.WithLabelValues(s.labels["project"], s.labels["source"], status).Inc()
 }
 
+// RowsSkipped counts rows of files that were left out.
+func (s *SourceMetrics) RowsSkipped(reason string, rows int) {
+	s.exporter.rowsSkipped.WithLabelValues(s.labels["project"], s.labels["source"], reason).Add(float64(rows))
+}
+
 // Reconciled shows in how many records two readings of the same hour differ.
 func (s *SourceMetrics) Reconciled(difference int) {
 	s.exporter.difference.With(s.labels).Set(float64(difference))
@@ -229,7 +239,7 @@ func (s *SourceMetrics) Forget() {
 	e := s.exporter
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{e.up, e.failing, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks, e.difference, e.unfinished, e.rereadFailures} {
+	}{e.up, e.failing, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks, e.rowsSkipped, e.difference, e.unfinished, e.rereadFailures} {
 		v.DeletePartialMatch(s.labels)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -36,11 +37,20 @@ type both struct {
 func newBoth(records int) *both {
 	b := &both{list: &list{items: connections(records)}}
 	b.cloud = newCloud(func(window) string {
-		return loginHeader + strings.Repeat("1,jane,,,2026-03-04T12:00:00Z,,,\n", records)
+		return loginHeader + loginRows(records)
 	})
 	b.Auto = &Auto{Pages: &UserConnections{API: b.list, Mismatch: func() {}}, Export: b.cloud.logins(), Threshold: threshold,
 		Logger: log.NewLogfmtLogger(&b.log)}
 	return b
+}
+
+// loginRows are rows of records that differ.
+func loginRows(n int) string {
+	var rows strings.Builder
+	for i := range n {
+		fmt.Fprintf(&rows, "%d,jane,,,2026-03-04T12:00:00Z,,,\n", i+1)
+	}
+	return rows.String()
 }
 
 func (b *both) read(t *testing.T, most int) ([]record.Login, error) {
@@ -119,7 +129,7 @@ func TestShortFileIsAFailedExport(t *testing.T) {
 		logins, err := b.read(t, 1000)
 		require.NoError(t, err)
 		requireAll(t, b.list.items, logins)
-		assert.Contains(t, b.log.String(), "has 299 rows, and the API says there are 300 records")
+		assert.Contains(t, b.log.String(), "has 299 records that differ, and the API says there are 300")
 	})
 }
 

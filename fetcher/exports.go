@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -17,19 +16,13 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Raw is a record as a row of a file fills it.
-type Raw[T any] interface {
-	*T
-	Set(field, value string) bool
-}
-
 // Export reads what one kind of export task gives. Its windows are in whole seconds.
 type Export struct {
 	// Kind names what is asked for, among the tasks that Memory keeps.
-	Kind    string
-	Tasks   *export.Tasks
-	Memory  TaskMemory
-	Columns export.Columns
+	Kind   string
+	Tasks  *export.Tasks
+	Memory TaskMemory
+	Files  Files
 	// Create makes a task and returns its id.
 	Create func(ctx context.Context, from, to time.Time) (string, error)
 }
@@ -90,78 +83,9 @@ func (e *Export) instead(w window, willDo func(begun window) bool) (window, erro
 	return w, e.Memory.Clear(e.key(begun))
 }
 
-// read calls row for each row of the file of a window.
-func (e *Export) read(ctx context.Context, w window, row row) error {
-	return e.Tasks.Fetch(ctx, e.key(w),
-		func(ctx context.Context) (string, error) { return e.Create(ctx, w.from, w.to) },
-		func(f io.ReaderAt, size int64) error { return readTable(ctx, e.Tasks.Logger, f, size, e.Columns, row) })
-}
-
-// row takes a row of a file.
-type row func([]export.Field) error
-
-// readTable calls row for each row of a file, until ctx ends, and tells of what in the
-// file could not be read.
-func readTable(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64, columns export.Columns, row row) error {
-	summary, err := export.ReadTable(contextReader{ctx, f}, size, columns, func(_ int, fields []export.Field) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return row(fields)
-	})
-	if summary.Replaced+summary.Cut+summary.SkippedSheets > 0 {
-		level.Warn(logger).Log("msg", "parts of an export file could not be read", "format", summary.Format, "rows", summary.Rows,
-			"replaced_characters", summary.Replaced, "cut_cells", summary.Cut, "skipped_sheets", summary.SkippedSheets)
-	}
-	return err
-}
-
-// contextReader is a file that can be read until ctx ends: not all of a file is rows.
-type contextReader struct {
-	ctx context.Context
-	io.ReaderAt
-}
-
-func (r contextReader) ReadAt(p []byte, offset int64) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.ReaderAt.ReadAt(p, offset)
-}
-
-// each reads the rows of a file as records.
-func each[T, R any, P Raw[R]](read func(*R) T, add func(*T) error) row {
-	return func(fields []export.Field) error {
-		var raw R
-		for _, f := range fields {
-			if says(f) {
-				P(&raw).Set(f.Name, f.Value)
-			}
-		}
-		record := read(&raw)
-		return add(&record)
-	}
-}
-
-// into collects records.
-func into[T any](records *[]T) func(*T) error {
-	return func(r *T) error {
-		*records = append(*records, *r)
-		return nil
-	}
-}
-
-// rounded is a number that a spreadsheet has cut: as an id it would name another record.
-var rounded = regexp.MustCompile(`^[0-9][.,]?[0-9]*[eE]\+[0-9]+$`)
-
-// says reports whether a cell says something: a dash stands for nothing.
-func says(f export.Field) bool {
-	return strings.Trim(f.Value, "-–— ") != "" && (f.Name != "id" || !rounded.MatchString(f.Value))
-}
-
-// ReadLogins reads the login records of a file, as an export task would have given it.
-func ReadLogins(ctx context.Context, logger log.Logger, f io.ReaderAt, size int64, add func(*record.Login) error) error {
-	return readTable(ctx, logger, f, size, export.Logins, each((*record.UserConnection).Login, add))
+// fetch has read read the file of a window.
+func (e *Export) fetch(ctx context.Context, w window, read func(f io.ReaderAt, size int64) error) error {
+	return e.Tasks.Fetch(ctx, e.key(w), func(ctx context.Context) (string, error) { return e.Create(ctx, w.from, w.to) }, read)
 }
 
 // UserConnectionExports reads login records by export task (system S2).
@@ -172,16 +96,20 @@ func (u *UserConnectionExports) Read(ctx context.Context, from, to time.Time, _ 
 	return u.readAtLeast(ctx, window{from, to}, 0, take)
 }
 
-// readAtLeast takes nothing from a file with fewer rows: it is not whole.
+// readAtLeast takes nothing from a file with fewer records that differ: it is not whole,
+// or its ids have been rounded.
 func (u *UserConnectionExports) readAtLeast(ctx context.Context, w window, least int, take Take) error {
-	return InParts(func(add func(*record.Login) error) error {
-		rows := 0
-		err := u.read(ctx, w, each((*record.UserConnection).Login, func(l *record.Login) error {
-			rows++
-			return add(l)
-		}))
-		if err == nil && rows < least {
-			return fmt.Errorf("the file of an export task has %d rows, and the API says there are %d records", rows, least)
+	return InParts(ctx, func(add func(*record.Login) error) error {
+		var records distinct
+		err := u.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
+			_, err := u.Files.Logins(ctx, f, size, func(l *record.Login) error {
+				records.add(l)
+				return add(l)
+			})
+			return err
+		})
+		if n := records.count(); err == nil && n < least {
+			return fmt.Errorf("the file of an export task has %d records that differ, and the API says there are %d", n, least)
 		}
 		return err
 	}, w.bounds, take)
@@ -193,26 +121,29 @@ type DesktopExports struct{ Export }
 // Read implements Source.
 func (d *DesktopExports) Read(ctx context.Context, from, to time.Time, _ int, take Take) error {
 	w := window{from, to}
-	return InParts(func(add func(*record.Login) error) error {
-		return d.read(ctx, w, each((*record.DesktopConnection).Login, add))
+	return InParts(ctx, func(add func(*record.Login) error) error {
+		return d.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
+			_, err := d.Files.Desktops(ctx, f, size, add)
+			return err
+		})
 	}, w.bounds, take)
 }
 
 // DesktopFiles reads desktop connections from the file that a request answers with
 // (system S5).
 type DesktopFiles struct {
-	Columns export.Columns
+	Files Files
 	// Download writes the file of a window.
 	Download func(ctx context.Context, from, to time.Time, w io.Writer) error
-	Logger   log.Logger
 }
 
 // Read implements Source.
 func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int, take Take) error {
-	return InParts(func(add func(*record.Login) error) error {
+	return InParts(ctx, func(add func(*record.Login) error) error {
 		return export.Spool(func(w io.Writer) error { return d.Download(ctx, from, to, w) },
 			func(f io.ReaderAt, size int64) error {
-				return readTable(ctx, d.Logger, f, size, d.Columns, each((*record.DesktopConnection).Login, add))
+				_, err := d.Files.Desktops(ctx, f, size, add)
+				return err
 			})
 	}, window{from, to}.bounds, take)
 }
@@ -228,7 +159,10 @@ func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*reco
 		return nil, err
 	}
 	r := &record.Reading{To: w.to}
-	err = s.read(ctx, w, each((*record.SessionInfo).Session, r.AddSession))
+	err = s.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
+		_, err := s.Files.Sessions(ctx, f, size, r.AddSession)
+		return err
+	})
 	return r, err
 }
 
@@ -244,8 +178,19 @@ func (a *AccessExports) ReadAll(ctx context.Context, from, to time.Time) (*recor
 		return nil, err
 	}
 	r := &record.Reading{To: w.to.Add(time.Second)}
-	err = a.read(ctx, w, each((*record.AppUserAccess).Access, into(&r.Accesses)))
+	err = a.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
+		_, err := a.Files.Accesses(ctx, f, size, into(&r.Accesses))
+		return err
+	})
 	return r, err
+}
+
+// into collects records.
+func into[T any](records *[]T) func(*T) error {
+	return func(r *T) error {
+		*records = append(*records, *r)
+		return nil
+	}
 }
 
 // resumer is a source whose windows may have been asked for before a restart.

@@ -92,7 +92,7 @@ func (c *cloud) Clear(key string) error               { delete(c.memory, key); r
 func (c *cloud) Keys() ([]string, error)              { return slices.Sorted(maps.Keys(c.memory)), nil }
 
 func (c *cloud) export(columns export.Columns, memory TaskMemory) Export {
-	return Export{Kind: "kind", Memory: memory, Columns: columns, Create: c.create, Tasks: &export.Tasks{
+	return Export{Kind: "kind", Memory: memory, Files: Files{Columns: columns, Logger: log.NewNopLogger()}, Create: c.create, Tasks: &export.Tasks{
 		API: c, Memory: memory, Timeout: 15 * time.Minute, Observe: func(string) {}, Logger: log.NewNopLogger()}}
 }
 
@@ -421,7 +421,7 @@ func requireDesktops(t *testing.T, logins []record.Login, err error) {
 
 func TestFilesOfDesktops(t *testing.T) {
 	var asked window
-	d := &DesktopFiles{Columns: export.DesktopConnections, Download: func(_ context.Context, from, to time.Time, w io.Writer) error {
+	d := &DesktopFiles{Files: Files{Columns: export.DesktopConnections, Logger: log.NewNopLogger()}, Download: func(_ context.Context, from, to time.Time, w io.Writer) error {
 		asked = window{from, to}
 		_, err := io.Copy(w, strings.NewReader(desktopFile))
 		return err
@@ -450,7 +450,8 @@ func TestReadLoginsTellsWhatItLeavesOut(t *testing.T) {
 	var told strings.Builder
 	file := "id,user_name,start_time,failed_code,client_type\n1,u,2023-06-05T06:37:47Z,-," + strings.Repeat("x", 70_000) + "\n"
 	read := func(ctx context.Context) (logins []record.Login, err error) {
-		err = ReadLogins(ctx, log.NewLogfmtLogger(&told), strings.NewReader(file), int64(len(file)), into(&logins))
+		files := Files{Columns: export.Logins, Logger: log.NewLogfmtLogger(&told)}
+		_, err = files.Logins(ctx, strings.NewReader(file), int64(len(file)), into(&logins))
 		return logins, err
 	}
 	logins, err := read(t.Context())
@@ -471,7 +472,8 @@ func TestAFileIsLeftWhereItHasNoRows(t *testing.T) {
 	cancel()
 	file := "id,start_time,user_name\n" + strings.Repeat("\n", 1<<20)
 	for _, text := range []string{file, "PK\x03\x04" + file} {
-		err := readTable(ctx, log.NewNopLogger(), strings.NewReader(text), int64(len(text)), export.Logins, nil)
+		files := Files{Columns: export.Logins, Logger: log.NewNopLogger()}
+		_, err := files.Logins(ctx, strings.NewReader(text), int64(len(text)), nil)
 		require.ErrorIs(t, err, context.Canceled)
 	}
 }

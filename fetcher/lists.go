@@ -20,6 +20,7 @@ type DesktopLister interface {
 type DesktopConnections struct {
 	API      DesktopLister
 	Mismatch func()
+	Zone     *time.Location // of times that tell none; nil is UTC
 
 	memory pagerMemory[record.Login, *record.Login]
 }
@@ -27,7 +28,7 @@ type DesktopConnections struct {
 // Read implements Source.
 func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
 	r := pager[record.Login, *record.Login]{limit: desktopPageLimit, mismatch: d.Mismatch, memory: &d.memory,
-		list: listOf(d.API.ListDesktopConnections, (*record.DesktopConnection).Login)}
+		list: listOf(d.API.ListDesktopConnections, inZone(d.Zone, (*record.DesktopConnection).Login))}
 	if most > 0 {
 		most = max(most, desktopPageLimit) // as with UserConnections
 	}
@@ -52,6 +53,7 @@ type SessionLister interface {
 type Sessions struct {
 	API      SessionLister
 	Mismatch func()
+	Zone     *time.Location // of times that tell none; nil is UTC
 
 	memory  pagerMemory[record.Session, *record.Session]
 	quota   quota
@@ -69,7 +71,7 @@ func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Rea
 		w.done, w.todo.from = from, from // the API has nothing older by now
 	}
 	r := pager[record.Session, *record.Session]{limit: pageLimit, mismatch: s.Mismatch, memory: &s.memory,
-		list: listOf(s.API.ListSessions, (*record.SessionInfo).Session)}
+		list: listOf(s.API.ListSessions, inZone(s.Zone, (*record.SessionInfo).Session))}
 	for !w.over {
 		piece, most := w.next(), w.most(s.quota.mostOr(maxWhole))
 		sessions, err := r.read(ctx, piece, most)
@@ -136,6 +138,7 @@ type AccessLister interface {
 type AccessStatistics struct {
 	API      AccessLister
 	Mismatch func()
+	Zone     *time.Location // of times that tell none; nil is UTC
 
 	memory pagerMemory[record.Access, *record.Access]
 }
@@ -143,7 +146,7 @@ type AccessStatistics struct {
 // ReadAll implements WholeSource.
 func (a *AccessStatistics) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
 	r := pager[record.Access, *record.Access]{limit: pageLimit, mismatch: a.Mismatch, memory: &a.memory, additive: true,
-		list: listOf(a.API.ListAccessStatistics, (*record.AppUserAccess).Access)}
+		list: listOf(a.API.ListAccessStatistics, inZone(a.Zone, (*record.AppUserAccess).Access))}
 	// The API's windows include their ends, and ours must not overlap.
 	accesses, err := r.read(ctx, window{from, to.Add(-time.Second)}, maxWhole)
 	return &record.Reading{Accesses: accesses}, err
@@ -164,5 +167,16 @@ func listOf[Raw, T any](call func(context.Context, workspace.PageQuery) (*worksp
 			items[i] = read(&page.Items[i])
 		}
 		return page.Count, items, nil
+	}
+}
+
+// inZone reads records in whose times no zone is told.
+func inZone[R, T any, P interface {
+	*R
+	SetZone(*time.Location)
+}](zone *time.Location, read func(P) T) func(P) T {
+	return func(raw P) T {
+		raw.SetZone(zone)
+		return read(raw)
 	}
 }

@@ -58,7 +58,7 @@ func (l *accessListing) ListAccessStatistics(ctx context.Context, q workspace.Pa
 }
 
 // numbered are raw records that differ in one field.
-func numbered[T any, P Raw[T]](n int, field string) []T {
+func numbered[T any, P rawRecord[T]](n int, field string) []T {
 	items := make([]T, n)
 	for i := range items {
 		P(&items[i]).Set(field, strconv.Itoa(i))
@@ -68,7 +68,7 @@ func numbered[T any, P Raw[T]](n int, field string) []T {
 
 // requireList wants every item of lists of several lengths, by pages of a limit and in
 // a window; wrong counts to show, and failures to be of the whole.
-func requireList[T any, P Raw[T]](t *testing.T, l *listing[T], field string, limit int, asked window, read func() (map[record.Identity]bool, error), mismatches *int) {
+func requireList[T any, P rawRecord[T]](t *testing.T, l *listing[T], field string, limit int, asked window, read func() (map[record.Identity]bool, error), mismatches *int) {
 	t.Helper()
 	for _, n := range []int{0, 1, limit, limit + 1, 3*limit + 7} {
 		t.Run(fmt.Sprintf("%d", n), func(t *testing.T) {

@@ -29,7 +29,7 @@ var partSize = 5000
 // InParts puts the records that read adds into the order of time, on disk, and hands
 // them to take. It asks for the window when read is done. Nothing is taken unless read
 // succeeds.
-func InParts(read func(add func(*record.Login) error) error, bounds func() (from, to time.Time), take Take) error {
+func InParts(ctx context.Context, read func(add func(*record.Login) error) error, bounds func() (from, to time.Time), take Take) error {
 	s := sorter{}
 	return export.Spool(func(w io.Writer) error {
 		s.out = bufio.NewWriterSize(w, 64<<10)
@@ -39,7 +39,7 @@ func InParts(read func(add func(*record.Login) error) error, bounds func() (from
 		return s.out.Flush()
 	}, func(f io.ReaderAt, _ int64) error {
 		from, to := bounds()
-		return s.parts(f, from, to, take)
+		return s.parts(contextReader{ctx, f}, from, to, take)
 	})
 }
 

@@ -37,7 +37,7 @@ func smallParts(t *testing.T) {
 
 func partsOf(t *testing.T, w window, logins []record.Login) (parts []part) {
 	t.Helper()
-	err := InParts(func(add func(*record.Login) error) error {
+	err := InParts(t.Context(), func(add func(*record.Login) error) error {
 		for i := range logins {
 			if err := add(&logins[i]); err != nil {
 				return err
@@ -104,7 +104,7 @@ func TestPartsFollowTime(t *testing.T) {
 
 // Nothing is taken of what cannot be read to its end.
 func TestHalfReadIsNotTaken(t *testing.T) {
-	err := InParts(func(add func(*record.Login) error) error {
+	err := InParts(t.Context(), func(add func(*record.Login) error) error {
 		require.NoError(t, add(&record.Login{Start: noon}))
 		return errFault
 	}, window{noon, noon.Add(time.Hour)}.bounds, func(time.Time, []record.Login) error {

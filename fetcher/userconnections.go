@@ -19,6 +19,7 @@ type UserConnections struct {
 	// Mismatch is called for a window that holds still, and still holds another
 	// number of records than the API says.
 	Mismatch func()
+	Zone     *time.Location // of times that tell none; nil is UTC
 
 	memory pagerMemory[record.Login, *record.Login]
 }
@@ -33,7 +34,7 @@ func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int
 
 func (u *UserConnections) readAtMost(ctx context.Context, w window, most int, take Take) error {
 	r := pager[record.Login, *record.Login]{limit: pageLimit, mismatch: u.Mismatch, memory: &u.memory,
-		list: listOf(u.API.ListUserConnections, (*record.UserConnection).Login)}
+		list: listOf(u.API.ListUserConnections, inZone(u.Zone, (*record.UserConnection).Login))}
 	logins, err := r.read(ctx, w, most)
 	if err != nil {
 		return err

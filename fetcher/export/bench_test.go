@@ -40,7 +40,7 @@ func BenchmarkReadTable(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				summary, err := ReadTable(bytes.NewReader(file), int64(len(file)), Logins, func(int, []Field) error { return nil })
+				summary, err := ReadTable(bytes.NewReader(file), int64(len(file)), Logins, func(Row) error { return nil })
 				require.NoError(b, err)
 				require.Equal(b, count, summary.Rows)
 			}

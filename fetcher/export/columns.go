@@ -3,9 +3,13 @@ package export
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
+
+	"golang.org/x/text/width"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -13,12 +17,13 @@ import (
 // Columns tells which column of a file is which field of a record. There is one
 // value per kind of record; names.go holds them.
 type Columns struct {
-	// fields finds a field's name by a column's key: see key.
+	// fields finds a field's name by a column's key: see key. Columns that are dropped
+	// have an empty one.
 	fields map[string]string
 	// times are the fields that hold a time.
 	times []string
 	// needs are the columns without which a file is of no use: of every group at
-	// least one.
+	// least one. The first group is those that say whose a record is.
 	needs [][]string
 }
 
@@ -37,12 +42,12 @@ func newColumns(needs [][]string, times []string, names names) Columns {
 }
 
 // With is c with more names: a column's header and the field it stands for, as
-// `columns:` in the configuration gives them. They win over the names that c
-// knows. An unknown field is an error.
+// `columns:` in the configuration gives them; an empty field drops the column. They win
+// over the names that c knows. An unknown field is an error.
 func (c Columns) With(more map[string]string) (Columns, error) {
 	known := maps.Clone(c.fields)
 	for column, field := range more {
-		if c.fields[key(field)] != field {
+		if field != "" && c.fields[key(field)] != field {
 			return c, fmt.Errorf("column %q: there is no field %q; allowed are %s", column, field, strings.Join(c.Fields(), ", "))
 		}
 		if key(column) == "" {
@@ -56,57 +61,119 @@ func (c Columns) With(more map[string]string) (Columns, error) {
 
 // Fields are the names of the fields that c knows columns for, sorted.
 func (c Columns) Fields() []string {
-	return slices.Compact(slices.Sorted(maps.Values(c.fields)))
+	fields := slices.Compact(slices.Sorted(maps.Values(c.fields)))
+	if len(fields) > 0 && fields[0] == "" {
+		fields = fields[1:]
+	}
+	return fields
 }
 
+// Times are the names of the fields that hold a time.
+func (c Columns) Times() []string { return c.times }
+
+// isRecord reports whether the fields of a row are a record: it has a time, readable or
+// not, and says whose or which it is. In a table without times it must have all that is
+// needed, and not be called a total.
+func (c Columns) isRecord(fields []Field, untimed bool) bool {
+	if !untimed {
+		return saysAnyOf(fields, c.times) && saysAnyOf(fields, c.needs[0])
+	}
+	for _, group := range c.needs {
+		if !saysAnyOf(fields, group) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(fields, func(f Field) bool { return slices.Contains(c.needs[0], f.Name) && total.MatchString(f.Value) })
+}
+
+func saysAnyOf(fields []Field, names []string) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool { return slices.Contains(names, f.Name) && !record.IsNothing(f.Value) })
+}
+
+// total is what stands where a user would, before the sum of all.
+var total = regexp.MustCompile(`(?i)^\W*(#|(grand |sub)?totals?\b|sum\b|合计|总计|小计|总数|共计|汇总)`)
+
 // key is what is compared of a column's name: its letters and digits, in lower
-// case. "UTC" behind a time's name says what holds anyway.
+// case.
 func key(name string) string {
-	k := strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return unicode.ToLower(r)
 		}
 		return -1
-	}, name)
-	return strings.TrimSuffix(k, "utc")
+	}, width.Fold.String(name))
 }
 
-// header is the header row of a table: the name of each column's field, empty
-// for a column that means nothing to us.
-type header []string
+// column is what a column of a table is: the name of its field, empty for one that means
+// nothing to us, and the zone of its times, if its title names one.
+type column struct {
+	field string
+	zone  *time.Location
+}
 
-// header reads a row as a header row. A field's first column counts, if there
-// are several.
+// header is the header row of a table.
+type header []column
+
+// repeated is a title that a data frame has made of one that stood there twice.
+var repeated = regexp.MustCompile(`\.[0-9]+$`)
+
+// column finds the column of a title.
+func (c Columns) column(title string) column {
+	if len(title) > maxHeaderBytes {
+		return column{}
+	}
+	if field, ok := c.fields[key(title)]; ok {
+		return column{field, nil}
+	}
+	if end := repeated.FindStringIndex(title); end != nil {
+		return c.column(title[:end[0]])
+	}
+	rest, zone := record.TitleZone(title)
+	if utc, ok := strings.CutSuffix(key(title), "utc"); zone == nil && ok {
+		rest, zone = utc, time.UTC
+	}
+	if field := c.fields[key(rest)]; zone != nil && slices.Contains(c.times, field) {
+		return column{field, zone}
+	}
+	return column{}
+}
+
+// header reads a row as a header row.
 func (c Columns) header(cells []string) header {
 	h := make(header, len(cells))
 	for i, cell := range cells {
-		if len(cell) > maxHeaderBytes {
-			continue
-		}
-		if field := c.fields[key(cell)]; !slices.Contains(h[:i], field) {
-			h[i] = field
-		}
+		h[i] = c.column(cell)
 	}
 	return h
 }
 
 // columns are those that mean something to us, by number.
 func (h header) columns() (known []int) {
-	for i, field := range h {
-		if field != "" {
+	for i, column := range h {
+		if column.field != "" {
 			known = append(known, i)
 		}
 	}
 	return known
 }
 
-// known is the number of columns that mean something to us.
-func (h header) known() int { return len(h.columns()) }
+// known is the number of fields that the columns have.
+func (h header) known() int {
+	fields := map[string]bool{}
+	for _, i := range h.columns() {
+		fields[h[i].field] = true
+	}
+	return len(fields)
+}
+
+func (h header) has(field string) bool {
+	return slices.ContainsFunc(h, func(c column) bool { return c.field == field })
+}
 
 // complete reports whether a table with this header can be read.
 func (c Columns) complete(h header) bool {
 	for _, group := range c.needs {
-		if !slices.ContainsFunc(group, func(field string) bool { return slices.Contains(h, field) }) {
+		if !slices.ContainsFunc(group, h.has) {
 			return false
 		}
 	}
@@ -120,8 +187,8 @@ const (
 )
 
 // findHeader reads rows until one is a header row.
-func (c Columns) findHeader(rows rows) (header, error) {
-	missing := headerError{columns: c}
+func (t *table) findHeader(rows rows) (header, error) {
+	missing := headerError{columns: t.columns}
 	best := 0
 	for range maxHeaderRows {
 		cells, _, err := rows.next()
@@ -132,15 +199,35 @@ func (c Columns) findHeader(rows rows) (header, error) {
 		if slices.ContainsFunc(cells, isTime) {
 			continue // a row of data, or a title that tells the export's time
 		}
-		h := c.header(cells)
-		if c.complete(h) {
+		h, known, complete := t.headerOf(cells)
+		if complete {
 			return h, nil
 		}
-		if n := h.known(); n > best && n > 1 || missing.found == nil && looksLikeHeader(cells) {
-			best, missing.found = n, slices.Clone(cells)
+		if known > best && known > 1 || missing.found == nil && looksLikeHeader(cells) {
+			best, missing.found = known, slices.Clone(cells)
 		}
 	}
 	return nil, &missing
+}
+
+// headerOf reads a row as the header row of the kind of table of which it knows most. It
+// says how many fields it knows, and whether the table can be read; then it is of this
+// kind.
+func (t *table) headerOf(cells []string) (best header, known int, complete bool) {
+	for i, columns := range t.kinds() {
+		h := columns.header(cells)
+		n, whole := h.known(), columns.complete(h)
+		if whole == complete && n > known || whole && !complete {
+			best, known, complete = h, n, whole
+			if whole {
+				t.kind = i
+			}
+		}
+	}
+	if complete {
+		t.columns = t.kinds()[t.kind]
+	}
+	return best, known, complete
 }
 
 func isTime(cell string) bool {
@@ -180,11 +267,7 @@ func (e *headerError) at(err error) error {
 }
 
 func (e *headerError) Error() string {
-	var needs []string
-	for _, group := range e.columns.needs {
-		needs = append(needs, strings.Join(group, " or "))
-	}
-	wanted := "a column for " + strings.Join(needs, ", and one for ")
+	wanted := e.columns.wanted()
 	switch {
 	case e.rows == 0:
 		return "no rows: a table needs " + wanted
@@ -197,5 +280,14 @@ func (e *headerError) Error() string {
 			found = append(found, fmt.Sprintf("%q", record.ScrubText(name)))
 		}
 	}
-	return fmt.Sprintf("columns not recognised: a table needs %s, and this one has %s", wanted, strings.Join(found, ", "))
+	return fmt.Sprintf("columns not recognised: a table needs %s, and this one has %d: %s", wanted, len(e.found), strings.Join(found, ", "))
+}
+
+// wanted says which columns a table needs.
+func (c Columns) wanted() string {
+	var needs []string
+	for _, group := range c.needs {
+		needs = append(needs, strings.Join(group, " or "))
+	}
+	return "a column for " + strings.Join(needs, ", and one for ")
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,14 @@ var tables = map[string]struct {
 	"sessions":            {Sessions, sessionNames, record.SessionInfoFields},
 	"access statistics":   {AccessStatistics, accessNames, record.AppUserAccessFields},
 	"desktop connections": {DesktopConnections, desktopNames, record.DesktopConnectionFields},
+}
+
+// fieldsOf are the fields of a header row.
+func fieldsOf(h header) (fields []string) {
+	for _, c := range h {
+		fields = append(fields, c.field)
+	}
+	return fields
 }
 
 func TestColumnsOfEveryField(t *testing.T) {
@@ -60,7 +69,7 @@ func TestDescriptions(t *testing.T) {
 		"public_ip":          {"Egress IP address of the client", "客户端出口ip"},
 	} {
 		for _, description := range append(descriptions, field) {
-			assert.Equal(t, header{field}, Logins.header([]string{description}), description)
+			assert.Equal(t, []string{field}, fieldsOf(Logins.header([]string{description})), description)
 		}
 	}
 }
@@ -114,7 +123,7 @@ func TestOtherDescriptions(t *testing.T) {
 	} {
 		for field, descriptions := range rows {
 			for _, description := range descriptions {
-				assert.Equal(t, header{field}, tables[kind].columns.header([]string{description}), "%s: %s", kind, description)
+				assert.Equal(t, []string{field}, fieldsOf(tables[kind].columns.header([]string{description})), "%s: %s", kind, description)
 			}
 		}
 	}
@@ -141,7 +150,7 @@ func TestConsoleTitles(t *testing.T) {
 			[]string{"start_time", "user_name", "client_name", "machine_name", "agent_version", "virtual_ip", "vm_ip"}},
 		"statistics": {AccessStatistics, "连接用户, 接入失败次数", []string{"username", "access_failed_count"}},
 	} {
-		assert.Equal(t, header(c.fields), c.columns.header(strings.Split(c.titles, ", ")), name)
+		assert.Equal(t, c.fields, fieldsOf(c.columns.header(strings.Split(c.titles, ", "))), name)
 	}
 }
 
@@ -157,20 +166,32 @@ func TestNamesStandForOneFieldEach(t *testing.T) {
 
 func TestSpellingOfNames(t *testing.T) {
 	for _, name := range []string{"start_time", "START TIME", " Start　Time ", "startTime", "\uFEFFStart time:", "Start time (UTC)"} {
-		assert.Equal(t, header{"start_time"}, Logins.header([]string{name}), name)
+		assert.Equal(t, []string{"start_time"}, fieldsOf(Logins.header([]string{name})), name)
 	}
-	assert.Equal(t, header{"id", "", "", "", ""}, Logins.header([]string{"ID", "Primary key", "Start time (UTC+08:00)", "", "UTC"}),
-		"a field's first column counts; a time of another zone is not ours")
+	assert.Equal(t, []string{"id", "id", "start_time", "start_time", "", "", "", ""}, fieldsOf(Logins.header([]string{"ID", "Primary key", "Start time (UTC+08:00)", "start_time.1", "", "UTC", "ID (UTC)", "start_time1"})))
+	for title, hours := range map[string]int{"Start time (UTC+08:00)": 8, "开始时间（GMT+8）": 8, "开始时间(北京时间)": 8, "Start time (UTC)": 0, "startTimeUTC": 0, "start_time_utc": 0} {
+		h := Logins.header([]string{title})
+		if assert.NotNil(t, h[0].zone, title) {
+			_, offset := time.Date(2024, 1, 5, 0, 0, 0, 0, h[0].zone).Zone()
+			assert.Equal(t, hours*3600, offset, title)
+		}
+	}
+	assert.Nil(t, Logins.header([]string{"start_time"})[0].zone)
 }
 
 func TestWith(t *testing.T) {
 	more, err := Logins.With(map[string]string{"Wer ": "user_name", "Client": "client_ip"})
 	require.NoError(t, err)
-	assert.Equal(t, header{"user_name", "client_ip"}, more.header([]string{"wer", "client"}))
-	assert.Equal(t, header{"", "client_name"}, Logins.header([]string{"wer", "client"}), "the original is left alone")
+	assert.Equal(t, []string{"user_name", "client_ip"}, fieldsOf(more.header([]string{"wer", "client"})))
+	assert.Equal(t, []string{"", "client_name"}, fieldsOf(Logins.header([]string{"wer", "client"})), "the original is left alone")
 
 	_, err = Logins.With(map[string]string{"Wer": "username"})
 	assert.ErrorContains(t, err, `column "Wer": there is no field "username"; allowed are agent_version, client_ip`)
+	more, err = DesktopConnections.With(map[string]string{"Connection details": ""})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"", "user_name"}, fieldsOf(more.header([]string{"Connection Details", "user_name"})), "a column can be dropped")
+	assert.NotContains(t, more.Fields(), "")
+
 	_, err = Logins.With(map[string]string{"--": "id"})
 	assert.ErrorContains(t, err, "needs a letter or a digit")
 }

@@ -1,7 +1,11 @@
 package export
 
 import (
+	"bufio"
 	"bytes"
+	"io"
+	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -14,7 +18,6 @@ import (
 func checkRows(t *testing.T, rows [][]Field, summary Summary) {
 	assert.Equal(t, len(rows), summary.Rows)
 	for _, fields := range rows {
-		assert.NotEmpty(t, fields)
 		for _, f := range fields {
 			assert.Contains(t, Logins.Fields(), f.Name)
 			assert.LessOrEqual(t, len(f.Value), maxCellBytes)
@@ -61,7 +64,8 @@ func FuzzFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte) {
 		for _, columns := range []Columns{Logins, Sessions, AccessStatistics, DesktopConnections} {
 			rows := 0
-			summary, err := ReadTable(bytes.NewReader(file), int64(len(file)), columns, func(_ int, fields []Field) error {
+			summary, err := ReadTable(bytes.NewReader(file), int64(len(file)), columns, func(row Row) error {
+				fields := row.Fields
 				rows++
 				for _, field := range fields {
 					require.Contains(t, columns.Fields(), field.Name)
@@ -75,6 +79,58 @@ func FuzzFile(f *testing.F) {
 				require.True(t, utf8.ValidString(err.Error()))
 				require.Less(t, len(err.Error()), 4000)
 			}
+		}
+	})
+}
+
+func FuzzJSON(f *testing.F) {
+	for _, s := range []string{
+		`{"id":"1"}` + "\n" + `{"id":"2","start_time":"2026-01-01T00:00:00Z"}`, `{"count":1,"items":[{"id":"1","start_time":"2026-01-01T00:00:00Z"},null,7]}`, `[{"id":1.5e18}]`, "{", `{"items":null}`, `{"data":{"records":[[{}]]}}`, `{"id":{"a":[1]},"Start time (UTC)":1}`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !isJSON([]byte(text)) {
+			return
+		}
+		rows, summary, err := read([]byte(text))
+		checkRows(t, rows, summary)
+		if err != nil {
+			assert.Less(t, len(err.Error()), 1000)
+		}
+	})
+}
+
+// FuzzLegalXML reads XML that is legal as it is, and any other as some that is.
+func FuzzLegalXML(f *testing.F) {
+	for _, s := range []string{"<a>b</a>", "a&#11;b&#x41;&#65;&amp;&#xD800;&#;", "\x0b\xff\uFFFE", "&", "&#1", "\xFF\xFEa\x00"} {
+		f.Add(s, 3)
+	}
+	f.Fuzz(func(t *testing.T, text string, size int) {
+		if size < 1 || len(text) > 1<<16 {
+			return
+		}
+		in := &legalXML{in: bufio.NewReaderSize(strings.NewReader(text), 16)}
+		var out []byte
+		buffer := make([]byte, min(size, 1<<12))
+		for {
+			n, err := in.Read(buffer)
+			out = append(out, buffer[:n]...)
+			if err != nil {
+				require.Equal(t, io.EOF, err)
+				break
+			}
+		}
+		require.True(t, utf8.Valid(out))
+		legal := utf8.ValidString(text) && !strings.Contains(text, "&#")
+		for _, r := range string(out) {
+			require.True(t, isLegal(r), "%q", r)
+		}
+		for _, r := range text {
+			legal = legal && isLegal(r)
+		}
+		if legal && !strings.HasPrefix(text, "\xFF\xFE") {
+			require.Equal(t, text, string(out))
 		}
 	})
 }
@@ -126,14 +182,13 @@ func FuzzArchive(f *testing.F) {
 func FuzzHeader(f *testing.F) {
 	f.Add("id", "Start time", "用户名")
 	f.Add("2023-06-05", "", "\xFF")
+	f.Add("Start time (GMT+08:00)", "start_time.1", "开始时间（北京时间）")
 	f.Fuzz(func(t *testing.T, a, b, c string) {
 		cells := []string{a, b, c}
 		h := Logins.header(cells)
 		require.Len(t, h, len(cells))
-		seen := map[string]bool{}
-		for _, field := range h {
-			assert.False(t, field != "" && seen[field], "a field has one column")
-			seen[field] = true
+		for _, column := range h {
+			assert.True(t, column.zone == nil || column.field == "pre_conn_time" || slices.Contains(Logins.Times(), column.field), "only a time has a zone")
 		}
 		err := (&headerError{columns: Logins, rows: 1, found: cells}).Error()
 		assert.True(t, utf8.ValidString(err))

@@ -69,7 +69,8 @@ func TestHostileFiles(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			summary, err := ReadTable(bytes.NewReader(c.file), int64(len(c.file)), Logins, func(_ int, fields []Field) error {
+			summary, err := ReadTable(bytes.NewReader(c.file), int64(len(c.file)), Logins, func(row Row) error {
+				fields := row.Fields
 				for _, f := range fields {
 					require.LessOrEqual(t, len(f.Value), maxCellBytes)
 				}

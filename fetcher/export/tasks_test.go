@@ -274,7 +274,7 @@ func TestUnreadableFile(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		tasks := &Tasks{API: w, Memory: w, Timeout: time.Minute, Logger: log.NewNopLogger(), Observe: func(string) {}}
 		err := tasks.Fetch(t.Context(), "key", w.create, func(f io.ReaderAt, size int64) error {
-			_, err := ReadTable(f, size, Sessions, func(int, []Field) error { return nil })
+			_, err := ReadTable(f, size, Sessions, func(Row) error { return nil })
 			return err
 		})
 		require.ErrorContains(t, err, "session_state")

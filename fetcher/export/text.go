@@ -21,7 +21,7 @@ import (
 var separators = []struct {
 	char rune
 	name string
-}{{',', "commas"}, {';', "semicolons"}, {'\t', "tabs"}}
+}{{',', "commas"}, {';', "semicolons"}, {'\t', "tabs"}, {'|', "bars"}}
 
 // headBytes is how much of a text is looked at for its separator.
 const headBytes = 256 << 10
@@ -33,8 +33,11 @@ var maxRowBytes = 16 << 20
 // maxRowCells is how many cells a line may have: each takes memory, even an empty one.
 const maxRowCells = 1 << 18
 
-// readText reads a file of separated values.
+// readText reads a file of separated values, or of JSON.
 func (t *table) readText(f *io.SectionReader) error {
+	if t.candidates != nil {
+		f = io.NewSectionReader(f, 0, min(f.Size(), headBytes))
+	}
 	flavour, err := flavourOf(f)
 	if err != nil {
 		return fmt.Errorf("reading the text: %w", err)
@@ -44,7 +47,14 @@ func (t *table) readText(f *io.SectionReader) error {
 	if err != nil && !isEnd(err) {
 		return fmt.Errorf("reading the text: %w", err)
 	}
-	separator := separators[t.columns.separatorOf(head)]
+	if isJSON(head) {
+		t.summary.Format = "JSON in " + flavour.name
+		if t.candidates != nil {
+			return t.recogniseJSON(head)
+		}
+		return t.readJSON(text)
+	}
+	separator := separators[t.separatorOf(head)]
 	t.summary.Format = fmt.Sprintf("text in %s, separated by %s", flavour.name, separator.name)
 	t.strict = true
 	return t.read(newTextRows(text, separator.char))
@@ -66,9 +76,13 @@ func flavourOf(f *io.SectionReader) (flavour, error) {
 	mark, _ := in.Peek(3)
 	switch {
 	case bytes.HasPrefix(mark, []byte("\xFF\xFE")), bytes.HasPrefix(mark, []byte("\xFE\xFF")):
-		return flavour{name: "UTF-16", encoding: unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)}, nil
+		return flavour{name: "UTF-16", encoding: utf16WithMark()}, nil
 	case bytes.HasPrefix(mark, []byte("\xEF\xBB\xBF")):
 		return flavour{name: "UTF-8", encoding: unicode.UTF8BOM}, nil
+	}
+	head, _ := in.Peek(64 << 10)
+	if order, ok := utf16Order(head); ok {
+		return flavour{name: "UTF-16", encoding: unicode.UTF16(order, unicode.IgnoreBOM)}, nil
 	}
 	var good, bad, newlines, returns int
 	for {
@@ -94,6 +108,26 @@ func flavourOf(f *io.SectionReader) (flavour, error) {
 	}
 }
 
+func utf16WithMark() encoding.Encoding { return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM) }
+
+// utf16Order tells text in UTF-16 without a mark: what is ASCII in it, as separators and
+// digits are, has a zero in one of its two bytes, always the same.
+func utf16Order(head []byte) (order unicode.Endianness, ok bool) {
+	var zeros [2]int
+	for i, c := range head {
+		if c == 0 {
+			zeros[i%2]++
+		}
+	}
+	switch few := len(head) / 20; {
+	case zeros[1] > few && zeros[0] <= zeros[1]/10:
+		return unicode.LittleEndian, true
+	case zeros[0] > few && zeros[1] <= zeros[0]/10:
+		return unicode.BigEndian, true
+	}
+	return order, false
+}
+
 // decode is the text in UTF-8, from its start.
 func (f flavour) decode(text *io.SectionReader) io.Reader {
 	decoded := f.encoding.NewDecoder().Reader(io.NewSectionReader(text, 0, text.Size()))
@@ -110,7 +144,7 @@ func (f flavour) decode(text *io.SectionReader) io.Reader {
 
 // separatorOf is the index of the separator that makes a text's start show the
 // most columns: known ones, or else just columns.
-func (c Columns) separatorOf(head []byte) int {
+func (t *table) separatorOf(head []byte) int {
 	best, most := 0, 0
 	for i, separator := range separators {
 		rows := newTextRows(bytes.NewReader(head), separator.char)
@@ -119,7 +153,8 @@ func (c Columns) separatorOf(head []byte) int {
 			if err != nil {
 				break
 			}
-			if n := c.header(cells).known()*headBytes + len(cells); n > most {
+			_, known, _ := t.headerOf(cells)
+			if n := known*headBytes + len(cells); n > most {
 				best, most = i, n
 			}
 		}
@@ -140,6 +175,7 @@ func newTextRows(r io.Reader, separator rune) *textRows {
 	reader.Comma = separator
 	reader.FieldsPerRecord = -1
 	reader.ReuseRecord = true
+	reader.TrimLeadingSpace = separator != '\t' // which is a space
 	return &textRows{csv: reader, window: w}
 }
 
@@ -168,20 +204,53 @@ func (t *textRows) next() ([]string, int, error) {
 // only where the row is one line and whole without the next: a quote that swallows
 // lines would swallow records.
 func (t *textRows) lenient(raw []byte) ([]string, error) {
-	const next = "next"
 	line := strings.Trim(string(raw), "\r\n")
+	if strings.Contains(line, "\n") {
+		return nil, csv.ErrQuote
+	}
+	// As databases and programs quote: with a backslash, with blanks behind the quote.
+	other := blanksBehind(strings.ReplaceAll(line, `\"`, `""`), t.csv.Comma)
+	if other != line {
+		if cells, err := t.one(other, false); err == nil {
+			return cells, nil
+		}
+	}
+	return t.one(line, true)
+}
+
+// one reads a row that is one line.
+func (t *textRows) one(line string, lazy bool) ([]string, error) {
+	const next = "next"
 	reader := csv.NewReader(strings.NewReader(line + "\n" + next))
 	reader.Comma = t.csv.Comma
 	reader.FieldsPerRecord = -1
-	reader.LazyQuotes = true
+	reader.LazyQuotes, reader.TrimLeadingSpace = lazy, t.csv.TrimLeadingSpace
 	rows, err := reader.ReadAll()
 	if err != nil {
 		return nil, err
 	}
-	if strings.Contains(line, "\n") || len(rows) != 2 || rows[1][0] != next {
+	if len(rows) != 2 || rows[1][0] != next {
 		return nil, csv.ErrQuote
 	}
 	return rows[0], nil
+}
+
+// blanksBehind drops blanks between a quote and the end of its cell.
+func blanksBehind(line string, separator rune) string {
+	var out strings.Builder
+	for {
+		quote := strings.IndexByte(line, '"') + 1
+		if quote == 0 {
+			break
+		}
+		out.WriteString(line[:quote])
+		line = line[quote:]
+		if rest := strings.TrimLeft(line, " "); rest == "" || strings.HasPrefix(rest, string(separator)) {
+			line = rest
+		}
+	}
+	out.WriteString(line)
+	return out.String()
 }
 
 // window keeps what was read of the row under way, and what was read ahead: to

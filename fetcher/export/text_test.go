@@ -54,7 +54,8 @@ func TestQuotes(t *testing.T) {
 func TestRowNumbersAreLines(t *testing.T) {
 	text := "title\n\nid,start_time\n1,\"2023-06-05\n03:34:43\"\n\n2,\n"
 	var numbers []int
-	_, err := ReadTable(strings.NewReader(text), int64(len(text)), Logins, func(n int, _ []Field) error {
+	_, err := ReadTable(strings.NewReader(text), int64(len(text)), Logins, func(row Row) error {
+		n := row.Number
 		numbers = append(numbers, n)
 		return nil
 	})
@@ -123,7 +124,7 @@ func TestFailingFile(t *testing.T) {
 	file := "id,start_time\n" + strings.Repeat("1,2023-06-05 03:34:43\n", 30_000)
 	for _, good := range []int{0, 3, 1000, 300_000} {
 		f := failingFile{strings.NewReader(file), int64(good), failure}
-		_, err := ReadTable(f, int64(len(file)), Logins, func(int, []Field) error { return nil })
+		_, err := ReadTable(f, int64(len(file)), Logins, func(Row) error { return nil })
 		assert.ErrorIs(t, err, failure, good)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/xml"
 	"errors"
@@ -29,22 +30,13 @@ var (
 // maxSheetColumns is the format's own limit (column XFD).
 const maxSheetColumns = 16384
 
-// readXLSX reads every sheet of a workbook that has a header row; large exports
-// go on in a second sheet. Sheets are streamed from the archive: libraries that
-// read them end without an error where the XML is broken, and do not tell numbers
-// from text.
-func (t *table) readXLSX(f io.ReaderAt, size int64) error {
+// readXLSX reads every sheet of a workbook; large exports go on in a second sheet. Sheets
+// are streamed from the archive: libraries that read them end without an error where the
+// XML is broken, and do not tell numbers from text.
+func (t *table) readXLSX(archive *zip.Reader) error {
 	t.summary.Format = "XLSX"
-	directory := &directoryLimit{f: f, left: maxDirectoryBytes}
-	archive, err := zip.NewReader(directory, size)
+	book, err := readProperties(archive)
 	if err != nil {
-		return fmt.Errorf("reading the file as a workbook (XLSX): %w", err)
-	}
-	directory.read = true
-	if err := refuseBomb(archive, size); err != nil {
-		return err
-	}
-	if err := t.readWorkbook(archive); err != nil {
 		return fmt.Errorf("reading the workbook's properties: %w", err)
 	}
 	shared, err := readSharedStrings(archive)
@@ -52,7 +44,8 @@ func (t *table) readXLSX(f io.ReaderAt, size int64) error {
 		return fmt.Errorf("reading the workbook's texts: %w", err)
 	}
 	defer shared.close()
-	return t.readSheets(archive, shared)
+	t.mac = book.mac
+	return t.readSheets(book.inOrder(archive), shared)
 }
 
 // maxDirectoryBytes is how much of an archive may be the list of its parts: room for
@@ -82,63 +75,194 @@ func (d *directoryLimit) ReadAt(p []byte, offset int64) (int, error) {
 }
 
 // refuseBomb looks at the sizes that the archive states; reading a part fails
-// where it turns out to be larger than that.
-func refuseBomb(archive *zip.Reader, size int64) error {
+// where it turns out to be larger than that. An archive in an archive has what the outer
+// one has left.
+func (t *table) refuseBomb(archive *zip.Reader, size int64) error {
 	limit := min(maxUnpacked, maxRatio*uint64(size))
-	var total uint64
+	if t.inArchive {
+		limit = min(limit, t.unpackable)
+	}
+	t.unpackable = limit
 	for _, part := range archive.File {
-		if part.UncompressedSize64 > limit-total {
+		if part.UncompressedSize64 > t.unpackable {
 			return fmt.Errorf("refused as an archive bomb: unpacked, the workbook is larger than %d bytes (at most %d bytes, and %d times the file, are read)",
 				limit, maxUnpacked, maxRatio)
 		}
-		total += part.UncompressedSize64
+		t.unpackable -= part.UncompressedSize64
 	}
 	return nil
 }
 
-func (t *table) readSheets(archive *zip.Reader, shared *sharedStrings) error {
-	missing := errors.New("a ZIP archive without a worksheet: not a workbook (XLSX)")
-	read := false
-	for _, part := range archive.File {
-		name := strings.ReplaceAll(part.Name, `\`, "/")
-		if path.Ext(name) != ".xml" || path.Base(path.Dir(name)) != "worksheets" {
-			continue
-		}
-		err := t.readSheet(part, shared)
+// readSheets reads the sheets that have a header row of their own, and those that go on
+// under the last one. A sheet that does neither refuses the file: its rows would be lost.
+// But what stands before the first table, such as a cover, is left out and told.
+func (t *table) readSheets(sheets []*zip.File, shared *sharedStrings) error {
+	var before []*zip.File
+	var missing error = errors.New("a ZIP archive without a worksheet: not a workbook (XLSX)")
+	for _, sheet := range sheets {
+		err := t.readSheet(sheet, shared, t.read)
 		var headless *headerError
 		switch {
-		case err == nil:
-			read = true
 		case !errors.As(err, &headless):
-			return fmt.Errorf("worksheet %q: %w", record.Label(path.Base(name)), err)
-		case headless.rows > 0:
-			t.summary.SkippedSheets++
+			if err != nil {
+				return ofSheet(sheet, err)
+			}
+		case headless.rows == 0: // it is empty
+			if len(before) == 0 {
+				missing = err
+			}
+		case t.header == nil:
+			before = append(before, sheet)
 			missing = err
-		case t.summary.SkippedSheets == 0:
-			missing = err
+		default:
+			if err := t.readSheet(sheet, shared, t.readOn); err != nil {
+				return ofSheet(sheet, err)
+			}
 		}
 	}
-	if !read {
+	if t.header == nil {
 		return missing
+	}
+	return t.leaveOut(before, shared)
+}
+
+func ofSheet(sheet *zip.File, err error) error {
+	return fmt.Errorf("worksheet %q: %w", record.Label(path.Base(sheet.Name)), err)
+}
+
+// leaveOut counts the rows of sheets that stand before the first table. If they would fit
+// under its header, they are no cover.
+func (t *table) leaveOut(sheets []*zip.File, shared *sharedStrings) error {
+	for _, sheet := range sheets {
+		t.summary.SkippedSheets++
+		err := t.readSheet(sheet, shared, func(rows rows) error {
+			for first := true; ; first = false {
+				cells, _, err := rows.next()
+				switch {
+				case isEnd(err):
+					return nil
+				case err != nil:
+					return err
+				case first && t.fits(cells):
+					return errors.New("its rows stand before the sheet with the header row: move it behind")
+				}
+				t.summary.SkippedRows++
+			}
+		})
+		if err != nil {
+			return ofSheet(sheet, err)
+		}
 	}
 	return nil
 }
 
-func (t *table) readSheet(part *zip.File, shared *sharedStrings) error {
+// readOn reads a sheet that goes on where the one before it ended.
+func (t *table) readOn(rows rows) error {
+	first := &pushedBack{rows: rows}
+	if err := first.peek(); err != nil {
+		return err
+	}
+	if !t.fits(first.cells) {
+		return fmt.Errorf("it has neither a header row nor the %d columns of the sheet before it: remove it, or give it a header row", t.width())
+	}
+	return t.readData(first)
+}
+
+// width is the number of columns under the header.
+func (t *table) width() int {
+	return widthOf(len(t.header), func(i int) bool { return t.header[i].field != "" })
+}
+
+func widthOf(n int, has func(i int) bool) int {
+	for n > 0 && !has(n-1) {
+		n--
+	}
+	return n
+}
+
+// fits reports whether a row can stand under the header: it has as many cells, or is a
+// record there.
+func (t *table) fits(cells []string) bool {
+	width := widthOf(len(cells), func(i int) bool { return strings.TrimSpace(cells[i]) != "" })
+	if width == len(t.header) || width == t.width() {
+		return true
+	}
+	if width > len(t.header) || !t.fill(t.header.columns(), cells) || !t.columns.isRecord(t.fields, t.untimed) {
+		return false
+	}
+	return t.hasReadableTime()
+}
+
+// pushedBack are rows of which the first was looked at.
+type pushedBack struct {
+	rows
+	cells  []string
+	number int
+	held   bool
+}
+
+func (p *pushedBack) peek() (err error) {
+	p.cells, p.number, err = p.rows.next()
+	p.held = err == nil
+	return err
+}
+
+func (p *pushedBack) next() ([]string, int, error) {
+	if p.held {
+		p.held = false
+		return p.cells, p.number, nil
+	}
+	return p.rows.next()
+}
+
+func (t *table) readSheet(part *zip.File, shared *sharedStrings, read func(rows) error) error {
 	r, err := openXML(part)
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	if err := t.read(&sheetRows{xml: r, shared: shared}); err != nil {
+	if err := read(&sheetRows{xml: r, shared: shared}); err != nil {
 		return err
 	}
 	return r.verify()
 }
 
-// readWorkbook finds out how the workbook counts days.
-func (t *table) readWorkbook(archive *zip.Reader) error {
-	part := find(archive, "workbook.xml")
+// properties are what a workbook says of itself.
+type properties struct {
+	mac    bool     // days are counted from 1904 on
+	sheets []string // their ids, in order
+	files  map[string]string
+}
+
+// readProperties reads what says in which order the sheets stand, and how days are counted.
+func readProperties(archive *zip.Reader) (w properties, err error) {
+	w.files = map[string]string{}
+	err = eachElement(find(archive, "workbook.xml"), func(e xml.StartElement) {
+		switch e.Name.Local {
+		case "workbookPr":
+			v := attribute(e, "date1904")
+			w.mac = v == "1" || v == "true"
+		case "sheet":
+			for _, a := range e.Attr {
+				if a.Name.Local == "id" && a.Name.Space != "" && len(w.sheets) < maxSheetColumns {
+					w.sheets = append(w.sheets, a.Value)
+				}
+			}
+		}
+	})
+	if err != nil {
+		return w, err
+	}
+	err = eachElement(find(archive, "workbook.xml.rels"), func(e xml.StartElement) {
+		if e.Name.Local == "Relationship" {
+			w.files[path.Base(attribute(e, "Target"))] = attribute(e, "Id")
+		}
+	})
+	return w, err
+}
+
+// eachElement calls seen for each element of a part, if there is one.
+func eachElement(part *zip.File, seen func(xml.StartElement)) error {
 	if part == nil {
 		return nil
 	}
@@ -155,19 +279,51 @@ func (t *table) readWorkbook(archive *zip.Reader) error {
 		if err != nil {
 			return err
 		}
-		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "workbookPr" {
-			if v := attribute(e, "date1904"); v == "1" || v == "true" {
-				t.dayZero = dayZero1904
-			}
-			return nil
+		if e, ok := token.(xml.StartElement); ok {
+			seen(e)
 		}
 	}
 }
 
+// sheetNumber is the number in a sheet's file name.
+var sheetNumber = regexp.MustCompile(`[0-9]{1,9}`)
+
+// inOrder are the worksheets in the workbook's order, or else in that of their numbers.
+func (w *properties) inOrder(archive *zip.Reader) []*zip.File {
+	sheets := worksheets(archive)
+	place := func(f *zip.File) int {
+		base := path.Base(slashed(f.Name))
+		if i := slices.Index(w.sheets, w.files[base]); i >= 0 {
+			return i - len(w.sheets)
+		}
+		n, _ := strconv.Atoi(sheetNumber.FindString(base))
+		return n
+	}
+	places := make(map[*zip.File]int, len(sheets))
+	for _, f := range sheets {
+		places[f] = place(f)
+	}
+	slices.SortStableFunc(sheets, func(a, b *zip.File) int { return cmp.Compare(places[a], places[b]) })
+	return sheets
+}
+
+// worksheets are the parts of a workbook that are sheets.
+func worksheets(archive *zip.Reader) (sheets []*zip.File) {
+	for _, part := range archive.File {
+		name := slashed(part.Name)
+		if path.Ext(name) == ".xml" && path.Base(path.Dir(name)) == "worksheets" {
+			sheets = append(sheets, part)
+		}
+	}
+	return sheets
+}
+
+func slashed(name string) string { return strings.ReplaceAll(name, `\`, "/") }
+
 // find finds a part of the archive by the last element of its path.
 func find(archive *zip.Reader, base string) *zip.File {
 	for _, part := range archive.File {
-		if strings.EqualFold(path.Base(strings.ReplaceAll(part.Name, `\`, "/")), base) {
+		if strings.EqualFold(path.Base(slashed(part.Name)), base) {
 			return part
 		}
 	}
@@ -283,18 +439,24 @@ func columnOf(reference string) (int, error) {
 	return column - 1, nil
 }
 
-// plainNumber writes a whole number as one: some programs write 394 as "394.0",
-// which would be another id.
+// plainNumber writes a whole number as one: some programs write 394 as "394.0", which
+// would be another id. One with more digits than a spreadsheet keeps is written in
+// exponent form, so that nobody takes it for what it was.
 func plainNumber(text string) string {
-	if !strings.ContainsAny(text, ".eE") {
-		return text
-	}
 	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || n != math.Trunc(n) || math.Abs(n) >= 1<<53 {
+	switch {
+	case err != nil || math.IsInf(n, 0):
 		return text
+	case math.Abs(n) >= maxExact:
+		return strconv.FormatFloat(n, 'E', -1, 64)
+	case strings.ContainsAny(text, ".eE"):
+		return strconv.FormatFloat(n, 'f', -1, 64)
 	}
-	return strconv.FormatFloat(n, 'f', -1, 64)
+	return text
 }
+
+// maxExact is the first number with more digits than a spreadsheet keeps.
+const maxExact = 1e15
 
 // xmlReader reads a part of a workbook, token by token, in bounded memory.
 type xmlReader struct {
@@ -308,10 +470,12 @@ func openXML(part *zip.File) (*xmlReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := &tokenLimit{in: in}
+	limit := &tokenLimit{in: &legalXML{in: bufio.NewReaderSize(in, 64<<10)}}
 	// RawToken, and so no check that tags match: it is what takes the time, and
 	// the rows count their own.
-	return &xmlReader{in, xml.NewDecoder(bufio.NewReaderSize(limit, 64<<10)), limit}, nil
+	decoder := xml.NewDecoder(bufio.NewReaderSize(limit, 64<<10))
+	decoder.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // it is UTF-8 by now
+	return &xmlReader{in, decoder, limit}, nil
 }
 
 func (x *xmlReader) close() { _ = x.part.Close() }

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/xuri/excelize/v2"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
 const (
@@ -61,7 +63,7 @@ l2</t></si></sst>`
 		"error":         {`<c t="e"><v>#N/A</v></c>`, ""},
 		"CDATA":         {`<c t="str"><v><![CDATA[a<b]]></v></c>`, "a<b"},
 		"number":        {`<c><v>394</v></c>`, "394"},
-		"long number":   {`<c t="n"><v>12345678901234567890</v></c>`, "12345678901234567890"},
+		"long number":   {`<c t="n"><v>12345678901234567890</v></c>`, "1.2345678901234567E+19"},
 		"double":        {`<c><v>394.0</v></c>`, "394"},
 		"large double":  {`<c><v>1.2345678E7</v></c>`, "12345678"},
 		"fraction":      {`<c><v>1.5</v></c>`, "1.5"},
@@ -93,12 +95,18 @@ func TestDateCells(t *testing.T) {
 		require.NoError(t, f.Write(&out))
 		rows, _, err := read(out.Bytes())
 		require.NoError(t, err)
-		assert.Equal(t, [][]Field{{{"id", "45082.25"}, {"start_time", "2023-06-05T06:37:47Z"}}}, rows, "1904: %v", mac)
+		assert.Equal(t, [][]Field{{{"id", "45082.25"}, rows[0][1]}}, rows, "1904: %v", mac)
+		got, err := record.ParseTime(rows[0][1].Value)
+		require.NoError(t, err)
+		assert.Equal(t, at, got, "1904: %v", mac)
 	}
 }
 
 func TestSheets(t *testing.T) {
 	row := func(id int) string { return fmt.Sprintf(`<row><c><v>%d</v></c></row>`, id) }
+	whole := func(id int) string {
+		return fmt.Sprintf(`<row><c><v>%d</v></c><c t="str"><v>2023-06-05 06:37:47</v></c><c t="str"><v>ann</v></c></row>`, id)
+	}
 	for name, tc := range map[string]struct {
 		parts   zipped
 		ids     string
@@ -107,10 +115,18 @@ func TestSheets(t *testing.T) {
 	}{
 		"a second goes on":        {zipped{sheet1: sheet(headRow + row(1)), sheet2: sheet(headRow + row(2))}, "12", 0, ""},
 		"an empty one":            {zipped{sheet1: sheet(""), sheet2: sheet(headRow + row(2))}, "2", 0, ""},
-		"one of something else":   {zipped{sheet1: sheet(headRow + row(1)), sheet2: sheet(row(2))}, "1", 1, ""},
-		"only something else":     {zipped{sheet1: sheet(row(1)), sheet2: sheet("")}, "", 1, "no header row in the first 1 rows"},
+		"one of something else":   {zipped{sheet1: sheet(headRow + row(1)), sheet2: sheet(row(2))}, "1", 0, "it has neither a header row nor the 3 columns of the sheet before it"},
+		"one that goes on":        {zipped{sheet1: sheet(headRow + row(1)), sheet2: sheet(whole(2) + row(3))}, "123", 0, ""},
+		"one that goes on, dated": {zipped{sheet1: sheet(headRow + row(1)), sheet2: sheet(`<row><c><v>2</v></c><c t="str"><v>2023-06-05 06:37:47</v></c></row>`)}, "12", 0, ""},
+		"many that go on":         {zipped{sheet1: sheet(headRow + row(1)), sheet2: sheet(whole(2)), "xl/worksheets/sheet10.xml": sheet(whole(4)), "xl/worksheets/sheet3.xml": sheet(whole(3))}, "1234", 0, ""},
+		"a cover":                 {zipped{sheet1: sheet(`<row><c t="str"><v>Logins of May</v></c></row>`), sheet2: sheet(headRow + row(1))}, "1", 1, ""},
+		"rows before their head":  {zipped{sheet1: sheet(whole(2)), sheet2: sheet(headRow + row(1))}, "1", 1, "its rows stand before the sheet with the header row"},
+		"an order of its own": {zipped{sheet1: sheet(whole(2)), sheet2: sheet(headRow + row(1)), "xl/workbook.xml": `<workbook><sheets><sheet name="a" r:id="x2"/><sheet name="b" r:id="x1"/></sheets></workbook>`,
+			"xl/_rels/workbook.xml.rels": `<Relationships><Relationship Id="x1" Target="worksheets/sheet1.xml"/><Relationship Id="x2" Target="/xl/worksheets/sheet2.xml"/></Relationships>`}, "12", 0, ""},
+		"other names":             {zipped{"xl/worksheets/Sheet1.xml": sheet(strings.Replace(headRow, "id", "Primary key", 1) + row(1)), sheet2: sheet(headRow + row(2))}, "12", 0, ""},
+		"only something else":     {zipped{sheet1: sheet(row(1)), sheet2: sheet("")}, "", 0, "no header row in the first 1 rows"},
 		"no rows":                 {zipped{sheet1: `<worksheet><sheetData/></worksheet>`}, "", 0, "no rows: a table needs"},
-		"no sheet":                {zipped{"a.csv": "id,start_time"}, "", 0, "ZIP archive without a worksheet"},
+		"no sheet":                {zipped{"a.png": "id,start_time"}, "", 0, "ZIP archive without a worksheet"},
 		"names of another system": {zipped{`xl\worksheets\Sheet1.xml`: sheet(headRow + row(1))}, "1", 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -258,7 +274,8 @@ func TestManySharedStrings(t *testing.T) {
 			folder := t.TempDir()
 			t.Setenv("TMPDIR", folder)
 			i := 0
-			_, err := ReadTable(bytes.NewReader(file), int64(len(file)), Logins, func(_ int, fields []Field) error {
+			_, err := ReadTable(bytes.NewReader(file), int64(len(file)), Logins, func(row Row) error {
+				fields := row.Fields
 				require.Equal(t, Field{"user_name", fmt.Sprintf("user%d", i*7919%count)}, fields[1])
 				i++
 				return nil

@@ -8,68 +8,263 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
+// ReplaySources are the sources whose files Replay reads.
+var ReplaySources = []string{userConnections, sessions, accessStatistics, desktopConnections}
+
 // ReplayOptions say how Replay counts.
 type ReplayOptions struct {
-	Project      string // the label `project`
+	Project string // the label `project`; with ConfigFile also which of its projects
+	// Source is the source that the file is of; empty if its columns tell.
+	Source string
+	// ConfigFile gives success codes, columns and time zone; empty for the defaults.
+	ConfigFile string
+	// SuccessCodes win over those of the configuration, if there are any.
 	SuccessCodes []string
 	UserWindows  []config.UserWindow
+	// Quiet leaves out the line for each record.
+	Quiet bool
 }
 
 // Replay counts the records of a file as if they had just been fetched. It writes
 // what the metrics would be to out, and to why, record by record, what was counted
-// and for what reason. Now is the newest time in the file.
-func Replay(file string, o ReplayOptions, out, why io.Writer) error {
-	limited := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})
-	book, err := collector.OpenBook(store.Discard{}, collector.Options{
-		Project: o.Project, Product: appStreaming, Source: userConnections,
-		Rules:       ledger.Rules{SuccessCodes: o.SuccessCodes, PendingTimeout: ledger.MaxAge}, // nobody waits in a replay
-		Lookback:    replayLookback,
-		UserWindows: userWindows(o.UserWindows),
-		Limits:      collector.NewLimits(math.MaxInt32, limited),
-		Trace:       func(e *ledger.Event) { fmt.Fprintln(why, explain(e)) },
-	})
+// and for what reason; at the end what was read, counted and not understood. Now is the
+// newest time in the file.
+func Replay(ctx context.Context, file string, o ReplayOptions, out, why io.Writer) error {
+	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
-	var seen span
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	r, err := newReplay(&o, f, info.Size(), why)
+	if err != nil {
+		return err
+	}
+	if err := r.run(ctx, f, info.Size()); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	r.summarise()
+	exposition := collector.NewExposition(prometheus.NewRegistry())
+	exposition.Show([]*collector.Book{r.book}, nil)
+	return writeText(out, exposition)
+}
+
+// replay is one run of Replay.
+type replay struct {
+	source string
+	files  fetcher.Files
+	book   *collector.Book
+	report fetcher.FileReport
+	why    io.Writer
+	seen   span
+	events map[ledger.Disposition]int
+	// counted are records that are no logins, failed those of all that are failures.
+	counted, failed int
+}
+
+func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*replay, error) {
+	r := &replay{source: o.Source, why: why, events: map[ledger.Disposition]int{}}
+	if r.source == "" {
+		r.source = sourceOf(f, size)
+	}
+	settings, codes, err := settingsOf(o, r.source)
+	if err != nil {
+		return nil, err
+	}
+	columns, err := columnsOf[r.source].With(settings.Columns)
+	if err != nil {
+		return nil, err
+	}
+	r.files = fetcher.Files{Columns: columns, Zone: zoneOf(settings), Logger: log.NewNopLogger()} // the summary tells it
+	options := replayBooks[r.source]
+	options.Project, options.Source = o.Project, r.source
+	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: ledger.MaxAge} // nobody waits in a replay
+	options.Lookback = replayLookback
+	options.UserWindows = userWindows(o.UserWindows)
+	options.Limits = collector.NewLimits(math.MaxInt32, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
+	options.Trace = func(e *ledger.Event) {
+		r.events[e.Disposition]++
+		if e.FailedCode != "" {
+			r.failed++
+		}
+		if !o.Quiet {
+			fmt.Fprintln(why, explain(e))
+		}
+	}
+	r.book, err = collector.OpenBook(store.Discard{}, options)
+	return r, err
+}
+
+// replayBooks are what the books of the sources differ in.
+var replayBooks = map[string]collector.Options{
+	userConnections:    {Product: appStreaming, Kind: collector.Logins},
+	sessions:           {Product: appStreaming, Kind: collector.Sessions},
+	accessStatistics:   {Product: appStreaming, Kind: collector.AccessStatistics},
+	desktopConnections: {Product: desktop, Kind: collector.DesktopLogins},
+}
+
+// sourceOf is the source that a file is of, by its columns.
+func sourceOf(f io.ReaderAt, size int64) string {
+	kinds := make([]export.Columns, len(ReplaySources))
+	for i, source := range ReplaySources {
+		kinds[i] = columnsOf[source]
+	}
+	i, ok := export.Recognise(f, size, kinds...)
+	if !ok {
+		return userConnections
+	}
+	return ReplaySources[i]
+}
+
+// settingsOf are the settings of a source, and its success codes.
+func settingsOf(o *ReplayOptions, source string) (settings config.Source, codes []string, err error) {
+	codes = config.DefaultSuccessCodes()
+	if o.ConfigFile != "" {
+		if settings, codes, err = configured(o, source, codes); err != nil {
+			return settings, nil, err
+		}
+	}
+	if len(o.SuccessCodes) > 0 {
+		codes = o.SuccessCodes
+	}
+	if source == desktopConnections { // their codes are made of reasons
+		codes = []string{""}
+	}
+	return settings, codes, nil
+}
+
+// configured reads the settings of a source from the configuration: of the project that is
+// named, or else of the only one. A source that it does not have has the defaults.
+func configured(o *ReplayOptions, source string, defaultCodes []string) (settings config.Source, codes []string, err error) {
+	cfg, err := config.Load(o.ConfigFile)
+	if err != nil {
+		return settings, nil, errors.Join(ErrConfig, err)
+	}
+	i := slices.IndexFunc(cfg.Projects, func(p *config.Project) bool { return p.Name == o.Project })
+	if i < 0 && len(cfg.Projects) > 1 {
+		return settings, nil, fmt.Errorf("%w: %s has several projects: name one by --project", ErrConfig, o.ConfigFile)
+	}
+	s := &cfg.Projects[max(i, 0)].Sources
+	codes = defaultCodes
+	if s.UserConnections != nil {
+		codes = s.UserConnections.SuccessCodes
+	}
+	switch {
+	case source == userConnections && s.UserConnections != nil:
+		settings = s.UserConnections.Source
+	case source == sessions && s.Sessions != nil:
+		settings = s.Sessions.Source
+	case source == accessStatistics && s.AccessStatistics != nil:
+		settings = s.AccessStatistics.Source
+	case source == desktopConnections && s.DesktopConnections != nil:
+		settings = s.DesktopConnections.Source
+	}
+	return settings, codes, nil
+}
+
+// run reads the file and counts its records.
+func (r *replay) run(ctx context.Context, f io.ReaderAt, size int64) error {
+	switch r.source {
+	case sessions:
+		reading := &record.Reading{}
+		err := r.read(r.files.Sessions(ctx, f, size, func(s *record.Session) error {
+			r.seen.add(cmp.Or(s.Start, s.PreConnect), s.End, s.Updated)
+			r.count(s.Malformed, s.State == record.StateFailed)
+			return reading.AddSession(s)
+		}))
+		return r.commit(reading, err)
+	case accessStatistics:
+		reading := &record.Reading{}
+		err := r.read(r.files.Accesses(ctx, f, size, func(a *record.Access) error {
+			r.seen.add(a.Last)
+			r.count(a.Malformed, true)
+			reading.Accesses = append(reading.Accesses, *a)
+			return nil
+		}))
+		return r.commit(reading, err)
+	}
 	from := time.Time{}
-	err = fetcher.InParts(func(add func(*record.Login) error) error {
-		return readFile(file, why, func(l *record.Login) error {
-			seen.add(l)
+	return fetcher.InParts(ctx, func(add func(*record.Login) error) error {
+		read := r.files.Logins
+		if r.source == desktopConnections {
+			read = r.files.Desktops
+		}
+		return r.read(read(ctx, f, size, func(l *record.Login) error {
+			r.seen.add(l.Time(), l.Latest())
 			return add(l)
-		})
-	}, seen.bounds, func(upTo time.Time, logins []record.Login) error {
-		first, now := seen.bounds()
+		}))
+	}, r.seen.bounds, func(upTo time.Time, logins []record.Login) error {
+		first, now := r.seen.bounds()
 		if from.IsZero() {
 			from = first
 		}
 		part := &record.Reading{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(now)}
 		from = upTo
-		return book.Commit(part)
+		return r.book.Commit(part)
 	})
+}
+
+func (r *replay) read(report fetcher.FileReport, err error) error {
+	r.report = report
+	return err
+}
+
+// count takes a record into the summary that is no login.
+func (r *replay) count(malformed, failed bool) {
+	if malformed {
+		return
+	}
+	r.counted++
+	if failed {
+		r.failed++
+	}
+}
+
+// commit counts what is read whole.
+func (r *replay) commit(reading *record.Reading, err error) error {
 	if err != nil {
 		return err
 	}
-	exposition := collector.NewExposition(prometheus.NewRegistry())
-	exposition.Show([]*collector.Book{book}, nil)
-	return writeText(out, exposition)
+	reading.From, reading.To = r.seen.bounds()
+	reading.Now, reading.UpToDate = reading.To, true
+	return r.book.Commit(reading)
+}
+
+// summarise says in three lines what was read, counted and not understood.
+func (r *replay) summarise() {
+	report := &r.report
+	fmt.Fprintf(r.why, "read: %d records of %s in %d rows; %s\n", report.Rows-report.NoRecords, r.source, report.Rows, report.Format)
+	counted := fmt.Sprintf("%d %s, %d of them failures", r.counted, r.source, r.failed)
+	if r.source == userConnections || r.source == desktopConnections {
+		var others []string
+		for _, d := range ledger.Dispositions {
+			if d != ledger.Counted && r.events[d] > 0 {
+				others = append(others, fmt.Sprintf("%d %s", r.events[d], d))
+			}
+		}
+		counted = fmt.Sprintf("%d logins, %d of them failures; others: %s", r.events[ledger.Counted], r.failed, cmp.Or(strings.Join(others, ", "), "none"))
+	}
+	fmt.Fprintf(r.why, "counted: %s\n", counted)
+	fmt.Fprintf(r.why, "not understood: %s\n", report.NotUnderstood())
 }
 
 // replayLookback is how far apart in time two versions of a record may begin.
@@ -78,13 +273,15 @@ const replayLookback = time.Hour
 // span is the time that records take.
 type span struct{ from, to time.Time }
 
-func (s *span) add(l *record.Login) {
-	t := l.Time()
-	if !t.IsZero() && (s.from.IsZero() || t.Before(s.from)) {
-		s.from = t
+// add takes a record into account: its own time, and later ones that it tells of.
+func (s *span) add(own time.Time, later ...time.Time) {
+	if !own.IsZero() && (s.from.IsZero() || own.Before(s.from)) {
+		s.from = own
 	}
-	if latest := l.Latest(); latest.After(s.to) {
-		s.to = latest
+	for _, t := range append(later, own) {
+		if t.After(s.to) {
+			s.to = t
+		}
 	}
 }
 
@@ -133,62 +330,4 @@ func explain(e *ledger.Event) string {
 		fmt.Fprintf(&s, "; unreadable, so treated as missing: %s", strings.Join(e.InvalidFields, ", "))
 	}
 	return s.String()
-}
-
-func readFile(name string, why io.Writer, add func(*record.Login) error) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	switch ext := strings.ToLower(filepath.Ext(name)); ext {
-	case ".jsonl", ".ndjson", ".json":
-		err = readJSON(f, func(c *record.UserConnection) error {
-			login := c.Login()
-			return add(&login)
-		})
-	case ".csv", ".tsv", ".txt", ".xlsx":
-		var info os.FileInfo
-		if info, err = f.Stat(); err == nil {
-			err = fetcher.ReadLogins(context.Background(), log.NewLogfmtLogger(why), f, info.Size(), add)
-		}
-	default:
-		err = fmt.Errorf("cannot tell what a %q file holds: it must end in .jsonl, .csv or .xlsx", ext)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
-}
-
-// readJSON reads records one after the other, or whole pages of the API.
-func readJSON(r io.Reader, add func(*record.UserConnection) error) error {
-	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	for n := 1; ; n++ {
-		value, err := d.ReadValue()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("record %d is not JSON, at byte %d", n, d.InputOffset())
-		}
-		var page struct {
-			Items []record.UserConnection `json:"items"`
-		}
-		if err := json.Unmarshal(value, &page, d.Options()); err == nil && page.Items != nil {
-			for i := range page.Items {
-				if err := add(&page.Items[i]); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		var c record.UserConnection
-		if err := json.Unmarshal(value, &c, d.Options()); err != nil {
-			return fmt.Errorf("record %d: %w", n, err)
-		}
-		if err := add(&c); err != nil {
-			return err
-		}
-	}
 }

@@ -79,11 +79,20 @@ func hostOf(client *workspace.Client, source string) workspace.Host {
 // export makes what reads one kind of export task.
 func (o *opener) export(source string, c config.Source, memory fetcher.TaskMemory, metrics *collector.SourceMetrics,
 	create func(context.Context, time.Time, time.Time) (string, error)) (fetcher.Export, error) {
+	logger := log.With(o.service.logger, "project", o.project.Name, "source", source)
 	columns, err := columnsOf[source].With(c.Columns)
-	return fetcher.Export{Kind: source, Memory: memory, Columns: columns, Create: create, Tasks: &export.Tasks{
-		API: o.client, Memory: memory, Timeout: time.Duration(c.ExportTimeout), Observe: metrics.ExportTask,
-		Logger: log.With(o.service.logger, "project", o.project.Name, "source", source),
-	}}, err
+	return fetcher.Export{Kind: source, Memory: memory, Create: create,
+		Files: fetcher.Files{Columns: columns, Zone: zoneOf(c), Skipped: metrics.RowsSkipped, Logger: logger},
+		Tasks: &export.Tasks{API: o.client, Memory: memory, Timeout: time.Duration(c.ExportTimeout), Observe: metrics.ExportTask, Logger: logger}}, err
+}
+
+// zoneOf is the zone of a source's times that tell none. The configuration was validated.
+func zoneOf(c config.Source) *time.Location {
+	zone, err := c.Location()
+	if err != nil {
+		return time.UTC
+	}
+	return zone
 }
 
 var columnsOf = map[string]export.Columns{
@@ -109,7 +118,7 @@ func userConnectionsBook(c *config.UserConnections) collector.Options {
 }
 
 func (o *opener) waysToUserConnections(c *config.UserConnections, memory fetcher.TaskMemory, metrics *collector.SourceMetrics) (ways, error) {
-	pages := &fetcher.UserConnections{API: o.client, Mismatch: metrics.Mismatch}
+	pages := &fetcher.UserConnections{API: o.client, Mismatch: metrics.Mismatch, Zone: zoneOf(c.Source)}
 	tasks, err := o.export(userConnections, c.Source, memory, metrics, o.client.ExportUserConnections)
 	exports := &fetcher.UserConnectionExports{Export: tasks}
 	w := ways{pages, pages, tasks}
@@ -163,13 +172,13 @@ func (o *opener) waysToDesktopConnections(c *config.DesktopConnections, memory f
 		return o.client.ExportDesktopConnections(ctx, from, to, c.Language)
 	}
 	tasks, err := o.export(desktopConnections, c.Source, memory, metrics, create)
-	pages := &fetcher.DesktopConnections{API: o.client, Mismatch: metrics.Mismatch}
+	pages := &fetcher.DesktopConnections{API: o.client, Mismatch: metrics.Mismatch, Zone: zoneOf(c.Source)}
 	w := ways{pages, pages, tasks}
 	switch c.Mode {
 	case config.ModeExportV3:
 		w.from = &fetcher.DesktopExports{Export: tasks}
 	case config.ModeExportV2:
-		w.from = &fetcher.DesktopFiles{Columns: tasks.Columns, Logger: tasks.Tasks.Logger, Download: func(ctx context.Context, from, to time.Time, out io.Writer) error {
+		w.from = &fetcher.DesktopFiles{Files: tasks.Files, Download: func(ctx context.Context, from, to time.Time, out io.Writer) error {
 			return o.client.ExportDesktopConnectionsV2(ctx, from, to, c.Language, out, export.MaxFileBytes)
 		}}
 		w.again = w.from
@@ -205,7 +214,7 @@ func (o *opener) sessions() (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	var from fetcher.WholeSource = &fetcher.Sessions{API: o.client, Mismatch: metrics.Mismatch}
+	var from fetcher.WholeSource = &fetcher.Sessions{API: o.client, Mismatch: metrics.Mismatch, Zone: zoneOf(c.Source)}
 	if c.Mode == config.ModeExport {
 		tasks, err := o.export(sessions, c.Source, book, metrics, o.client.ExportSessions)
 		if err != nil {
@@ -227,7 +236,7 @@ func (o *opener) accessStatistics() (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	var from fetcher.WholeSource = &fetcher.AccessStatistics{API: o.client, Mismatch: metrics.Mismatch}
+	var from fetcher.WholeSource = &fetcher.AccessStatistics{API: o.client, Mismatch: metrics.Mismatch, Zone: zoneOf(c.Source)}
 	if c.Mode == config.ModeExport {
 		tasks, err := o.export(accessStatistics, c.Source, book, metrics, o.client.ExportAccessStatistics)
 		if err != nil {

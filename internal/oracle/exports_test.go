@@ -218,7 +218,8 @@ func assertFile[T any](t *testing.T, want []T, file []byte, columns export.Colum
 	t.Helper()
 	require.NotEmpty(t, want)
 	i, known := 0, columns.Fields()
-	_, err := export.ReadTable(bytes.NewReader(file), int64(len(file)), columns, func(_ int, row []export.Field) error {
+	_, err := export.ReadTable(bytes.NewReader(file), int64(len(file)), columns, func(r export.Row) error {
+		row := r.Fields
 		require.Less(t, i, len(want))
 		record, got := fields(t, want[i]), map[string]any{}
 		for _, f := range row {

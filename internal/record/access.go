@@ -24,6 +24,9 @@ type Access struct {
 	Malformed bool
 }
 
+// InvalidFields names the fields that were there but could not be read.
+func (a *Access) InvalidFields() []string { return a.Invalid }
+
 // Key is what tells the record from the others of its list, as with Login.
 func (a *Access) Key() (id *Identity, malformed bool) { return &a.ID, a.Malformed }
 

@@ -62,6 +62,11 @@ func (r *raw) refuse(k *kind, name string) {
 	}
 }
 
+// Reject makes it a record that is none, known by texts.
+func (r *raw) Reject(texts ...string) {
+	r.malformed, r.identity = true, identify("malformed", texts...)
+}
+
 // SetZone says in which zone times are that do not tell: UTC unless it is called.
 func (r *raw) SetZone(zone *time.Location) { r.zone = zone }
 

@@ -48,3 +48,12 @@ type Position struct {
 	// LastSuccess is when that happened last.
 	LastSuccess time.Time
 }
+
+// Why rows of a file are left out.
+const (
+	SkippedNoRecord = "no_record" // a total, a comment, trailing characters
+	SkippedSheet    = "sheet"     // a row of a sheet that is no part of the table
+)
+
+// SkippedReasons lists all of them.
+var SkippedReasons = []string{SkippedNoRecord, SkippedSheet}

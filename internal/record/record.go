@@ -71,6 +71,9 @@ type Login struct {
 	Malformed bool
 }
 
+// InvalidFields names the fields that were there but could not be read.
+func (l *Login) InvalidFields() []string { return l.Invalid }
+
 // Key is what tells the record from the others of its list. A record that is not an
 // object has nothing but its identity, which may be changed.
 func (l *Login) Key() (id *Identity, malformed bool) { return &l.ID, l.Malformed }

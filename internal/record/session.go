@@ -44,6 +44,9 @@ type Session struct {
 	Malformed bool
 }
 
+// InvalidFields names the fields that were there but could not be read.
+func (s *Session) InvalidFields() []string { return s.Invalid }
+
 // Key is what tells the record from the others of its list, as with Login.
 func (s *Session) Key() (id *Identity, malformed bool) { return &s.ID, s.Malformed }
 

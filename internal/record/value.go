@@ -82,6 +82,11 @@ func isNothing(s string) bool {
 	return isDashes(s) || nothings[strings.ToLower(narrow(s))]
 }
 
+// IsNothing reports whether a cell only says that there is nothing in it.
+func IsNothing(cell string) bool {
+	return isNothing(quoting{apostrophe: true, quotes: true}.strip(plain(cell)))
+}
+
 // isDashes reports whether there is nothing but dashes and blanks.
 func isDashes(s string) bool {
 	for _, r := range s {
