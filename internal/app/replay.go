@@ -252,7 +252,7 @@ func (r *replay) commit(reading *record.Reading, err error) error {
 // summarise says in three lines what was read, counted and not understood.
 func (r *replay) summarise() {
 	report := &r.report
-	fmt.Fprintf(r.why, "read: %d records of %s in %d rows; %s\n", report.Rows-report.NoRecords, r.source, report.Rows, report.Format)
+	fmt.Fprintf(r.why, "Read %d records of %s in %d rows: %s\n", report.Rows-report.NoRecords, r.source, report.Rows, report.Format)
 	counted := fmt.Sprintf("%d %s, %d of them failures", r.counted, r.source, r.failed)
 	if r.source == userConnections || r.source == desktopConnections {
 		var others []string
@@ -263,8 +263,8 @@ func (r *replay) summarise() {
 		}
 		counted = fmt.Sprintf("%d logins, %d of them failures; others: %s", r.events[ledger.Counted], r.failed, cmp.Or(strings.Join(others, ", "), "none"))
 	}
-	fmt.Fprintf(r.why, "counted: %s\n", counted)
-	fmt.Fprintf(r.why, "not understood: %s\n", report.NotUnderstood())
+	fmt.Fprintf(r.why, "Counted %s\n", counted)
+	fmt.Fprintf(r.why, "Not understood: %s\n", report.NotUnderstood())
 }
 
 // replayLookback is how far apart in time two versions of a record may begin.
