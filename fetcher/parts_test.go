@@ -243,3 +243,44 @@ func TestGapIsToldWithTheFirstPart(t *testing.T) {
 		assert.InDelta(t, (10 * day).Hours(), w.gap.Hours(), 1)
 	})
 }
+
+// inThree is a source whose window comes in three parts.
+type inThree struct{ between func() }
+
+func (s inThree) Read(_ context.Context, from, to time.Time, _ int, take Take) error {
+	for _, upTo := range []time.Time{from.Add(time.Minute), from.Add(2 * time.Minute), to} {
+		if err := take(upTo, nil); err != nil {
+			return err
+		}
+		s.between()
+	}
+	return nil
+}
+
+// Who is told to end in the middle of a file commits no more of it.
+func TestTheEndComesBetweenTwoParts(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		p := w.from(inThree{cancel})
+		p.Run(ctx, nil)
+		assert.Len(t, w.readings, 1)
+		assert.Empty(t, w.polls, "that is no failure")
+	})
+}
+
+// Who is told that this poll is the last ends it.
+func TestTheLastPollIsEnded(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		last := make(chan struct{})
+		told := false
+		w.from(inThree{func() {
+			if !told {
+				told = true
+				close(last)
+			}
+		}}).Run(t.Context(), last)
+		assert.Len(t, w.readings, 3)
+		assert.Equal(t, []error{nil}, w.polls)
+	})
+}

@@ -148,8 +148,8 @@ func (p *Poller) Continue(poller *Poller) {
 	p.quota, p.review = poller.quota, poller.review
 }
 
-// Run polls until ctx ends.
-func (p *Poller) Run(ctx context.Context) {
+// Run polls until ctx ends, or last is closed: then the poll under way is the last one.
+func (p *Poller) Run(ctx context.Context, last <-chan struct{}) {
 	for {
 		begun := time.Now()
 		err := p.Poll(ctx)
@@ -158,6 +158,8 @@ func (p *Poller) Run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+			return
+		case <-last:
 			return
 		case <-time.After(p.wait(err, time.Since(begun))):
 		}
@@ -296,6 +298,9 @@ func (p *Poller) pieceOf(now time.Time) pieceReader {
 	return func(ctx context.Context, piece window, most int) (records int, end time.Time, err error) {
 		w, from := p.pieces, piece.from
 		err = p.source.Read(ctx, piece.from, piece.to, most, func(upTo time.Time, logins []record.Login) error {
+			if ctx.Err() != nil {
+				return ctx.Err() // what is committed is; the rest is read again
+			}
 			if p.clock.wasWrong() {
 				return errWrongClock
 			}

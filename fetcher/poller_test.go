@@ -122,7 +122,7 @@ func TestPollsKeepTheInterval(t *testing.T) {
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*interval+time.Second)
 		defer cancel()
-		w.poller().Run(ctx)
+		w.poller().Run(ctx, nil)
 		require.Len(t, w.polls, 10, "the eleventh is told to stop")
 		for i := range 10 {
 			assert.Equal(t, begun.Add(time.Duration(i)*interval), w.askedAt[i])
@@ -140,7 +140,7 @@ func TestPollSlowerThanTheInterval(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*90*time.Second-time.Second)
 		defer cancel()
-		w.poller().Run(ctx)
+		w.poller().Run(ctx, nil)
 		assert.Len(t, w.asked, 5)
 	})
 }
@@ -152,7 +152,7 @@ func TestBacksOff(t *testing.T) {
 		p := w.poller()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		p.Run(ctx)
+		p.Run(ctx, nil)
 		var waits []time.Duration
 		for i := 1; i < len(w.askedAt); i++ {
 			waits = append(waits, w.askedAt[i].Sub(w.askedAt[i-1]))
@@ -308,7 +308,7 @@ func TestStopsWithinAPoll(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		p := w.poller()
 		done := make(chan struct{})
-		go func() { defer close(done); p.Run(ctx) }()
+		go func() { defer close(done); p.Run(ctx, nil) }()
 		synctest.Wait()
 		begun := time.Now()
 		cancel()
@@ -325,7 +325,7 @@ func TestStopsBetweenPolls(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithTimeout(t.Context(), interval/2)
 		defer cancel()
-		w.poller().Run(ctx)
+		w.poller().Run(ctx, nil)
 		assert.Len(t, w.polls, 1)
 	})
 }

@@ -257,7 +257,7 @@ func TestReviewUnderAQuota(t *testing.T) {
 		p := w.poller()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		p.Run(ctx)
+		p.Run(ctx, nil)
 		assert.Empty(t, w.unseen())
 		assert.WithinDuration(t, time.Now(), w.position.Cursor, 5*time.Minute)
 	})

@@ -143,7 +143,7 @@ func (b *backfill) read(ctx context.Context) ([]*collector.History, error) {
 	limits := collector.NewLimits(b.config.Metrics.MaxSeries, b.service.exporter.Limited())
 	var histories []*collector.History
 	for _, p := range b.config.Projects {
-		client, err := b.service.clients.make(b.config, p, nil, b.service.logger)
+		client, err := b.service.factory.make(b.config, p, nil, b.service.logger)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
@@ -47,11 +48,37 @@ func untilSignal() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 }
 
+// endTime is how long the program may take to end. What is not done by then is abandoned,
+// as in a crash: what was not committed is counted after the next start.
+const endTime = 9 * time.Second
+
 func run(load func() (*config.Config, error), o WebOptions, logger *logging.Log) error {
 	// Listen to signals first: one that comes while a large store is loaded must
 	// not be lost.
 	ctx, stop := untilSignal()
 	defer stop()
+	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, load, o, logger) })
+}
+
+// abandon calls f, and waits no longer than endTime for it once ctx has ended.
+func abandon(ctx context.Context, logger log.Logger, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(endTime):
+		level.Warn(logger).Log("msg", "ending without what takes too long; what is not committed yet is counted after the next start")
+		return nil
+	}
+}
+
+func serveUntilSignal(ctx context.Context, load func() (*config.Config, error), o WebOptions, logger *logging.Log) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -75,21 +102,30 @@ func (s *Service) serve(ctx context.Context, hangups <-chan os.Signal, o WebOpti
 	server := newServer(s.handler(o, load))
 	failed := make(chan error, 1)
 	go func() { failed <- web.ListenAndServe(server, o.Flags, slogLogger(s.logger)) }()
+	go s.reloadOn(ctx, hangups, load)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("cannot serve HTTP: %w", err)
+	case <-ctx.Done():
+		level.Info(s.logger).Log("msg", "shutting down: cancelling polls, committing what is counted")
+		s.Stop()
+		ending, cancel := context.WithTimeout(context.Background(), shutdownTime)
+		defer cancel()
+		if err := server.Shutdown(ending); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			_ = server.Close()
+		}
+		return nil
+	}
+}
+
+// reloadOn reloads on each hang-up, until ctx ends.
+func (s *Service) reloadOn(ctx context.Context, hangups <-chan os.Signal, load func() (*config.Config, error)) {
 	for {
 		select {
 		case <-hangups:
 			_ = s.Reload(load) // it logs and counts its own failure
-		case err := <-failed:
-			return fmt.Errorf("cannot serve HTTP: %w", err)
 		case <-ctx.Done():
-			level.Info(s.logger).Log("msg", "told to end: abandoning the polls under way, committing what is counted")
-			s.Stop()
-			ending, cancel := context.WithTimeout(context.Background(), shutdownTime)
-			defer cancel()
-			if err := server.Shutdown(ending); err != nil && !errors.Is(err, http.ErrServerClosed) {
-				_ = server.Close()
-			}
-			return nil
+			return
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -34,22 +34,28 @@ const Name = "workspace_exporter"
 type Service struct {
 	logger     log.Logger
 	stderr     io.Writer
-	clients    clients
+	factory    clients
 	exporter   *collector.Exporter
 	exposition *collector.Exposition
 
 	mu    sync.Mutex // held while the state changes, which may take long
 	state            // guarded by mu
 	store *store.Store
-	stop  func() // ends all polls and waits for them
-	seen  atomic.Pointer[state]
+	// leave ends all polls, waits for them, and lets those under way take so long.
+	leave func(patience time.Duration)
+	// ending ends when the service is to end; what takes long then does not.
+	ending  context.Context
+	end     context.CancelFunc
+	reloads reloads
+	seen    atomic.Pointer[state]
 }
 
 // state is what the pages show; what is seen of it never waits for a change.
 type state struct {
 	config   *config.Config
 	sources  []*source
-	failures *loginlog.Log // nil if it is off
+	clients  []*workspace.Client // one for each project
+	failures *loginlog.Log       // nil if it is off
 }
 
 // source is one source of one project, with all that belongs to it.
@@ -66,7 +72,8 @@ func NewService(cfg *config.Config, l *logging.Log) (*Service, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(versioncollector.NewCollector(Name), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s := &Service{logger: l, stderr: l.Output, state: state{config: cfg}, exporter: collector.NewExporter(registry, fetcher.Reasons...), stop: func() {}}
+	s := &Service{logger: l, stderr: l.Output, state: state{config: cfg}, exporter: collector.NewExporter(registry, fetcher.Reasons...), leave: func(time.Duration) {}}
+	s.ending, s.end = context.WithCancel(context.Background())
 	s.exposition = collector.NewExposition(registry)
 	s.exporter.LogLost(l.Lost)
 	var err error
@@ -76,7 +83,7 @@ func NewService(cfg *config.Config, l *logging.Log) (*Service, error) {
 	if s.store, err = openStore(cfg); err != nil {
 		return nil, errors.Join(err, s.failures.Close())
 	}
-	if s.sources, err = s.open(cfg, s.store, s.failures); err != nil {
+	if s.sources, s.state.clients, err = s.open(cfg, s.store, s.failures); err != nil {
 		return nil, errors.Join(err, s.store.Close(), s.failures.Close())
 	}
 	s.show()
@@ -105,27 +112,39 @@ func (s *Service) show() {
 	s.seen.Store(&seen)
 }
 
-// open makes the sources of a configuration.
-func (s *Service) open(cfg *config.Config, st *store.Store, failures *loginlog.Log) ([]*source, error) {
-	limits := collector.NewLimits(cfg.Metrics.MaxSeries, s.exporter.Limited())
-	var sources []*source
-	for _, p := range cfg.Projects {
-		client, err := s.clients.make(cfg, p, s.exporter.Request(p.Name), s.logger)
+// open makes the sources of a configuration, and the clients that they use.
+func (s *Service) open(cfg *config.Config, st *store.Store, failures *loginlog.Log) (sources []*source, clients []*workspace.Client, err error) {
+	defer func() {
 		if err != nil {
-			return nil, err
+			closeAll(clients)
 		}
+	}()
+	limits := collector.NewLimits(cfg.Metrics.MaxSeries, s.exporter.Limited())
+	for _, p := range cfg.Projects {
+		client, err := s.factory.make(cfg, p, s.exporter.Request(p.Name), s.logger)
+		if err != nil {
+			return nil, clients, err
+		}
+		clients = append(clients, client)
 		o := &opener{s, cfg, p, st, failures, limits, client}
 		for _, open := range []func() (*source, error){o.userConnections, o.sessions, o.accessStatistics, o.desktopConnections} {
 			src, err := open()
 			if err != nil {
-				return nil, fmt.Errorf("project %q: %w", p.Name, err)
+				return nil, clients, fmt.Errorf("project %q: %w", p.Name, err)
 			}
 			if src != nil {
 				sources = append(sources, src)
 			}
 		}
 	}
-	return sources, nil
+	return sources, clients, nil
+}
+
+// closeAll closes the connections of clients that are not used any more.
+func closeAll(clients []*workspace.Client) {
+	for _, c := range clients {
+		c.Close()
+	}
 }
 
 // openFailures opens the log of failed logins: nil if it is off.
@@ -157,33 +176,56 @@ func (s *Service) Start() {
 }
 
 func (s *Service) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	var polls sync.WaitGroup
+	ctx, cancel := context.WithCancel(s.ending)
+	last := make(chan struct{})
+	var polls, others sync.WaitGroup
 	for _, src := range s.sources {
-		polls.Go(func() { src.poller.Run(ctx) })
+		polls.Go(func() { src.poller.Run(ctx, last) })
 		if src.reconciler != nil {
-			polls.Go(func() { src.reconciler.Run(ctx) })
+			others.Go(func() { src.reconciler.Run(ctx) })
 		}
 	}
-	polls.Go(func() { s.exposition.EndHolds(ctx, s.logger) })
-	s.stop = func() {
+	others.Go(func() { s.exposition.EndHolds(ctx, s.logger) })
+	s.leave = func(patience time.Duration) {
+		close(last)
+		waitFor(ctx, patience, &polls)
 		cancel()
 		polls.Wait()
+		others.Wait()
+		s.leave = func(time.Duration) {}
 	}
 }
 
-// Stop abandons the polls under way and lets commits finish.
+// waitFor waits for a group, for so long at most, and not when ctx has ended.
+func waitFor(ctx context.Context, patience time.Duration, group *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+}
+
+// Stop abandons the polls under way and lets commits finish. Nothing starts any more.
 func (s *Service) Stop() {
+	s.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stop()
+	s.leave(0)
 }
 
 // Close abandons the polls under way, lets commits finish, and closes the store.
 func (s *Service) Close() error {
+	s.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stop()
+	closeAll(s.state.clients)
 	return errors.Join(s.store.Close(), s.failures.Close())
 }
 
@@ -196,68 +238,6 @@ func (s *Service) PollOnce(ctx context.Context) error {
 	}
 	polls.Wait()
 	return errors.Join(errs...)
-}
-
-// Reload changes to another configuration. If any of it cannot be, all stays as it
-// was.
-func (s *Service) Reload(load func() (*config.Config, error)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	err := s.reload(load)
-	s.exporter.Reloaded(err == nil, time.Now())
-	if err != nil {
-		level.Error(s.logger).Log("msg", "configuration not reloaded, the old one stays", "err", strings.ReplaceAll(err.Error(), "\n", "; "))
-		return err
-	}
-	level.Info(s.logger).Log("msg", "configuration reloaded")
-	return nil
-}
-
-func (s *Service) reload(load func() (*config.Config, error)) error {
-	cfg, err := load()
-	if err != nil {
-		return err
-	}
-	logWarnings(s.logger, cfg)
-	failures, err := s.openFailures(cfg)
-	if err != nil {
-		return err
-	}
-	st := s.store
-	if cfg.Storage.Path != s.config.Storage.Path {
-		if st, err = openStore(cfg); err != nil {
-			return errors.Join(err, failures.Close())
-		}
-	}
-	s.stop()
-	sources, err := s.open(cfg, st, failures)
-	if err != nil {
-		err = errors.Join(err, failures.Close())
-		if st != s.store {
-			err = errors.Join(err, st.Close())
-		}
-		s.start() // the old ones go on
-		return err
-	}
-	old, oldStore, oldFailures := s.sources, s.store, s.failures
-	for _, src := range sources {
-		if i := slices.IndexFunc(old, src.is); i >= 0 {
-			src.poller.Continue(old[i].poller)
-		}
-	}
-	s.state, s.store = state{cfg, sources, failures}, st
-	s.show()
-	s.start()
-	for _, gone := range old {
-		if !slices.ContainsFunc(sources, func(src *source) bool { return src.is(gone) }) {
-			gone.metrics.Forget()
-		}
-	}
-	err = oldFailures.Close()
-	if oldStore != st {
-		err = errors.Join(err, oldStore.Close())
-	}
-	return err
 }
 
 // is reports whether two sources are the same one of the same project.

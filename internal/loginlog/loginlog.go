@@ -49,8 +49,16 @@ type Log struct {
 
 // Open opens a log. Lines go to the end of the file, which only its owner can read.
 func Open(o Options) (*Log, error) {
+	out, err := o.open()
+	if err != nil {
+		return nil, err
+	}
+	return &Log{Options: o, out: out}, nil
+}
+
+func (o *Options) open() (io.WriteCloser, error) {
 	if o.Path == "-" {
-		return &Log{Options: o, out: unclosed{o.Stderr}}, nil
+		return unclosed{o.Stderr}, nil
 	}
 	// To open a pipe would wait for a reader.
 	if info, err := os.Stat(o.Path); err == nil && !info.Mode().IsRegular() {
@@ -60,7 +68,24 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed_logins_log.path: %w", err)
 	}
-	return &Log{Options: o, out: f}, nil
+	return f, nil
+}
+
+// Reopen opens the file anew: it may have been moved away. If it cannot be opened, the
+// old one stays. A log that is off stays so.
+func (l *Log) Reopen() error {
+	if l == nil {
+		return nil
+	}
+	out, err := l.open()
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.out
+	l.out, l.torn = out, false
+	return old.Close()
 }
 
 // unclosed stays open for others.

@@ -1,0 +1,164 @@
+package app
+
+import (
+	"errors"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"github.com/workspace-exporter/workspace_exporter/config"
+)
+
+// pollPatience is how long a reload waits for the polls under way: however often one
+// comes, something is counted in between.
+const pollPatience = 10 * time.Second
+
+var errEnding = errors.New("the exporter is shutting down")
+
+// reloads has requests for a reload that come while one is under way share the next.
+type reloads struct {
+	mu   sync.Mutex
+	next *reload // asked for, and not begun
+}
+
+// reload is one, and how it ended.
+type reload struct {
+	done chan struct{}
+	err  error
+}
+
+// join returns the next reload, and whether the caller is the one to do it.
+func (r *reloads) join() (next *reload, first bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.next != nil {
+		return r.next, false
+	}
+	r.next = &reload{done: make(chan struct{})}
+	return r.next, true
+}
+
+// begin is called when the next reload begins: what is asked for from now on is another.
+func (r *reloads) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.next = nil
+}
+
+// Reload changes to another configuration. If any of it cannot be, all stays as it
+// was.
+func (s *Service) Reload(load func() (*config.Config, error)) error {
+	next, first := s.reloads.join()
+	if !first {
+		<-next.done
+		return next.err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reloads.begin()
+	next.err = s.reload(load)
+	close(next.done)
+	return next.err
+}
+
+func (s *Service) reload(load func() (*config.Config, error)) error {
+	if s.ending.Err() != nil {
+		return errEnding
+	}
+	err := s.change(load)
+	s.exporter.Reloaded(err == nil, time.Now())
+	if err != nil {
+		level.Error(s.logger).Log("msg", "configuration not reloaded, the old one stays", "err", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return err
+	}
+	level.Info(s.logger).Log("msg", "configuration reloaded")
+	return nil
+}
+
+func (s *Service) change(load func() (*config.Config, error)) error {
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
+	logWarnings(s.logger, cfg)
+	if same(cfg, s.config) {
+		return s.reopen(cfg)
+	}
+	return s.replace(cfg)
+}
+
+// same reports whether two configurations say the same, but for what files that they
+// name hold.
+func same(a, b *config.Config) bool {
+	one, other := *a, *b
+	one.Warnings, other.Warnings = nil, nil
+	return reflect.DeepEqual(one, other)
+}
+
+// reopen opens anew what is read only once: certificates, the headers for a proxy, the log
+// of failed logins. Polls go on.
+func (s *Service) reopen(cfg *config.Config) error {
+	transports := make([]*http.Transport, len(cfg.Projects))
+	for i, p := range cfg.Projects {
+		var err error
+		if transports[i], err = p.Transport(); err != nil {
+			return err
+		}
+	}
+	if err := s.failures.Reopen(); err != nil {
+		return err
+	}
+	for i, client := range s.state.clients {
+		client.SetTransport(transports[i])
+	}
+	return nil
+}
+
+// replace stops the polls and begins anew with another configuration.
+func (s *Service) replace(cfg *config.Config) error {
+	failures, err := s.openFailures(cfg)
+	if err != nil {
+		return err
+	}
+	st := s.store
+	if cfg.Storage.Path != s.config.Storage.Path {
+		if st, err = openStore(cfg); err != nil {
+			return errors.Join(err, failures.Close())
+		}
+	}
+	s.leave(pollPatience)
+	sources, clients, err := s.open(cfg, st, failures)
+	if err != nil {
+		err = errors.Join(err, failures.Close())
+		if st != s.store {
+			err = errors.Join(err, st.Close())
+		}
+		s.start() // the old ones go on
+		return err
+	}
+	old, oldStore := s.state, s.store
+	for _, src := range sources {
+		if i := slices.IndexFunc(old.sources, src.is); i >= 0 {
+			src.poller.Continue(old.sources[i].poller)
+		}
+	}
+	s.state, s.store = state{cfg, sources, clients, failures}, st
+	s.show()
+	s.start()
+	for _, gone := range old.sources {
+		if !slices.ContainsFunc(sources, func(src *source) bool { return src.is(gone) }) {
+			gone.metrics.Forget()
+		}
+	}
+	closeAll(old.clients)
+	err = old.failures.Close()
+	if oldStore != st {
+		err = errors.Join(err, oldStore.Close())
+	}
+	return err
+}
