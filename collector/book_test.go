@@ -346,7 +346,8 @@ func TestAUserOfTheFutureLeaves(t *testing.T) {
 	assert.Zero(t, failed())
 	assert.Zero(t, b.values(maxFailuresPerUser, "window")["1h"])
 
-	p := b.book.page.aggregators[5].(*people)
+	list := b.book.page.aggregators
+	p := list[slices.IndexFunc(list, func(a aggregator) bool { _, is := a.(*people); return is })].(*people)
 	v := visit{at: future.Start.UnixMilli(), id: future.ID, group: "g", user: 2, failed: true}
 	p.insert(v)
 	p.added = append(p.added, v)

@@ -60,15 +60,18 @@ var aggregators = map[Kind]func(*tables, Options) []aggregator{
 
 func ofLogins(t *tables, o Options) []aggregator {
 	logins, reasons := newLogins(t), newReasons(t)
-	return []aggregator{
+	list := []aggregator{
 		logins,
 		newBreakdown(t, clientAttempts, clientFailures, byClient),
 		newBreakdown(t, versionAttempts, versionFailures, byClientVersion),
-		newConnections(t, newBreakdown(t, serverAttempts, serverFailures, byServer)),
 		newDurations(t),
 		newPeople(t, o.UserWindows, logins),
 		reasons, reasonCounts{reasons},
 		newReadings(t),
 		newDay(),
 	}
+	if !o.Rules.HideMachines {
+		list = append(list, newConnections(t, newBreakdown(t, serverAttempts, serverFailures, byServer)))
+	}
+	return list
 }

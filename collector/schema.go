@@ -205,7 +205,7 @@ func (t *tables) named(name string) *family {
 func (l *loading) series(key, value []byte) error {
 	r := store.ReadRow(key)
 	name := r.String()
-	if l.restarted[name] {
+	if l.restarted[name] || l.page.tables.options.Rules.HideMachines && (name == serverAttempts.Name || name == serverFailures.Name) {
 		l.deletes.Delete(seriesTable, bytes.Clone(key))
 		return nil
 	}

@@ -168,6 +168,8 @@ type DesktopConnections struct {
 	Source   `yaml:",inline"`
 	Window   `yaml:",inline"`
 	Language string `yaml:"language"` // of the export file
+	// DesktopNames shows the names of desktops, often those of persons, in metrics.
+	DesktopNames bool `yaml:"desktop_names"`
 }
 
 // Metrics is about what is exposed.

@@ -298,3 +298,14 @@ func assertMasked(t *testing.T, v any) {
 	require.NoError(t, err)
 	assert.NotContains(t, string(out), planted)
 }
+
+func TestNamesOfDesktopsAreWarnedOf(t *testing.T) {
+	for option, warnings := range map[string]int{"": 0, "desktop_names: false": 0, "desktop_names: true": 1} {
+		c, err := parse("c.yml", []byte("projects:\n  - {name: a, project_id: p, region: cn-north-4, credentials: {default_chain: {}}, sources: {desktop_connections: {"+option+"}}}"))
+		require.NoError(t, err)
+		require.Len(t, c.Warnings, warnings)
+		for _, w := range c.Warnings {
+			assert.Contains(t, w, "desktop_connections.desktop_names: ")
+		}
+	}
+}

@@ -188,6 +188,9 @@ func (r *reader) sources(at string, s *Sources) {
 		r.source(at, &u.Source, record.DesktopConnectionFields, ModeExportV2, ModeExportV3, ModeQuery)
 		r.window(at, &u.Window)
 		r.oneOf(at+".language", u.Language, "en_US", "zh_CN")
+		if u.DesktopNames {
+			r.warn(at+".desktop_names", "the names of desktops become labels of metrics: if desktops are named after persons, everybody who can read metrics sees who logs in")
+		}
 	}
 }
 

@@ -34,12 +34,26 @@ const (
 
 // counted is by how much a counter grew within a span, summed by labels.
 func counted(by, counter, match, span string) string {
-	return "sum" + grouped(by) + "(increase(" + counter + "{" + match + "}[" + span + "]))"
+	return "sum" + grouped(by) + "(" + grown(by, counter, match, span+"]") + ")"
+}
+
+// byGroup are the counters by group, which count what those by server count.
+var byGroup = map[string]string{serverAttempts: attempts, serverFailures: failures}
+
+// grown is by how much a counter grew. Desktops have no counters by server, unless their
+// names are wanted: those by group take their place where no server is asked for.
+func grown(by, counter, match, span string) string {
+	grown := "increase(" + counter + "{" + match + "}[" + span + ")"
+	group, ok := byGroup[counter]
+	if !ok || strings.Contains(by, "machine_name") {
+		return grown
+	}
+	return grown + " or (increase(" + group + "{" + match + "}[" + span + ") unless on (job, project, product) increase(" + serverAttempts + "{" + all + "}[" + span + "))"
 }
 
 // before is counted, a week earlier.
 func before(by, counter, match, span string) string {
-	return "sum" + grouped(by) + "(increase(" + counter + "{" + match + "}[" + span + "] offset 1w))"
+	return "sum" + grouped(by) + "(" + grown(by, counter, match, span+"] offset 1w") + ")"
 }
 
 func grouped(by string) string {

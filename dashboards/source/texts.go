@@ -30,8 +30,8 @@ var texts = map[string]translations{
 		"zh": {"Workspace / 版本", "升级是否引发了故障？按 Agent 版本、客户端版本和客户端系统统计登录。"},
 	},
 	"servers": {
-		"en": {"Workspace / Servers", "Load, failures and balance of the servers and desktops."},
-		"zh": {"Workspace / 服务器", "服务器与桌面的负载、失败与均衡情况。"},
+		"en": {"Workspace / Servers", "Load, failures and balance of the servers. Desktops are here only with `desktop_names: true`."},
+		"zh": {"Workspace / 服务器", "服务器的负载、失败与均衡情况。仅在设置 `desktop_names: true` 时包含桌面。"},
 	},
 	"exporter": {
 		"en": {"Workspace / Exporter", "Can the other pages be believed? Age of the data, polls, requests and the process itself."},
@@ -64,8 +64,8 @@ var texts = map[string]translations{
 		"zh": {"桌面组", "云桌面没有组，请改用“产品”筛选。"},
 	},
 	"variable.machine_name": {
-		"en": {"Server", "The server or desktop of the login."},
-		"zh": {"服务器", "登录所在的服务器或桌面。"},
+		"en": {"Server", "The server of the login. Desktops have none here, unless `desktop_names: true` is set."},
+		"zh": {"服务器", "登录所在的服务器。除非设置 `desktop_names: true`，否则不含桌面。"},
 	},
 	"variable.failed_code": {
 		"en": {"Failure code", "The vendor's code of the failure. For desktops, which have none, it is made of the reason."},
@@ -179,8 +179,8 @@ var texts = map[string]translations{
 		"zh": {"登录耗时 p90", "最近一小时九成登录快于此值。从请求连接到连接开始，包含用户输入凭据的时间。"},
 	},
 	"overview.open": {
-		"en": {"Open connections", "Connections that have started and not ended."},
-		"zh": {"未结束连接", "已开始且未结束的连接。"},
+		"en": {"Open connections", "Connections to servers that have started and not ended; to desktops only with `desktop_names: true`."},
+		"zh": {"未结束连接", "已开始且未结束的服务器连接；仅在设置 `desktop_names: true` 时包含桌面。"},
 	},
 	"overview.age": {
 		"en": {"Data age", "Time since the logins were last read up to date, of the project where it is longest. Above 15 minutes everything else here is old."},
@@ -218,8 +218,8 @@ var texts = map[string]translations{
 		"zh": {"各状态会话数", "云应用服务器上各状态的会话。需要启用 sessions 采集源。不按桌面组筛选。"},
 	},
 	"overview.connections": {
-		"en": {"Open connections by desktop group", "Connections that have started and not ended, as the login records tell."},
-		"zh": {"各桌面组未结束连接", "根据登录记录，已开始且未结束的连接。"},
+		"en": {"Open connections by desktop group", "Connections to servers that have started and not ended; to desktops only with `desktop_names: true`."},
+		"zh": {"各桌面组未结束连接", "已开始且未结束的服务器连接；仅在设置 `desktop_names: true` 时包含桌面。"},
 	},
 	"overview.objective": {"en": {title: "Objective: 98 % of logins succeed, over 28 days"}, "zh": {title: "目标：28 天内 98% 的登录成功"}},
 	"overview.budget": {

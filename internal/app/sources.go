@@ -163,8 +163,10 @@ func (o *opener) userConnections() (*source, error) {
 
 // desktopConnectionsBook are the options of their book.
 func desktopConnectionsBook(c *config.DesktopConnections) collector.Options {
+	rules := rulesOf(c.Window, []string{""})
+	rules.HideMachines = !c.DesktopNames // desktops are often named after their persons
 	return collector.Options{Source: desktopConnections, Product: desktop, Kind: collector.DesktopLogins,
-		Rules: rulesOf(c.Window, []string{""}), Lookback: time.Duration(c.Lookback)}
+		Rules: rules, Lookback: time.Duration(c.Lookback)}
 }
 
 func (o *opener) waysToDesktopConnections(c *config.DesktopConnections, memory fetcher.TaskMemory, metrics *collector.SourceMetrics) (ways, error) {

@@ -707,6 +707,9 @@ func (s series) login(project, product, source string, v told) {
 		"workspace_client_version_login": {"client_type", v.clientType, "client_version", v.client},
 		"workspace_server_login":         {"desktop_group", v.group, "machine_name", v.machine},
 	} {
+		if product == "desktop" && family == "workspace_server_login" {
+			continue // desktops may be named after persons
+		}
 		labels = append(labels, scope...)
 		s[key(family+"_attempts_total", labels...)]++
 		if v.code != "" {
@@ -714,7 +717,7 @@ func (s series) login(project, product, source string, v told) {
 		}
 	}
 	s[key("workspace_exporter_records_total", "project", project, "source", source, "disposition", "counted")]++
-	if v.open {
+	if v.open && product != "desktop" {
 		s[key("workspace_server_open_connections", append(scope, "desktop_group", v.group, "machine_name", v.machine)...)]++
 	}
 	s.observe("workspace_login_duration_seconds", v.loginLasts, append(scope, "desktop_group", v.group)...)

@@ -308,7 +308,21 @@ func (l *Ledger) Load(key, value []byte) error {
 	if e.isUnfinished() {
 		l.unfinished[e] = struct{}{}
 	}
+	if l.rules.HideMachines && e.hideMachine() {
+		l.changed[e] = struct{}{}
+	}
 	return nil
+}
+
+// hideMachine takes the name of a machine out, and reports whether there was one.
+func (e *entry) hideMachine() bool {
+	was := e.place.Machine
+	e.place.Machine = ""
+	if e.login != nil {
+		was += e.login.Machine
+		e.login.Machine = ""
+	}
+	return was != ""
 }
 
 // Save writes what has changed since the last Save into the batch.

@@ -46,6 +46,9 @@ type Rules struct {
 	// PendingTimeout is how long a record may stay without an outcome, from when it
 	// was first seen.
 	PendingTimeout time.Duration
+	// HideMachines keeps names of machines out of what is kept and counted. They still
+	// tell records apart.
+	HideMachines bool
 }
 
 type outcome uint8
@@ -140,10 +143,15 @@ func (l *Ledger) update(e *entry, login *record.Login, r *record.Reading, ev *Ev
 	if login.Malformed {
 		e.is |= settled
 	} else {
-		newest := e.merge(login, latest(r), ev)
-		l.settle(e, login, newest, ev)
-		e.measure(login, ev)
-		e.move(login, newest)
+		version := login
+		if l.rules.HideMachines {
+			hidden := *login
+			hidden.Machine, version = "", &hidden
+		}
+		newest := e.merge(version, latest(r), ev)
+		l.settle(e, version, newest, ev)
+		e.measure(version, ev)
+		e.move(version, newest)
 	}
 	switch {
 	case !isNew && *e == before:

@@ -26,6 +26,9 @@ import (
 // Message is what every line says in msg.
 const Message = "login failed"
 
+// Desktops is the source whose machines are desktops.
+const Desktops = "desktop_connections"
+
 // Options of a Log.
 type Options struct {
 	// Path is a file, or - for Stderr, which is where the program's own log goes.
@@ -117,6 +120,7 @@ type line struct {
 	AgentVersion  string             `json:"agent_version"`
 	Disposition   ledger.Disposition `json:"disposition"`
 	User          string             `json:"user,omitempty"`
+	Desktop       string             `json:"desktop,omitempty"`
 }
 
 // Write writes a line for each event that is a failure. What cannot be written is lost,
@@ -132,8 +136,12 @@ func (l *Log) Write(project, source, product string, failures []ledger.Event) {
 		if at.IsZero() {
 			at = e.Now
 		}
-		_ = encoder.Encode(line{at.UTC(), Message, project, source, product, e.Login.Group, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
-			e.Login.ClientType, e.Login.ClientVersion, e.Login.AgentVersion, e.Disposition, pseudonym(e.Login.User)}) // to memory
+		line := line{at.UTC(), Message, project, source, product, e.Login.Group, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
+			e.Login.ClientType, e.Login.ClientVersion, e.Login.AgentVersion, e.Disposition, pseudonym(e.Login.User), ""}
+		if source == Desktops { // which are often named after their persons
+			line.MachineName, line.Desktop = "", pseudonym(record.PersonOf(e.Login.Machine))
+		}
+		_ = encoder.Encode(line) // to memory
 	}
 	l.append(lines.Bytes())
 }

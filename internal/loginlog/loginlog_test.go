@@ -50,6 +50,22 @@ func TestALine(t *testing.T) {
 		`"disposition":"counted","user":"`+Pseudonym("0123456789abcdef", 7)+`"}`+"\n", f.String())
 }
 
+// A desktop is often named after its person, whose pseudonym stands in the same line.
+func TestADesktopHasAPseudonym(t *testing.T) {
+	f := &full{room: 1000}
+	l := &Log{Options: Options{Key: func() (string, error) { return "0123456789abcdef", nil }}, out: f}
+	events := failures("1001")
+	events[0].Login.Machine = "VDI-jane.doe"
+	l.Write("p", Desktops, "desktop", events)
+	assert.NotContains(t, f.String(), "jane")
+	assert.Contains(t, f.String(), `"machine_name":"",`)
+	assert.Contains(t, f.String(), `"desktop":"`+Pseudonym("0123456789abcdef", record.PersonOf("VDI-jane.doe"))+`"}`)
+	f = &full{room: 1000}
+	(&Log{out: f}).Write("p", Desktops, "desktop", events)
+	assert.NotContains(t, f.String(), "jane", "without a key")
+	assert.NotContains(t, f.String(), `"desktop":`)
+}
+
 func TestPseudonym(t *testing.T) {
 	jane := Pseudonym("key", record.PersonOf(" jane "))
 	assert.Regexp(t, "^[0-9a-f]{16}$", jane)
