@@ -213,7 +213,7 @@ func TestCredentials(t *testing.T) {
 	assert.Equal(t, "hunter2-token", read(c.Projects[2].Credentials.Token.Token))
 	assert.NotNil(t, c.Projects[3].Credentials.DefaultChain)
 
-	assert.Equal(t, "https://workspace.eu-west-101.myhuaweicloud.com", c.Projects[0].Endpoints.AppStream,
+	assert.Equal(t, "https://workspace.eu-west-101.myhuaweicloud.eu", c.Projects[0].Endpoints.AppStream,
 		"no host of its own in this region")
 
 	minimal, err := Load("testdata/good/minimal.yml")

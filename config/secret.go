@@ -6,7 +6,8 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"strings"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/keytext"
 )
 
 // mask stands for a secret wherever one would be printed.
@@ -23,13 +24,15 @@ type Secret struct {
 	// to print itself, but prints its fields.
 	value *string
 	file  string
+	kind  keytext.Kind
 }
 
 // NewSecret makes a Secret that is given, not read from a file.
 func NewSecret(value string) Secret { return Secret{value: &value} }
 
 // Read returns the secret. One that is kept in a file is read anew each time,
-// without the line break at its end. Errors name the file, never what is in it.
+// without white space and a byte order mark around it. It fails if that cannot be the
+// secret. Errors name the file, never what is in it.
 func (s Secret) Read() (string, error) {
 	if s.file == "" {
 		if s.value == nil {
@@ -38,6 +41,9 @@ func (s Secret) Read() (string, error) {
 		return *s.value, nil
 	}
 	value, err := readSecretFile(s.file)
+	if err == nil {
+		err = s.kind.Check(value)
+	}
 	if err != nil {
 		return "", fmt.Errorf("secret file %s: %w", s.file, err)
 	}
@@ -59,8 +65,8 @@ func readSecretFile(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot be read: %w", bare(err))
 	}
-	value := strings.TrimRight(string(content), "\r\n")
-	if strings.TrimSpace(value) == "" {
+	value := keytext.Decode(content)
+	if value == "" {
 		return "", errors.New("is empty")
 	}
 	return value, nil

@@ -36,7 +36,8 @@ func TestSecretFileIsReadAnew(t *testing.T) {
 		"one":        "one",
 		"two\n":      "two",
 		"three\r\n":  "three",
-		" four \n\n": " four ",
+		" four \n\n": "four",
+		"\ufefffive": "five",
 	} {
 		write(content)
 		got, err := secret.Read()

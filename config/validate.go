@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/keytext"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -32,6 +33,11 @@ const (
 // appStreamRegions are the regions in which application streaming has a host of
 // its own, as the vendor's SDK lists them.
 var appStreamRegions = []string{"cn-north-4", "cn-north-9", "cn-east-3", "cn-south-1", "cn-southwest-2"}
+
+// regionDomains are the domains of regions that are not the vendor's usual one, as its SDK
+// lists them: those of a cloud that is run by itself, where other keys would be sent to a
+// stranger.
+var regionDomains = map[string]string{"eu-west-101": "myhuaweicloud.eu"}
 
 // ownLabels are the labels of our metrics. A constant label of the same name
 // would make a metric invalid.
@@ -224,9 +230,9 @@ func (r *reader) credentials(at string, c *Credentials) {
 	var kinds []string
 	if k := c.AKSK; k != nil {
 		kinds = append(kinds, "aksk")
-		r.headerSecret(at+".aksk.access_key", &k.AccessKey, &k.AccessKeyFile, true)
-		r.headerSecret(at+".aksk.secret_key", &k.SecretKey, &k.SecretKeyFile, true)
-		r.headerSecret(at+".aksk.security_token", &k.SecurityToken, &k.SecurityTokenFile, false)
+		r.credential(at+".aksk.access_key", &k.AccessKey, &k.AccessKeyFile, keytext.Key, true)
+		r.credential(at+".aksk.secret_key", &k.SecretKey, &k.SecretKeyFile, keytext.Key, true)
+		r.credential(at+".aksk.security_token", &k.SecurityToken, &k.SecurityTokenFile, keytext.Key, false)
 	}
 	if p := c.Password; p != nil {
 		kinds = append(kinds, "password")
@@ -236,11 +242,11 @@ func (r *reader) credentials(at string, c *Credentials) {
 		if p.User == "" {
 			r.refuse(at+".password.user", "missing; it is the name of the IAM user")
 		}
-		r.headerSecret(at+".password.password", &p.Password, &p.PasswordFile, true)
+		r.credential(at+".password.password", &p.Password, &p.PasswordFile, keytext.Password, true)
 	}
 	if t := c.Token; t != nil {
 		kinds = append(kinds, "token")
-		r.headerSecret(at+".token.token", &t.Token, &t.TokenFile, true)
+		r.credential(at+".token.token", &t.Token, &t.TokenFile, keytext.Key, true)
 	}
 	if c.DefaultChain != nil {
 		kinds = append(kinds, "default_chain")
@@ -251,15 +257,20 @@ func (r *reader) credentials(at string, c *Credentials) {
 	}
 }
 
-// headerSecret checks a secret that must be there and fit into one line.
-func (r *reader) headerSecret(at string, s *Secret, file *string, required bool) {
+// credential checks a key, token or password: what people paste, and their editors save,
+// often has more in it than can be seen.
+func (r *reader) credential(at string, s *Secret, file *string, kind keytext.Kind, required bool) {
+	s.kind = kind
 	value, ok := r.secret(at, s, file)
+	problem := kind.Check(keytext.Trim(value))
 	switch {
 	case !ok || r.places[at+"_file"].broken:
 	case value == "" && required:
 		r.refuse(at, "missing; give %s or %s_file", lastKey(at), lastKey(at))
-	case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c == 0x7f }):
-		r.refuse(givenBy(at, *file), "must be one line without control characters (the value is not shown)")
+	case problem != nil:
+		r.refuse(at, "%v (the value is not shown)", problem)
+	case *file != "" && keytext.Quoted(value):
+		r.warn(at+"_file", "%s begins and ends with a quote; take them off if they are not part of the password", *file)
 	}
 }
 
@@ -343,7 +354,8 @@ func (p *Project) missingEndpoints() (missing []string) {
 
 // fill derives the endpoints that are not given.
 func (e *Endpoints) fill(region string) {
-	host := func(service string) string { return "https://" + service + "." + region + ".myhuaweicloud.com" }
+	domain := cmp.Or(regionDomains[region], "myhuaweicloud.com")
+	host := func(service string) string { return "https://" + service + "." + region + "." + domain }
 	application := "workspace"
 	if slices.Contains(appStreamRegions, region) {
 		application = "appstream"

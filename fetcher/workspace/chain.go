@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/keytext"
 )
 
 // Where the vendor's SDK looks for keys (core/auth/provider).
@@ -67,15 +69,25 @@ func (*foundKeys) advice(p proof) string { return "check the keys in " + p.origi
 
 func environmentKeys() (proof, error) {
 	p := proof{
-		access:        strings.TrimSpace(os.Getenv(envAccessKey)),
-		secret:        strings.TrimSpace(os.Getenv(envSecretKey)),
-		securityToken: strings.TrimSpace(os.Getenv(envSecurityToken)),
+		access:        keytext.Trim(os.Getenv(envAccessKey)),
+		secret:        keytext.Trim(os.Getenv(envSecretKey)),
+		securityToken: keytext.Trim(os.Getenv(envSecurityToken)),
 		origin:        "the environment (" + envAccessKey + ")",
 	}
 	if p.access == "" || p.secret == "" {
 		return proof{}, errors.New(envAccessKey + " and " + envSecretKey + " are not both set")
 	}
-	return p, nil
+	return p, p.check()
+}
+
+// check refuses keys that cannot be any.
+func (p proof) check() error {
+	for _, text := range []string{p.access, p.secret, p.securityToken} {
+		if err := keytext.Key.Check(text); err != nil {
+			return fmt.Errorf("a key in %s %w", p.origin, err)
+		}
+	}
+	return nil
 }
 
 func profilePath() (string, error) {
@@ -98,12 +110,12 @@ func profileKeys(path string) (proof, error) {
 	if err != nil {
 		return proof{}, err
 	}
-	keys := parseProfile(string(text), profileSection)
+	keys := parseProfile(keytext.Decode(text), profileSection)
 	p := proof{access: keys["ak"], secret: keys["sk"], securityToken: keys["security_token"], origin: "the profile file " + path}
 	if p.access == "" || p.secret == "" {
 		return proof{}, fmt.Errorf("%s has no ak and sk in its section [%s]", path, profileSection)
 	}
-	return p, nil
+	return p, p.check()
 }
 
 // parseProfile reads one section of an INI file, with comments and quotes as the

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/keytext"
 )
 
 // Credentials say how requests show who sends them. AKSK, Password, Token and
@@ -53,14 +53,14 @@ func AKSK(access, secret, securityToken func() (string, error)) Credentials {
 func (a aksk) bind(*Client) authenticator { return a }
 
 func (a aksk) proof(context.Context) (p proof, err error) {
-	if p.access, err = readSecret("access key", a.access); err != nil {
+	if p.access, err = readSecret("access key", keytext.Key, a.access); err != nil {
 		return proof{}, err
 	}
-	if p.secret, err = readSecret("secret key", a.secret); err != nil {
+	if p.secret, err = readSecret("secret key", keytext.Key, a.secret); err != nil {
 		return proof{}, err
 	}
 	if a.securityToken != nil {
-		p.securityToken, err = readSecret("security token", a.securityToken)
+		p.securityToken, err = readSecret("security token", keytext.Key, a.securityToken)
 	}
 	return p, err
 }
@@ -82,7 +82,7 @@ func Token(read func() (string, error)) Credentials { return token(read) }
 func (t token) bind(*Client) authenticator { return t }
 
 func (t token) proof(context.Context) (p proof, err error) {
-	p.token, err = readSecret("token", t)
+	p.token, err = readSecret("token", keytext.Key, t)
 	return p, err
 }
 
@@ -93,17 +93,17 @@ func (token) advice(proof) string {
 }
 
 // readSecret refuses a secret that cannot be one. Its errors do not show it.
-func readSecret(name string, read func() (string, error)) (string, error) {
+func readSecret(name string, kind keytext.Kind, read func() (string, error)) (string, error) {
 	text, err := read()
 	if err != nil {
 		return "", fmt.Errorf("reading the %s: %w", name, err)
 	}
-	text = strings.TrimSpace(text)
+	text = keytext.Trim(text)
 	if text == "" {
 		return "", fmt.Errorf("the %s is empty", name)
 	}
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		return "", fmt.Errorf("the %s has a line break or another control character in it", name)
+	if err := kind.Check(text); err != nil {
+		return "", fmt.Errorf("the %s %w", name, err)
 	}
 	return text, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/keytext"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -71,7 +72,7 @@ func tokenRequest(p password, secret, projectID string) any {
 }
 
 func (c *Client) createToken(ctx context.Context, p password) (proof, time.Time, error) {
-	secret, err := readSecret("password", p.password)
+	secret, err := readSecret("password", keytext.Password, p.password)
 	if err != nil {
 		return proof{}, time.Time{}, err
 	}
