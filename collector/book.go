@@ -356,17 +356,30 @@ func (b *Book) births(p *record.Position, r *record.Reading) births {
 // for windows whose ends are not sharp, or whole minutes.
 const margin = time.Minute
 
-// advance moves the cursor to the end of the reading, and forgets what no later
-// window can show.
+// slack is how far a clock may go back without having been wrong.
+const slack = time.Minute
+
+// advance moves the cursor to the end of the reading, as far as that is borne out, and
+// forgets what no later window can show. It forgets by what records have shown: a clock
+// that was ahead, and with it the cursor, can be taken back then.
 func (p *page) advance(r *record.Reading, lookback time.Duration) {
-	pos := &p.position
+	pos, reached := &p.position, r.To
+	if r.Now.Before(reached) {
+		reached = r.Now
+	}
 	if pos.Cursor.IsZero() {
-		pos.Horizon = r.From
+		pos.Horizon, pos.Cursor = r.From, r.From
 	}
-	if r.To.After(pos.Cursor) {
-		pos.Cursor = r.To
+	if r.Now.Before(pos.Cursor.Add(-slack)) {
+		pos.Cursor = r.Now
 	}
-	if horizon := pos.Cursor.Add(-lookback - margin); horizon.After(pos.Horizon) {
+	if reached.After(pos.Cursor) {
+		pos.Cursor = reached
+	}
+	if newest := r.Newest(); newest.After(pos.Newest) {
+		pos.Newest = newest
+	}
+	if horizon := pos.Newest.Add(-lookback - margin); horizon.After(pos.Horizon) {
 		pos.Horizon = horizon
 	}
 	p.ledger.Forget(pos.Horizon.Add(-margin))
@@ -399,6 +412,7 @@ func positionRow(p *record.Position) []byte {
 		r.Int(t.UnixMilli())
 	}
 	r.Bool(p.Complete)
+	r.Int(p.Newest.UnixMilli())
 	return r
 }
 
@@ -408,6 +422,9 @@ func loadPosition(p *record.Position, value []byte) error {
 		*t = time.UnixMilli(r.Int()).UTC()
 	}
 	p.Complete = r.Bool()
+	if !r.End() { // which earlier rows have not
+		p.Newest = time.UnixMilli(r.Int()).UTC()
+	}
 	return r.Err()
 }
 

@@ -42,7 +42,7 @@ func (d *day) read(r *record.Reading) {
 		return // it looks for single records of times that were read before
 	}
 	first := max(quarterOf(r.From), quarterOf(r.Now)-DayQuarters+1)
-	for n := first; n <= quarterOf(r.To); n++ {
+	for n := first; n <= min(quarterOf(r.To), quarterOf(r.Now)); n++ {
 		d.add(n, 0, 0)
 	}
 }

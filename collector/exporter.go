@@ -13,6 +13,7 @@ import (
 // process and begin anew with it.
 type Exporter struct {
 	up, lastSuccess, cursor, catchingUp *prometheus.GaugeVec
+	serverClock                         *prometheus.GaugeVec
 	failing                             *prometheus.GaugeVec
 	reasons                             []string
 	polls                               *prometheus.CounterVec
@@ -63,6 +64,7 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		lastSuccess: gauge("source_last_success_timestamp_seconds", "When a poll of the source last came up to date, by the server's clock."),
 		cursor:      gauge("source_cursor_timestamp_seconds", "The end of the last window that was read whole: every record up to it is counted."),
 		catchingUp:  gauge("source_catching_up", "1 while the source is more than one poll behind."),
+		serverClock: gauge("server_clock_ahead_seconds", "By how much the server's clock is ahead of the local one, as of the last poll. Not there while answers have no Date."),
 		polls:       counter("polls_total", "Polls of a source, by result: success, error.", "project", "source", "result"),
 		pollDuration: histogram("poll_duration_seconds", "Duration of the polls of a source.",
 			seconds, "project", "source"),
@@ -197,6 +199,15 @@ func (s *SourceMetrics) CatchingUp(on bool) {
 	s.exporter.catchingUp.With(s.labels).Set(value)
 }
 
+// ServerClock shows how far the server's clock is ahead of the local one, if it is known.
+func (s *SourceMetrics) ServerClock(ahead time.Duration, known bool) {
+	if known {
+		s.exporter.serverClock.With(s.labels).Set(ahead.Seconds())
+	} else {
+		s.exporter.serverClock.Delete(s.labels)
+	}
+}
+
 // Mismatch counts a window in which the API's count did not come true.
 func (s *SourceMetrics) Mismatch() { s.exporter.mismatches.With(s.labels).Inc() }
 
@@ -239,7 +250,7 @@ func (s *SourceMetrics) Forget() {
 	e := s.exporter
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{e.up, e.failing, e.lastSuccess, e.cursor, e.catchingUp, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks, e.rowsSkipped, e.difference, e.unfinished, e.rereadFailures} {
+	}{e.up, e.failing, e.lastSuccess, e.cursor, e.catchingUp, e.serverClock, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks, e.rowsSkipped, e.difference, e.unfinished, e.rereadFailures} {
 		v.DeletePartialMatch(s.labels)
 	}
 }

@@ -74,6 +74,7 @@ func processReference(t *testing.T) []string {
 	s.Failing("x")
 	s.At(record.Position{Cursor: t0, LastSuccess: t0})
 	s.CatchingUp(false)
+	s.ServerClock(0, true)
 	s.ExportTask("created")
 	s.Reconciled(0)
 	s.ShowUnfinished(0)

@@ -2,84 +2,168 @@ package fetcher
 
 import (
 	"errors"
+	"iter"
 	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// steadyClock is the server's clock, protected against an answer with a wrong date: a
-// time is good when the next answer agrees with it.
+// steadyClock tells two times. Windows end at the server's time as the server claims it:
+// too late an end does no harm. What is forgotten, and what has waited too long, follows
+// the time that is borne out: as far as the local clock, or what records show, agrees
+// with the claim. So no clock that is wrong for a while loses a record, and one that is
+// wrong for ever costs no more than to read again what lies behind the newest records.
 type steadyClock struct {
 	server func() (time.Time, bool)
+	local  func() time.Time // the machine's clock on the wall
 
-	said, at time.Time // what now said, and when that was by the local monotonic clock
+	claim    time.Time // what now said last
+	said, at time.Time // the server's time then, and when that was by the local monotonic clock
 	guessed  bool      // it was the local clock's time
-	checked  bool
-	trust
+	redone   int       // how often the poll was begun anew for another time
+	experience
 }
 
-// trust is what is known of the server's clock by experience.
-type trust struct {
-	time, at time.Time // what it showed when it was last right, and when that was
-	leap     time.Duration
-	since    time.Time // when a leap was first seen; leap is how far
+// experience is what is known beyond a reload.
+type experience struct {
+	shown, at time.Time // the newest time that records have shown, and when that was
+	resume    time.Time // how far this process has read; zero to begin at the horizon
 }
 
 const (
-	// maxDrift is how far two answers may be apart, less the time between them.
+	// maxDrift is how far two clocks may be apart, or two answers less the time between
+	// them, and still agree.
 	maxDrift = time.Minute
 	// maxGuess is how far the local clock may be from the server's.
 	maxGuess = 3 * time.Second
-	// maxClocks is how often a poll begins anew for want of two answers that agree.
+	// maxClocks is how often a poll is made for want of two answers that agree.
 	maxClocks = 4
-	// maxDoubt is how long all answers must show the same leap ahead for it to be
-	// believed: what is counted up to a wrong time is not counted again when that
-	// time comes.
-	maxDoubt = 5 * time.Minute
 )
 
 // errWrongClock is when an answer shows that now was wrong.
 var errWrongClock = errors.New("the server's clock shows another time")
 
-// now is the server's time in whole seconds, never ahead of the server's own, or the
-// local clock's as long as there was no answer.
+// now is the server's time as it claims it, in whole seconds, or the local clock's as
+// long as there was no answer; but not earlier than what records have shown.
 func (c *steadyClock) now() time.Time {
 	now, known := c.server()
 	if !known {
-		now = time.Now()
+		now = c.local()
 	}
-	c.said, c.at, c.guessed, c.checked = now, time.Now(), !known, false
-	return now.UTC().Truncate(time.Second)
+	c.said, c.at, c.guessed = now, time.Now(), !known
+	c.claim = later(now, c.floor()).UTC().Truncate(time.Second)
+	return c.claim
 }
 
-// wasWrong reports, once there has been an answer, whether now was not the server's
-// time. Only the first answer is asked: later ones come after work that took long.
+// floor is a time that has passed for certain: the newest that records have shown, and
+// the time since.
+func (c *steadyClock) floor() time.Time {
+	if c.shown.IsZero() {
+		return c.shown
+	}
+	return c.shown.Add(time.Since(c.experience.at))
+}
+
+// borneOut is how much of a claim the local clock or records bear out, in whole seconds.
+// What was borne out before, of which the cursor tells, is so still. The local clock
+// bears out nothing but what the server says of itself. Zero if nothing is known.
+func (c *steadyClock) borneOut(claim, cursor time.Time) time.Time {
+	out := later(c.floor(), cursor)
+	if server, known := c.server(); known {
+		local := c.local().Round(0) // without the monotonic part: what the wall shows
+		if !server.After(local.Add(maxDrift)) {
+			out = later(out, server)
+		} else {
+			out = later(out, local)
+		}
+	}
+	if out.After(claim) {
+		out = claim
+	}
+	return out.UTC().Truncate(time.Second)
+}
+
+// certain is a time that two witnesses bear out: both clocks, which agree, or records.
+func (c *steadyClock) certain() time.Time {
+	certain := c.floor()
+	if server, known := c.server(); known && server.Sub(c.local().Round(0)).Abs() <= maxDrift {
+		certain = later(certain, server)
+	}
+	return certain.UTC().Truncate(time.Second)
+}
+
+// doubts reports whether a cursor is ahead of what is certain now: it may have followed
+// clocks that were ahead.
+func (c *steadyClock) doubts(cursor time.Time) bool {
+	return c.certain().Before(cursor.Add(-maxDrift))
+}
+
+// wasWrong reports whether the answer shows that now was not the server's time: then the
+// poll is to begin anew, by that answer. An answer is asked so a few times at most.
 func (c *steadyClock) wasWrong() bool {
 	server, known := c.server()
-	if c.checked || !known {
+	if !known || c.redone >= maxClocks-1 {
 		return false
 	}
-	c.checked = true
 	off := server.Sub(c.said) - time.Since(c.at)
-	if c.guessed && (off < -time.Second || off > maxGuess) || off.Abs() > maxDrift { // never ahead of the server's own
-		return true
+	wrong := c.guessed && (off < -time.Second || off > maxGuess) || off.Abs() > maxDrift // never ahead of the server's own
+	c.said, c.at, c.guessed = server, time.Now(), false                                  // later answers come after work that took long
+	if wrong {
+		c.redone++
 	}
-	return c.leaps(server)
+	return wrong
 }
 
-// leaps reports whether the server's clock is further ahead of what it showed before
-// than time has passed, and has not been so for long enough to be believed.
-func (t *trust) leaps(server time.Time) bool {
-	now := time.Now()
-	ahead := server.Sub(t.time) - now.Sub(t.at)
-	switch {
-	case t.time.IsZero(), ahead.Abs() <= maxDrift:
-	case ahead < 0: // nothing is counted beyond what is counted already
-		return false
-	case t.since.IsZero(), (ahead - t.leap).Abs() > maxDrift:
-		t.leap, t.since = ahead, now
-		return true
-	case now.Sub(t.since) < maxDoubt:
-		return true
+// learn takes note of what the records of a window show, which ends at a time that is
+// borne out so far. A record dated after the window's end shows nothing, and a single
+// one nothing beyond what is borne out: its time may be wrong.
+func (c *steadyClock) learn(times iter.Seq[time.Time], borneOut time.Time) {
+	var newest, second time.Time
+	for t := range times {
+		if t.After(newest) {
+			newest, second = t, newest
+		} else {
+			second = later(second, t)
+		}
 	}
-	*t = trust{time: server, at: now}
-	return false
+	if newest.After(borneOut) {
+		newest = second
+	}
+	if !newest.IsZero() && newest.After(c.floor()) {
+		c.shown, c.experience.at = newest, time.Now()
+	}
+}
+
+// timesOf are the newest times that records show, within a window that ends at a time.
+func timesOf[T any, P interface {
+	*T
+	NewestUntil(time.Time) time.Time
+}](records []T, end time.Time) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		for i := range records {
+			if !yield(P(&records[i]).NewestUntil(end)) {
+				return
+			}
+		}
+	}
+}
+
+// timesOfReading are those of all that a reading holds.
+func timesOfReading(r *record.Reading, end time.Time) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		for _, times := range []iter.Seq[time.Time]{timesOf(r.Logins, end), timesOf(r.Sessions, end), timesOf(r.Accesses, end)} {
+			for t := range times {
+				if !yield(t) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

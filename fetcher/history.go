@@ -34,7 +34,11 @@ func NewHistory(source Source, book HistoryBook, metrics Metrics, from, to time.
 	p.source = source
 	seamRead := false
 	p.once = func(ctx context.Context) error {
-		now := p.clock.now()
+		claim := p.clock.now()
+		now := p.clock.borneOut(claim, p.Status().Position.Cursor)
+		if now.IsZero() {
+			now = claim
+		}
 		if !seamRead {
 			if err := p.readSeam(ctx, book, to, now); err != nil {
 				return err

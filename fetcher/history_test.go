@@ -291,10 +291,11 @@ func (a *api) live(t *testing.T, storage collector.Storage, lookback time.Durati
 // nothing is metrics that nobody looks at.
 type nothing struct{}
 
-func (nothing) Polled(error, time.Duration) {}
-func (nothing) Failing(Reason)              {}
-func (nothing) At(record.Position)          {}
-func (nothing) CatchingUp(bool)             {}
-func (nothing) Gap(time.Duration)           {}
-func (nothing) ShowUnfinished(int)          {}
-func (nothing) RereadFailed()               {}
+func (nothing) Polled(error, time.Duration)     {}
+func (nothing) Failing(Reason)                  {}
+func (nothing) At(record.Position)              {}
+func (nothing) CatchingUp(bool)                 {}
+func (nothing) ServerClock(time.Duration, bool) {}
+func (nothing) Gap(time.Duration)               {}
+func (nothing) ShowUnfinished(int)              {}
+func (nothing) RereadFailed()                   {}

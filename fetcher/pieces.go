@@ -26,6 +26,7 @@ type pieces struct {
 	gap     time.Duration // time before the window whose records are lost, as long as nobody was told
 	cursor  time.Time     // of the source, as of the last commit
 	late    bool          // the window was begun by an earlier poll
+	sure    time.Time     // what is believed to be now; zero if the window ends before
 	over    bool
 }
 
@@ -37,7 +38,11 @@ func (p *pieces) next() window {
 	if p.length <= minPiece {
 		overlap = min(overlap, minSeam)
 	}
-	return p.todo.cut(p.done, overlap, p.length)
+	piece := p.todo.cut(p.done, overlap, p.length)
+	if p.length == maxPiece && !p.sure.IsZero() && !piece.to.Before(p.sure) {
+		piece.to = p.todo.to // where nothing should be, one piece is enough
+	}
+	return piece
 }
 
 // most is how many records the next piece may have, of which there are to be so many at

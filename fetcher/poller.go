@@ -47,6 +47,8 @@ type Metrics interface {
 	// Failing says why the last poll failed; empty if it did not.
 	Failing(Reason)
 	CatchingUp(bool)
+	// ServerClock says how far the server's clock is ahead of the local one, if it is known.
+	ServerClock(ahead time.Duration, known bool)
 	Gap(time.Duration)
 	// ShowUnfinished is called with how many records are pending or open.
 	ShowUnfinished(int)
@@ -63,7 +65,9 @@ type Options struct {
 	Host string
 	// ServerTime is the server's clock, if it is known yet.
 	ServerTime func() (time.Time, bool)
-	Logger     log.Logger
+	// LocalTime is the machine's clock. Nil is time.Now.
+	LocalTime func() time.Time
+	Logger    log.Logger
 }
 
 // Status is what the landing page shows of a poller.
@@ -94,6 +98,7 @@ type Poller struct {
 	quota   quota
 	moved   bool // something was committed since the last wait
 	review  review
+	doubted bool // the clocks disagree, which was logged
 
 	mu     sync.Mutex
 	status Status
@@ -121,7 +126,11 @@ func newPoller(book Book, metrics Metrics, o Options) (*Poller, error) {
 	p := &Poller{Options: o, book: book, metrics: metrics,
 		status: Status{Project: o.Project, Source: o.Source, Interval: o.Interval, Position: position}}
 	p.Logger = log.With(o.Logger, "project", o.Project, "source", o.Source)
-	p.clock.server = o.ServerTime
+	p.clock.server, p.clock.local = o.ServerTime, o.LocalTime
+	if o.LocalTime == nil {
+		p.clock.local = time.Now
+	}
+	p.clock.experience = experience{shown: position.Newest, at: time.Now()}
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval = min(o.Interval, 2*time.Second)
 	retry.MaxInterval = max(o.Interval, retry.InitialInterval)
@@ -144,7 +153,7 @@ func (p *Poller) Continue(poller *Poller) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.Polled, p.status.LastError, p.status.Reason, p.status.FailedAt = before.Polled, before.LastError, before.Reason, before.FailedAt
-	p.clock.trust = poller.clock.trust
+	p.clock.experience, p.doubted = poller.clock.experience, poller.doubted
 	p.quota, p.review = poller.quota, poller.review
 }
 
@@ -216,12 +225,34 @@ func (p *Poller) report(err error) {
 // server's: the answer to the first request must agree, or all is done again by the
 // clock as that answer has set it.
 func (p *Poller) poll(ctx context.Context) error {
-	for range maxClocks {
+	p.clock.redone = 0
+	for {
 		if err := p.once(ctx); !errors.Is(err, errWrongClock) {
+			p.compareClocks()
 			return err
 		}
 	}
-	return because{fmt.Errorf("the answers of %s show times that are far apart, or a leap ahead; nothing is counted until they agree, or all have shown the same leap for %s", p.Host, maxDoubt), Clock}
+}
+
+// compareClocks shows how far the server's clock and the local one are apart.
+func (p *Poller) compareClocks() {
+	server, known := p.ServerTime()
+	off := server.Sub(p.clock.local().Round(0))
+	p.metrics.ServerClock(off, known)
+	doubted := !known || off.Abs() > maxDrift
+	if doubted == p.doubted {
+		return
+	}
+	p.doubted = doubted
+	switch {
+	case !known:
+		level.Warn(p.Logger).Log("msg", "answers have no Date: the local clock is believed only as far as records bear it out", "host", p.Host)
+	case doubted:
+		level.Warn(p.Logger).Log("msg", "the server's clock and the local one disagree: both are believed only as far as one of them, or records, bear them out; set the one that is wrong right",
+			"host", p.Host, "server_is_ahead_by", off.Round(time.Second))
+	default:
+		level.Info(p.Logger).Log("msg", "the server's clock and the local one agree", "host", p.Host)
+	}
 }
 
 // pollLogins reads what is new, and then what is unfinished.
@@ -230,7 +261,19 @@ func (p *Poller) pollLogins(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := p.clock.now()
+	to := p.clock.now()
+	if p.clock.doubts(position.Cursor) {
+		p.clock.resume = time.Time{} // what clocks that were ahead took for read may not have been
+	}
+	now := p.clock.borneOut(to, position.Cursor)
+	if !now.IsZero() && to.Sub(now) > maxAge {
+		if to, now, err = p.lookAhead(ctx, to, position.Cursor); err != nil {
+			return err
+		}
+	}
+	if now.IsZero() {
+		now = to // there is nothing to go by but the local clock
+	}
 	p.review.polls++
 	p.behind(now.Sub(position.Cursor) > 2*p.Interval+time.Second)
 	if p.review.refused > 0 {
@@ -239,11 +282,13 @@ func (p *Poller) pollLogins(ctx context.Context) error {
 			return err
 		}
 	}
-	from, err := p.readNew(ctx, position, now)
+	from, err := p.readNew(ctx, position, to, now)
 	if err != nil {
 		return err
 	}
-	p.behind(now.Sub(p.Status().Position.Cursor) > 2*p.Interval+time.Second)
+	cursor := p.Status().Position.Cursor
+	now = p.clock.borneOut(p.clock.claim, cursor)
+	p.behind(now.Sub(cursor) > 2*p.Interval+time.Second)
 	p.quota.kept()
 	if err := p.readUnfinished(ctx, from, now, reviewRequests); err != nil && ctx.Err() == nil {
 		// All that is new is counted: this poll has succeeded.
@@ -252,22 +297,74 @@ func (p *Poller) pollLogins(ctx context.Context) error {
 	return nil
 }
 
-// readNew reads what an earlier poll has left, and then all up to now. Under a quota the
-// latter is for the next poll: what is unfinished is to have its turn, too. It returns
-// from when on all has been read.
-func (p *Poller) readNew(ctx context.Context, position record.Position, now time.Time) (from time.Time, err error) {
-	if p.left(position.Cursor, now) {
+// lookAhead asks whether there are records at a time that is further ahead of all that is
+// known than the API keeps records. If there are, that is the time. If not, the window
+// that is read ends within the time for which the API keeps records.
+func (p *Poller) lookAhead(ctx context.Context, to, cursor time.Time) (end, believed time.Time, err error) {
+	ahead := window{to.Add(-maxAge), to}
+	logins, err := gather(ctx, p.again, ahead, 1)
+	var many *TooManyError
+	switch {
+	case errors.As(err, &many) && many.Count > 1: // two that agree
+		p.clock.shown, p.clock.experience.at = later(p.clock.shown, ahead.from), time.Now()
+	case err != nil && !errors.As(err, &many):
+		return to, believed, fmt.Errorf("window %s to %s: %w", ahead.from.Format(time.RFC3339), ahead.to.Format(time.RFC3339), err)
+	default:
+		p.clock.learn(timesOf(logins, ahead.to), cursor)
+	}
+	if p.clock.wasWrong() {
+		return to, believed, errWrongClock
+	}
+	believed = p.clock.borneOut(to, cursor)
+	if to.Sub(believed) > maxAge && cursor.IsZero() {
+		return to, believed, because{fmt.Errorf("the clock of %s shows %s, and the local one %s; there is no record to tell which is right: set the one that is wrong right",
+			p.Host, to.Format(time.RFC3339), p.clock.local().UTC().Format(time.RFC3339)), Clock}
+	}
+	if to.Sub(believed) > maxAge {
+		to = believed.Add(maxAge - 24*time.Hour)
+	}
+	return to, believed, nil
+}
+
+// backlog is all that a poll has to read, up to what is believed to be now. The cursor
+// may be ahead of what was read, if clocks were wrong: a process begins at the horizon,
+// unless records are so rare that this is far behind, and goes on behind what it has
+// read itself.
+func (p *Poller) backlog(position record.Position, believed time.Time) (w window, gap time.Duration) {
+	w, gap = backlog(position, p.Lookback, p.InitialLookback, believed)
+	if position.Cursor.IsZero() || position.Horizon.IsZero() {
+		return w, gap
+	}
+	from := position.Horizon
+	switch {
+	case !p.clock.resume.IsZero():
+		from = later(from, p.clock.resume.Add(-max(p.Lookback, seam)))
+	case !p.clock.doubts(position.Cursor) && position.Cursor.Sub(from) > maxPiece:
+		return w, gap
+	}
+	if from = later(from, believed.Add(-maxAge)); from.Before(w.from) {
+		w.from = from.Truncate(time.Second)
+	}
+	return w, gap
+}
+
+// readNew reads what an earlier poll has left, and then all up to a time, which what is
+// believed to be now may be before. Under a quota the latter is for the next poll: what is
+// unfinished is to have its turn, too. It returns from when on all has been read.
+func (p *Poller) readNew(ctx context.Context, position record.Position, to, now time.Time) (from time.Time, err error) {
+	if p.left(position.Cursor, to) {
 		from := p.pieces.todo.from
 		if err := p.readPieces(ctx, p.pieceOf(now)); err != nil || p.quota.records > 0 {
 			return from, err
 		}
 		position = p.Status().Position
 	}
-	todo, gap := backlog(position, p.Lookback, p.InitialLookback, now)
+	todo, gap := p.backlog(position, now)
+	todo.to = later(todo.to, to)
 	if err := p.begin(todo, now); err != nil {
 		return todo.from, err
 	}
-	p.pieces.gap, p.pieces.cursor = gap, position.Cursor
+	p.pieces.gap, p.pieces.cursor, p.pieces.sure = gap, position.Cursor, now
 	return todo.from, p.readPieces(ctx, p.pieceOf(now))
 }
 
@@ -301,16 +398,28 @@ func (p *Poller) pieceOf(now time.Time) pieceReader {
 			if ctx.Err() != nil {
 				return ctx.Err() // what is committed is; the rest is read again
 			}
+			cursor := p.Status().Position.Cursor
 			if p.clock.wasWrong() {
 				return errWrongClock
 			}
-			if now.Before(w.todo.from) {
-				return p.clockBehind(now, p.Status().Position.Cursor)
+			if now.Before(w.todo.from) && !cursor.IsZero() {
+				return p.clockBehind(now, cursor)
 			}
-			part := &record.Reading{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(w.todo.to), Late: w.late}
+			p.clock.learn(timesOf(logins, upTo), p.clock.borneOut(upTo, cursor))
+			believed := p.clock.borneOut(p.clock.claim, cursor)
+			if cursor.IsZero() && believed.Sub(now) > maxDrift {
+				return errWrongClock // and the first window should begin later
+			}
+			if believed.Before(w.todo.from) {
+				believed = w.todo.from // there is nothing to go by yet
+			}
+			part := &record.Reading{From: from, To: upTo, Now: believed, Logins: logins, UpToDate: upTo.Equal(w.todo.to), Late: w.late}
 			from, records = upTo, records+len(logins)
 			if err := p.commit(part); err != nil {
 				return err
+			}
+			if p.clock.resume = p.clock.certain(); upTo.Before(p.clock.resume) {
+				p.clock.resume = upTo
 			}
 			w.cursor = p.Status().Position.Cursor
 			p.lost(w.gap) // told with the first part: the cursor is behind the gap then
@@ -324,7 +433,11 @@ func (p *Poller) pieceOf(now time.Time) pieceReader {
 // takeUp finds a piece that was asked for before a restart. What lies behind the horizon
 // is counted, and not remembered any more; what is too old the API refuses.
 func (p *Poller) takeUp(r resumer, todo window, now time.Time) (piece window, found bool, err error) {
-	oldest := p.Status().Position.Horizon.Truncate(time.Second)
+	position := p.Status().Position
+	oldest := position.Horizon.Truncate(time.Second)
+	if from := position.Cursor.Add(-max(p.Lookback, seam)).Truncate(time.Second); p.clock.resume.IsZero() && from.After(todo.from) && from.Before(todo.to) {
+		todo.from = from // where the process before this one began
+	}
 	if reach := now.Add(-maxAge); oldest.Before(reach) {
 		oldest = reach
 	}

@@ -2,6 +2,7 @@ package fetcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,15 +23,34 @@ func NewSnapshotPoller(source WholeSource, book Book, metrics Metrics, o Options
 		return nil, err
 	}
 	p.once = func(ctx context.Context) error {
-		now := p.clock.now()
-		w := window{now.Add(-maxAge), now}
-		if _, err := p.readWhole(ctx, source, w, now, true); err != nil {
-			return fmt.Errorf("window %s to %s: %w", w.from.Format(time.RFC3339), w.to.Format(time.RFC3339), err)
+		to := p.clock.now()
+		known := p.clock.borneOut(to, p.Status().Position.Cursor)
+		if !known.IsZero() && to.Sub(known) > maxAhead {
+			// A snapshot of another time would show no session at all: it must show some.
+			if err := p.snapshot(ctx, source, to, to.Add(-maxAhead)); !errors.Is(err, errNotBorneOut) {
+				return err
+			}
+			to = p.clock.borneOut(to, known).Add(maxAhead)
 		}
-		return nil
+		return p.snapshot(ctx, source, to, time.Time{})
 	}
 	return p, nil
 }
+
+// snapshot reads all that the API keeps at a time, which is to be later than least.
+func (p *Poller) snapshot(ctx context.Context, source WholeSource, to, least time.Time) error {
+	w := window{to.Add(-maxAge), to}
+	if _, err := p.readWhole(ctx, source, w, least, true); err != nil {
+		return fmt.Errorf("window %s to %s: %w", w.from.Format(time.RFC3339), w.to.Format(time.RFC3339), err)
+	}
+	return nil
+}
+
+// maxAhead is how far ahead of all that is known a snapshot may be taken.
+const maxAhead = 24 * time.Hour
+
+// errNotBorneOut is when what was read does not show that it is as late as it should be.
+var errNotBorneOut = errors.New("no record bears out the time")
 
 // firstStatistics is how far back the first window of statistics begins.
 const firstStatistics = time.Hour
@@ -48,10 +68,18 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 		if err != nil {
 			return err
 		}
-		now := p.clock.now()
+		claim := p.clock.now()
+		now := p.clock.borneOut(claim, position.Cursor)
+		if claim.Sub(now) > maxDrift {
+			// What is counted is not read again: a window must not end too late.
+			if now, err = p.lookForRows(ctx, source, claim, settle); err != nil {
+				return err
+			}
+			position = p.Status().Position
+		}
 		read := func(ctx context.Context, piece window, _ int) (int, time.Time, error) {
 			w := p.pieces
-			r, err := p.readWhole(ctx, source, piece, now, piece.to.Equal(w.todo.to))
+			r, err := p.readWhole(ctx, source, piece, time.Time{}, piece.to.Equal(w.todo.to))
 			if err != nil {
 				return 0, piece.to, err
 			}
@@ -92,6 +120,28 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 	return p, nil
 }
 
+// lookForRows reads, and does not count, what is not counted yet, up to a time that is
+// not borne out, for what the rows show of the time.
+func (p *Poller) lookForRows(ctx context.Context, source WholeSource, claim time.Time, settle time.Duration) (borneOut time.Time, err error) {
+	cursor := p.Status().Position.Cursor
+	w, _ := statistics(record.Position{Cursor: cursor}, settle, claim)
+	if w.to.After(w.from) {
+		r, err := source.ReadAll(ctx, w.from, w.to)
+		if err != nil {
+			return claim, fmt.Errorf("window %s to %s: %w", w.from.Format(time.RFC3339), w.to.Format(time.RFC3339), err)
+		}
+		if p.clock.wasWrong() {
+			return claim, errWrongClock
+		}
+		p.clock.learn(timesOfReading(r, w.to), p.clock.borneOut(claim, cursor))
+	}
+	if borneOut = p.clock.borneOut(claim, cursor); !borneOut.IsZero() {
+		return borneOut, nil
+	}
+	// There is nothing to go by: the first window begins where it may, and ends later.
+	return borneOut, p.commit(&record.Reading{From: w.from, To: w.from, Now: w.from})
+}
+
 // nothingSettled is a poll without a window, as long as the clock is right. A clock
 // that no answer has set yet, and that shows a time which is counted already, must be
 // wrong: a small window, of which nothing is counted, asks for the right time.
@@ -106,7 +156,10 @@ func (p *Poller) nothingSettled(ctx context.Context, source WholeSource, to, now
 	if _, err := source.ReadAll(ctx, to.Add(-time.Minute), to); err != nil {
 		return err
 	}
-	return errWrongClock
+	if p.clock.wasWrong() {
+		return errWrongClock
+	}
+	return p.clockBehind(now, cursor)
 }
 
 // statistics is the next window of statistics: [from, to).
@@ -122,8 +175,9 @@ func statistics(p record.Position, settle time.Duration, now time.Time) (w windo
 	return w, gap
 }
 
-// readWhole reads and commits a window. It may be the last one of a poll.
-func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, now time.Time, last bool) (*record.Reading, error) {
+// readWhole reads and commits a window, unless only what is before least is borne out. It
+// may be the last one of a poll.
+func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, least time.Time, last bool) (*record.Reading, error) {
 	r, err := source.ReadAll(ctx, w.from, w.to)
 	if err != nil {
 		return nil, err
@@ -134,7 +188,15 @@ func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, no
 	if r.To.IsZero() {
 		r.To = w.to
 	}
-	r.From, r.Now, r.UpToDate = w.from, now, last
+	cursor := p.Status().Position.Cursor
+	p.clock.learn(timesOfReading(r, w.to), p.clock.borneOut(w.to, cursor))
+	r.From, r.Now, r.UpToDate = w.from, p.clock.borneOut(p.clock.claim, cursor), last
+	if r.Now.Before(least) {
+		return nil, errNotBorneOut
+	}
+	if r.Now.IsZero() {
+		r.Now = w.to // there is nothing to go by yet
+	}
 	if err := p.commit(r); err != nil {
 		return nil, err
 	}

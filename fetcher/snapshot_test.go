@@ -223,27 +223,35 @@ func TestWholeByAWrongClock(t *testing.T) {
 	})
 }
 
-// A local clock that is behind must not pass for "nothing has settled": an answer tells.
+// A local clock that is behind must not pass for "nothing has settled": the rows tell. A
+// window ends where they have shown that it may.
 func TestStatisticsByAClockThatIsBehind(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.skew, w.unknown = 5*time.Hour, true
 		w.position.Cursor = w.now().Add(-time.Hour)
-		begin := w.position.Cursor
-		p := w.statistics(whole(func(window) (*record.Reading, error) {
+		begin, shown := w.position.Cursor, w.now().Add(-30*time.Minute)
+		p := w.statistics(whole(func(asked window) (*record.Reading, error) {
 			w.unknown = false
-			return &record.Reading{}, nil
+			r := &record.Reading{}
+			if asked.from.Before(shown) && asked.to.After(shown) {
+				r.Accesses = []record.Access{{User: 1, Last: shown}, {User: 2, Last: shown}}
+			}
+			return r, nil
 		}))
 		p.ServerTime = func() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown }
 		p.clock.server = p.ServerTime
 		require.NoError(t, p.Poll(t.Context()))
 		require.Len(t, w.readings, 1)
 		assert.Equal(t, begin, w.readings[0].From)
-		assert.Equal(t, w.now().Add(-settle), w.position.Cursor)
+		assert.Equal(t, shown.Add(-settle), w.position.Cursor)
+		assert.Empty(t, w.readings[0].Accesses, "they are in a window to come")
 
-		w.skew = 0
-		time.Sleep(interval)
-		require.ErrorContains(t, p.Poll(t.Context()), "the clock of api.test shows")
-		assert.Len(t, w.readings, 1)
+		time.Sleep(settle + interval)
+		w.skew -= 3 * time.Hour // less than the rows have shown
+		require.NoError(t, p.Poll(t.Context()))
+		require.Len(t, w.readings, 2)
+		assert.Len(t, w.readings[1].Accesses, 2)
+		assert.Equal(t, w.readings[0].To, w.readings[1].From)
 	})
 }
 

@@ -27,6 +27,9 @@ type Access struct {
 // InvalidFields names the fields that were there but could not be read.
 func (a *Access) InvalidFields() []string { return a.Invalid }
 
+// NewestUntil is as with Login.
+func (a *Access) NewestUntil(limit time.Time) time.Time { return newestUntil(limit, a.Last) }
+
 // Key is what tells the record from the others of its list, as with Login.
 func (a *Access) Key() (id *Identity, malformed bool) { return &a.ID, a.Malformed }
 

@@ -5,7 +5,8 @@ import "time"
 // Reading is what one window of a source held: every record of it, in the order
 // in which they were read. A record may stand in it in several versions.
 type Reading struct {
-	// From and To bound the window; Now is the server's clock when it was asked.
+	// From and To bound the window. Now is the time, as far as clocks and records bear it
+	// out: To may be later, by a clock that is not to be believed.
 	From, To, Now time.Time
 	Logins        []Login
 	// Sessions are a snapshot of all sessions that began in the window, Accesses the
@@ -36,10 +37,29 @@ func (r *Reading) AddSession(s *Session) error {
 	return nil
 }
 
+// Newest is the newest time that the reading's records show. A time after the window's
+// end, or after what is borne out, shows nothing. Zero if there is none.
+func (r *Reading) Newest() time.Time {
+	latest := r.To
+	if r.Now.Before(latest) {
+		latest = r.Now
+	}
+	newest := time.Time{}
+	for i := range r.Logins {
+		if t := r.Logins[i].NewestUntil(latest); t.After(newest) {
+			newest = t
+		}
+	}
+	return newest
+}
+
 // Position is how far a source has been counted. Times are the server's.
 type Position struct {
-	// Cursor is the end of the last window that was read whole; zero before the first.
+	// Cursor is the end of the last window that was read whole, and not later than what
+	// was borne out then; zero before the first.
 	Cursor time.Time
+	// Newest is the newest time that a record has shown. Horizon follows it, and no clock.
+	Newest time.Time
 	// Horizon is the time from which on every record that was counted is remembered.
 	// No window may begin before it, or records would be counted twice.
 	Horizon time.Time

@@ -112,6 +112,21 @@ func (l *Login) Latest() time.Time {
 	return latest
 }
 
+// NewestUntil is the newest time that the record tells of, of those not after a limit.
+// Zero if there is none.
+func (l *Login) NewestUntil(limit time.Time) time.Time {
+	return newestUntil(limit, l.PreConnect, l.Start, l.Setup, l.End, l.Updated)
+}
+
+func newestUntil(limit time.Time, times ...time.Time) (newest time.Time) {
+	for _, t := range times {
+		if t.After(newest) && !t.After(limit) {
+			newest = t
+		}
+	}
+	return newest
+}
+
 // HasStarted reports whether the record has a start, readable or not.
 func (l *Login) HasStarted() bool { return l.Started || !l.Start.IsZero() }
 

@@ -143,6 +143,11 @@ func (r *reading) state(place int) string {
 	return cmp.Or(states[word], text)
 }
 
+// NewestUntil is as with Login.
+func (s *Session) NewestUntil(limit time.Time) time.Time {
+	return newestUntil(limit, s.PreConnect, s.Start, s.End, s.Updated)
+}
+
 // Began is when the session began, as its identity has it. Zero if unknown.
 func (s *Session) Began() time.Time {
 	if s.PreConnect.IsZero() {
