@@ -144,7 +144,7 @@ func TestADesktopConnectionEndsBehindTheLookback(t *testing.T) {
 			at := time.Now().Add(-45 * time.Minute).Truncate(time.Second)
 			long := connected(1, at)
 			w.PutDesktops(project, long, disconnected(connected(2, at), time.Minute))
-			e := runExporter(t, setup{URL: w.url, Sources: "{desktop_connections: {mode: " + mode + ", poll_interval: 300ms}}"})
+			e := runExporter(t, setup{URL: w.url, Sources: "{desktop_connections: {mode: " + mode + ", desktop_names: true, poll_interval: 300ms}}"})
 			e.pollsEnd(project, "desktop_connections", "success", 1)
 			open := func() float64 { return e.metrics().sum("workspace_server_open_connections") }
 			assert.Equal(t, 1.0, open())
