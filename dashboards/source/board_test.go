@@ -45,7 +45,10 @@ type boardPanel struct {
 	FieldConfig              struct {
 		Defaults  struct{ Unit string }
 		Overrides []struct {
-			Matcher    struct{ Options any }
+			Matcher struct {
+				ID      string
+				Options any
+			}
 			Properties []struct {
 				ID    string
 				Value json.RawMessage
@@ -122,7 +125,8 @@ func (b board) prometheusTargets(f func(boardPanel, target)) {
 }
 
 // sample values of what stands for a time in queries. Matchers keep their variables.
-var spans = strings.NewReplacer("$__rate_interval", "4m17s", "$__interval", "5m", "$__range", "6h", "[$window]", "[1h]")
+var spans = strings.NewReplacer("$__rate_interval", "4m17s", "$__interval_ms", "300000", "$__interval", "5m", "$__range", "6h",
+	"[$window]", "[1h]", "offset $window", "offset 1h")
 
 // rateInterval is what $__rate_interval becomes.
 const rateInterval = "4m17s"

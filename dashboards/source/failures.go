@@ -1,68 +1,59 @@
 package main
 
-import (
-	"github.com/grafana/grafana-foundation-sdk/go/cog"
-	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
-)
+import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
-// loginFailures is where every alert leads. Its rows ask, in this order: is it real
-// and how big, how wide, why, where, which client, who.
+// loginFailures is where most alerts lead. Its rows ask, in this order: is it real and
+// how big, how wide, why, where, which client, who. It counts logins by group and code:
+// those to desktops have no server.
 func loginFailures(p *page) {
-	p.groupFilters()
-	p.filter("machine_name", "label_values(workspace_server_login_attempts_total{"+inGroup+"}, machine_name)", ".*")
-	p.filter("failed_code", "label_values(workspace_login_failures_total{"+inGroup+"}, failed_code)", ".*")
-	p.windowChoice()
-	p.variable(dashboard.VariableModel{Name: "loki_datasource", Type: dashboard.VariableTypeDatasource, Query: plain("loki")})
-	p.variable(dashboard.VariableModel{Name: "loki_job", Type: dashboard.VariableTypeTextbox, Query: plain(".+"), Current: option(".+", ".+")})
-	p.dashboard.Time.From = "now-6h"
+	p.dashboard.Time.From = "now-" + p.now()
 
-	tried, failed := counted("", serverAttempts, onServer, whole), counted("", serverFailures, withCode, whole)
-	failing := people("", "workspace_group_login_failed_users", inGroup)
+	tried, failed := counted("", attempts, inGroup, whole), counted("", failures, withCode, whole)
+	users := groupUsers("", "workspace_group_login_failed_users")
 	p.heading(10, "size", false)
-	p.panel(11, "age", 3, 4, dataAge())
-	p.panel(12, "catching_up", 3, 4, number("none", "max("+catchingUp+"{"+matchProject+loginSources+"})",
-		words(map[string]dashboard.ValueMappingResult{"0": said(p.word("no"), "green"), "1": said(p.word("yes"), "orange")})))
-	p.panel(13, "attempts", 3, 4, number(counts, tried))
-	p.panel(14, "failures", 3, 4, number(counts, orZero(failed, tried)))
-	p.panel(15, "ratio", 3, 4, number(ratio, share(failed, tried, "1"), colours("green", 0.05, "yellow", 0.2, "orange", 0.5, "red")))
-	p.panel(16, "people", 3, 4, number(counts, failing))
-	perPerson := counted("", failures, inGroup, "$window") + " / (" + failing + " > 0)"
-	p.panel(17, "per_person", 3, 4, number("none", perPerson, colours("green", 5.0, "orange"), func(v *dashboard.Panel) {
-		v.FieldConfig.Defaults.Decimals = cog.ToPtr(1.0)
-	}))
-	p.panel(18, "worst_user", 3, 4, number(counts, `max(workspace_login_max_failures_per_user{`+all+`, window="$window"})`, colours("green", 10.0, "orange")))
-	p.panel(21, "logins", 12, 8, p.attemptsAndFailures(serverAttempts, serverFailures, onServer, withCode))
-	p.panel(22, "ratio_trend", 12, 8, graph(ratio, []query{
-		{share(counted("", serverFailures, withCode, step), counted("", serverAttempts, onServer, step), "1"), p.word("ratio")}}, alertBands))
+	p.panel(11, "age", 3, 4, p.pulse())
+	p.panel(12, "catching_up", 3, 4, p.number("none", "max("+catchingUp+"{"+matchProject+loginSources+"})",
+		words(map[string]dashboard.ValueMappingResult{"0": said(p.word("no"), neutralColour), "1": said(p.word("yes"), "orange")}), linked(p.leads("exporter", ""))))
+	p.panel(13, "attempts", 3, 4, p.number(counts, known(tried)))
+	p.panel(14, "failures", 3, 4, p.number(counts, known(orZero(failed, tried)), isFailure))
+	p.panel(15, "ratio", 3, 4, p.number(ratio, known(share(failed, tried, enough)+" or 0 * "+tried+" - 1"), colours("green", 0.05, "yellow", 0.2, "orange", 0.5, "red"),
+		words(map[string]dashboard.ValueMappingResult{"-1": said(p.word("few"), unknownColour)})))
+	p.panel(16, "people", 3, 4, p.number(counts, known(users), isFailure))
+	p.panel(17, "per_person", 3, 4, p.number("none", known(counted("", failures, inGroup, window)+" / ("+users+" > 0)"), decimals(1)))
+	p.panel(18, "worst_user", 3, 4, p.number(counts, known(`max(workspace_login_max_failures_per_user{`+all+`, window="$window"})`), colours(neutralColour, 10.0, "orange")))
+	p.panel(21, "logins", 12, 8, p.attemptsAndFailures(inGroup, withCode))
+	p.panel(22, "ratio_trend", 12, 8, p.failureRatio(inGroup, withCode))
 
 	p.heading(30, "width", false)
-	p.panel(31, "groups_touched", 6, 4, number(ratio, touched("product, desktop_group", failures, attempts, inGroup, inGroup)))
-	p.panel(32, "servers_touched", 6, 4, number(ratio, touched("machine_name", serverFailures, serverAttempts, onServer, withCode)))
-	p.panel(33, "versions_touched", 6, 4, number(ratio, touched("client_type, client_version", versionFailures, versionAttempts, all, all+`, failed_code=~"$failed_code"`)))
-	p.panel(34, "top_code", 6, 4, number(ratio, "max("+counted("failed_code", serverFailures, withCode, whole)+") / ("+failed+" > 0)"))
+	width := colours(neutralColour, 0.5, "orange", 0.8, "red")
+	p.panel(31, "groups_touched", 5, 4, p.number(ratio, touched("product, desktop_group", failures, attempts, inGroup, withCode), width, decimals(0)))
+	p.panel(32, "servers_touched", 5, 4, p.number(ratio, touched("machine_name", serverFailures, serverAttempts, serversInGroup+reached, serversInGroup+reached+ofCode), width, decimals(0)))
+	p.panel(33, "versions_touched", 5, 4, p.number(ratio, touched("client_type, client_version", versionFailures, versionAttempts, all, all+ofCode), width, decimals(0)))
+	p.panel(35, "unreached", 4, 4, p.number(counts, orZero(counted("", serverFailures, serversInGroup+unreached+ofCode, whole), tried), isFailure))
+	p.panel(34, "top_code", 5, 4, p.number(ratio, "clamp_max(max("+counted("failed_code", failures, withCode, whole)+") / ("+failed+" > 0), 1)", decimals(0)))
 
 	p.heading(40, "why", false)
-	p.panel(41, "codes", 12, 10, bars([]query{{counted("failed_code", serverFailures, withCode, step) + " > 0", "{{failed_code}}"}}, stacked(false)))
-	p.panel(42, "codes_table", 12, 10, p.codeTable())
+	p.panel(42, "codes_table", 24, 10, p.codeTable(failures, withCode, whole))
+	p.panel(41, "codes", 24, 8, p.codeBars(failures, withCode))
 
 	p.heading(50, "where", false)
-	p.panel(51, "groups_table", 24, 7, p.groupTable(inGroup))
-	p.panel(52, "servers_table", 14, 10, p.failingServers())
-	p.panel(53, "servers_grid", 10, 10, grid([]query{{named("machine_name", leading("15", "machine_name", counted("machine_name", serverFailures, withCode, step))), "{{machine_name}}"}},
-		colours("transparent", 1.0, "yellow", 5.0, "orange", 20.0, "red")))
+	p.panel(51, "groups_table", 24, 9, p.groupTable(inGroup))
+	p.panel(52, "servers_table", 24, 10, p.failingServers())
+	p.panel(53, "servers_grid", 24, 10, grid([]query{{leading("15", "machine_name", serverFailures, serversInGroup+reached+ofCode), "{{machine_name}}"}}, failureCells))
 
 	p.heading(60, "client", false)
-	p.panel(61, "clients_table", 12, 9, p.clientTable(versionAttempts, versionFailures, "client_version"))
-	p.panel(62, "agents_table", 12, 9, p.clientTable(clientAttempts, clientFailures, "agent_version"))
-	p.panel(63, "codes_by_version", 24, 9, matrix("client_version", "failed_code",
-		counted("failed_code, client_version", versionFailures, all+`, failed_code=~"$failed_code"`, whole)+" > 0",
-		steps("transparent", 1.0, "yellow", 20.0, "orange", 100.0, "red")))
+	p.panel(61, "clients_table", 12, 9, p.clientTable(versionAttempts, versionFailures, "client_version", all))
+	p.panel(62, "agents_table", 12, 9, p.clientTable(clientAttempts, clientFailures, "agent_version", all+`, agent_version!=""`))
+	perVersion := counted("client_version", versionAttempts, all, whole) + " >= 20"
+	p.panel(63, "codes_by_version", 24, 10, p.matrix("client_version", "failed_code", ratio,
+		"clamp_max("+counted("failed_code, client_version", versionFailures, all+ofCode, whole)+" / on (client_version) group_left () ("+perVersion+"), 1) > 0.0005"+
+			" and on (failed_code) topk(15, "+counted("failed_code", versionFailures, all+ofCode, whole)+" > 0)", ratioShade()))
 
 	p.heading(70, "who", false)
 	p.panel(71, "users", 12, 8, graph(counts, []query{
-		{people("", "workspace_group_login_users", inGroup), p.word("users")},
-		{failing, p.word("failed_users")},
-	}, coloured(p.word("failed_users"), "red")))
+		{groupUsers("", "workspace_group_login_users"), p.word("users")},
+		{users, p.word("failed_users")},
+	}, coloured(p.word("users"), "blue"), coloured(p.word("failed_users"), failureColour)))
 	p.panel(72, "worst", 12, 8, graph(counts, []query{
 		{`max(workspace_login_max_failures_per_user{` + all + `, window="$window"})`, p.word("worst_user")},
 		{`max(workspace_login_max_failures_per_client_ip{` + all + `, window="$window"})`, p.word("worst_address")},
@@ -71,47 +62,72 @@ func loginFailures(p *page) {
 	p.heading(80, "vendor", true)
 	p.panel(81, "accesses", 12, 8, bars([]query{{counted("error_code", "workspace_access_failures_total", all, step), "{{error_code}}"}},
 		stacked(false), interval("15m")))
-	p.panel(82, "access_users", 12, 8, graph(counts, []query{{"sum(workspace_access_failed_users{" + all + "})", p.word("failed_users")}}, interval("15m")))
+	p.panel(82, "access_users", 12, 8, graph(counts, []query{{"sum(workspace_access_failed_users{" + all + "})", p.word("failed_users")}}, interval("15m"),
+		coloured(p.word("failed_users"), failureColour)))
+}
 
-	p.heading(90, "records", true)
-	p.panel(91, "lines", 24, 12, logLines(`{job=~"$loki_job"} | json | msg="login failed" | project=~"$project" | product=~"$product"`+
+// ofCode is what chooses a code where groups and servers do not matter.
+const ofCode = `, failed_code=~"$failed_code"`
+
+// failureCells colours the cells of a grid of failures.
+var failureCells = colours("transparent", 0.5, "light-red", 5.0, "red", 20.0, "dark-red")
+
+// records shows the single failed logins that the exporter logs. Only this page needs
+// Loki.
+func records(p *page) {
+	p.panel(91, "lines", 24, 22, logLines(`{job=~"$loki_job"} | json | msg="login failed" | project=~"$project" | product=~"$product"`+
 		` | desktop_group=~"$desktop_group" | machine_name=~"$machine_name" | failed_code=~"$failed_code"`))
 }
 
-// codeTable joins codes with their latest reason. Of several reasons for one code, one
-// is shown; codes without one are shown too.
-func (p *page) codeTable() dashboard.Panel {
-	failed := counted("failed_code", serverFailures, withCode, whole) + " > 0"
-	reasons := "topk by (failed_code) (1, max by (failed_code, reason) (workspace_login_failure_code_info{" + all + "}))"
-	seen := counted("failed_code", failures, inGroup+`, failed_code=~"$failed_code"`, whole) + " > 0 unless " +
-		"sum by (failed_code) (increase(" + failures + "{" + inGroup + `, failed_code=~"$failed_code"}[7d] offset $__range)) > 0`
+// codeTable joins codes with what they mean: their explanation, or else the latest
+// reason that came with them. Of several reasons for one code, one is shown; codes
+// without one are shown too.
+func (p *page) codeTable(counter, match, span string) dashboard.Panel {
+	failed := counted("failed_code", counter, match, span) + " > 0"
+	meaning := `label_replace(label_replace(last_over_time(workspace_login_failure_code_info{` + matchProject + `}[$__range]), "meaning", "$1", "reason", "(.*)"), "meaning", "$1", "explanation", "(.+)")`
+	meanings := "topk by (failed_code) (1, max by (failed_code, class, meaning) (" + meaning + "))"
+	seen := failed + " unless " + countedAt("failed_code", counter, match, "7d", " offset "+span) + " > 0"
 	described := func(expr string) string {
-		return "(" + expr + ") * on (failed_code) group_left (reason) " + reasons + " or on (failed_code) (" + expr + ")"
+		return "(" + expr + ") * on (failed_code) group_left (class, meaning) " + meanings + " or on (failed_code) (" + expr + ")"
 	}
 	return p.tabular("failures", []column{
-		{word: "failed_code", label: "failed_code", link: p.triage("failed_code")},
-		{word: "reason", label: "reason"},
-		{word: "failures", expr: described(failed), width: 90},
-		{word: "share", expr: described("(" + failed + ") / scalar(" + counted("", serverFailures, withCode, whole) + ")"), unit: ratio, width: 80},
-		{word: "new", expr: described("count by (failed_code) (" + seen + ")"), width: 70,
+		{word: "failed_code", label: "failed_code", link: p.triage("failed_code"), width: 200},
+		{word: "class", label: "class", width: 90},
+		{word: "meaning", label: "meaning", wraps: true},
+		{word: "failures", expr: described(failed), width: 92, shade: failureShade(), plain: true},
+		{word: "share", expr: described("(" + failed + ") / scalar(" + counted("", counter, match, span) + ")"), unit: ratio, width: 70},
+		{word: "new", expr: described("count by (failed_code) (" + seen + ")"), width: 70, plain: true, shade: steps(neutralColour),
 			words: map[string]dashboard.ValueMappingResult{"1": said(p.word("new"), "orange")}},
 	})
 }
 
+// codeBars are the seven codes with the most failures, and the rest.
+func (p *page) codeBars(counter, match string) dashboard.Panel {
+	top := leading("7", "failed_code", counter, match)
+	total := counted("", counter, match, step)
+	return bars([]query{
+		{top, "{{failed_code}}"},
+		{"clamp_min(" + total + " - (sum(" + top + ") or 0 * " + total + "), 0)", p.word("other_codes")},
+	}, stacked(false), coloured(p.word("other_codes"), unknownColour))
+}
+
 // failingServers are those with the most failures, with what else is known of them.
 func (p *page) failingServers() dashboard.Panel {
-	const by = "desktop_group, machine_name"
-	tried, failed := counted(by, serverAttempts, onServer, whole), counted(by, serverFailures, withCode, whole)
+	const (
+		by    = "desktop_group, machine_name"
+		match = serversInGroup + reached
+	)
+	tried, failed := counted(by, serverAttempts, match, whole), counted(by, serverFailures, match+ofCode, whole)
 	worst := "topk(50, " + failed + " > 0)"
 	among := func(expr string) string { return "(" + expr + ") and on (" + by + ") " + worst }
 	return p.tabular("failures", []column{
-		{word: "machine_name", label: "machine_name", link: p.triage("machine_name")},
-		{word: "desktop_group", label: "desktop_group"},
-		{word: "attempts", expr: among(tried)},
-		{word: "failures", expr: worst},
-		{word: "ratio", expr: among(share(failed, tried, "5")), unit: ratio, shade: ratioShade()},
-		{word: "share_of_group", expr: among(failed + " / on (desktop_group) group_left () " + counted("desktop_group", serverFailures, withCode, whole)), unit: ratio},
-		{word: "sessions", expr: among(onEach(tried, "sum by (machine_name) (workspace_server_sessions{"+all+`, machine_name=~"$machine_name"})`))},
+		{word: "machine_name", label: "machine_name", link: p.leads("servers", "machine_name")},
+		{word: "desktop_group", label: "desktop_group", link: p.triage("desktop_group")},
+		{word: "attempts", expr: among(tried), width: 110},
+		{word: "failures", expr: worst, width: 110, shade: failureShade(), plain: true},
+		{word: "ratio", expr: among(share(failed, tried, enoughForServer)), unit: ratio, shade: ratioShade(), width: 120},
+		{word: "share_of_group", expr: among("clamp_max(" + failed + " / on (desktop_group) group_left () " + counted("desktop_group", serverFailures, match+ofCode, whole) + ", 1)"), unit: ratio},
+		{word: "sessions", expr: among(onEach(tried, "sum by (machine_name) (workspace_server_sessions{"+matchProject+"})")), width: 110},
 	})
 }
 
@@ -121,15 +137,15 @@ func onEach(set, value string) string {
 }
 
 // clientTable compares versions; ratios are of versions with 20 attempts or more.
-func (p *page) clientTable(attempts, failures, version string) dashboard.Panel {
+func (p *page) clientTable(attempts, failures, version, match string) dashboard.Panel {
 	by := "client_type, " + version
-	tried := counted(by, attempts, all, whole)
-	failed := counted(by, failures, all+`, failed_code=~"$failed_code"`, whole)
+	tried := counted(by, attempts, match, whole)
+	failed := counted(by, failures, match+ofCode, whole)
 	return p.tabular("failures", []column{
-		{word: "client_type", label: "client_type"},
+		{word: "client_type", label: "client_type", link: p.leads("versions", "client_type")},
 		{word: version, label: version},
-		{word: "attempts", expr: tried},
-		{word: "failures", expr: orZero(failed, tried)},
-		{word: "ratio", expr: share(failed, tried, "20"), unit: ratio, shade: ratioShade()},
+		{word: "attempts", expr: tried, width: 110},
+		{word: "failures", expr: orZero(failed, tried), width: 110, shade: failureShade(), plain: true},
+		{word: "ratio", expr: share(failed, tried, "20"), unit: ratio, shade: ratioShade(), width: 120},
 	})
 }

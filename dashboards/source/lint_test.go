@@ -19,12 +19,11 @@ import (
 // excluded are the findings that are meant, by rule, page and panel, each with its
 // reason.
 var excluded = map[string]string{
-	"template-datasource-rule login-failures": "a second data source, for Loki: `datasource` has the same name on all pages, so that links carry it",
-	"target-job-rule overview 18":             "ALERTS comes from Prometheus, not from a scrape",
-	"target-instance-rule overview 18":        "ALERTS comes from Prometheus, not from a scrape",
-	"target-counter-agg-rule versions 13":     "asks when the series began, not what it counts",
-	"target-counter-agg-rule versions 23":     "asks when the series began, not what it counts",
-	"target-counter-agg-rule versions 33":     "asks when the series began, not what it counts",
+	"template-datasource-rule records":    "a second data source, for Loki: `datasource` has the same name on all pages, so that links carry it",
+	"target-job-rule overview 18":         "ALERTS comes from Prometheus, not from a scrape",
+	"target-counter-agg-rule versions 13": "asks when the series began, not what it counts",
+	"target-counter-agg-rule versions 23": "asks when the series began, not what it counts",
+	"target-counter-agg-rule versions 33": "asks when the series began, not what it counts",
 }
 
 // TestLint looks for what grafana/dashboard-linter does, by the names of its rules, in
@@ -86,11 +85,20 @@ func (l *linter) dashboard() {
 	l.expect(slices.Equal(sources, []string{"datasource"}), "template-datasource-rule", 0, sources)
 	for _, name := range []string{"job", "instance"} {
 		v, _ := b.variable(name)
+		if name == "instance" && !l.choosesInstance() {
+			l.expect(v.Name == "", "template-instance-rule", 0, "a filter without effect")
+			continue
+		}
 		l.expect(v.Type == "query" && v.Datasource == datasource{"prometheus", "${datasource}"} && v.Multi && v.IncludeAll && v.AllValue == ".+",
 			"template-"+name+"-rule", 0, v)
 		l.expect(b.Language != "en" || strings.ToLower(v.Label) == name, "template-"+name+"-rule", 0, v.Label)
 	}
 }
+
+// choosesInstance tells whether the page is about processes. The others are about records,
+// whose metrics have the same instance whichever process shows them, so that they are one
+// series when their process moves.
+func (l *linter) choosesInstance() bool { return l.page == "exporter" }
 
 var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
 
@@ -101,7 +109,8 @@ func (l *linter) labelQuery(v variable) {
 }
 
 // units that the pages use, of those that Grafana has.
-var units = []string{"none", "locale", "percentunit", "s", "bytes", "ops", "reqps", "bool_yes_no", "dateTimeFromNow"}
+var units = []string{"none", "locale", "percentunit", "s", "bytes", "ops", "reqps", "bool_yes_no", "dateTimeFromNow",
+	"string", "suffix: s", "suffix: min", "suffix: h"}
 
 func (l *linter) panel(p boardPanel) {
 	if p.Type == "row" {
@@ -124,8 +133,6 @@ func (l *linter) panel(p boardPanel) {
 	}
 	want := datasource{"prometheus", "${datasource}"}
 	switch p.Type {
-	case "text":
-		return
 	case "logs":
 		want = datasource{"loki", "${loki_datasource}"}
 	}
@@ -139,6 +146,9 @@ func (l *linter) panel(p boardPanel) {
 func (l *linter) target(p boardPanel, t target) {
 	expr := parse(l.t, t.Expr)
 	for _, name := range []string{"job", "instance"} {
+		if name == "instance" && !l.choosesInstance() {
+			continue
+		}
 		for _, matchers := range parser.ExtractSelectors(expr) {
 			l.expect(slices.ContainsFunc(matchers, func(m *labels.Matcher) bool {
 				return m.Name == name && m.Type == labels.MatchRegexp && m.Value == "$"+name
@@ -231,7 +241,7 @@ func checkGrid(t *testing.T, b board) {
 var (
 	linkTarget   = regexp.MustCompile(`/d/([\w-]+)\?`)
 	linkVariable = regexp.MustCompile(`\$\{(\w+):queryparam\}|var-(\w+)=`)
-	usedVariable = regexp.MustCompile(`\$\{?(\w+)`)
+	usedVariable = regexp.MustCompile(`\$\{?([a-z_]\w*)`)
 )
 
 // checkLinks sees that links from tables lead to a page of the same language which
@@ -284,10 +294,12 @@ func checkVariables(t *testing.T, b board) {
 	for _, p := range b.everyPanel() {
 		for _, target := range p.Targets {
 			use(target.Expr, p.Title)
+			use(p.Title, p.Title)
 			use(target.Datasource.UID, p.Title)
 		}
 	}
 	for i, v := range b.Templating.List {
+		use(v.Query+v.Datasource.UID, v.Name)
 		for _, m := range usedVariable.FindAllStringSubmatch(v.Query, -1) {
 			assert.True(t, slices.ContainsFunc(b.Templating.List[:i], func(v variable) bool { return v.Name == m[1] }), "%s: $%s comes before $%s", b.UID, v.Name, m[1])
 		}
@@ -297,7 +309,7 @@ func checkVariables(t *testing.T, b board) {
 	}
 }
 
-var alertLink = regexp.MustCompile(`dashboard_url: \S+/d/([\w-]+)(\S*)`)
+var alertLink = regexp.MustCompile(`dashboard_url: \S+/d/([\w-]+)(.*)`)
 
 // TestAlertsLeadSomewhere sees that the alerts' links lead to a page that knows the
 // variables in them.
@@ -305,13 +317,14 @@ func TestAlertsLeadSomewhere(t *testing.T) {
 	rules := string(must(os.ReadFile("../rules/workspace.rules.yml")))
 	links := alertLink.FindAllStringSubmatch(rules, -1)
 	assert.Equal(t, strings.Count(rules, "dashboard_url:"), len(links))
+	all := boards(t)
 	for _, link := range links {
-		i := slices.IndexFunc(boards(t), func(b board) bool { return b.UID == link[1] })
+		i := slices.IndexFunc(all, func(b board) bool { return b.UID == link[1] })
 		if !assert.GreaterOrEqual(t, i, 0, link[0]) {
 			continue
 		}
 		for _, m := range linkVariable.FindAllStringSubmatch(link[2], -1) {
-			_, there := boards(t)[i].variable(m[2])
+			_, there := all[i].variable(m[2])
 			assert.True(t, there, link[0])
 		}
 	}

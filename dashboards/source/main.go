@@ -47,6 +47,7 @@ var pages = []struct {
 	{"versions", versions},
 	{"servers", servers},
 	{"exporter", exporter},
+	{"records", records},
 }
 
 // generate makes every dashboard in every language, by file name.
@@ -55,6 +56,7 @@ func generate() (map[string][]byte, error) {
 	for _, language := range languages {
 		for _, p := range pages {
 			page := newPage(p.name, language)
+			page.offer()
 			p.draw(page)
 			content, err := page.encode()
 			if err != nil {

@@ -3,17 +3,17 @@ package main
 import (
 	"slices"
 
-	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
 )
 
 // schemaVersion is the newest that Grafana 11 to 13 all load as it is.
 const schemaVersion = 39
 
 var (
-	prometheusSource = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
-	lokiSource       = common.DataSourceRef{Type: cog.ToPtr("loki"), Uid: cog.ToPtr("${loki_datasource}")}
+	prometheusSource = common.DataSourceRef{Type: ptr("prometheus"), Uid: ptr("${datasource}")}
+	lokiSource       = common.DataSourceRef{Type: ptr("loki"), Uid: ptr("${loki_datasource}")}
 )
 
 // page is a dashboard being drawn in one language. Panels flow from left to right
@@ -31,15 +31,15 @@ func newPage(name, language string) *page {
 	p := &page{name: name, language: language, used: map[string]bool{}}
 	own := p.text(name)
 	p.dashboard = dashboard.Dashboard{
-		Uid:           cog.ToPtr(p.uid(name)),
+		Uid:           ptr(p.uid(name)),
 		Title:         &own.title,
 		Description:   &own.description,
 		Tags:          []string{p.tag()},
-		Timezone:      cog.ToPtr("browser"),
-		Editable:      cog.ToPtr(false),
-		GraphTooltip:  cog.ToPtr(dashboard.DashboardCursorSyncCrosshair),
-		Time:          &dashboard.DashboardDashboardTime{From: "now-24h", To: "now"},
-		Refresh:       cog.ToPtr("1m"),
+		Timezone:      ptr("browser"),
+		Editable:      ptr(false),
+		GraphTooltip:  ptr(dashboard.DashboardCursorSyncCrosshair),
+		Time:          &dashboard.DashboardDashboardTime{From: "now-6h", To: "now"},
+		Refresh:       ptr("1m"),
 		SchemaVersion: schemaVersion,
 		Links: []dashboard.DashboardLink{{
 			Title: p.word("dashboards"), Type: dashboard.DashboardLinkTypeDashboards, Tags: []string{p.tag()},
@@ -47,10 +47,67 @@ func newPage(name, language string) *page {
 		}},
 	}
 	p.variable(dashboard.VariableModel{Name: "datasource", Type: dashboard.VariableTypeDatasource, Query: plain("prometheus")})
-	p.filter("job", "label_values(workspace_exporter_build_info, job)", ".+")
-	p.filter("instance", `label_values(workspace_exporter_build_info{job=~"$job"}, instance)`, ".+")
-	p.filter("project", "label_values(workspace_exporter_source_up{"+process+"}, project)", ".+")
+	p.filter("job", "label_values("+buildInfo+", job)", ".+")
 	return p
+}
+
+// variables that a page adds to the data source and the job, by page.
+var variables = map[string][]string{
+	"overview":       {"project", "product", "desktop_group", "window"},
+	"login-failures": {"project", "product", "desktop_group", "failed_code", "window"},
+	"login-time":     {"project", "product", "desktop_group"},
+	"versions":       {"project", "product", "client_type"},
+	"servers":        {"project", "desktop_group", "machine_name"},
+	"exporter":       {"instance", "project", "source"},
+	"records":        {"project", "product", "desktop_group", "machine_name", "failed_code", "loki_datasource", "loki_job"},
+}
+
+// knows tells whether a page has a variable.
+func knows(page, variable string) bool {
+	return variable == "datasource" || variable == "job" || slices.Contains(variables[page], variable)
+}
+
+// now is how far back a page looks at first: the overview as far as the alerts do, and
+// the page about failures as far as the time that it shows.
+func (p *page) now() string {
+	if p.name == "login-failures" {
+		return "1h"
+	}
+	return "15m"
+}
+
+// offer adds the variables of the page.
+func (p *page) offer() {
+	for _, name := range variables[p.name] {
+		switch name {
+		case "instance":
+			p.filter(name, "label_values("+buildInfo+"{"+ofJob+"}, instance)", ".+")
+		case "project":
+			p.filter(name, "label_values("+sourceUp+"{"+ofJob+"}, project)", ".+")
+		case "product":
+			p.filter(name, "label_values("+attempts+"{"+matchProject+"}, product)", ".+")
+		case "desktop_group": // an empty one is a value too: desktops have none
+			match := all
+			if !p.has("product") {
+				match = matchProject
+			}
+			p.filter(name, "label_values("+attempts+"{"+match+"}, desktop_group)", ".*")
+		case "machine_name":
+			p.filter(name, "label_values("+serverAttempts+"{"+matchProject+`, desktop_group=~"$desktop_group"}, machine_name)`, ".*")
+		case "failed_code":
+			p.filter(name, "label_values("+failures+"{"+inGroup+"}, failed_code)", ".*")
+		case "client_type":
+			p.filter(name, "label_values("+clientAttempts+"{"+all+"}, client_type)", ".*")
+		case "source":
+			p.filter(name, "label_values("+sourceUp+"{"+matchProject+"}, source)", ".+")
+		case "window": // not asked of Prometheus, which has no gauges of backfilled time
+			p.typed(name, p.now())
+		case "loki_datasource":
+			p.variable(dashboard.VariableModel{Name: name, Type: dashboard.VariableTypeDatasource, Query: plain("loki")})
+		case "loki_job":
+			p.typed(name, ".+")
+		}
+	}
 }
 
 // uid of a dashboard in the page's language. Alerts link to the English ones.
@@ -89,35 +146,21 @@ func (p *page) variable(v dashboard.VariableModel) {
 func (p *page) filter(name, query, all string) {
 	p.variable(dashboard.VariableModel{
 		Name: name, Type: dashboard.VariableTypeQuery, Query: plain(query), Definition: &query, Datasource: &prometheusSource,
-		Refresh: cog.ToPtr(dashboard.VariableRefreshOnTimeRangeChanged), Sort: cog.ToPtr(dashboard.VariableSortNaturalAsc),
-		Multi: cog.ToPtr(true), IncludeAll: cog.ToPtr(true), AllValue: &all, Current: option("All", "$__all"),
+		Refresh: ptr(dashboard.VariableRefreshOnTimeRangeChanged), Sort: ptr(dashboard.VariableSortNaturalAsc),
+		Multi: ptr(true), IncludeAll: ptr(true), AllValue: &all, Current: option("All", "$__all"),
 	})
 }
 
-// choice adds a variable with one value.
-func (p *page) choice(name, query, current string) {
-	p.variable(dashboard.VariableModel{
-		Name: name, Type: dashboard.VariableTypeQuery, Query: plain(query), Definition: &query, Datasource: &prometheusSource,
-		Refresh: cog.ToPtr(dashboard.VariableRefreshOnTimeRangeChanged), Current: option(current, current),
-	})
-}
-
-// groupFilters are the variables of pages about logins. An empty group is a value
-// too: desktops have none.
-func (p *page) groupFilters() {
-	p.filter("product", "label_values(workspace_login_attempts_total{"+process+`, project=~"$project"}, product)`, ".+")
-	p.filter("desktop_group", "label_values(workspace_login_attempts_total{"+all+"}, desktop_group)", ".*")
-}
-
-func (p *page) windowChoice() {
-	p.choice("window", "label_values(workspace_login_users{"+all+"}, window)", "1h")
+// typed adds a variable that is written by hand.
+func (p *page) typed(name, first string) {
+	p.variable(dashboard.VariableModel{Name: name, Type: dashboard.VariableTypeTextbox, Query: plain(first), Current: option(first, first)})
 }
 
 func plain(s string) *dashboard.StringOrMap { return &dashboard.StringOrMap{String: &s} }
 
 func option(label, value string) *dashboard.VariableOption {
 	return &dashboard.VariableOption{
-		Selected: cog.ToPtr(true),
+		Selected: ptr(true),
 		Text:     dashboard.StringOrArrayOfString{String: &label},
 		Value:    dashboard.StringOrArrayOfString{String: &value},
 	}
@@ -128,7 +171,7 @@ func option(label, value string) *dashboard.VariableOption {
 func (p *page) heading(id uint32, name string, folded bool) {
 	p.wrap()
 	row := &dashboard.RowPanel{
-		Type: "row", Id: id, Title: cog.ToPtr(p.word(p.name + "." + name)), Collapsed: folded,
+		Type: "row", Id: id, Title: ptr(p.word(p.name + "." + name)), Collapsed: folded,
 		GridPos: &dashboard.GridPos{X: 0, Y: p.y, W: width, H: 1}, Panels: []dashboard.Panel{},
 	}
 	p.dashboard.Panels = append(p.dashboard.Panels, dashboard.PanelOrRowPanel{RowPanel: row})
@@ -166,23 +209,58 @@ func (p *page) panel(id uint32, name string, w, h uint32, v dashboard.Panel) {
 }
 
 // has tells whether the page has a variable.
-func (p *page) has(variable string) bool {
-	return slices.ContainsFunc(p.dashboard.Templating.List, func(v dashboard.VariableModel) bool { return v.Name == variable })
+func (p *page) has(variable string) bool { return knows(p.name, variable) }
+
+// reasons why a poll failed, as the exporter names them.
+var reasons = []string{"unreachable", "server_error", "throttled", "credentials", "permission", "refused", "export_task",
+	"unreadable", "clock", "disk"}
+
+// pulse stands on every page: whether its numbers are alive, how old they are, and why.
+func (p *page) pulse() dashboard.Panel {
+	targets := ofJob
+	if p.has("instance") {
+		targets = process
+	}
+	match := targets + `, project=~"$project"` + loginSources
+	v := p.numbers(seconds, []query{
+		{ageByReason(match), "{{reason}}"}, {ageUnreached(targets, match), p.word("unreached")}, {ageWithoutReason(match), p.word("polls_succeed")},
+	}, colours("green", 300.0, "orange", 900.0, "red"), linked(p.leads("exporter", "")))
+	v.FieldConfig.Defaults.Decimals = ptr(0.0)
+	v.Options.(*stat.Options).WideLayout = false // the reason above the age, so that both can be read
+	never := p.word("never")
+	v.FieldConfig.Defaults.Mappings = append(v.FieldConfig.Defaults.Mappings, dashboard.ValueMapping{RangeMap: &dashboard.RangeMap{
+		Type: dashboard.MappingTypeRangeToText, Options: dashboard.DashboardRangeMapOptions{
+			From: ptr(1e9), To: ptr(1e12), Result: said(never, "red")}}})
+	override("byName", p.word("unreached"), "thresholds", steps("orange", 300.0, "red"))(&v)
+	for _, reason := range reasons {
+		override("byName", reason, "displayName", p.word("reason."+reason))(&v)
+	}
+	return v
 }
 
-// annotations mark on every graph what may explain a change.
+// annotations mark on every graph what may explain a change, and only where it begins:
+// what lasts would bury the graph. The queries find what began within five minutes, which
+// is Grafana's step for 6 hours; the value is when it began. Alerts that only inform are
+// left out.
 func (p *page) annotations() []any {
-	mark := func(name, colour, expr, title string) any {
+	mark := func(name, colour, expr, title string, valueIsTime bool) any {
 		return map[string]any{
 			"name": p.word("annotation." + name), "datasource": prometheusSource, "enable": true, "iconColor": colour,
-			"expr": expr, "step": "60s", "titleFormat": title,
+			"expr": expr, "step": "60s", "titleFormat": title, "useValueForTime": valueIsTime,
 		}
 	}
+	const (
+		loud    = `alertname=~"Workspace.+", severity!="info"`
+		firing  = `ALERTS{` + loud + `, alertstate="firing"}`
+		started = "process_start_time_seconds{" + ofJob + "}"
+		agents  = clientAttempts + "{" + matchProject + `, agent_version!=""}`
+	)
 	return []any{
-		mark("alerts", "red", `max by (alertname, severity, desktop_group) (ALERTS{alertname=~"Workspace.+", alertstate="firing"})`,
-			"{{alertname}} {{desktop_group}}"),
-		mark("restarts", "purple", "changes(process_start_time_seconds{"+process+"}[5m]) > 0", "{{instance}}"),
-		mark("agents", "blue", "count by (agent_version) (workspace_client_login_attempts_total{"+matchProject+"})"+
-			" unless count by (agent_version) (workspace_client_login_attempts_total{"+matchProject+"} offset 1h)", "{{agent_version}}"),
+		mark("alerts", "red", "1000 * min by (alertname) (ALERTS_FOR_STATE{"+loud+"} and ignoring (alertstate) ("+
+			firing+" unless on (alertname) "+firing+" offset 5m))", "{{alertname}}", true),
+		mark("restarts", "purple", "1000 * ("+started+" > time() - 300) and on (job, instance) "+buildInfo+"{"+ofJob+"}", "{{instance}}", true),
+		// With data of an hour ago: when Prometheus has just begun, every version is new.
+		mark("agents", "blue", "count by (agent_version) ("+agents+") unless on (agent_version) last_over_time("+agents+"[1h] offset 5m)"+
+			" and on () count(last_over_time("+agents+"[5m] offset 1h))", "{{agent_version}}", false),
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
@@ -15,7 +14,6 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/stat"
 	"github.com/grafana/grafana-foundation-sdk/go/statushistory"
 	"github.com/grafana/grafana-foundation-sdk/go/table"
-	textpanel "github.com/grafana/grafana-foundation-sdk/go/text"
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
@@ -32,8 +30,8 @@ func targets(s shape, queries []query) []variants.Dataquery {
 	var list []variants.Dataquery
 	for i, q := range queries {
 		t := prometheus.Dataquery{
-			Datasource: &prometheusSource, RefId: cog.ToPtr(refID(i)), Expr: q.expr, Format: &s.format,
-			Instant: cog.ToPtr(s.instant), Range: cog.ToPtr(!s.instant), EditorMode: cog.ToPtr(prometheus.QueryEditorModeCode),
+			Datasource: &prometheusSource, RefId: ptr(refID(i)), Expr: q.expr, Format: &s.format,
+			Instant: ptr(s.instant), Range: ptr(!s.instant), EditorMode: ptr(prometheus.QueryEditorModeCode),
 		}
 		if q.legend != "" {
 			t.LegendFormat = &q.legend
@@ -42,6 +40,8 @@ func targets(s shape, queries []query) []variants.Dataquery {
 	}
 	return list
 }
+
+func ptr[T any](v T) *T { return &v }
 
 func refID(i int) string { return string(rune('A' + i)) }
 
@@ -53,6 +53,17 @@ func altered(v dashboard.Panel, changes []change) dashboard.Panel {
 		c(&v)
 	}
 	return v
+}
+
+// closeUp lets the axis begin where the values do.
+func closeUp(v *dashboard.Panel) {
+	v.FieldConfig.Defaults.Min, v.FieldConfig.Defaults.Max = nil, ptr(1.0)
+	v.FieldConfig.Defaults.Custom.(*common.GraphFieldConfig).AxisSoftMax = nil
+}
+
+// decimals of all values.
+func decimals(n float64) change {
+	return func(v *dashboard.Panel) { v.FieldConfig.Defaults.Decimals = &n }
 }
 
 // interval is the least step of a panel's graph.
@@ -72,7 +83,7 @@ func colours(first string, more ...any) change {
 func steps(first string, more ...any) *dashboard.ThresholdsConfig {
 	t := &dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{{Color: first}}}
 	for i := 0; i < len(more); i += 2 {
-		t.Steps = append(t.Steps, dashboard.Threshold{Value: cog.ToPtr(more[i].(float64)), Color: more[i+1].(string)})
+		t.Steps = append(t.Steps, dashboard.Threshold{Value: ptr(more[i].(float64)), Color: more[i+1].(string)})
 	}
 	return t
 }
@@ -80,8 +91,7 @@ func steps(first string, more ...any) *dashboard.ThresholdsConfig {
 // words shows values as words, with colours.
 func words(values map[string]dashboard.ValueMappingResult) change {
 	return func(v *dashboard.Panel) {
-		v.FieldConfig.Defaults.Mappings = []dashboard.ValueMapping{
-			{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: values}}}
+		v.FieldConfig.Defaults.Mappings = append(v.FieldConfig.Defaults.Mappings, valued(values))
 	}
 }
 
@@ -90,18 +100,47 @@ func said(text, colour string) dashboard.ValueMappingResult {
 }
 
 // linked makes values lead somewhere.
-func linked(links ...dashboard.DashboardLink) change {
-	return func(v *dashboard.Panel) { v.FieldConfig.Defaults.Links = links }
+func linked(links ...*dashboard.DashboardLink) change {
+	return func(v *dashboard.Panel) {
+		for _, l := range links {
+			v.FieldConfig.Defaults.Links = append(v.FieldConfig.Defaults.Links, *l)
+		}
+	}
+}
+
+// Colours, one for each meaning, on every page: what is counted is neutral, failures
+// are red, and what nobody knows is grey. Green, yellow, orange and red are verdicts.
+const (
+	neutralColour = "text"
+	failureColour = "red"
+	unknownColour = "#8e8e8e"
+)
+
+// isFailure colours a count of failures.
+var isFailure = colours(neutralColour, 1.0, failureColour)
+
+// specially says something instead of a number that is none.
+func specially(match dashboard.SpecialValueMatch, text, colour string) dashboard.ValueMapping {
+	result := dashboard.ValueMappingResult{Text: &text}
+	if colour != "" {
+		result.Color = &colour
+	}
+	return dashboard.ValueMapping{SpecialValueMap: &dashboard.SpecialValueMap{
+		Type: dashboard.MappingTypeSpecialValue, Options: dashboard.DashboardSpecialValueMapOptions{Match: match, Result: result}}}
+}
+
+func valued(values map[string]dashboard.ValueMappingResult) dashboard.ValueMapping {
+	return dashboard.ValueMapping{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: values}}
 }
 
 func field(unit string) *dashboard.FieldConfigSource {
 	f := &dashboard.FieldConfigSource{
 		Defaults: dashboard.FieldConfig{
-			Unit: &unit, Thresholds: steps("green"), Color: &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}},
+			Unit: &unit, Thresholds: steps(neutralColour), Color: &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}},
 		Overrides: []dashboard.DashboardFieldConfigSourceOverrides{},
 	}
 	if unit == counts {
-		f.Defaults.Decimals = cog.ToPtr(0.0)
+		f.Defaults.Decimals = ptr(0.0)
 	}
 	return f
 }
@@ -112,15 +151,30 @@ const (
 	counts  = "locale"
 	ratio   = "percentunit"
 	seconds = "s"
+	asText  = "string" // else a code is written like a number
+
+	// On an axis, where "s" writes 1.33 mins.
+	plainSeconds = "suffix: s"
+	minutes      = "suffix: min"
+	hours        = "suffix: h"
 )
 
-// number is a stat: one value now.
-func number(unit, expr string, changes ...change) dashboard.Panel {
-	return numbers(unit, []query{{expr: expr}}, changes...)
+// scaled converts seconds to a unit of an axis.
+func scaled(unit, expr string) string {
+	if unit == hours {
+		return "(" + expr + ") / 3600"
+	}
+	return "(" + expr + ") / 60"
+}
+
+// number is a stat: one value now. Without one it is grey: not known, which is neither
+// good nor bad.
+func (p *page) number(unit, expr string, changes ...change) dashboard.Panel {
+	return p.numbers(unit, []query{{expr: expr}}, changes...)
 }
 
 // numbers is a stat with several values.
-func numbers(unit string, queries []query, changes ...change) dashboard.Panel {
+func (p *page) numbers(unit string, queries []query, changes ...change) dashboard.Panel {
 	options := stat.NewOptions()
 	options.GraphMode = common.BigValueGraphModeNone
 	options.ReduceOptions = common.ReduceDataOptions{Calcs: []string{"lastNotNull"}}
@@ -128,17 +182,19 @@ func numbers(unit string, queries []query, changes ...change) dashboard.Panel {
 	if len(queries) > 1 {
 		options.TextMode = common.BigValueTextModeValueAndName
 	}
-	return altered(dashboard.Panel{
+	v := dashboard.Panel{
 		Type: "stat", Targets: targets(shape{instant: true, format: prometheus.PromQueryFormatTimeSeries}, queries),
 		FieldConfig: field(unit), Options: options,
-	}, changes)
+	}
+	v.FieldConfig.Defaults.Mappings = []dashboard.ValueMapping{specially(dashboard.SpecialValueMatchNullAndNan, p.word("unknown"), unknownColour)}
+	return altered(v, changes)
 }
 
 // graph draws lines.
 func graph(unit string, queries []query, changes ...change) dashboard.Panel {
 	return drawn(unit, common.GraphFieldConfig{
-		DrawStyle: cog.ToPtr(common.GraphDrawStyleLine), LineWidth: cog.ToPtr(1.0), FillOpacity: cog.ToPtr(5.0),
-		ShowPoints: cog.ToPtr(common.VisibilityModeAuto), SpanNulls: &common.BoolOrFloat64{Bool: cog.ToPtr(false)},
+		DrawStyle: ptr(common.GraphDrawStyleLine), LineWidth: ptr(1.0), FillOpacity: ptr(5.0),
+		ShowPoints: ptr(common.VisibilityModeAuto), SpanNulls: &common.BoolOrFloat64{Bool: ptr(false)},
 	}, queries, changes)
 }
 
@@ -146,8 +202,8 @@ func graph(unit string, queries []query, changes ...change) dashboard.Panel {
 // logins to say something.
 func bars(queries []query, changes ...change) dashboard.Panel {
 	return drawn(counts, common.GraphFieldConfig{
-		DrawStyle: cog.ToPtr(common.GraphDrawStyleBars), LineWidth: cog.ToPtr(0.0), FillOpacity: cog.ToPtr(70.0),
-		ShowPoints: cog.ToPtr(common.VisibilityModeNever), BarAlignment: cog.ToPtr(common.BarAlignmentBefore),
+		DrawStyle: ptr(common.GraphDrawStyleBars), LineWidth: ptr(0.0), FillOpacity: ptr(70.0),
+		ShowPoints: ptr(common.VisibilityModeNever), BarAlignment: ptr(common.BarAlignmentBefore),
 	}, queries, changes)
 }
 
@@ -157,26 +213,33 @@ func drawn(unit string, style common.GraphFieldConfig, queries []query, changes 
 	options.Tooltip = common.VizTooltipOptions{Mode: common.TooltipDisplayModeMulti, Sort: common.SortOrderDescending}
 	v := dashboard.Panel{
 		Type: "timeseries", Targets: targets(shape{format: prometheus.PromQueryFormatTimeSeries}, queries),
-		FieldConfig: field(unit), Options: options, Interval: cog.ToPtr(twoPolls), MaxDataPoints: cog.ToPtr(240.0),
+		FieldConfig: field(unit), Options: options, Interval: ptr(leastStep), MaxDataPoints: ptr(120.0),
 	}
-	v.FieldConfig.Defaults.Min = cog.ToPtr(0.0)
+	v.FieldConfig.Defaults.Min = ptr(0.0)
 	v.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic}
+	if unit == ratio { // else Grafana draws an axis up to 10,000 % where all is 0
+		style.AxisSoftMax = ptr(0.2)
+	}
 	v.FieldConfig.Defaults.Custom = &style
 	return altered(v, changes)
 }
 
-// twoPolls is the least step of what logins are counted into: with less, a graph
-// would show the polls, not the logins.
-const twoPolls = "2m"
+// leastStep is the least step of what logins are counted into. With less, a graph would
+// show the polls, not the logins; and it takes three scrapes of a minute for bars to add
+// up exactly.
+const leastStep = "3m"
 
 // fine lets a graph have as many points as there is room for.
 func fine(v *dashboard.Panel) { v.MaxDataPoints = nil }
+
+// coarse takes few steps in a query that looks at each of them.
+func coarse(v *dashboard.Panel) { v.MaxDataPoints = ptr(200.0) }
 
 // logarithmic lets small values be seen beside large ones.
 func logarithmic(v *dashboard.Panel) {
 	v.FieldConfig.Defaults.Min = nil
 	v.FieldConfig.Defaults.Custom.(*common.GraphFieldConfig).ScaleDistribution =
-		&common.ScaleDistributionConfig{Type: common.ScaleDistributionLog, Log: cog.ToPtr(10.0)}
+		&common.ScaleDistributionConfig{Type: common.ScaleDistributionLog, Log: ptr(10.0)}
 }
 
 // stacked puts series on top of each other; as shares of the whole if percent.
@@ -187,8 +250,8 @@ func stacked(percent bool) change {
 	}
 	return func(v *dashboard.Panel) {
 		style := v.FieldConfig.Defaults.Custom.(*common.GraphFieldConfig)
-		style.Stacking = &common.StackingConfig{Mode: &mode, Group: cog.ToPtr("A")}
-		style.FillOpacity = cog.ToPtr(70.0)
+		style.Stacking = &common.StackingConfig{Mode: &mode, Group: ptr("A")}
+		style.FillOpacity = ptr(70.0)
 	}
 }
 
@@ -234,17 +297,22 @@ func override(matcher string, what any, id string, value any) change {
 	}
 }
 
-// density is a heat map of a classic histogram; unit is that of its buckets.
+// shades gives all series of a query shades of one colour.
+func shades(query int, colour string) change {
+	return override("byFrameRefID", refID(query), "color", dashboard.FieldColor{Mode: dashboard.FieldColorModeIdShades, FixedColor: &colour})
+}
+
+// density is a heat map of a histogram; unit is that of its buckets.
 func density(unit, expr string, changes ...change) dashboard.Panel {
 	options := heatmap.NewOptions()
 	options.YAxis.Unit = &unit
-	options.YAxis.AxisPlacement = cog.ToPtr(common.AxisPlacementLeft)
-	options.Color.Mode = cog.ToPtr(heatmap.HeatmapColorModeScheme)
-	options.CellValues = &heatmap.CellValues{Unit: cog.ToPtr(counts), Decimals: cog.ToPtr(float32(0))}
-	options.Tooltip.YHistogram = cog.ToPtr(true)
+	options.YAxis.AxisPlacement = ptr(common.AxisPlacementLeft)
+	options.Color.Mode = ptr(heatmap.HeatmapColorModeScheme)
+	options.CellValues = &heatmap.CellValues{Unit: ptr(counts), Decimals: ptr(float32(0))}
+	options.Tooltip.YHistogram = ptr(true)
 	return altered(dashboard.Panel{
 		Type: "heatmap", Targets: targets(shape{format: prometheus.PromQueryFormatHeatmap}, []query{{expr, "{{le}}"}}),
-		FieldConfig: field(unit), Options: options, Interval: cog.ToPtr(twoPolls), MaxDataPoints: cog.ToPtr(96.0),
+		FieldConfig: field(unit), Options: options, Interval: ptr(leastStep), MaxDataPoints: ptr(96.0),
 	}, changes)
 }
 
@@ -256,7 +324,7 @@ func grid(queries []query, changes ...change) dashboard.Panel {
 	options.Tooltip = common.VizTooltipOptions{Mode: common.TooltipDisplayModeSingle, Sort: common.SortOrderNone}
 	return altered(dashboard.Panel{
 		Type: "status-history", Targets: targets(shape{format: prometheus.PromQueryFormatTimeSeries}, queries),
-		FieldConfig: field(counts), Options: options, Interval: cog.ToPtr(twoPolls), MaxDataPoints: cog.ToPtr(96.0),
+		FieldConfig: field(counts), Options: options, Interval: ptr(leastStep), MaxDataPoints: ptr(96.0),
 	}, changes)
 }
 
@@ -267,9 +335,11 @@ type column struct {
 	expr  string
 	unit  string
 	shade *dashboard.ThresholdsConfig // colours the cell
+	plain bool                        // the shade colours the text alone
 	link  *dashboard.DashboardLink
 	words map[string]dashboard.ValueMappingResult
 	width float64
+	wraps bool
 }
 
 // tabular joins the queries of its columns by their labels. It is sorted by the
@@ -293,7 +363,7 @@ func (p *page) tabular(sort string, columns []column, changes ...change) dashboa
 	}
 	v.Targets = targets(shape{instant: true, format: prometheus.PromQueryFormatTable}, queries)
 	options := tableOptions()
-	options.SortBy = []common.TableSortByFieldState{{DisplayName: p.word(sort), Desc: cog.ToPtr(true)}}
+	options.SortBy = []common.TableSortByFieldState{{DisplayName: p.word(sort), Desc: ptr(true)}}
 	v.Options = options
 	v.Transformations = []dashboard.DataTransformerConfig{
 		{Id: "merge", Options: map[string]any{}},
@@ -302,26 +372,44 @@ func (p *page) tabular(sort string, columns []column, changes ...change) dashboa
 	return altered(v, changes)
 }
 
+// without leaves labels out that tell rows apart and have no column.
+func without(labels ...string) change {
+	return func(v *dashboard.Panel) {
+		organize := v.Transformations[len(v.Transformations)-1].Options.(map[string]any)
+		for _, label := range labels {
+			organize["excludeByName"].(map[string]bool)[label] = true
+		}
+	}
+}
+
 // format is how a column looks.
 func (p *page) format(title string, c column) change {
 	return func(v *dashboard.Panel) {
 		set := func(id string, value any) { override("byName", title, id, value)(v) }
+		var mappings []dashboard.ValueMapping
+		if c.words != nil {
+			mappings = append(mappings, valued(c.words))
+		}
 		if c.label != "" {
-			empty := p.word("none")
-			set("mappings", []dashboard.ValueMapping{{SpecialValueMap: &dashboard.SpecialValueMap{
-				Type:    dashboard.MappingTypeSpecialValue,
-				Options: dashboard.DashboardSpecialValueMapOptions{Match: dashboard.SpecialValueMatchEmpty, Result: dashboard.ValueMappingResult{Text: &empty}},
-			}}})
+			set("unit", asText)
+			set("mappings", append(mappings, specially(dashboard.SpecialValueMatchEmpty, p.word("none"), "")))
+		} else {
+			set("mappings", append(mappings, specially(dashboard.SpecialValueMatchNullAndNan, "–", "")))
 		}
 		if c.unit != "" && c.unit != counts {
 			set("unit", c.unit)
 			set("decimals", 1)
 		}
-		if c.words != nil {
-			set("mappings", []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: c.words}}})
-		}
 		if c.shade != nil {
 			set("thresholds", c.shade)
+		}
+		switch {
+		case c.wraps:
+			set("custom.cellOptions", map[string]any{"type": "auto", "wrapText": true}) // Grafana 11
+			set("custom.wrapText", true)                                                // from 12 on
+		case c.plain:
+			set("custom.cellOptions", map[string]any{"type": "color-text"})
+		case c.shade != nil:
 			set("custom.cellOptions", map[string]any{"type": "color-background", "mode": "basic"})
 		}
 		if c.link != nil {
@@ -341,24 +429,24 @@ func tableOptions() *table.Options {
 }
 
 // matrix is a table with the values of one label as columns and those of another as
-// rows.
-func matrix(columns, rows, expr string, shade *dashboard.ThresholdsConfig) dashboard.Panel {
+// rows, both in the order of the query's values.
+func (p *page) matrix(columns, rows, unit, expr string, shade *dashboard.ThresholdsConfig) dashboard.Panel {
+	corner, title := rows+"\\"+columns, p.word(rows)
 	v := dashboard.Panel{
-		Type: "table", FieldConfig: field(counts), Options: tableOptions(),
-		Targets: targets(shape{instant: true, format: prometheus.PromQueryFormatTable}, []query{{expr: expr}}),
+		Type: "table", FieldConfig: field(unit), Options: tableOptions(),
+		Targets: targets(shape{instant: true, format: prometheus.PromQueryFormatTable}, []query{{expr: "sort_desc(" + expr + ")"}}),
 		Transformations: []dashboard.DataTransformerConfig{
-			{Id: "groupingToMatrix", Options: map[string]any{"columnField": columns, "rowField": rows, "valueField": "Value", "emptyValue": "null"}}},
+			{Id: "groupingToMatrix", Options: map[string]any{"columnField": columns, "rowField": rows, "valueField": "Value", "emptyValue": "null"}},
+			{Id: "organize", Options: map[string]any{"excludeByName": map[string]bool{}, "indexByName": map[string]int{}, "renameByName": map[string]string{corner: title}}},
+		},
 	}
 	v.FieldConfig.Defaults.Thresholds = shade
+	v.FieldConfig.Defaults.Decimals = ptr(0.0)
+	v.FieldConfig.Defaults.Mappings = []dashboard.ValueMapping{specially(dashboard.SpecialValueMatchNullAndNan, "", "transparent")}
 	override("byType", "number", "custom.cellOptions", map[string]any{"type": "color-background", "mode": "basic"})(&v)
+	override("byName", title, "unit", asText)(&v)
+	override("byName", title, "custom.width", 320)(&v)
 	return v
-}
-
-// note is a text panel.
-func (p *page) note(key string) dashboard.Panel {
-	options := textpanel.NewOptions()
-	options.Content = p.word(key)
-	return dashboard.Panel{Type: "text", Options: options, FieldConfig: field("none")}
 }
 
 // logLines shows what Loki finds.
@@ -368,25 +456,37 @@ func logLines(expr string) dashboard.Panel {
 	options.SortOrder, options.DedupStrategy = common.LogsSortOrderDescending, common.LogsDedupStrategyNone
 	return dashboard.Panel{
 		Type: "logs", Datasource: &lokiSource, Options: options, FieldConfig: field("none"),
-		Targets: []variants.Dataquery{loki.Dataquery{Datasource: &lokiSource, RefId: cog.ToPtr("A"), Expr: expr,
-			QueryType: cog.ToPtr("range"), MaxLines: cog.ToPtr(int64(500))}},
+		Targets: []variants.Dataquery{loki.Dataquery{Datasource: &lokiSource, RefId: ptr("A"), Expr: expr,
+			QueryType: ptr("range"), MaxLines: ptr(int64(500))}},
 	}
 }
 
-// triage leads to the failures with what is chosen here and the value that was
-// clicked as one more filter.
-func (p *page) triage(filter string) *dashboard.DashboardLink {
+// filters that pages hand to each other.
+var filters = []string{"datasource", "job", "instance", "project", "product", "desktop_group", "machine_name", "failed_code",
+	"client_type", "source", "window", "loki_datasource", "loki_job"}
+
+// leads is a link to a page, with what is chosen here as far as that page knows it, and
+// the value that was clicked as one more filter.
+func (p *page) leads(to, filter string) *dashboard.DashboardLink {
+	return p.leadsFrom(to, filter, "${__value.raw:percentencode}")
+}
+
+func (p *page) leadsFrom(to, filter, value string) *dashboard.DashboardLink {
 	var kept []string
-	for _, name := range []string{"datasource", "job", "instance", "project", "product", "desktop_group", "machine_name",
-		"failed_code", "window", "loki_datasource", "loki_job"} {
-		if name != filter && p.has(name) {
+	for _, name := range filters {
+		if name != filter && p.has(name) && knows(to, name) {
 			kept = append(kept, fmt.Sprintf("${%s:queryparam}", name))
 		}
 	}
 	if filter != "" {
-		kept = append(kept, "var-"+filter+"=${__value.raw:percentencode}")
+		kept = append(kept, "var-"+filter+"="+value)
 	}
 	kept = append(kept, "${__url_time_range}")
-	url := "/d/" + p.uid("login-failures") + "?" + strings.Join(kept, "&")
-	return &dashboard.DashboardLink{Title: p.word("triage"), Type: dashboard.DashboardLinkTypeLink, Url: &url, Tags: []string{}}
+	url := "/d/" + p.uid(to) + "?" + strings.Join(kept, "&")
+	return &dashboard.DashboardLink{Title: p.word("link." + to), Type: dashboard.DashboardLinkTypeLink, Url: &url, Tags: []string{}}
+}
+
+// triage leads to the failures.
+func (p *page) triage(filter string) *dashboard.DashboardLink {
+	return p.leads("login-failures", filter)
 }

@@ -3,16 +3,23 @@ package main
 import "strings"
 
 // What a query matches, from the process to the failure. Values come from the page's
-// variables.
+// variables. Record metrics are not chosen by instance: they keep one identity,
+// whichever process shows them.
 const (
-	process      = `job=~"$job", instance=~"$instance"`
-	matchProject = process + `, project=~"$project"`
+	ofJob        = `job=~"$job"`
+	process      = ofJob + `, instance=~"$instance"`
+	matchProject = ofJob + `, project=~"$project"`
 	all          = matchProject + `, product=~"$product"`
 	inGroup      = all + `, desktop_group=~"$desktop_group"`
-	onServer     = inGroup + `, machine_name=~"$machine_name"`
-	withCode     = onServer + `, failed_code=~"$failed_code"`
+	withCode     = inGroup + `, failed_code=~"$failed_code"`
 	ofClient     = all + `, client_type=~"$client_type"`
-	ofSource     = matchProject + `, source=~"$source"`
+	ofSource     = process + `, project=~"$project", source=~"$source"`
+
+	// Servers are those of application streaming. Desktops are no servers, and have no
+	// series by server unless desktop_names is on. A login without a server reached none.
+	serversInGroup = inGroup + `, product!="desktop"`
+	reached        = `, machine_name!=""`
+	unreached      = `, machine_name=""`
 )
 
 const (
@@ -26,35 +33,53 @@ const (
 	versionFailures = "workspace_client_version_login_failures_total"
 )
 
-// Spans of time. Bars use step, so that they add up to the whole.
+// Spans of time. Graphs count in steps, and everything else over one of the others.
 const (
-	step  = "$__interval"
-	whole = "$__range"
+	step   = "$__rate_interval"
+	whole  = "$__range"
+	window = "$window"
 )
 
-// counted is by how much a counter grew within a span, summed by labels.
-func counted(by, counter, match, span string) string {
-	return "sum" + grouped(by) + "(" + grown(by, counter, match, span+"]") + ")"
-}
+// enough attempts or logins for a ratio or percentile to say something. A server has
+// fewer logins than a group.
+const (
+	enough          = "10"
+	enoughForServer = "5"
+)
 
-// byGroup are the counters by group, which count what those by server count.
-var byGroup = map[string]string{serverAttempts: attempts, serverFailures: failures}
+// objective is the share of logins that should succeed.
+const objective = 0.98
 
-// grown is by how much a counter grew. Desktops have no counters by server, unless their
-// names are wanted: those by group take their place where no server is asked for.
-func grown(by, counter, match, span string) string {
-	grown := "increase(" + counter + "{" + match + "}[" + span + ")"
-	group, ok := byGroup[counter]
-	if !ok || strings.Contains(by, "machine_name") {
-		return grown
-	}
-	return grown + " or (increase(" + group + "{" + match + "}[" + span + ") unless on (job, project, product) increase(" + serverAttempts + "{" + all + "}[" + span + "))"
-}
+// counted is by how much a counter grew within a span, summed by labels. In a graph, the
+// rate of $__rate_interval times the step: increase() over a step would lose what happens
+// between the last sample of one step and the first of the next, and the bars would not
+// add up to the counter.
+func counted(by, counter, match, span string) string { return countedAt(by, counter, match, span, "") }
 
 // before is counted, a week earlier.
 func before(by, counter, match, span string) string {
-	return "sum" + grouped(by) + "(" + grown(by, counter, match, span+"] offset 1w") + ")"
+	return countedAt(by, counter, match, span, " offset 1w")
 }
+
+func countedAt(by, counter, match, span, at string) string {
+	series := counter + "{" + match + "}[" + span + "]" + at
+	if span == step {
+		return "(sum" + grouped(by) + "(rate(" + series + ")) * $__interval_ms / 1000)"
+	}
+	return "sum" + grouped(by) + "(increase(" + series + "))"
+}
+
+// growth of a histogram's series, of which only the proportions matter.
+func growth(by, series, match, span string) string {
+	function := "increase"
+	if span == step {
+		function = "rate"
+	}
+	return "sum" + grouped(by) + "(" + function + "(" + series + "{" + match + "}[" + span + "]))"
+}
+
+// labelList takes a list of labels apart.
+func labelList(by string) []string { return strings.Split(by, ", ") }
 
 func grouped(by string) string {
 	if by == "" {
@@ -66,9 +91,15 @@ func grouped(by string) string {
 // orZero adds zeros where there are attempts and no failures.
 func orZero(failures, attempts string) string { return failures + " or 0 * " + attempts }
 
-// share of a part, where the whole is at least so much.
+// share of a part, where the whole is at least so much. Part and whole are extrapolated
+// each by itself, so their ratio can exceed 1 by a little.
 func share(part, whole, least string) string {
-	return "(" + orZero(part, whole) + ") / (" + whole + " >= " + least + ")"
+	return "clamp_max((" + orZero(part, whole) + ") / (" + whole + " >= " + least + "), 1)"
+}
+
+// succeeded is the share of attempts that succeeded.
+func succeeded(failures, attempts, least string) string {
+	return "1 - " + share(failures, attempts, least)
 }
 
 // touched is how many of the values of a label that had attempts also had failures,
@@ -78,40 +109,70 @@ func touched(label, failures, attempts, match, matchFailures string) string {
 		counted(label, attempts, match, whole) + " > 0)"
 }
 
-// quantile of a classic histogram.
+// Histograms are asked for in both forms, since Prometheus may keep classic buckets,
+// native ones, or both.
+
+// quantile of a histogram.
 func quantile(q, by, histogram, match, span string) string {
 	labels := "le"
 	if by != "" {
 		labels += ", " + by
 	}
-	return "histogram_quantile(" + q + ", " + counted(labels, histogram+"_bucket", match, span) + ")"
+	return "(histogram_quantile(" + q + ", " + growth(labels, histogram+"_bucket", match, span) + ")" +
+		" or histogram_quantile(" + q + ", " + growth(by, histogram, match, span) + "))"
 }
 
-// within is the share of a histogram's observations in the buckets up to a bound.
+// observed is how many observations a histogram took.
+func observed(by, histogram, match, span string) string {
+	number := counted(by, histogram+"_count", match, span) + " or histogram_count(" + growth(by, histogram, match, span) + ")"
+	if span == step {
+		number += " * $__interval_ms / 1000"
+	}
+	return "(" + number + ")"
+}
+
+// within is the share of a histogram's observations up to a bound of its buckets.
 // Prometheus 3 writes 30.0 for what Prometheus 2 read as 30.
 func within(bound, by, histogram, match, span string) string {
-	return counted(by, histogram+"_bucket", match+`, le=~"`+bound+`|`+bound+`\\.0"`, span) +
-		" / (" + counted(by, histogram+"_count", match, span) + " > 0)"
+	return "(" + growth(by, histogram+"_bucket", match+`, le=~"`+bound+`|`+bound+`\\.0"`, span) +
+		" / (" + growth(by, histogram+"_count", match, span) + " > 0)" +
+		" or histogram_fraction(-Inf, " + bound + ", " + growth(by, histogram, match, span) + "))"
+}
+
+// buckets are what a heat map draws: those of a classic histogram by their bounds, or a
+// native histogram, which has them inside.
+func buckets(histogram, match string) string {
+	return counted("le", histogram+"_bucket", match, step) + " or (" + growth("", histogram, match, step) + " * $__interval_ms / 1000)"
+}
+
+// where keeps the series for which a count is large enough.
+func where(by, count, least, expr string) string {
+	return expr + " and on (" + by + ") (" + count + " >= " + least + ")"
 }
 
 // people are distinct users: the greatest number that any instance knows, so that
-// two exporters do not count somebody twice.
-func people(by, gauge, match string) string {
-	labels := []string{"project", "product"}
-	if by != "" {
-		labels = append(labels, by)
-	}
-	return "sum" + grouped(by) + "(max by (" + strings.Join(labels, ", ") + ") (" + gauge + "{" + match + `, window="$window"}))`
+// two exporters do not count somebody twice. The labels of the gauge tell its series
+// apart.
+func people(by, gauge, labels, match string) string {
+	return "sum" + grouped(by) + "(max by (" + labels + ") (" + gauge + "{" + match + `, window="$window"}))`
+}
+
+// failingUsers are those of whole products, without a desktop group.
+func failingUsers() string {
+	return people("", "workspace_login_failed_users", "project, product", all)
+}
+
+// groupUsers are those of desktop groups: who used two groups is in both.
+func groupUsers(by, gauge string) string {
+	return people(by, gauge, "project, product, desktop_group", inGroup)
 }
 
 // leading are the n greatest series of the whole time shown, the same ones at every
 // step.
-func leading(n, by, expr string) string {
-	return expr + " and on (" + by + ") topk(" + n + ", " + atEnd(expr) + ")"
+func leading(n, by, counter, match string) string {
+	return counted(by, counter, match, step) + " and on (" + by + ") topk(" + n + ", " +
+		countedAt(by, counter, match, whole, " @ end()") + " > 0)"
 }
-
-// atEnd asks for a count over the whole time shown, as of its end.
-func atEnd(expr string) string { return strings.ReplaceAll(expr, "["+step+"]", "["+whole+"] @ end()") }
 
 // named gives series without a value of a label a dash in its place: a legend would
 // else call them "Value".
@@ -119,15 +180,54 @@ func named(label, expr string) string {
 	return "label_replace(" + expr + `, "` + label + `", "-", "` + label + `", "")`
 }
 
-// age is how long ago something was.
-func age(by, timestamp, match string) string {
-	return "time() - min" + grouped(by) + "(" + timestamp + "{" + match + "})"
+// ours keeps of what every process exposes the series of exporters: a job that is "All"
+// chooses every target of Prometheus.
+func ours(expr string) string {
+	return "(" + expr + " and on (job, instance) last_over_time(" + buildInfo + "{" + process + "}[$__range]))"
 }
 
 // loginSources are those that the logins come from.
 const loginSources = `, source=~"user_connections|desktop_connections"`
 
 const (
-	lastSuccess = "workspace_exporter_source_last_success_timestamp_seconds"
-	catchingUp  = "workspace_exporter_source_catching_up"
+	buildInfo     = "workspace_exporter_build_info"
+	lastSuccess   = "workspace_exporter_source_last_success_timestamp_seconds"
+	catchingUp    = "workspace_exporter_source_catching_up"
+	sourceUp      = "workspace_exporter_source_up"
+	sourceFailing = "workspace_exporter_source_failing"
 )
+
+// tooOld is the age of the data, in seconds, from which nothing is known of the present.
+// The alert about stale data begins there.
+const tooOld = "900"
+
+// known is an expression while the data is fresh, and nothing afterwards: gauges keep
+// their last value, and counters that rest look like nobody logging in.
+func known(expr string) string {
+	return "(" + expr + ") and on () count(time() - " + lastSuccess + "{" + matchProject + loginSources + "} < " + tooOld + ")"
+}
+
+// The age of the data, by what keeps it from being fresh. What matches are the sources
+// of logins.
+
+// ageByReason is about sources whose last poll failed. One that never succeeded has the
+// age of the epoch.
+func ageByReason(match string) string {
+	failed := sourceFailing + "{" + match + "} == 1"
+	since := "(max by (project, source) (" + lastSuccess + "{" + match + "}) or 0 * max by (project, source) (" + failed + "))"
+	return "max by (reason) (time() - max by (project, source, reason) (" + failed + ") * on (project, source) group_left () " + since + ")"
+}
+
+// ageWithoutReason is about sources that work.
+func ageWithoutReason(match string) string {
+	return "max(time() - max by (project, source) (" + lastSuccess + "{" + match + "})) unless on () (" + sourceFailing + "{" + match + "} == 1)"
+}
+
+// ageUnreached is about exporters that Prometheus does not reach: their targets are
+// down, or have been gone for less than an hour.
+func ageUnreached(targets, match string) string {
+	last := lastSuccess + "{" + match + "}"
+	return "max(time() - max by (project, source) (" +
+		"(last_over_time(" + last + "[1d]) and on (job, instance) up{" + targets + "} == 0) unless on (project, source) " + last +
+		" or last_over_time(" + last + "[1h]) unless on (project, source) " + last + "))"
+}

@@ -40,6 +40,9 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 					}
 					known = append(known, has...)
 				}
+				if c, ok := n.(*parser.Call); ok && c.Func.Name == "label_replace" {
+					known = append(known, c.Args[1].(*parser.StringLiteral).Val)
+				}
 				return nil
 			})
 			for _, label := range slices.Concat(groupings(expr), legendLabels(legend)) {
@@ -124,12 +127,14 @@ func checkColumns(t *testing.T, b board, p boardPanel) {
 			if name == "Value" && len(p.Targets) == 1 {
 				continue
 			}
-			assert.Contains(t, kept, name, "%s: %s", b.UID, p.Title)
+			for _, label := range strings.Split(name, `\`) { // two in the corner of a matrix
+				assert.Contains(t, kept, label, "%s: %s", b.UID, p.Title)
+			}
 			assert.False(t, titles[title], "%s: %s: two columns are called %s", b.UID, p.Title, title)
 			titles[title] = true
 		}
 		for _, o := range p.FieldConfig.Overrides {
-			if title, ok := o.Matcher.Options.(string); ok && transformation.ID == "organize" {
+			if title, ok := o.Matcher.Options.(string); ok && transformation.ID == "organize" && o.Matcher.ID == "byName" {
 				assert.True(t, titles[title], "%s: %s: no column %s", b.UID, p.Title, title)
 			}
 		}
@@ -140,12 +145,13 @@ func checkColumns(t *testing.T, b board, p boardPanel) {
 func exposed(t *testing.T) map[string][]string {
 	there := map[string][]string{
 		"up": {}, "scrape_samples_scraped": {},
-		"ALERTS": {"alertname", "alertstate", "severity", "desktop_group"},
+		"ALERTS":           {"alertname", "alertstate", "severity", "project", "product", "desktop_group"},
+		"ALERTS_FOR_STATE": {"alertname", "severity", "project", "product", "desktop_group"},
 	}
 	add := func(name, kind string, names ...string) {
 		if kind == "histogram" {
 			there[name+"_bucket"] = append(slices.Clone(names), "le")
-			there[name+"_sum"], there[name+"_count"] = names, names
+			there[name+"_sum"], there[name+"_count"], there[name] = names, names, names // the last one is native
 			return
 		}
 		there[name] = names
@@ -178,13 +184,17 @@ func exposed(t *testing.T) map[string][]string {
 func processMetrics(t *testing.T) []*dto.MetricFamily {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(versioncollector.NewCollector("workspace_exporter"), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	e := collector.NewExporter(registry)
+	e := collector.NewExporter(registry, reasons...)
 	s := e.Source("p", "s")
 	s.Polled(nil, time.Second)
+	s.Failing("")
 	s.At(record.Position{Cursor: time.Unix(1, 0), LastSuccess: time.Unix(1, 0)})
 	s.CatchingUp(false)
 	s.ExportTask("created")
 	s.Reconciled(0)
+	s.RowsSkipped("r", 1)
+	s.ShowUnfinished(0)
+	s.RereadFailed()
 	e.Request("p")("o", "200", time.Second)
 	e.Limited().WithLabelValues("f")
 	families, err := registry.Gather()

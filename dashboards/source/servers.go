@@ -1,53 +1,72 @@
 package main
 
-// servers compares the servers: load, failures, balance.
+// servers compares the servers of application streaming: load, failures, balance.
+// Desktops are no servers: they have a row of their own, if they have series at all.
 func servers(p *page) {
-	p.groupFilters()
-	p.filter("machine_name", "label_values("+serverAttempts+"{"+inGroup+"}, machine_name)", ".*")
-
 	const (
 		by       = "desktop_group, machine_name"
-		sessions = "workspace_server_sessions{" + all + `, machine_name=~"$machine_name", session_state=~"Active|Disconnected"}`
-		open     = "workspace_server_open_connections{" + onServer + "}"
+		servers  = matchProject + `, product!="desktop", desktop_group=~"$desktop_group"`
+		chosen   = servers + reached + `, machine_name=~"$machine_name"`
+		sessions = "workspace_server_sessions{" + matchProject + `, machine_name=~"$machine_name", session_state=~"Active|Disconnected"}`
+		open     = "workspace_server_open_connections{" + chosen + "}"
 	)
-	tried, failed := counted(by, serverAttempts, onServer, whole), counted(by, serverFailures, onServer, whole)
-	tries, fails := counted("machine_name", serverAttempts, onServer, whole), counted("machine_name", serverFailures, onServer, whole)
+	tried, failed := counted(by, serverAttempts, chosen, whole), counted(by, serverFailures, chosen, whole)
+	tries, fails := counted("machine_name", serverAttempts, chosen, whole), counted("machine_name", serverFailures, chosen, whole)
 	p.heading(10, "now", false)
-	p.panel(11, "used", 4, 4, number(counts, "count("+tries+" > 0)"))
-	p.panel(12, "silent", 4, 4, number(counts, "count("+counted("machine_name", serverAttempts, onServer, "7d")+" > 0) - (count("+
-		counted("machine_name", serverAttempts, onServer, "1h")+" > 0) or vector(0))"))
-	p.panel(13, "failing", 4, 4, number(counts, "count("+share(fails, tries, "5")+" > 0.5) or vector(0)", colours("green", 1.0, "red")))
-	p.panel(14, "sessions", 4, 4, number(counts, "sum("+sessions+")"))
-	p.panel(15, "open", 4, 4, number(counts, "sum("+open+")"))
-	p.panel(16, "imbalance", 4, 4, number("none", "max("+imbalance(sessions)+")", colours("green", 3.0, "orange")))
+	p.panel(18, "age", 3, 4, p.pulse())
+	p.panel(11, "used", 3, 4, p.number(counts, "count("+tries+" > 0)"))
+	p.panel(13, "failing", 3, 4, p.number(counts, "count("+share(fails, tries, enoughForServer)+" > 0.5) or 0 * count("+tries+" > 0)", isFailure))
+	busy := "(" + counted("desktop_group", serverAttempts, servers+reached, "1h") + " >= 20)"
+	lately := counted(by, serverAttempts, chosen, "1h")
+	p.panel(12, "silent", 3, 4, p.number(counts, "count(("+counted(by, serverAttempts, chosen, "7d")+" > 0 unless on ("+by+") "+lately+
+		" > 0) and on (desktop_group) "+busy+") or 0 * count("+lately+" > 0)", colours(neutralColour, 1.0, "orange")))
+	p.panel(17, "unreached", 3, 4, p.number(counts, orZero(counted("", serverFailures, servers+unreached, whole), "count("+tries+")"), isFailure, linked(p.triage(""))))
+	p.panel(14, "sessions", 3, 4, p.number(counts, "sum("+sessions+")"))
+	p.panel(15, "open", 3, 4, p.number(counts, "sum("+open+")"))
+	p.panel(16, "imbalance", 3, 4, p.number("none", "max("+imbalance(sessions)+")", colours(neutralColour, 3.0, "orange"), decimals(1)))
 
 	p.heading(20, "each", false)
 	busiest := "topk(300, " + tried + ")"
 	among := func(expr string) string { return "(" + expr + ") and on (" + by + ") " + busiest }
 	in := func(state string) string {
-		return onEach(tried, "sum by (machine_name) (workspace_server_sessions{"+all+`, machine_name=~"$machine_name", session_state="`+state+`"})`)
+		return onEach(tried, "sum by (machine_name) (workspace_server_sessions{"+matchProject+`, machine_name=~"$machine_name", session_state="`+state+`"})`)
 	}
 	p.panel(21, "table", 24, 12, p.tabular("failures", []column{
-		{word: "machine_name", label: "machine_name", link: p.triage("machine_name")},
+		{word: "machine_name", label: "machine_name", link: p.leads("servers", "machine_name")},
 		{word: "desktop_group", label: "desktop_group", link: p.triage("desktop_group")},
 		{word: "attempts", expr: busiest},
-		{word: "failures", expr: among(orZero(failed, tried))},
-		{word: "ratio", expr: among(share(failed, tried, "5")), unit: ratio, shade: ratioShade()},
+		{word: "failures", expr: among(orZero(failed, tried)), shade: failureShade(), plain: true},
+		{word: "ratio", expr: among(share(failed, tried, enoughForServer)), unit: ratio, shade: ratioShade()},
 		{word: "open", expr: among("sum by (" + by + ") (" + open + ")")},
 		{word: "active", expr: among(in("Active"))},
 		{word: "disconnected", expr: among(in("Disconnected"))},
 	}))
 
+	p.heading(50, "why", false)
+	p.panel(51, "codes_table", 24, 8, p.codeTable(serverFailures, chosen, whole))
+	p.panel(52, "logins", 12, 8, p.attemptsAndFailuresOf(serverAttempts, serverFailures, chosen, chosen))
+	p.panel(53, "codes", 12, 8, p.codeBars(serverFailures, chosen))
+
 	p.heading(30, "time", false)
-	p.panel(31, "failures_grid", 12, 10, grid([]query{{named("machine_name", leading("20", "machine_name", counted("machine_name", serverFailures, onServer, step))), "{{machine_name}}"}},
-		colours("transparent", 1.0, "yellow", 5.0, "orange", 20.0, "red")))
-	p.panel(32, "attempts_grid", 12, 10, grid([]query{{named("machine_name", leading("20", "machine_name", counted("machine_name", serverAttempts, onServer, step))), "{{machine_name}}"}},
-		colours("transparent", 1.0, "super-light-blue", 5.0, "light-blue", 20.0, "blue", 50.0, "dark-blue")))
+	p.panel(31, "failures_grid", 12, 10, grid([]query{{leading("20", "machine_name", serverFailures, chosen), "{{machine_name}}"}}, failureCells))
+	p.panel(32, "attempts_grid", 12, 10, grid([]query{{leading("20", "machine_name", serverAttempts, chosen), "{{machine_name}}"}},
+		colours("transparent", 0.5, "super-light-blue", 5.0, "light-blue", 20.0, "blue", 50.0, "dark-blue")))
 	p.panel(33, "sessions_by_server", 12, 9, graph(counts, []query{
 		{"sum by (machine_name) (" + sessions + ") and on (machine_name) topk(20, sum by (machine_name) (" + sessions + " @ end()))", "{{machine_name}}"}}))
 	p.panel(34, "open_by_server", 12, 9, graph(counts, []query{
 		{"sum by (machine_name) (" + open + ") and on (machine_name) topk(20, sum by (machine_name) (" + open + " @ end()))", "{{machine_name}}"}}))
 	p.panel(35, "imbalance_trend", 24, 8, graph("none", []query{{imbalance(sessions), "{{server_group}}"}}))
+
+	p.heading(40, "desktops", true)
+	const desktops = matchProject + `, product="desktop", machine_name=~"$machine_name"` + reached
+	triedDesktops := counted("machine_name", serverAttempts, desktops, whole)
+	failedDesktops := "topk(50, " + counted("machine_name", serverFailures, desktops, whole) + " > 0)"
+	p.panel(41, "desktop_table", 24, 10, p.tabular("failures", []column{
+		{word: "desktop", label: "machine_name"},
+		{word: "attempts", expr: triedDesktops + " and on (machine_name) " + failedDesktops},
+		{word: "failures", expr: failedDesktops, shade: failureShade(), plain: true},
+		{word: "ratio", expr: share(failedDesktops, triedDesktops, enoughForServer) + " and on (machine_name) " + failedDesktops, unit: ratio, shade: ratioShade()},
+	}))
 }
 
 // imbalance is how many times the mean of its group the fullest server holds.

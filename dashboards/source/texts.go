@@ -14,8 +14,8 @@ var languages = []string{"en", "zh"}
 var texts = map[string]translations{
 	// Pages
 	"overview": {
-		"en": {"Workspace / Overview", "Are people getting in? Logins to Huawei Cloud Workspace: how many, how many fail, how long they take."},
-		"zh": {"Workspace / 总览", "用户能登录吗？华为云 Workspace 的登录：次数、失败数与耗时。"},
+		"en": {"Workspace / Overview", "Can people log in, how many cannot, why, where, with which client? The tables and numbers at the top are of the chosen window, the graphs of the time shown."},
+		"zh": {"Workspace / 总览", "用户能登录吗？多少人不能？为什么？在哪里？用什么客户端？上方数值和表格按所选窗口统计，图按所选时间显示。"},
 	},
 	"login-failures": {
 		"en": {"Workspace / Login failures", "Where every alert leads: is it real, how big, how wide, why, where, which client, who."},
@@ -30,12 +30,16 @@ var texts = map[string]translations{
 		"zh": {"Workspace / 版本", "升级是否引发了故障？按 Agent 版本、客户端版本和客户端系统统计登录。"},
 	},
 	"servers": {
-		"en": {"Workspace / Servers", "Load, failures and balance of the servers. Desktops are here only with `desktop_names: true`."},
-		"zh": {"Workspace / 服务器", "服务器的负载、失败与均衡情况。仅在设置 `desktop_names: true` 时包含桌面。"},
+		"en": {"Workspace / Servers", "Load, failures and balance of the servers of application streaming."},
+		"zh": {"Workspace / 服务器", "云应用服务器的负载、失败与均衡情况。"},
 	},
 	"exporter": {
 		"en": {"Workspace / Exporter", "Can the other pages be believed? Age of the data, polls, requests and the process itself."},
 		"zh": {"Workspace / 采集器", "其他页面可信吗？数据新鲜度、轮询、API 请求以及采集器进程。"},
+	},
+	"records": {
+		"en": {"Workspace / Failed records", "The failed logins one by one, as the exporter logs them. Needs Loki."},
+		"zh": {"Workspace / 失败记录", "采集器日志中的单条失败登录。需要 Loki。"},
 	},
 
 	// Variables
@@ -64,8 +68,8 @@ var texts = map[string]translations{
 		"zh": {"桌面组", "云桌面没有组，请改用“产品”筛选。"},
 	},
 	"variable.machine_name": {
-		"en": {"Server", "The server of the login. Desktops have none here, unless `desktop_names: true` is set."},
-		"zh": {"服务器", "登录所在的服务器。除非设置 `desktop_names: true`，否则不含桌面。"},
+		"en": {"Server", "The server of the login."},
+		"zh": {"服务器", "登录所在的服务器。"},
 	},
 	"variable.failed_code": {
 		"en": {"Failure code", "The vendor's code of the failure. For desktops, which have none, it is made of the reason."},
@@ -80,12 +84,12 @@ var texts = map[string]translations{
 		"zh": {"采集源", "采集器配置中的采集源。"},
 	},
 	"variable.window": {
-		"en": {"Users within", "The window over which distinct users are counted: one of user_windows in the configuration."},
-		"zh": {"用户统计窗口", "统计不同用户数的时间窗口，即配置中的 user_windows。"},
+		"en": {"Within", "How far back the numbers and tables look that are of now, and the window of distinct users. Write 15m or 1h: users are counted only for the windows in user_windows of the configuration."},
+		"zh": {"统计窗口", "当前数值和表格回看的时长，也是统计不同用户数的窗口。请填写 15m 或 1h：用户数仅支持配置 user_windows 中的窗口。"},
 	},
 	"variable.loki_datasource": {
-		"en": {"Loki data source", "Only for the single records at the end of the page. Leave it alone if there is no Loki."},
-		"zh": {"Loki 数据源", "仅用于页面末尾的单条记录。没有 Loki 时无需理会。"},
+		"en": {"Loki data source", "The Loki that collects the exporter's log of failed logins."},
+		"zh": {"Loki 数据源", "收集采集器失败登录日志的 Loki。"},
 	},
 	"variable.loki_job": {
 		"en": {"Loki job", "The label job of the log lines with failed records, a regular expression."},
@@ -98,97 +102,128 @@ var texts = map[string]translations{
 	"annotation.agents":   {"en": {title: "New agent versions"}, "zh": {title: "新的 Agent 版本"}},
 
 	// Words: links, columns, legends, values
-	"dashboards":      {"en": {title: "Workspace dashboards"}, "zh": {title: "Workspace 仪表盘"}},
-	"triage":          {"en": {title: "Look into the failures"}, "zh": {title: "查看登录失败"}},
-	"none":            {"en": {title: "(none)"}, "zh": {title: "（无）"}},
-	"yes":             {"en": {title: "yes"}, "zh": {title: "是"}},
-	"no":              {"en": {title: "no"}, "zh": {title: "否"}},
-	"new":             {"en": {title: "New"}, "zh": {title: "新出现"}},
-	"attempts":        {"en": {title: "Attempts"}, "zh": {title: "登录次数"}},
-	"failures":        {"en": {title: "Failures"}, "zh": {title: "失败次数"}},
-	"attempts_before": {"en": {title: "Attempts a week before"}, "zh": {title: "一周前登录次数"}},
-	"failures_before": {"en": {title: "Failures a week before"}, "zh": {title: "一周前失败次数"}},
-	"ratio":           {"en": {title: "Failure ratio"}, "zh": {title: "失败率"}},
-	"success":         {"en": {title: "Success ratio"}, "zh": {title: "成功率"}},
-	"share":           {"en": {title: "Share"}, "zh": {title: "占比"}},
-	"share_of_group":  {"en": {title: "Share of its group's failures"}, "zh": {title: "占本组失败比例"}},
-	"users":           {"en": {title: "Users"}, "zh": {title: "用户数"}},
-	"failed_users":    {"en": {title: "Users with failures"}, "zh": {title: "失败用户数"}},
-	"worst_user":      {"en": {title: "One user"}, "zh": {title: "单个用户"}},
-	"worst_address":   {"en": {title: "One address"}, "zh": {title: "单个地址"}},
-	"desktop_group":   {"en": {title: "Desktop group"}, "zh": {title: "桌面组"}},
-	"product":         {"en": {title: "Product"}, "zh": {title: "产品"}},
-	"machine_name":    {"en": {title: "Server"}, "zh": {title: "服务器"}},
-	"failed_code":     {"en": {title: "Failure code"}, "zh": {title: "失败码"}},
-	"reason":          {"en": {title: "Reason"}, "zh": {title: "原因"}},
-	"client_type":     {"en": {title: "Client system"}, "zh": {title: "客户端系统"}},
-	"client_version":  {"en": {title: "Client version"}, "zh": {title: "客户端版本"}},
-	"agent_version":   {"en": {title: "Agent version"}, "zh": {title: "Agent 版本"}},
-	"first_seen":      {"en": {title: "First seen within the time shown"}, "zh": {title: "所选时间内首次出现"}},
-	"logins":          {"en": {title: "Logins"}, "zh": {title: "成功登录"}},
-	"p50":             {"en": {title: "Median"}, "zh": {title: "中位数"}},
-	"p90":             {"en": {title: "90th percentile"}, "zh": {title: "90 分位"}},
-	"p99":             {"en": {title: "99th percentile"}, "zh": {title: "99 分位"}},
-	"network":         {"en": {title: "network"}, "zh": {title: "网络"}},
-	"end_to_end":      {"en": {title: "end to end"}, "zh": {title: "端到端"}},
-	"within_30s":      {"en": {title: "Within 30 s"}, "zh": {title: "30 秒以内"}},
-	"within_60s":      {"en": {title: "Ended within a minute"}, "zh": {title: "一分钟内结束"}},
-	"sessions":        {"en": {title: "Sessions"}, "zh": {title: "会话"}},
-	"active":          {"en": {title: "Active sessions"}, "zh": {title: "活跃会话"}},
-	"disconnected":    {"en": {title: "Disconnected sessions"}, "zh": {title: "断开会话"}},
-	"open":            {"en": {title: "Open connections"}, "zh": {title: "未结束连接"}},
-	"instance":        {"en": {title: "Instance"}, "zh": {title: "实例"}},
-	"version":         {"en": {title: "Version"}, "zh": {title: "版本"}},
-	"revision":        {"en": {title: "Revision"}, "zh": {title: "修订"}},
-	"goversion":       {"en": {title: "Go version"}, "zh": {title: "Go 版本"}},
-	"uptime":          {"en": {title: "Running for"}, "zh": {title: "已运行"}},
-	"mismatches":      {"en": {title: "Windows whose count disagreed"}, "zh": {title: "数量不符的窗口"}},
-	"invalid_fields":  {"en": {title: "Unreadable fields"}, "zh": {title: "无法读取的字段"}},
-	"reconciliation":  {"en": {title: "Difference of pages and export"}, "zh": {title: "分页与导出的差异"}},
+	"dashboards":          {"en": {title: "Workspace dashboards"}, "zh": {title: "Workspace 仪表盘"}},
+	"none":                {"en": {title: "(none)"}, "zh": {title: "（无）"}},
+	"yes":                 {"en": {title: "yes"}, "zh": {title: "是"}},
+	"no":                  {"en": {title: "no"}, "zh": {title: "否"}},
+	"new":                 {"en": {title: "New"}, "zh": {title: "新出现"}},
+	"attempts":            {"en": {title: "Attempts"}, "zh": {title: "登录次数"}},
+	"failures":            {"en": {title: "Failures"}, "zh": {title: "失败次数"}},
+	"attempts_before":     {"en": {title: "Attempts a week before"}, "zh": {title: "一周前登录次数"}},
+	"failures_before":     {"en": {title: "Failures a week before"}, "zh": {title: "一周前失败次数"}},
+	"ratio":               {"en": {title: "Failure ratio"}, "zh": {title: "失败率"}},
+	"success":             {"en": {title: "Success ratio"}, "zh": {title: "成功率"}},
+	"share":               {"en": {title: "Share"}, "zh": {title: "占比"}},
+	"share_of_group":      {"en": {title: "Share of its group's failures"}, "zh": {title: "占本组失败比例"}},
+	"users":               {"en": {title: "Users"}, "zh": {title: "用户数"}},
+	"failed_users":        {"en": {title: "Users with failures"}, "zh": {title: "失败用户数"}},
+	"worst_user":          {"en": {title: "One user"}, "zh": {title: "单个用户"}},
+	"worst_address":       {"en": {title: "One address"}, "zh": {title: "单个地址"}},
+	"desktop_group":       {"en": {title: "Desktop group"}, "zh": {title: "桌面组"}},
+	"product":             {"en": {title: "Product"}, "zh": {title: "产品"}},
+	"machine_name":        {"en": {title: "Server"}, "zh": {title: "服务器"}},
+	"failed_code":         {"en": {title: "Failure code"}, "zh": {title: "失败码"}},
+	"reason":              {"en": {title: "Reason"}, "zh": {title: "原因"}},
+	"client_type":         {"en": {title: "Client system"}, "zh": {title: "客户端系统"}},
+	"client_version":      {"en": {title: "Client version"}, "zh": {title: "客户端版本"}},
+	"agent_version":       {"en": {title: "Agent version"}, "zh": {title: "Agent 版本"}},
+	"first_seen":          {"en": {title: "First seen within the time shown"}, "zh": {title: "所选时间内首次出现"}},
+	"logins":              {"en": {title: "Logins"}, "zh": {title: "成功登录"}},
+	"p50":                 {"en": {title: "Median"}, "zh": {title: "中位数"}},
+	"p90":                 {"en": {title: "90th percentile"}, "zh": {title: "90 分位"}},
+	"p99":                 {"en": {title: "99th percentile"}, "zh": {title: "99 分位"}},
+	"network":             {"en": {title: "network"}, "zh": {title: "网络"}},
+	"end_to_end":          {"en": {title: "end to end"}, "zh": {title: "端到端"}},
+	"within_30s":          {"en": {title: "Within 30 s"}, "zh": {title: "30 秒以内"}},
+	"within_60s":          {"en": {title: "Ended within a minute"}, "zh": {title: "一分钟内结束"}},
+	"sessions":            {"en": {title: "Sessions"}, "zh": {title: "会话"}},
+	"active":              {"en": {title: "Active sessions"}, "zh": {title: "活跃会话"}},
+	"disconnected":        {"en": {title: "Disconnected sessions"}, "zh": {title: "断开会话"}},
+	"open":                {"en": {title: "Open connections"}, "zh": {title: "未结束连接"}},
+	"instance":            {"en": {title: "Instance"}, "zh": {title: "实例"}},
+	"version":             {"en": {title: "Version"}, "zh": {title: "版本"}},
+	"revision":            {"en": {title: "Revision"}, "zh": {title: "修订"}},
+	"goversion":           {"en": {title: "Go version"}, "zh": {title: "Go 版本"}},
+	"uptime":              {"en": {title: "Running for"}, "zh": {title: "已运行"}},
+	"mismatches":          {"en": {title: "Windows whose count disagreed"}, "zh": {title: "数量不符的窗口"}},
+	"invalid_fields":      {"en": {title: "Unreadable fields"}, "zh": {title: "无法读取的字段"}},
+	"reconciliation":      {"en": {title: "Difference of pages and export"}, "zh": {title: "分页与导出的差异"}},
+	"unknown":             {"en": {title: "not known"}, "zh": {title: "未知"}},
+	"few":                 {"en": {title: "few logins"}, "zh": {title: "登录过少"}},
+	"never":               {"en": {title: "never"}, "zh": {title: "从未"}},
+	"ok":                  {"en": {title: "none"}, "zh": {title: "无"}},
+	"no_alert":            {"en": {title: "no alert fires"}, "zh": {title: "没有触发的告警"}},
+	"unreached":           {"en": {title: "exporter not reached"}, "zh": {title: "无法访问采集器"}},
+	"polls_succeed":       {"en": {title: "polls succeed"}, "zh": {title: "轮询成功"}},
+	"failed":              {"en": {title: "failed"}, "zh": {title: "失败"}},
+	"critical":            {"en": {title: "critical"}, "zh": {title: "严重"}},
+	"warning":             {"en": {title: "warning"}, "zh": {title: "警告"}},
+	"info":                {"en": {title: "info"}, "zh": {title: "提示"}},
+	"severity":            {"en": {title: "Severity"}, "zh": {title: "级别"}},
+	"alertname":           {"en": {title: "Alert"}, "zh": {title: "告警"}},
+	"project":             {"en": {title: "Project"}, "zh": {title: "项目"}},
+	"source":              {"en": {title: "Source"}, "zh": {title: "采集源"}},
+	"source_up":           {"en": {title: "Last poll succeeded"}, "zh": {title: "最近轮询成功"}},
+	"up":                  {"en": {title: "Reached"}, "zh": {title: "可访问"}},
+	"last_success":        {"en": {title: "Data age"}, "zh": {title: "数据年龄"}},
+	"catching_up":         {"en": {title: "Catching up"}, "zh": {title: "正在追赶"}},
+	"class":               {"en": {title: "Class"}, "zh": {title: "类别"}},
+	"meaning":             {"en": {title: "Meaning"}, "zh": {title: "含义"}},
+	"other_codes":         {"en": {title: "all other codes"}, "zh": {title: "其他失败码"}},
+	"desktop":             {"en": {title: "Desktop"}, "zh": {title: "桌面"}},
+	"reason.unreachable":  {"en": {title: "API unreachable"}, "zh": {title: "API 无法访问"}},
+	"reason.server_error": {"en": {title: "API server error"}, "zh": {title: "API 服务端错误"}},
+	"reason.throttled":    {"en": {title: "API throttles"}, "zh": {title: "API 限流"}},
+	"reason.credentials":  {"en": {title: "credentials refused"}, "zh": {title: "凭据被拒绝"}},
+	"reason.permission":   {"en": {title: "permission missing"}, "zh": {title: "缺少权限"}},
+	"reason.refused":      {"en": {title: "request refused"}, "zh": {title: "请求被拒绝"}},
+	"reason.export_task":  {"en": {title: "export task failed"}, "zh": {title: "导出任务失败"}},
+	"reason.unreadable":   {"en": {title: "answer unreadable"}, "zh": {title: "应答无法解析"}},
+	"reason.clock":        {"en": {title: "server clock wrong"}, "zh": {title: "服务端时钟异常"}},
+	"reason.disk":         {"en": {title: "disk error"}, "zh": {title: "磁盘错误"}},
+	"link.login-failures": {"en": {title: "Look into the failures"}, "zh": {title: "查看登录失败"}},
+	"link.exporter":       {"en": {title: "Look at the exporter"}, "zh": {title: "查看采集器"}},
+	"link.login-time":     {"en": {title: "Look at login times"}, "zh": {title: "查看登录耗时"}},
+	"link.servers":        {"en": {title: "Look at the servers"}, "zh": {title: "查看服务器"}},
+	"link.versions":       {"en": {title: "Look at the versions"}, "zh": {title: "查看版本"}},
+	"short_ratio":         {"en": {title: "Ratio"}, "zh": {title: "失败率"}},
+	"rows_skipped":        {"en": {title: "Rows of files left out"}, "zh": {title: "文件中跳过的行"}},
+	"reread_failures":     {"en": {title: "Windows given up for a round"}, "zh": {title: "本轮放弃的窗口"}},
+	"unlogged":            {"en": {title: "Failed logins not logged"}, "zh": {title: "未写入的失败登录"}},
+	"log_lost":            {"en": {title: "Lines of the log lost"}, "zh": {title: "丢失的日志行"}},
 
 	// Overview
-	"overview.note": {
-		"en": {"What this shows", "What the page is for, and how old its numbers are."},
-		"zh": {"说明", "本页用途与数据延迟。"},
-	},
-	"overview.note.content": {
-		"en": {title: "Logins to Huawei Cloud Workspace, each counted once when its outcome is known. A login shows here as soon as the API tells of it: " +
-			"**Data age** says when it was last asked. Click on a number of failures, or on a desktop group, to look into them."},
-		"zh": {title: "华为云 Workspace 的登录，每次登录在结果确定后只计一次。API 返回记录后即在此显示，**数据年龄**为距上次成功采集的时间。" +
-			"点击失败数或桌面组可查看详情。"},
-	},
-	"overview.now": {"en": {title: "Now"}, "zh": {title: "当前"}},
 	"overview.success": {
-		"en": {"Success ratio, 1 h", "Share of the login attempts of the last hour that succeeded. Empty if there were none."},
-		"zh": {"成功率（1 小时）", "最近一小时登录成功的比例。没有登录时为空。"},
+		"en": {"Can people log in? $window", "Share of the login attempts within the window that succeeded. Yellow below the objective of 98 %, orange and red where the alerts begin. Grey with fewer than 10 attempts, or if the data is old."},
+		"zh": {"能登录吗？$window", "窗口内登录成功的比例。低于目标 98% 为黄色，达到告警阈值为橙色和红色。少于 10 次登录或数据过旧时为灰色。"},
 	},
 	"overview.attempts": {
-		"en": {"Attempts, 1 h", "Login attempts of the last hour, whatever became of them. Far fewer than usual at this hour may be an outage before the login."},
-		"zh": {"登录次数（1 小时）", "最近一小时的登录尝试，不论结果。若远低于平时同一时段，可能在登录之前就已故障。"},
+		"en": {"Attempts, $window", "Login attempts within the window, whatever became of them. Far fewer than usual at this hour may be an outage before the login."},
+		"zh": {"登录次数，$window", "窗口内的登录尝试，不论结果。若远低于平时同一时段，可能在登录之前就已故障。"},
 	},
 	"overview.failures": {
-		"en": {"Failures, 1 h", "Login attempts of the last hour that failed."},
-		"zh": {"失败次数（1 小时）", "最近一小时失败的登录尝试。"},
+		"en": {"Failures, $window", "Login attempts within the window that failed."},
+		"zh": {"失败次数，$window", "窗口内失败的登录尝试。"},
 	},
 	"overview.people": {
-		"en": {"Users failing", "Distinct users with a failed attempt within the chosen window. One user with a saved wrong password makes many failures and is one user here. Not filtered by desktop group."},
-		"zh": {"失败用户数", "所选窗口内登录失败过的不同用户数。保存了错误密码的用户会产生大量失败，但此处只计一人。不按桌面组筛选。"},
+		"en": {"Users with failures, $window", "Distinct users with a failed attempt within the window. One user with a saved wrong password makes many failures and is one user here. Not filtered by desktop group."},
+		"zh": {"失败用户数，$window", "窗口内登录失败过的不同用户数。保存了错误密码的用户会产生大量失败，但此处只计一人。不按桌面组筛选。"},
 	},
 	"overview.slow": {
-		"en": {"Login time, p90", "Nine of ten logins of the last hour were faster. From the request for a connection to its start: the time in which a user types credentials is in it."},
-		"zh": {"登录耗时 p90", "最近一小时九成登录快于此值。从请求连接到连接开始，包含用户输入凭据的时间。"},
+		"en": {"Login p90, $window", "Nine of ten logins within the window were faster, of 10 or more. From the request for a connection to its start: the time in which a user types credentials is in it."},
+		"zh": {"登录 p90，$window", "窗口内九成登录快于此值（至少 10 次）。从请求连接到连接开始，包含用户输入凭据的时间。"},
 	},
 	"overview.open": {
-		"en": {"Open connections", "Connections to servers that have started and not ended; to desktops only with `desktop_names: true`."},
-		"zh": {"未结束连接", "已开始且未结束的服务器连接；仅在设置 `desktop_names: true` 时包含桌面。"},
+		"en": {"Open connections", "Connections that have started and not ended."},
+		"zh": {"未结束连接", "已开始且未结束的连接。"},
 	},
 	"overview.age": {
-		"en": {"Data age", "Time since the logins were last read up to date, of the project where it is longest. Above 15 minutes everything else here is old."},
-		"zh": {"数据年龄", "距登录记录上次采集到最新的时间，取最久的项目。超过 15 分钟时，本页其他数据均已过时。"},
+		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
 	},
 	"overview.alerts": {
-		"en": {"Alerts firing", "Alerts of the exporter's rules that fire now. 0 also if the rules are not loaded. The graphs mark them."},
-		"zh": {"触发中的告警", "本采集器规则中正在触发的告警。未加载规则时也为 0。图中会标出告警。"},
+		"en": {"Alerts firing", "The alerts of the exporter's rules that fire now, the most urgent first. None also if the rules are not loaded. The graphs mark where one begins."},
+		"zh": {"触发中的告警", "本采集器规则中正在触发的告警，最紧急的在前。未加载规则时也显示没有。图中标出告警开始的时刻。"},
 	},
 	"overview.trend": {"en": {title: "Trend"}, "zh": {title: "趋势"}},
 	"overview.logins": {
@@ -196,8 +231,8 @@ var texts = map[string]translations{
 		"zh": {"登录与失败次数", "每个时间段内的登录尝试及其中的失败。虚线为一周前的数据（若 Prometheus 仍保留）。"},
 	},
 	"overview.ratio": {
-		"en": {"Failure ratio", "Share of the attempts of each interval that failed. With few attempts it jumps: look at the number of users too. The lines are at 20 % and 50 %, the limits of the alerts."},
-		"zh": {"失败率", "每个时间段内失败的比例。登录较少时波动较大，请同时参考用户数。横线为告警阈值 20% 与 50%。"},
+		"en": {"Failure ratio", "Share of the attempts of each interval that failed, from 10 attempts on. The lines are at 20 % and 50 %, the limits of the alerts."},
+		"zh": {"失败率", "每个时间段内失败的比例（登录达到 10 次）。横线为告警阈值 20% 与 50%。"},
 	},
 	"overview.users": {
 		"en": {"Users", "Distinct users with an attempt and with a failed one within the chosen window, at each moment. Not filtered by desktop group."},
@@ -207,10 +242,9 @@ var texts = map[string]translations{
 		"en": {"Login time", "Percentiles of the login time of successful logins, from the request for a connection to its start."},
 		"zh": {"登录耗时", "成功登录耗时的分位数，从请求连接到连接开始。"},
 	},
-	"overview.groups": {"en": {title: "By desktop group"}, "zh": {title: "按桌面组"}},
 	"overview.groups_table": {
-		"en": {"Desktop groups", "Logins of the time shown, by desktop group. Click on a group to look into its failures. Desktops have no group. Users are those within the chosen window."},
-		"zh": {"桌面组", "所选时间内各桌面组的登录。点击桌面组查看其失败。云桌面没有组。用户数按所选窗口统计。"},
+		"en": {"Where? Desktop groups, $window", "The ten desktop groups with the most failures within the window. Desktops have no group. A ratio is shown from 10 attempts on."},
+		"zh": {"在哪里？桌面组，$window", "窗口内失败最多的十个桌面组。云桌面没有组。登录达到 10 次才显示失败率。"},
 	},
 	"overview.sessions": {"en": {title: "Sessions"}, "zh": {title: "会话"}},
 	"overview.states": {
@@ -218,8 +252,8 @@ var texts = map[string]translations{
 		"zh": {"各状态会话数", "云应用服务器上各状态的会话。需要启用 sessions 采集源。不按桌面组筛选。"},
 	},
 	"overview.connections": {
-		"en": {"Open connections by desktop group", "Connections to servers that have started and not ended; to desktops only with `desktop_names: true`."},
-		"zh": {"各桌面组未结束连接", "已开始且未结束的服务器连接；仅在设置 `desktop_names: true` 时包含桌面。"},
+		"en": {"Open connections by desktop group", "Connections that have started and not ended, as the login records tell."},
+		"zh": {"各桌面组未结束连接", "根据登录记录，已开始且未结束的连接。"},
 	},
 	"overview.objective": {"en": {title: "Objective: 98 % of logins succeed, over 28 days"}, "zh": {title: "目标：28 天内 98% 的登录成功"}},
 	"overview.budget": {
@@ -231,60 +265,76 @@ var texts = map[string]translations{
 		"zh": {"成功率（28 天）", "最近 28 天登录成功的比例。"},
 	},
 	"overview.days": {
-		"en": {"Success ratio, day by day", "Share of the attempts that succeeded, at each moment over the day before it."},
-		"zh": {"每日成功率", "各时刻之前一天内登录成功的比例。"},
+		"en": {"Success ratio, day by day", "Share of the attempts that succeeded, at each moment over the day before it. The line is at 98 %."},
+		"zh": {"每日成功率", "各时刻之前一天内登录成功的比例。横线为 98%。"},
+	},
+	"overview.codes_table": {
+		"en": {"Why? Failure codes, $window", "Failure codes within the window with their class and what they mean: the explanation of the configuration, or else the latest reason. New: not seen in the seven days before, if Prometheus was there then. Click on a code to look into it."},
+		"zh": {"为什么？失败码，$window", "窗口内的失败码及其类别和含义：配置中的解释，否则为最近一次的原因。“新出现”：此前七天未出现（以 Prometheus 已有数据为准）。点击失败码查看详情。"},
+	},
+	"overview.servers_table": {
+		"en": {"Where? Servers, $window", "The ten servers with the most failures within the window, without logins that reached no server. A ratio is shown from 10 attempts on."},
+		"zh": {"在哪里？服务器，$window", "窗口内失败最多的十台服务器，不含未到达服务器的登录。登录达到 5 次才显示失败率。"},
+	},
+	"overview.clients_table": {
+		"en": {"Which client? $window", "The ten client versions with the most failures within the window. Not filtered by desktop group. A ratio is shown from 10 attempts on."},
+		"zh": {"哪些客户端？$window", "窗口内失败最多的十个客户端版本。不按桌面组筛选。登录达到 10 次才显示失败率。"},
+	},
+	"overview.agents_table": {
+		"en": {"Which agent? $window", "The ten versions of the agent on the servers with the most failures within the window. Not filtered by desktop group. A ratio is shown from 10 attempts on."},
+		"zh": {"哪些 Agent？$window", "窗口内失败最多的十个服务器 Agent 版本。不按桌面组筛选。登录达到 10 次才显示失败率。"},
 	},
 
 	// Login failures
 	"login-failures.size": {"en": {title: "Is it real, and how big?"}, "zh": {title: "是否属实？规模多大？"}},
 	"login-failures.age": {
-		"en": {"Data age", "Time since the logins were last read up to date, of the project where it is longest. If it is long, see the dashboard of the exporter first."},
-		"zh": {"数据年龄", "距登录记录上次采集到最新的时间，取最久的项目。若过长，请先查看采集器仪表盘。"},
+		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
 	},
 	"login-failures.catching_up": {
 		"en": {"Catching up", "Whether the exporter reads what it missed. Then counts rise for logins that are long past; ratios hold."},
 		"zh": {"正在追赶", "采集器是否正在补读错过的记录。此时计数上升来自较早的登录，比率仍然可信。"},
 	},
 	"login-failures.attempts": {
-		"en": {"Attempts", "Login attempts of the time shown, of the chosen groups and servers."},
-		"zh": {"登录次数", "所选时间、桌面组和服务器的登录尝试。"},
+		"en": {"Attempts", "Login attempts of the time shown, of the chosen groups."},
+		"zh": {"登录次数", "所选时间和桌面组的登录尝试。"},
 	},
 	"login-failures.failures": {
 		"en": {"Failures", "Attempts that failed, with the chosen codes."},
 		"zh": {"失败次数", "具有所选失败码的失败登录。"},
 	},
 	"login-failures.ratio": {
-		"en": {"Failure ratio", "Failures with the chosen codes as a share of all attempts."},
-		"zh": {"失败率", "具有所选失败码的失败占全部登录的比例。"},
+		"en": {"Failure ratio", "Failures with the chosen codes as a share of all attempts. Grey with fewer than 10 attempts."},
+		"zh": {"失败率", "具有所选失败码的失败占全部登录的比例。少于 10 次登录时为灰色。"},
 	},
 	"login-failures.people": {
-		"en": {"Users failing", "Distinct users of the chosen groups with a failure within the chosen window. Who failed in two groups counts twice. Not filtered by server and code."},
-		"zh": {"失败用户数", "所选桌面组在所选窗口内失败过的不同用户数。在两个组都失败的用户计两次。不按服务器和失败码筛选。"},
+		"en": {"Users failing, $window", "Distinct users of the chosen groups with a failure within the chosen window. Who failed in two groups counts twice. Not filtered by code."},
+		"zh": {"失败用户数，$window", "所选桌面组在所选窗口内失败过的不同用户数。在两个组都失败的用户计两次。不按失败码筛选。"},
 	},
 	"login-failures.per_person": {
-		"en": {"Failures per user", "Failures for each user who failed, within the chosen window. High: few who try again and again. Low: many are concerned."},
-		"zh": {"人均失败次数", "所选窗口内每个失败用户的失败次数。高：少数人反复重试；低：影响面广。"},
+		"en": {"Failures per user", "Failures for each user who failed, within the chosen window. High: few who try again and again. Low: many are concerned. Not filtered by code."},
+		"zh": {"人均失败次数", "所选窗口内每个失败用户的失败次数。高：少数人反复重试；低：影响面广。不按失败码筛选。"},
 	},
 	"login-failures.worst_user": {
-		"en": {"Most of one user", "Failures of the single user who has most of them, within the chosen window. Who it is, no metric tells. Not filtered by group, server and code."},
-		"zh": {"单用户最多失败", "所选窗口内失败最多的单个用户的失败次数。指标不透露用户身份。不按组、服务器和失败码筛选。"},
+		"en": {"Worst user, $window", "Failures of the single user who has most of them, within the chosen window. Who it is, no metric tells. Not filtered by group and code."},
+		"zh": {"单用户最多，$window", "所选窗口内失败最多的单个用户的失败次数。指标不透露用户身份。不按组和失败码筛选。"},
 	},
 	"login-failures.logins": {
 		"en": {"Attempts and failures", "Attempts of each interval and failures with the chosen codes. The dashed lines are the week before, if Prometheus has kept it."},
 		"zh": {"登录与失败次数", "每个时间段的登录尝试和具有所选失败码的失败。虚线为一周前的数据（若仍保留）。"},
 	},
 	"login-failures.ratio_trend": {
-		"en": {"Failure ratio", "Share of the attempts of each interval that failed with the chosen codes. The lines are at 20 % and 50 %, the limits of the alerts."},
-		"zh": {"失败率", "每个时间段内以所选失败码失败的比例。横线为告警阈值 20% 与 50%。"},
+		"en": {"Failure ratio", "Share of the attempts of each interval that failed with the chosen codes, from 10 attempts on. The lines are at 20 % and 50 %, the limits of the alerts."},
+		"zh": {"失败率", "每个时间段内以所选失败码失败的比例（登录达到 10 次）。横线为告警阈值 20% 与 50%。"},
 	},
 	"login-failures.width": {"en": {title: "How wide? Of what was used in the time shown, what has failures"}, "zh": {title: "范围多大？所选时间内用到的对象中有失败的比例"}},
 	"login-failures.groups_touched": {
-		"en": {"Desktop groups touched", "Share of the desktop groups with logins that also had failures. All: a common cause. One: look there."},
-		"zh": {"受影响桌面组", "有登录的桌面组中出现失败的比例。全部：共同原因；个别：重点排查。"},
+		"en": {"Desktop groups touched", "Share of the desktop groups with logins that also had failures with the chosen codes. All: a common cause. One: look there."},
+		"zh": {"受影响桌面组", "有登录的桌面组中出现所选失败码的比例。全部：共同原因；个别：重点排查。"},
 	},
 	"login-failures.servers_touched": {
-		"en": {"Servers touched", "Share of the servers with logins that also had failures with the chosen codes."},
-		"zh": {"受影响服务器", "有登录的服务器中出现所选失败码的比例。"},
+		"en": {"Servers touched", "Share of the servers with logins that also had failures with the chosen codes. Servers of application streaming."},
+		"zh": {"受影响服务器", "有登录的云应用服务器中出现所选失败码的比例。"},
 	},
 	"login-failures.versions_touched": {
 		"en": {"Client versions touched", "Share of the client versions with logins that also had failures with the chosen codes. Not filtered by group and server."},
@@ -296,12 +346,12 @@ var texts = map[string]translations{
 	},
 	"login-failures.why": {"en": {title: "Why?"}, "zh": {title: "为什么？"}},
 	"login-failures.codes": {
-		"en": {"Failures by code", "Failures of each interval by failure code."},
-		"zh": {"各失败码的失败次数", "每个时间段内各失败码的失败次数。"},
+		"en": {"Failures by code", "Failures of each interval by failure code: the seven with the most in the time shown, and the others."},
+		"zh": {"各失败码的失败次数", "每个时间段内各失败码的失败次数：所选时间内最多的七个，以及其余。"},
 	},
 	"login-failures.codes_table": {
-		"en": {"Codes and reasons", "Failure codes of the time shown with the latest reason that came with them. New: not seen in the seven days before, if Prometheus was there then. Click on a code to filter by it."},
-		"zh": {"失败码与原因", "所选时间内的失败码及其最近一次的原因。“新出现”：此前七天未出现（以 Prometheus 已有数据为准）。点击失败码进行筛选。"},
+		"en": {"Codes and what they mean", "Failure codes of the time shown with their class and what they mean: the explanation of the configuration, or else the latest reason. New: not seen in the seven days before, if Prometheus was there then. Click on a code to filter by it."},
+		"zh": {"失败码及含义", "所选时间内的失败码及其类别和含义：配置中的解释，否则为最近一次的原因。“新出现”：此前七天未出现（以 Prometheus 已有数据为准）。点击失败码进行筛选。"},
 	},
 	"login-failures.where": {"en": {title: "Where?"}, "zh": {title: "在哪里？"}},
 	"login-failures.groups_table": {
@@ -309,12 +359,12 @@ var texts = map[string]translations{
 		"zh": {"桌面组", "所选时间内各桌面组的登录，含全部失败码。点击桌面组进行筛选。"},
 	},
 	"login-failures.servers_table": {
-		"en": {"Servers with the most failures", "The 50 servers with the most failures. A ratio is shown from 5 attempts on. One server with most failures of its group is likely broken: put it into maintenance. Sessions need the source sessions."},
-		"zh": {"失败最多的服务器", "失败最多的 50 台服务器。登录达到 5 次才显示失败率。若某服务器占本组大部分失败，很可能已故障，请将其置为维护状态。会话数需要启用 sessions 采集源。"},
+		"en": {"Servers with the most failures", "The 50 servers with the most failures. A ratio is shown from 5 attempts on. One server with most failures of its group is likely broken: put it into maintenance. Sessions need the source sessions. Click on a server to look at it."},
+		"zh": {"失败最多的服务器", "失败最多的 50 台服务器。登录达到 5 次才显示失败率。若某服务器占本组大部分失败，很可能已故障，请将其置为维护状态。会话数需要启用 sessions 采集源。点击服务器查看详情。"},
 	},
 	"login-failures.servers_grid": {
-		"en": {"Failures by server and time", "The 15 servers with the most failures: each cell is an interval. A dash: the login reached no server."},
-		"zh": {"服务器失败时间分布", "失败最多的 15 台服务器，每格为一个时间段。“-” 表示登录未到达服务器。"},
+		"en": {"Failures by server and time", "The 15 servers with the most failures: each cell is an interval. Logins that reached no server are left out."},
+		"zh": {"服务器失败时间分布", "失败最多的 15 台服务器，每格为一个时间段。不含未到达服务器的登录。"},
 	},
 	"login-failures.client": {"en": {title: "Which client? All groups and servers"}, "zh": {title: "哪些客户端？（全部组和服务器）"}},
 	"login-failures.clients_table": {
@@ -322,12 +372,12 @@ var texts = map[string]translations{
 		"zh": {"客户端版本", "各客户端版本的登录和具有所选失败码的失败。登录达到 20 次才显示失败率。不按组和服务器筛选。"},
 	},
 	"login-failures.agents_table": {
-		"en": {"Agent versions", "The same by the version of the agent on the server. A new version that fails where the old one does not is a bad roll-out. (none): the login reached no server."},
-		"zh": {"Agent 版本", "按服务器上 Agent 版本统计。若新版本失败而旧版本正常，则为升级问题。（无）表示登录未到达服务器。"},
+		"en": {"Agent versions", "The same by the version of the agent on the server. A new version that fails where the old one does not is a bad roll-out. Logins that reached no server are left out."},
+		"zh": {"Agent 版本", "按服务器上 Agent 版本统计。若新版本失败而旧版本正常，则为升级问题。不含未到达服务器的登录。"},
 	},
 	"login-failures.codes_by_version": {
-		"en": {"Codes by client version", "Failures of the time shown: a row for each code, a column for each client version."},
-		"zh": {"失败码与客户端版本", "所选时间内的失败：每行一个失败码，每列一个客户端版本。"},
+		"en": {"Codes by client version", "Share of a client version's attempts that failed with a code, in the time shown: the 15 most frequent codes, and versions with 20 attempts or more. A column that stands out is a bad version. Not filtered by group."},
+		"zh": {"失败码与客户端版本", "所选时间内各客户端版本的登录以各失败码失败的比例：最多的 15 个失败码，登录达到 20 次的版本。突出的列即有问题的版本。不按组筛选。"},
 	},
 	"login-failures.who": {"en": {title: "Who? Numbers of people, never names"}, "zh": {title: "哪些人？仅统计人数，不含姓名"}},
 	"login-failures.users": {
@@ -347,25 +397,24 @@ var texts = map[string]translations{
 		"en": {"Users with a failed access", "Distinct users with a failed access within the last hour of the vendor's statistics."},
 		"zh": {"访问失败用户数", "厂商统计中最近一小时访问失败的不同用户数。"},
 	},
-	"login-failures.records": {"en": {title: "Failed records, one by one (needs Loki)"}, "zh": {title: "单条失败记录（需要 Loki）"}},
-	"login-failures.lines": {
-		"en": {"Failed records", "The failed records that the exporter writes to its log of failures, if it was told to and Loki collects it."},
-		"zh": {"失败记录", "采集器写入失败日志的记录，需要开启该日志并由 Loki 收集。"},
+	"login-failures.unreached": {
+		"en": {"Reached no server", "Failures of application streaming without a server: they failed before one was chosen, and no server is to blame."},
+		"zh": {"未到达服务器", "未到达任何服务器的云应用登录失败：在分配服务器之前就已失败，与服务器无关。"},
 	},
 
 	// Login time and sessions
 	"login-time.now": {"en": {title: "In the time shown"}, "zh": {title: "所选时间内"}},
 	"login-time.p50": {
-		"en": {"Login time, median", "Half of the logins were faster. From the request for a connection to its start: the time in which a user types credentials is in it. Reconnects to desktops are left out."},
-		"zh": {"登录耗时中位数", "一半登录快于此值。从请求连接到连接开始，包含用户输入凭据的时间。不含云桌面重连。"},
+		"en": {"Login, median", "Half of the logins were faster. From the request for a connection to its start: the time in which a user types credentials is in it. Reconnects to desktops are left out."},
+		"zh": {"登录中位数", "一半登录快于此值。从请求连接到连接开始，包含用户输入凭据的时间。不含云桌面重连。"},
 	},
 	"login-time.p90": {
-		"en": {"Login time, p90", "Nine of ten logins were faster. People complain from 30 to 60 seconds on."},
-		"zh": {"登录耗时 p90", "九成登录快于此值。超过 30 至 60 秒用户通常会抱怨。"},
+		"en": {"Login, p90", "Nine of ten logins were faster, of 10 or more. People complain from 30 to 60 seconds on."},
+		"zh": {"登录 p90", "九成登录快于此值（至少 10 次）。超过 30 至 60 秒用户通常会抱怨。"},
 	},
 	"login-time.p99": {
-		"en": {"Login time, p99", "99 of 100 logins were faster."},
-		"zh": {"登录耗时 p99", "99% 的登录快于此值。"},
+		"en": {"Login, p99", "99 of 100 logins were faster, of 10 or more."},
+		"zh": {"登录 p99", "99% 的登录快于此值（至少 10 次）。"},
 	},
 	"login-time.quick": {
 		"en": {"Within 30 s", "Share of the logins that took 30 seconds or less."},
@@ -430,6 +479,10 @@ var texts = map[string]translations{
 		"en": {"Sessions that could not be initialised", "Sessions in the state InitFail by server group and failure code, each counted once. Not filtered by desktop group."},
 		"zh": {"初始化失败的会话", "处于 InitFail 状态的会话，按服务器组和失败码统计，每个会话只计一次。不按桌面组筛选。"},
 	},
+	"login-time.age": {
+		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+	},
 
 	// Versions
 	"versions.agents": {"en": {title: "Agents on the servers"}, "zh": {title: "服务器上的 Agent"}},
@@ -438,8 +491,8 @@ var texts = map[string]translations{
 		"zh": {"各 Agent 版本登录占比", "按服务器上 Agent 版本统计的登录占比，反映升级进度。"},
 	},
 	"versions.agent_version_ratio": {
-		"en": {"Failure ratio by agent version", "Share of the attempts of each interval that failed, from 5 attempts on. If it rises with a new version alone, the roll-out broke it."},
-		"zh": {"各 Agent 版本失败率", "每个时间段内失败的比例（登录达到 5 次）。若仅新版本升高，则为升级所致。"},
+		"en": {"Failure ratio by agent version", "Share of the attempts of each interval that failed, from 10 attempts on. If it rises with a new version alone, the roll-out broke it."},
+		"zh": {"各 Agent 版本失败率", "每个时间段内失败的比例（登录达到 10 次）。若仅新版本升高，则为升级所致。"},
 	},
 	"versions.agent_version_table": {
 		"en": {"Agent versions", "Logins of the time shown by agent version. Versions with a small share are laggards or new: see when they were first seen. A ratio is shown from 20 attempts on."},
@@ -451,8 +504,8 @@ var texts = map[string]translations{
 		"zh": {"各客户端版本登录占比", "按客户端版本统计的登录占比。"},
 	},
 	"versions.client_version_ratio": {
-		"en": {"Failure ratio by client version", "Share of the attempts of each interval that failed, from 5 attempts on."},
-		"zh": {"各客户端版本失败率", "每个时间段内失败的比例（登录达到 5 次）。"},
+		"en": {"Failure ratio by client version", "Share of the attempts of each interval that failed, from 10 attempts on."},
+		"zh": {"各客户端版本失败率", "每个时间段内失败的比例（登录达到 10 次）。"},
 	},
 	"versions.client_version_table": {
 		"en": {"Client versions", "Logins of the time shown by client version. A ratio is shown from 20 attempts on."},
@@ -464,23 +517,47 @@ var texts = map[string]translations{
 		"zh": {"各客户端系统登录占比", "按客户端操作系统统计的登录占比。"},
 	},
 	"versions.client_type_ratio": {
-		"en": {"Failure ratio by client system", "Share of the attempts of each interval that failed, from 5 attempts on."},
-		"zh": {"各客户端系统失败率", "每个时间段内失败的比例（登录达到 5 次）。"},
+		"en": {"Failure ratio by client system", "Share of the attempts of each interval that failed, from 10 attempts on."},
+		"zh": {"各客户端系统失败率", "每个时间段内失败的比例（登录达到 10 次）。"},
 	},
 	"versions.client_type_table": {
 		"en": {"Client systems", "Logins of the time shown by client system. A ratio is shown from 20 attempts on."},
 		"zh": {"客户端系统", "所选时间内各客户端系统的登录。登录达到 20 次才显示失败率。"},
 	},
+	"versions.age": {
+		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+	},
+	"versions.attempts": {
+		"en": {"Attempts", "Login attempts of the time shown."},
+		"zh": {"登录次数", "所选时间内的登录尝试。"},
+	},
+	"versions.failures": {
+		"en": {"Failures", "Login attempts of the time shown that failed."},
+		"zh": {"失败次数", "所选时间内失败的登录尝试。"},
+	},
+	"versions.agents_failing": {
+		"en": {"Agent versions failing", "Agent versions of which more than 20 % of 20 attempts or more failed."},
+		"zh": {"异常的 Agent 版本", "登录达到 20 次且失败超过 20% 的 Agent 版本数。"},
+	},
+	"versions.clients_failing": {
+		"en": {"Client versions failing", "Client versions of which more than 20 % of 20 attempts or more failed."},
+		"zh": {"异常的客户端版本", "登录达到 20 次且失败超过 20% 的客户端版本数。"},
+	},
+	"versions.unreached": {
+		"en": {"Reached no server", "Failures of logins without an agent version: they reached no server, and are in no panel about agents."},
+		"zh": {"未到达服务器", "没有 Agent 版本的登录失败：未到达服务器，不计入 Agent 相关面板。"},
+	},
 
 	// Servers
 	"servers.now": {"en": {title: "Now"}, "zh": {title: "当前"}},
 	"servers.used": {
-		"en": {"Servers with logins", "Servers and desktops with a login attempt in the time shown."},
-		"zh": {"有登录的服务器", "所选时间内有登录尝试的服务器和桌面。"},
+		"en": {"Servers in use", "Servers with a login attempt in the time shown."},
+		"zh": {"有登录的服务器", "所选时间内有登录尝试的服务器。"},
 	},
 	"servers.silent": {
-		"en": {"Silent for 1 h", "Servers and desktops with an attempt in the last 7 days and none in the last hour. At night most are; by day a server among them may be lost."},
-		"zh": {"一小时无登录", "最近 7 天有登录但最近一小时没有的服务器和桌面。夜间多数如此，白天则可能已失联。"},
+		"en": {"Silent for 1 h", "Servers with an attempt in the last 7 days and none in the last hour, while their group had 20 or more. They may be lost, or in maintenance."},
+		"zh": {"一小时无登录", "最近 7 天有登录、最近一小时没有、而本组同期登录达到 20 次的服务器。可能已失联或处于维护状态。"},
 	},
 	"servers.failing": {
 		"en": {"Servers failing", "Servers where more than half of the attempts failed, of those with 5 attempts or more in the time shown."},
@@ -491,7 +568,7 @@ var texts = map[string]translations{
 		"zh": {"会话", "云应用服务器上的活跃与断开会话。需要启用 sessions 采集源。"},
 	},
 	"servers.open": {
-		"en": {"Open connections", "Connections that have started and not ended, as the login records tell."},
+		"en": {"Connections", "Connections that have started and not ended, as the login records tell."},
 		"zh": {"未结束连接", "根据登录记录，已开始且未结束的连接。"},
 	},
 	"servers.imbalance": {
@@ -500,13 +577,13 @@ var texts = map[string]translations{
 	},
 	"servers.each": {"en": {title: "Each server"}, "zh": {title: "各服务器"}},
 	"servers.table": {
-		"en": {"Servers", "Logins of the time shown and sessions by server, of the 300 with the most logins. Click on a server or a group to look into its failures. A ratio is shown from 5 attempts on."},
-		"zh": {"服务器", "所选时间内各服务器的登录与会话，取登录最多的 300 台。点击服务器或桌面组查看其失败。登录达到 5 次才显示失败率。"},
+		"en": {"Servers", "Logins of the time shown and sessions by server, of the 300 with the most logins. Click on a server to see it alone, on a group to look into its failures. A ratio is shown from 5 attempts on."},
+		"zh": {"服务器", "所选时间内各服务器的登录与会话，取登录最多的 300 台。点击服务器只看该服务器，点击桌面组查看其失败。登录达到 5 次才显示失败率。"},
 	},
 	"servers.time": {"en": {title: "Over time"}, "zh": {title: "随时间变化"}},
 	"servers.failures_grid": {
-		"en": {"Failures by server", "The 20 servers with the most failures: each cell is an interval. A dash: the login reached no server."},
-		"zh": {"各服务器失败", "失败最多的 20 台服务器，每格为一个时间段。“-” 表示登录未到达服务器。"},
+		"en": {"Failures by server", "The 20 servers with the most failures: each cell is an interval."},
+		"zh": {"各服务器失败", "失败最多的 20 台服务器，每格为一个时间段。"},
 	},
 	"servers.attempts_grid": {
 		"en": {"Attempts by server", "The 20 servers with the most attempts: each cell is an interval. A row that ends is a server nobody reaches."},
@@ -524,20 +601,45 @@ var texts = map[string]translations{
 		"en": {"Imbalance by server group", "How many times the mean of its group the fullest server holds. 1 is even; if it stays high, the distribution of sessions does not work."},
 		"zh": {"各服务器组不均衡度", "最满服务器的会话数是本组平均值的多少倍。1 为均衡；持续偏高说明会话分配异常。"},
 	},
+	"servers.age": {
+		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+	},
+	"servers.unreached": {
+		"en": {"Without server", "Failures without a server: they failed before one was chosen, and no server is to blame."},
+		"zh": {"未到达服务器", "未到达任何服务器的登录失败：在分配服务器之前就已失败，与服务器无关。"},
+	},
+	"servers.why": {"en": {title: "Why do logins to them fail?"}, "zh": {title: "为什么失败？"}},
+	"servers.codes_table": {
+		"en": {"Codes and what they mean", "Failure codes of the chosen servers in the time shown. Click on a code to look into it."},
+		"zh": {"失败码及含义", "所选时间内所选服务器的失败码。点击失败码查看详情。"},
+	},
+	"servers.logins": {
+		"en": {"Attempts and failures", "Attempts and failures of the chosen servers in each interval. The dashed lines are the week before, if Prometheus has kept it."},
+		"zh": {"登录与失败次数", "每个时间段内所选服务器的登录尝试与失败。虚线为一周前的数据（若仍保留）。"},
+	},
+	"servers.codes": {
+		"en": {"Failures by code", "Failures of the chosen servers by failure code: the seven with the most in the time shown, and the others."},
+		"zh": {"各失败码的失败次数", "所选服务器各失败码的失败次数：所选时间内最多的七个，以及其余。"},
+	},
+	"servers.desktops": {"en": {title: "Desktops, one by one (only with desktop_names: true)"}, "zh": {title: "单个桌面（需要 desktop_names: true）"}},
+	"servers.desktop_table": {
+		"en": {"Desktops with the most failures", "The 50 desktops with the most failures in the time shown. The exporter names no desktops unless desktop_names is on: they are often called after their person. A ratio is shown from 5 attempts on."},
+		"zh": {"失败最多的桌面", "所选时间内失败最多的 50 台桌面。桌面常以使用者命名，仅在开启 desktop_names 时才有数据。登录达到 5 次才显示失败率。"},
+	},
 
 	// Exporter
-	"exporter.now": {"en": {title: "Now"}, "zh": {title: "当前"}},
 	"exporter.up": {
-		"en": {"Scraped", "Whether Prometheus reaches the exporter."},
-		"zh": {"抓取正常", "Prometheus 能否访问采集器。"},
+		"en": {"Exporters reached", "Share of the exporters of the time shown that Prometheus reaches now."},
+		"zh": {"可访问的采集器", "所选时间内的采集器中 Prometheus 当前能访问的比例。"},
 	},
 	"exporter.sources_up": {
-		"en": {"Sources working", "Share of the sources whose last poll succeeded. The landing page of the exporter tells the error in words."},
-		"zh": {"正常采集源", "最近一次轮询成功的采集源比例。错误原因见采集器首页。"},
+		"en": {"Sources working", "Share of the sources whose last poll succeeded. The table below has the reasons, and the landing page of the exporter the errors in words."},
+		"zh": {"正常采集源", "最近一次轮询成功的采集源比例。原因见下表，详细错误见采集器首页。"},
 	},
 	"exporter.age": {
-		"en": {"Data age", "Time since the logins were last read up to date, of the project where it is longest."},
-		"zh": {"数据年龄", "距登录记录上次采集到最新的时间，取最久的项目。"},
+		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
 	},
 	"exporter.reload": {
 		"en": {"Configuration valid", "Whether the configuration could be loaded when it was last tried. If not, the old one still applies."},
@@ -552,8 +654,8 @@ var texts = map[string]translations{
 		"zh": {"计入 other", "因 max_series 限制而无法单独列出的计数。总数仍正确，但不再有各自的标签。"},
 	},
 	"exporter.build": {
-		"en": {"Versions", "What runs, and since when."},
-		"zh": {"版本", "运行的版本与时长。"},
+		"en": {"Exporters", "What runs, whether Prometheus reaches it, and since when it runs."},
+		"zh": {"采集器", "运行的版本、Prometheus 能否访问以及已运行的时长。"},
 	},
 	"exporter.freshness": {"en": {title: "How fresh is the data?"}, "zh": {title: "数据是否新鲜？"}},
 	"exporter.ages": {
@@ -574,8 +676,8 @@ var texts = map[string]translations{
 	},
 	"exporter.polls": {"en": {title: "Polls"}, "zh": {title: "轮询"}},
 	"exporter.poll_rate": {
-		"en": {"Polls", "Polls of each source by result."},
-		"zh": {"轮询", "各采集源的轮询次数，按结果统计。"},
+		"en": {"Polls", "Polls of each interval by source, and those that failed."},
+		"zh": {"轮询", "每个时间段内各采集源的轮询及其中的失败。"},
 	},
 	"exporter.poll_time": {
 		"en": {"Duration of polls, p90", "Nine of ten polls were faster."},
@@ -586,13 +688,13 @@ var texts = map[string]translations{
 		"zh": {"记录读取", "每个时间段读取的记录，按处理结果统计。重复属正常，每次轮询都会重读 lookback。对数坐标。"},
 	},
 	"exporter.doubts": {
-		"en": {"Doubts", "What may have been counted wrongly: windows whose records were not as many as the API said, fields that could not be read, records in which pages and export differ. All should be 0."},
-		"zh": {"存疑", "可能计数有误之处：数量与 API 所述不符的窗口、无法读取的字段、分页与导出不一致的记录。均应为 0。"},
+		"en": {"Doubts", "What may have been counted wrongly or not at all: windows whose records were not as many as the API said, fields that could not be read, records in which pages and export differ, rows of files left out, and windows of unfinished records that were given up for a round. Rows of totals and comments are left out by right; all else should be 0."},
+		"zh": {"存疑", "可能计数有误或未计数之处：数量与 API 所述不符的窗口、无法读取的字段、分页与导出不一致的记录、文件中跳过的行，以及本轮放弃的未完成记录窗口。合计行和注释行属正常跳过，其余均应为 0。"},
 	},
 	"exporter.api": {"en": {title: "Requests to the API"}, "zh": {title: "API 请求"}},
 	"exporter.requests": {
-		"en": {"Requests", "Requests by operation and HTTP status, each attempt counted. 429 is the API's limit: the exporter slows down. error: there was no answer."},
-		"zh": {"请求", "按操作和 HTTP 状态统计的请求，每次尝试都计数。429 为 API 限流，采集器会放慢；error 表示无应答。"},
+		"en": {"Requests", "Requests of each interval by operation, each attempt counted; those without a 2xx status in red. 429 is the API's limit: the exporter slows down. error: there was no answer."},
+		"zh": {"请求", "每个时间段内各操作的请求，每次尝试都计数；非 2xx 为红色。429 为 API 限流，采集器会放慢；error 表示无应答。"},
 	},
 	"exporter.request_time": {
 		"en": {"Duration of requests, p90", "Nine of ten requests were faster, each attempt by itself."},
@@ -622,5 +724,21 @@ var texts = map[string]translations{
 	"exporter.samples": {
 		"en": {"Samples per scrape", "How many samples a scrape brings: the size of the exporter's metrics in Prometheus."},
 		"zh": {"每次抓取样本数", "一次抓取的样本数，即采集器指标在 Prometheus 中的规模。"},
+	},
+	"exporter.sources": {
+		"en": {"Sources", "Each source: whether its last poll succeeded, and if not, why; and how old its data is. Not known: Prometheus does not reach the exporter. What to do about a reason stands in the runbooks."},
+		"zh": {"采集源", "各采集源最近一次轮询是否成功、失败原因以及数据年龄。未知：Prometheus 无法访问采集器。各原因的处理方法见运行手册。"},
+	},
+	"records.lines": {
+		"en": {"Failed records", "The failed logins that the exporter writes to its log of failures, if it was told to and Loki collects it."},
+		"zh": {"失败记录", "采集器写入失败日志的记录，需要开启该日志并由 Loki 收集。"},
+	},
+	"exporter.unfinished": {
+		"en": {"Unfinished records", "Records that are pending or open. Those behind the lookback are read again in rounds, until they have ended."},
+		"zh": {"未完成记录", "待定或未结束的记录。超出 lookback 的会分轮重读，直到结束。"},
+	},
+	"exporter.unwritten": {
+		"en": {"Lines not written", "Lines that the exporter could not write in each interval: to the log of failed logins, and to its own. Both should be 0."},
+		"zh": {"未写入的行", "每个时间段内采集器未能写入的行：失败登录日志与自身日志。均应为 0。"},
 	},
 }

@@ -21,6 +21,7 @@ func TestTexts(t *testing.T) {
 	for _, language := range languages {
 		for _, definition := range pages {
 			p := newPage(definition.name, language)
+			p.offer()
 			definition.draw(p)
 			p.annotations()
 			assert.Empty(t, p.missing)

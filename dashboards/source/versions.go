@@ -2,8 +2,14 @@ package main
 
 // versions answers: did the roll-out break it, and who lags behind?
 func versions(p *page) {
-	p.filter("product", "label_values("+attempts+"{"+matchProject+"}, product)", ".+")
-	p.filter("client_type", "label_values("+clientAttempts+"{"+all+"}, client_type)", ".*")
+	p.dashboard.Time.From = "now-24h" // a roll-out takes its time
+	p.panel(41, "age", 3, 4, p.pulse())
+	tried, failed := counted("", clientAttempts, ofClient, whole), counted("", clientFailures, ofClient, whole)
+	p.panel(42, "attempts", 4, 4, p.number(counts, known(tried)))
+	p.panel(43, "failures", 4, 4, p.number(counts, known(orZero(failed, tried)), isFailure, linked(p.triage(""))))
+	p.panel(44, "agents_failing", 4, 4, p.number(counts, failingVersions("agent_version", clientAttempts, clientFailures), isFailure, linked(p.leads("servers", ""))))
+	p.panel(45, "clients_failing", 5, 4, p.number(counts, failingVersions("client_version", versionAttempts, versionFailures), isFailure, linked(p.triage(""))))
+	p.panel(46, "unreached", 4, 4, p.number(counts, orZero(counted("", clientFailures, ofClient+`, agent_version=""`, whole), tried), isFailure, linked(p.triage(""))))
 
 	p.heading(10, "agents", false)
 	p.versionRow(11, clientAttempts, clientFailures, "agent_version")
@@ -13,21 +19,37 @@ func versions(p *page) {
 	p.versionRow(31, clientAttempts, clientFailures, "client_type")
 }
 
+// ofVersion matches attempts that have the label: without it they reached no server, or
+// their client did not say.
+func ofVersion(label string) string { return ofClient + ", " + label + `!=""` }
+
+// failingVersions are those of which most attempts fail.
+func failingVersions(label, attempts, failures string) string {
+	tried := counted(label, attempts, ofVersion(label), whole)
+	return "count(" + share(counted(label, failures, ofVersion(label), whole), tried, "20") + " > 0.2) or 0 * count(" + tried + " > 0)"
+}
+
 // versionRow are three panels with ids from first on: shares, ratios of failures, and
 // a table.
 func (p *page) versionRow(first uint32, attempts, failures, label string) {
-	legend := "{{" + label + "}}"
-	p.panel(first, label+"_share", 12, 8, graph(counts, []query{{named(label, counted(label, attempts, ofClient, step)), legend}}, stacked(true)))
+	legend, match := "{{"+label+"}}", ofVersion(label)
+	p.panel(first, label+"_share", 12, 8, graph(counts, []query{
+		{where("", counted("", attempts, match, step), enough, counted(label, attempts, match, step)), legend}}, stacked(true), interval("15m")))
 	p.panel(first+1, label+"_ratio", 12, 8, graph(ratio, []query{
-		{named(label, share(counted(label, failures, ofClient, step), counted(label, attempts, ofClient, step), "5")), legend}}, alertBands, interval("10m")))
-	tried, failed := counted(label, attempts, ofClient, whole), counted(label, failures, ofClient, whole)
+		{share(counted(label, failures, match, step), counted(label, attempts, match, step), enough), legend}}, alertBands, interval("15m")))
+	tried, failed := counted(label, attempts, match, whole), counted(label, failures, match, whole)
+	name := column{word: label, label: label, link: p.triage("")}
+	if knows("versions", label) {
+		name.link = p.leads("versions", label)
+	}
 	p.panel(first+2, label+"_table", 24, 8, p.tabular("attempts", []column{
-		{word: label, label: label},
+		name,
 		{word: "attempts", expr: tried},
-		{word: "share", expr: tried + " / scalar(" + counted("", attempts, ofClient, whole) + ")", unit: ratio},
-		{word: "failures", expr: orZero(failed, tried)},
+		{word: "share", expr: "clamp_max(" + tried + " / scalar(" + counted("", attempts, match, whole) + "), 1)", unit: ratio},
+		{word: "failures", expr: orZero(failed, tried), shade: failureShade(), plain: true},
 		{word: "ratio", expr: share(failed, tried, "20"), unit: ratio, shade: ratioShade()},
 		{word: "first_seen", unit: "dateTimeFromNow",
-			expr: "1000 * min by (" + label + ") (min_over_time(timestamp(" + attempts + "{" + ofClient + "})[$__range:5m]))"},
-	}))
+			expr: "1000 * (min by (" + label + ") (min_over_time(timestamp(" + attempts + "{" + match + "})[$__range:$__interval]))" +
+				" or min by (" + label + ") (timestamp(" + attempts + "{" + match + "})))"}, // newer than the last step
+	}, coarse))
 }

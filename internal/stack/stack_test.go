@@ -155,14 +155,22 @@ rule_files: [%s]
 alerting: {alertmanagers: [{static_configs: [{targets: ["%s"]}]}]}
 scrape_configs:
   - job_name: workspace
-    static_configs: [{targets: ["%s"]}]
+    static_configs: [{targets: ["%s"], labels: {%s}}]
 `
+
+// operatorLabels are those that the Prometheus operator gives to what it scrapes.
+const operatorLabels = "namespace: monitoring, pod: workspace-exporter-0, container: exporter, endpoint: http, service: workspace-exporter"
 
 // stack is the demo with all that an administrator puts behind it.
 type stack struct {
 	exporter, prometheus, alertmanager *process
-	began                              time.Time     // the demo
-	cycle                              time.Duration // of its incidents
+
+	// native is a Prometheus that keeps native histograms alone, of a target with the
+	// operator's labels.
+	native *process
+
+	began time.Time     // the demo
+	cycle time.Duration // of its incidents
 }
 
 func startStack(t *testing.T, cycle time.Duration) *stack {
@@ -181,10 +189,14 @@ func startStack(t *testing.T, cycle time.Duration) *stack {
 	s.exporter = start(t, "the demo", program, "demo", "--cycle="+cycle.String())
 	file, err := filepath.Abs(rulesFile)
 	require.NoError(t, err)
-	config := filepath.Join(dir, "prometheus.yml")
-	text := fmt.Sprintf(prometheusConfig, file, strings.TrimPrefix(s.alertmanager.url, "http://"), strings.TrimPrefix(s.exporter.url, "http://"))
-	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
-	s.prometheus = start(t, "Prometheus", prometheus, "--config.file="+config, "--storage.tsdb.path="+data, "--storage.tsdb.retention.time=60d")
+	watch := func(name, alertmanager, labels, data string, args ...string) *process {
+		config := filepath.Join(dir, name+".yml")
+		text := fmt.Sprintf(prometheusConfig, file, strings.TrimPrefix(alertmanager, "http://"), strings.TrimPrefix(s.exporter.url, "http://"), labels)
+		require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
+		return start(t, name, prometheus, append(args, "--config.file="+config, "--storage.tsdb.path="+data, "--storage.tsdb.retention.time=60d")...)
+	}
+	s.prometheus = watch("Prometheus", s.alertmanager.url, "", data)
+	s.native = watch("Prometheus with native histograms", "http://127.0.0.1:1", operatorLabels, filepath.Join(dir, "native"), "--enable-feature=native-histograms")
 	return s
 }
 
@@ -242,10 +254,15 @@ type sample struct {
 // query asks for an expression now, or over a span up to now.
 func (s *stack) query(t *testing.T, expr string, span, step time.Duration) []sample {
 	t.Helper()
+	return s.prometheus.query(t, expr, time.Now(), span, step)
+}
+
+// query asks a Prometheus for an expression at a time, or over a span up to it.
+func (p *process) query(t *testing.T, expr string, now time.Time, span, step time.Duration) []sample {
+	t.Helper()
 	var answer struct {
 		Data struct{ Result json.RawMessage }
 	}
-	now := time.Now()
 	path, parameters := "/api/v1/query", url.Values{"query": {expr}}
 	if span > 0 {
 		path += "_range"
@@ -253,7 +270,10 @@ func (s *stack) query(t *testing.T, expr string, span, step time.Duration) []sam
 		parameters.Set("end", fmt.Sprint(now.Unix()))
 		parameters.Set("step", fmt.Sprint(step.Seconds()))
 	}
-	s.prometheus.get(t, path, parameters, &answer)
+	if span == 0 {
+		parameters.Set("time", fmt.Sprint(now.Unix()))
+	}
+	p.get(t, path, parameters, &answer)
 	var result []sample
 	require.NoError(t, json.Unmarshal(answer.Data.Result, &result), "%s is no vector", expr)
 	return result
@@ -263,10 +283,15 @@ func (s *stack) query(t *testing.T, expr string, span, step time.Duration) []sam
 // which there is nothing until the next one.
 func (s *stack) find(t *testing.T, expr string, span, step time.Duration) (result []sample) {
 	t.Helper()
+	return s.prometheus.find(t, expr, span, step)
+}
+
+func (p *process) find(t *testing.T, expr string, span, step time.Duration) (result []sample) {
+	t.Helper()
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for range 10 {
-		if result = s.query(t, expr, span, step); len(result) > 0 {
+		if result = p.query(t, expr, time.Now(), span, step); len(result) > 0 {
 			break
 		}
 		<-tick.C

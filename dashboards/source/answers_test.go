@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/promqltest"
+	"github.com/prometheus/prometheus/util/teststorage"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What the made-up Prometheus of these tests does. Polls and scrapes keep step, as they
+// do in life, so that what a query loses between two windows it loses always.
+const (
+	scrapeEvery = 30 * time.Second
+	scrapes     = 6 * 120 // of six hours
+	shownStep   = 3 * time.Minute
+	shownRange  = 3 * time.Hour
+	growsBy     = 7 // at every second scrape, which is every poll
+)
+
+// shownAt is the end of the time shown. Scrapes never fall on the edges of steps.
+var shownAt = time.Unix(0, 0).Add((scrapes-1)*scrapeEvery - 11*time.Second)
+
+// forms of histograms that Prometheus may keep.
+type forms struct{ classic, native bool }
+
+// world is a Prometheus that has scraped one exporter: every metric once.
+type world struct {
+	engine  *promql.Engine
+	storage *teststorage.TestStorage
+}
+
+// scrapeTarget are the labels of what is scraped; record metrics keep their identity,
+// without those of a process.
+type scrapeTarget struct{ process, record labels.Labels }
+
+var (
+	plainTarget    = scrapeTarget{labels.FromStrings("job", "workspace", "instance", "exporter:9914"), labels.FromStrings("job", "workspace", "instance", "exporter:9914")}
+	operatorTarget = scrapeTarget{
+		labels.FromStrings("job", "workspace-exporter", "instance", "10.1.2.3:9914", "namespace", "monitoring", "pod", "workspace-exporter-0",
+			"container", "exporter", "endpoint", "http", "service", "workspace-exporter"),
+		labels.FromStrings("job", "workspace-exporter", "instance", "workspace-exporter", "namespace", "monitoring", "endpoint", "http", "service", "workspace-exporter"),
+	}
+)
+
+func newWorld(t *testing.T, of scrapeTarget, histograms forms) *world {
+	var load strings.Builder
+	fmt.Fprintf(&load, "load %s\n", scrapeEvery)
+	there := exposed(t)
+	for name, names := range there {
+		if _, isHistogram := there[name+"_bucket"]; isHistogram {
+			continue // native, and made beside its buckets
+		}
+		own := of.record
+		if !strings.HasPrefix(name, "workspace_") || strings.HasPrefix(name, "workspace_exporter_") {
+			own = of.process
+		}
+		if name == "ALERTS" || name == "ALERTS_FOR_STATE" {
+			own = labels.EmptyLabels()
+		}
+		isBucket := strings.HasSuffix(name, "_bucket")
+		isPart := isBucket || strings.HasSuffix(name, "_count") || strings.HasSuffix(name, "_sum")
+		bounds := []string{""}
+		if isBucket {
+			bounds = []string{"10", "30", "60", "+Inf"}
+		}
+		if isPart && !histograms.classic {
+			bounds = nil
+		}
+		for _, bound := range bounds {
+			fmt.Fprintf(&load, "  %s %s\n", series(name, names, own, bound), samples(name))
+		}
+		if isBucket && histograms.native {
+			fmt.Fprintf(&load, "  %s {{schema:0 sum:70 count:7 buckets:[7] offset:3}}+{{schema:0 sum:70 count:7 buckets:[7] offset:3}}x%d\n",
+				series(strings.TrimSuffix(name, "_bucket"), names, own, ""), scrapes)
+		}
+	}
+	return &world{
+		engine:  promql.NewEngine(promql.EngineOpts{MaxSamples: 50e6, Timeout: time.Minute, EnableAtModifier: true, EnableNegativeOffset: true}),
+		storage: promqltest.LoadedStorage(t, load.String()),
+	}
+}
+
+// values of labels, where it matters.
+var labelSamples = map[string]string{
+	"product": "app_streaming", "source": "user_connections", "window": "15m", "result": "success", "reason": "unreachable", "code": "200",
+	"session_state": "Active", "alertname": "WorkspaceX", "alertstate": "firing", "severity": "warning",
+}
+
+func series(name string, names []string, own labels.Labels, bound string) string {
+	all := own.Map()
+	for _, label := range names {
+		if _, there := all[label]; !there && label != "le" && label != "job" && label != "instance" {
+			all[label] = "some " + label
+			if sample, special := labelSamples[label]; special {
+				all[label] = sample
+			}
+		}
+	}
+	if bound != "" {
+		all["le"] = bound
+	}
+	var pairs []string
+	for _, label := range slices.Sorted(maps.Keys(all)) {
+		pairs = append(pairs, fmt.Sprintf("%s=%q", label, all[label]))
+	}
+	return name + "{" + strings.Join(pairs, ",") + "}"
+}
+
+// samples grow in the rhythm of polls if they are of a counter. Times are of now.
+func samples(name string) string {
+	switch {
+	case name == sourceFailing:
+		return fmt.Sprintf("0+0x%d", scrapes)
+	case strings.Contains(name, "timestamp"):
+		return fmt.Sprintf("0+%dx%d", int(scrapeEvery.Seconds()), scrapes)
+	case !strings.HasSuffix(name, "_total") && !strings.HasSuffix(name, "_bucket") && !strings.HasSuffix(name, "_count"):
+		return fmt.Sprintf("1+0x%d", scrapes)
+	}
+	all := make([]string, scrapes)
+	for i := range all {
+		all[i] = strconv.Itoa(growsBy * ((i + 1) / 2))
+	}
+	return strings.Join(all, " ")
+}
+
+// filled has the values of Grafana's own variables, and all that can be chosen.
+func (b board) filled(expr string) string {
+	values := []string{"$__rate_interval", (shownStep + scrapeEvery).String(), "$__interval_ms", strconv.FormatInt(shownStep.Milliseconds(), 10),
+		"$__interval", shownStep.String(), "$__range", shownRange.String()}
+	for _, v := range b.Templating.List {
+		value := v.AllValue
+		if value == "" {
+			value = "15m" // the window
+		}
+		values = append(values, "$"+v.Name, value)
+	}
+	return strings.NewReplacer(values...).Replace(expr)
+}
+
+// ask answers a query of a dashboard as a matrix, or as a vector.
+func (w *world) ask(t *testing.T, b board, q target) promql.Matrix {
+	var query promql.Query
+	var err error
+	expr := b.filled(q.Expr)
+	if q.Instant {
+		query, err = w.engine.NewInstantQuery(context.Background(), w.storage, nil, expr, shownAt)
+	} else {
+		query, err = w.engine.NewRangeQuery(context.Background(), w.storage, nil, expr, shownAt.Add(-shownRange+shownStep), shownAt, shownStep)
+	}
+	require.NoError(t, err, expr)
+	defer query.Close()
+	result := query.Exec(context.Background())
+	require.NoError(t, result.Err, expr)
+	switch value := result.Value.(type) {
+	case promql.Matrix:
+		return slices.Clone(value)
+	case promql.Vector:
+		var m promql.Matrix
+		for _, s := range value {
+			one := promql.Series{Metric: s.Metric, Floats: []promql.FPoint{{T: s.T, F: s.F}}}
+			m = append(m, one)
+		}
+		return m
+	}
+	require.Fail(t, "neither matrix nor vector", expr)
+	return nil
+}
+
+// english calls f for every query of the dashboards in one language: the queries of all
+// are the same.
+func english(t *testing.T, f func(b board, p boardPanel, q target)) {
+	for _, b := range boards(t) {
+		if b.Language == "en" {
+			b.prometheusTargets(func(p boardPanel, q target) { f(b, p, q) })
+		}
+	}
+}
+
+// TestBarsAddUp adds up what every graph of counts draws. It must be what the counters
+// grew by: with increase() over a step, up to a third would be missing.
+func TestBarsAddUp(t *testing.T) {
+	w := newWorld(t, plainTarget, forms{classic: true})
+	grown := float64(growsBy) * float64(shownRange) / float64(2*scrapeEvery)
+	tested := 0
+	english(t, func(b board, p boardPanel, q target) {
+		isRest := strings.HasPrefix(q.Expr, "clamp_min(") // all but the greatest, which are all here
+		if q.Instant || p.FieldConfig.Defaults.Unit != "locale" && p.Type != "heatmap" || !strings.Contains(q.Expr, "rate(") || strings.Contains(q.Expr, "offset 1w") {
+			return
+		}
+		for _, s := range w.ask(t, b, q) {
+			sum := 0.0
+			for _, point := range s.Floats {
+				sum += point.F
+			}
+			want := grown
+			if isRest {
+				want = 0
+			}
+			assert.InDelta(t, want, sum, 1e-6, "%s: %s: %s", b.UID, p.Title, q.Expr)
+			tested++
+		}
+	})
+	assert.Greater(t, tested, 25)
+}
+
+// silent are the queries that have nothing to tell of an exporter that works, by page,
+// panel and letter.
+func silent(b board, p boardPanel, q target) bool {
+	return p.Title == "Is the data alive?" && q.RefID != "C" || // no poll fails, and the exporter is reached
+		strings.Contains(q.Expr, "offset 1w") || // there was nothing a week ago
+		strings.Contains(q.Expr, "[7d] offset") || // no code is new
+		strings.Contains(q.Expr, `result!="success"`) || strings.Contains(q.Expr, `disposition="invalid"`) ||
+		strings.Contains(q.Expr, `code!~"2.."}[$__rate_interval])) *`) && p.ID == 41 || strings.Contains(q.Expr, `status=~"fail`) ||
+		strings.Contains(q.Expr, `session_state="Disconnected"`) ||
+		strings.Contains(q.Expr, `product="desktop"`) // desktops have no names
+}
+
+// TestQueriesAnswer asks everything, with the labels of a plain scrape job and with those
+// of the Prometheus operator, and with both forms of histograms alone: the answers have
+// the same number of series, and none is missing.
+func TestQueriesAnswer(t *testing.T) {
+	worlds := map[string]*world{
+		"classic": newWorld(t, plainTarget, forms{classic: true}), "native": newWorld(t, plainTarget, forms{native: true}),
+		"both": newWorld(t, plainTarget, forms{true, true}), "operator": newWorld(t, operatorTarget, forms{classic: true}),
+		"operator, native": newWorld(t, operatorTarget, forms{native: true}),
+	}
+	english(t, func(b board, p boardPanel, q target) {
+		want := len(worlds["classic"].ask(t, b, q))
+		for name, w := range worlds {
+			answer := w.ask(t, b, q)
+			if p.Type == "heatmap" { // a series for each bucket, or one that has them inside
+				assert.NotEmpty(t, answer, "%s: %s: %s: %s", b.UID, p.Title, name, q.Expr)
+				continue
+			}
+			assert.Len(t, answer, want, "%s: %s: %s: %s", b.UID, p.Title, name, q.Expr)
+			for _, s := range answer {
+				for _, point := range s.Floats {
+					assert.False(t, math.IsNaN(point.F), "%s: %s: %s: %s", b.UID, p.Title, name, q.Expr)
+				}
+			}
+		}
+		assert.Equal(t, silent(b, p, q), want == 0, "%s: %s: %s", b.UID, p.Title, q.Expr)
+	})
+}
