@@ -124,6 +124,7 @@ func (c *Client) provesBetter(ctx context.Context, k call, p proof, failed *Erro
 		return false, nil
 	}
 	if p.token == "" && failed.signedOff.Abs() > maxSkew {
+		c.clocks[k.base.Host].refuse()
 		return true, nil
 	}
 	if failed.Status != http.StatusUnauthorized {
@@ -156,7 +157,7 @@ func (c *Client) exchange(ctx context.Context, k call, t http.RoundTripper, p pr
 	}
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	signed := c.host(k.base).now()
+	signed := c.host(k.base).signingTime()
 	r, err := newRequest(limited, k, p, body, signed)
 	if err != nil {
 		return c.failure(k, err)

@@ -17,7 +17,17 @@ type clock struct {
 
 	mu       sync.Mutex
 	date, at time.Time // the last Date, and the local time when it came
+	refused  bool      // the host has refused a signature for its time
 }
+
+const (
+	// maxUnasked is how far from the local clock a signature may be dated because an
+	// answer's Date says so: one of that time is good today.
+	maxUnasked = 15 * time.Minute
+	// maxAhead is how far ahead of the local clock it may be when the host has refused
+	// another. Who could have signatures of later times made would keep them until then.
+	maxAhead = 24 * time.Hour
+)
 
 // quick is how long an answer may take for its Date to be the time at which it came.
 const quick = time.Second
@@ -69,4 +79,24 @@ func (c *clock) now() time.Time {
 		return t
 	}
 	return c.local().UTC()
+}
+
+// refuse notes that the host has refused a signature for its time.
+func (c *clock) refuse() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = true
+}
+
+// signingTime is when a request to the host is to be dated, for which the host claims a
+// time: that, as far as it may be believed, or else the local clock's.
+func (c *clock) signingTime(claim time.Time, known bool) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	local := c.local().Round(0).UTC() // without the monotonic part: what the clock shows
+	ahead := claim.Sub(local)
+	if known && (ahead.Abs() <= maxUnasked || c.refused && ahead <= maxAhead) {
+		return claim
+	}
+	return local
 }

@@ -38,7 +38,7 @@ func (c *Client) fetchFile(ctx context.Context, k call, t http.RoundTripper, p p
 	stalled := time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
 	defer stalled.Stop()
 
-	signed := c.host(k.base).now()
+	signed := c.host(k.base).signingTime()
 	r, err := newRequest(limited, k, p, nil, signed)
 	if err != nil {
 		return c.failure(k, err)

@@ -48,6 +48,9 @@ func (h Host) now() time.Time {
 	return h.client.local().UTC()
 }
 
+// signingTime is when a request to the host is to be dated.
+func (h Host) signingTime() time.Time { return h.client.clocks[h.Name].signingTime(h.ServerTime()) }
+
 // setClocks gives each host a clock.
 func (c *Client) setClocks() {
 	c.clocks = map[string]*clock{}

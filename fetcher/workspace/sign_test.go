@@ -92,6 +92,49 @@ func TestClockSkew(t *testing.T) {
 	}
 }
 
+// No Date makes a signature that is good in a time to come: one of an answer none but of
+// a quarter of an hour, one of a refusal none of more than a day. And a machine that
+// slept needs no answer to know the time.
+func TestNoSignatureOfATimeToCome(t *testing.T) {
+	for name, c := range map[string]struct {
+		date   time.Duration // from now
+		status int           // of the first answer
+		want   time.Duration // the next signature's
+	}{
+		"years, an answer":    {6 * 365 * 24 * time.Hour, 200, 0},
+		"years, a refusal":    {6 * 365 * 24 * time.Hour, 401, 0},
+		"years, a 403":        {6 * 365 * 24 * time.Hour, 403, 0},
+		"two days, a refusal": {48 * time.Hour, 401, 0},
+		"hours, an answer":    {2 * time.Hour, 200, 0},
+		"hours, a refusal":    {2 * time.Hour, 401, 2 * time.Hour},
+		"minutes, an answer":  {10 * time.Minute, 200, 10 * time.Minute},
+		"behind, an answer":   {-time.Hour, 200, 0},
+		"behind, a refusal":   {-400 * 24 * time.Hour, 401, -400 * 24 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				var signed []time.Duration
+				client := newClient(t, server(func(w http.ResponseWriter, r *http.Request) {
+					at, err := time.Parse(signDateLayout, r.Header.Get("X-Sdk-Date"))
+					assert.NoError(t, err)
+					signed = append(signed, time.Until(at).Round(time.Second))
+					w.Header().Set("Date", time.Now().Add(c.date).UTC().Format(http.TimeFormat))
+					if len(signed) == 1 && c.status != 200 {
+						w.WriteHeader(refusal(c.status))
+						return
+					}
+					ok(w)
+				}), nil)
+				for range 2 {
+					_, _ = list(t.Context(), client)
+				}
+				assert.Zero(t, signed[0])
+				assert.InDelta(t, c.want.Seconds(), signed[1].Seconds(), 1.01)
+			})
+		})
+	}
+}
+
 func TestServerTime(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		date := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
