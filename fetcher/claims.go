@@ -45,6 +45,13 @@ func (m *pagerMemory[T, P]) distrusts() bool {
 	return m.distrusted
 }
 
+// trusts reports whether the list's counts have come true so far, and did at least once.
+func (m *pagerMemory[T, P]) trusts() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.distrusted && m.lastRight != 0
+}
+
 // judge compares a count with the number of rows of a window that was read whole.
 func (m *pagerMemory[T, P]) judge(count, rows int) {
 	if count == rows || count < 0 {
@@ -105,7 +112,7 @@ func (m *pagerMemory[T, P]) note(pages []page[T], atEnd bool) {
 func (m *pagerMemory[T, P]) beyondReach(w window, offset int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.reach > 0 && offset >= m.reach && time.Since(m.reachedAt) < reachKnownFor && w.to.Sub(w.from) > minPiece+minSeam
+	return m.reach > 0 && offset >= m.reach && time.Since(m.reachedAt) < reachKnownFor && !w.smallest()
 }
 
 // outOfReach takes note of an offset that the API refused.

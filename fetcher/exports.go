@@ -225,7 +225,7 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, take Take
 	var many *TooManyError
 	large := errors.As(err, &many) && many.Count > a.Threshold
 	// What the API refuses to page, and no smaller window makes less, only a file has.
-	if smallest := to.Sub(from) <= minPiece+minSeam; !large && !(refused(err) && smallest) {
+	if !large && !(refused(err) && window{from, to}.smallest()) {
 		return err
 	}
 	least := 0

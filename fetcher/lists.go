@@ -67,7 +67,7 @@ func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Rea
 		s.partial = s.begin(window{from, to})
 	}
 	w := s.partial
-	if w.done.Before(from) {
+	if w.done.Before(from.Add(time.Minute - ageMargin)) {
 		w.done, w.todo.from = from, from // the API has nothing older by now
 	}
 	r := pager[record.Session, *record.Session]{limit: pageLimit, mismatch: s.Mismatch, memory: &s.memory,
@@ -78,7 +78,7 @@ func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Rea
 		if throttled(err) {
 			s.quota.refused()
 		}
-		if err != nil && !(tooLarge(err) && w.cutFor(err, most)) {
+		if err != nil && !w.adapt(err, most) {
 			return &record.Reading{}, err
 		}
 		if err == nil {
@@ -93,11 +93,7 @@ func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Rea
 }
 
 func (s *Sessions) begin(w window) *partialSnapshot {
-	p := &partialSnapshot{s.quota.begin(w, seam), time.Now(), map[record.Identity]record.Session{}}
-	if s.quota.records == 0 {
-		p.length = w.to.Sub(w.from)
-	}
-	return p
+	return &partialSnapshot{s.quota.begin(w, seam, w.to.Sub(w.from)), time.Now(), map[record.Identity]record.Session{}}
 }
 
 // partialSnapshot is what has been read of a snapshot.

@@ -66,7 +66,8 @@ const (
 	// byCount: every page of the pass begins with what the one before it ends with, so
 	// nothing shifted between two pages; each answer claimed the same count; and there are
 	// as many different records as that. For a count to be false and yet agree, it must be
-	// that of the records that are there.
+	// that of the records that are there. A record of the first page may have become another
+	// version by the time of the last: additive items must all be in one page.
 	byCount
 	// byInstant: a record that was seen by a pass before an instant and by one after it
 	// was there at that instant. If those are as many as the API counted then, they are
@@ -98,6 +99,7 @@ type pass[T any, P listed[T]] struct {
 	steady  bool // every page begins as the one before it ends, and the list ends behind the last
 	counted bool // the API always said the same count, and the last page ends there
 	chained bool // every page goes on where the one before it ended, up to the list's end
+	single  bool // the first page has everything
 }
 
 // attempt is a reading under way. It outlives a request that fails, see pagerMemory.
@@ -160,7 +162,9 @@ func (r *pager[T, P]) prove(a *attempt[T, P], p *pass[T, P]) (how proof, instant
 	a.passes = append(a.passes, &p.passIDs)
 	if p.agrees(r.limit) {
 		r.memory.agreed(p.count)
-		return byCount, 0
+		if !r.additive || p.single {
+			return byCount, 0
+		}
 	}
 	if instant := instantOf(a.passes); instant > 0 && !r.memory.distrusts() {
 		return byInstant, instant

@@ -85,19 +85,22 @@ func (r *pager[T, P]) first(ctx context.Context, a *attempt[T, P], most int) (pa
 	case most > 0 && n > most:
 	case r.memory.distrusts():
 		return first, nil
-	case n == r.limit && r.memory.beyondReach(a.window, first.count-r.limit):
+	case n == r.limit && r.memory.trusts() && r.memory.beyondReach(a.window, first.count-r.limit):
 	case most <= 0, first.count <= most:
 		return first, nil
 	case n < r.limit || most > r.limit: // else a full page shows it
-		if r.memory.beyondReach(a.window, most) {
-			break
+		var beyond page[T]
+		unknown := r.memory.beyondReach(a.window, most)
+		if !unknown {
+			beyond, err = r.page(ctx, a.window, 1, most)
+			unknown = refused(err)
 		}
-		beyond, err := r.page(ctx, a.window, 1, most)
-		if err != nil && !refused(err) {
-			return first, err
-		}
-		if err == nil && len(beyond.items) == 0 || refused(err) && n < r.limit {
+		switch {
+		case unknown && r.memory.trusts() && !a.window.smallest():
+		case unknown || err == nil && len(beyond.items) == 0:
 			return first, nil
+		case err != nil:
+			return first, err
 		}
 	}
 	return first, &TooManyError{max(first.count, n), n}
@@ -271,6 +274,7 @@ func (c layout[T, P]) join(pages []page[T]) *pass[T, P] {
 	}
 	atEnd := len(rest) == 0 || c.whole || len(last.items) < c.full && last.end() == last.count
 	p.steady = p.steady && atEnd
+	p.single = len(p.items) == len(first.items)
 	return p
 }
 

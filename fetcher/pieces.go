@@ -21,8 +21,11 @@ type pieces struct {
 	todo    window
 	done    time.Time     // all before it has been read
 	length  time.Duration // of the next piece
+	longest time.Duration // that a piece may be
 	overlap time.Duration // how much of what is done the next piece reads again
 	first   *window       // the first piece, if it is a certain one
+	empty   time.Duration // a next piece of this length shows nothing, though it is to have records; 0: none does
+	tooLong time.Duration // a next piece of this length is too large; 0: none is
 	gap     time.Duration // time before the window whose records are lost, as long as nobody was told
 	cursor  time.Time     // of the source, as of the last commit
 	late    bool          // the window was begun by an earlier poll
@@ -58,29 +61,53 @@ func (p *pieces) most(records int) int {
 // would be likely to have too many records.
 func (p *pieces) read(piece window, records, most int) {
 	p.done, p.first, p.over = piece.to, nil, !piece.to.Before(p.todo.to)
+	p.empty, p.tooLong = 0, 0
 	if 2*records <= most {
-		p.length = min(2*p.length, maxPiece)
+		p.length = min(2*p.length, p.longest)
 	}
 }
 
-// cutFor makes the next piece smaller after an error, and reports whether there is any
-// sense in it. A piece is never less than a second.
-func (p *pieces) cutFor(err error, most int) bool {
-	if p.length <= minPiece {
+// adapt changes the next piece after an error, and reports whether there is any sense in
+// it. What is too large is cut, down to a second. What shows nothing, though it is to have
+// records, may do so because the count is not of the window: a longer piece shows
+// something to judge the count by, if there is anything.
+func (p *pieces) adapt(err error, most int) bool {
+	length := min(p.length, p.next().to.Sub(p.done))
+	var next time.Duration
+	switch {
+	case errors.Is(err, errNoItems):
+		if p.empty = length; !p.next().to.Before(p.todo.to) {
+			return false
+		}
+		next = 2 * length
+	case tooLarge(err):
+		p.tooLong = length
+		next = time.Duration(p.share(err, most) * float64(length))
+	default:
 		return false
 	}
-	share := 0.5
+	if p.tooLong > 0 && p.empty > 0 {
+		next = (p.empty + p.tooLong) / 2
+	}
+	next = max(minPiece, next.Truncate(time.Second))
+	if next == length || next <= p.empty || p.tooLong > 0 && next >= p.tooLong {
+		return false
+	}
+	p.length, p.first = next, nil
+	p.overlap = min(p.overlap, seam) // it is read by pages, and the lookback alone may be too large
+	return true
+}
+
+// share is what to cut of a piece that is too large.
+func (p *pieces) share(err error, most int) float64 {
 	var many *TooManyError
 	if errors.As(err, &many) { // how many there are is a claim, and they may lie unevenly
-		share = min(share, max(0.8*float64(most)/float64(many.Count), 1./16))
-	} else if refused(err) {
-		share = 0.25
+		return min(0.5, max(0.8*float64(most)/float64(many.Count), 1./16))
 	}
-	length := min(p.length, p.next().to.Sub(p.done))
-	p.length = max(minPiece, time.Duration(share*float64(length)).Truncate(time.Second))
-	p.overlap = min(p.overlap, seam) // it is read by pages, and the lookback alone may be too large
-	p.first = nil
-	return true
+	if refused(err) {
+		return 0.25
+	}
+	return 0.5
 }
 
 // tooLarge reports whether a smaller window may succeed.
@@ -114,10 +141,10 @@ func (q *quota) kept() {
 }
 
 // begin makes the pieces of a window.
-func (q *quota) begin(todo window, overlap time.Duration) *pieces {
-	p := &pieces{todo: todo, done: todo.from, length: maxPiece, overlap: overlap}
+func (q *quota) begin(todo window, overlap, longest time.Duration) *pieces {
+	p := &pieces{todo: todo, done: todo.from, length: longest, longest: longest, overlap: overlap}
 	if q.records > 0 && q.length > 0 {
-		p.length = q.length
+		p.length = min(q.length, longest)
 	}
 	return p
 }
@@ -144,10 +171,11 @@ func (p *Poller) readPieces(ctx context.Context, read pieceReader) error {
 			continue
 		case refused(err) && p.clock.wasWrong():
 			err = errWrongClock
-		case tooLarge(err) && w.cutFor(err, most):
+		case w.adapt(err, most):
 			continue
 		case throttled(err):
 			p.quota.refused()
+			w.tooLong = 0 // by another measure
 		}
 		if reasonOf(err) == Clock || errors.Is(err, errWrongClock) {
 			p.pieces = nil // it was cut by a wrong clock

@@ -372,7 +372,7 @@ func (p *Poller) readNew(ctx context.Context, position record.Position, to, now 
 func (p *Poller) begin(todo window, now time.Time) error {
 	r, ok := p.source.(resumer)
 	if !ok {
-		p.pieces = p.quota.begin(todo, seam)
+		p.pieces = p.quota.begin(todo, seam, maxPiece)
 		return nil
 	}
 	begun, found, err := p.takeUp(r, todo, now)
@@ -383,7 +383,7 @@ func (p *Poller) begin(todo window, now time.Time) error {
 		todo.from = begun.from
 	}
 	// Pieces overlap so that after a restart the same one is asked for again.
-	p.pieces = p.quota.begin(todo, max(seam, p.Lookback))
+	p.pieces = p.quota.begin(todo, max(seam, p.Lookback), maxPiece)
 	if found {
 		p.pieces.first = &begun
 	}

@@ -109,8 +109,8 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 			return p.nothingSettled(ctx, source, w.to, now)
 		}
 		p.behind(w.to.Sub(w.from) > 2*p.Interval+firstStatistics)
-		p.pieces = p.quota.begin(w, 0)
-		p.pieces.length, p.pieces.gap, p.pieces.cursor = w.to.Sub(w.from), gap, position.Cursor
+		p.pieces = p.quota.begin(w, 0, w.to.Sub(w.from))
+		p.pieces.gap, p.pieces.cursor = gap, position.Cursor
 		if err := p.readPieces(ctx, read); err != nil {
 			return err
 		}

@@ -8,7 +8,8 @@ import (
 
 const (
 	// maxAge is how far back the API answers: 30 days, less what a poll may take.
-	maxAge = 30*24*time.Hour - 10*time.Minute
+	maxAge    = 30*24*time.Hour - ageMargin
+	ageMargin = 10 * time.Minute
 	// maxPiece is the longest window that is read and committed as one.
 	maxPiece = 12 * time.Hour
 	// minPiece is the shortest that a piece is cut to: the API's times are seconds.
@@ -23,6 +24,9 @@ const (
 
 // window is a stretch of the server's time.
 type window struct{ from, to time.Time }
+
+// smallest reports whether a window cannot be cut.
+func (w window) smallest() bool { return w.to.Sub(w.from) <= minPiece+minSeam }
 
 func (w window) bounds() (from, to time.Time) { return w.from, w.to }
 
