@@ -95,7 +95,7 @@ func TestPollsWithCountsThatAreNotOfTheWindow(t *testing.T) {
 						}
 						ctx, cancel := context.WithTimeout(t.Context(), 80*time.Minute)
 						defer cancel()
-						p.Run(ctx)
+						p.Run(ctx, nil)
 						require.Equal(t, float64(len(s.times)), attemptsOf(t, book))
 						failed := 0
 						for _, err := range w.polls {

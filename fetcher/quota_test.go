@@ -232,7 +232,7 @@ func TestAnyQuotaGetsOn(t *testing.T) {
 								}
 								take = time.Since(begun)
 							}()
-							p.Run(ctx)
+							p.Run(ctx, nil)
 							synctest.Wait()
 							require.Equal(t, float64(len(s.times)), attemptsOf(t, book), "after %d requests, cursor %s", s.requests, p.Status().Position.Cursor)
 							own := max(1, perMinute-c.others)
@@ -256,7 +256,7 @@ func TestQuotaBelowTheLookback(t *testing.T) {
 		p, book, _ := s.reader(t, w, "query")
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Hour)
 		defer cancel()
-		p.Run(ctx)
+		p.Run(ctx, nil)
 		passed := 7 * time.Hour / (2 * time.Second)
 		assert.Greater(t, attemptsOf(t, book), float64(passed)-45*30, "45 minutes late at most")
 		assert.Contains(t, w.failing, Throttled)
@@ -289,7 +289,7 @@ func TestAnyQuotaGetsOnWithWholeLists(t *testing.T) {
 			p := w.statistics(&AccessStatistics{API: s, Mismatch: func() {}})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
-			p.Run(ctx)
+			p.Run(ctx, nil)
 			rows := 0
 			for _, r := range w.readings {
 				rows += len(r.Accesses)
