@@ -330,6 +330,7 @@ func TestRefusedOffsetsAndWindows(t *testing.T) {
 	t.Run("more in a second than can be paged", func(t *testing.T) {
 		for _, mode := range []string{"query", "auto"} {
 			inWorld(t, func(t *testing.T, w *world) {
+				time.Sleep(day) // into a year that a file's records can be of
 				s := &strict{times: append(spreadOver(300, 50*time.Minute), slices.Repeat([]time.Time{time.Now().Add(-20 * time.Minute)}, 1500)...), reach: 1000}
 				p, book, cloud := s.reader(t, w, mode)
 				err := p.Poll(t.Context())
