@@ -245,6 +245,9 @@ func decodeScalar(n *yaml.Node, target any) (allowed string, err error) {
 	case *string:
 		*t = n.Value
 		return "text", nil
+	case *PEM:
+		*t = PEM(n.Value)
+		return "text", nil
 	case *Secret:
 		if n.Value != "" {
 			*t = NewSecret(n.Value)

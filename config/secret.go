@@ -13,6 +13,9 @@ import (
 // mask stands for a secret wherever one would be printed.
 const mask = "<secret>"
 
+// urlMask stands for one in a URL, as in Go's own.
+const urlMask = "xxxxx"
+
 // maxSecretBytes is more than any key or token has, and less than it takes to
 // hurt if the file is the wrong one.
 const maxSecretBytes = 64 << 10
@@ -99,22 +102,66 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String(
 // MarshalText masks the secret in JSON, YAML and logs.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// ProxyURL is the URL of a proxy. It prints without its password.
+// PEM is certificates and keys in text form. It is masked like a Secret: a certificate is
+// none, but a private key may stand beside it.
+type PEM string
+
+// String masks the text. It is empty if there is none.
+func (p PEM) String() string {
+	if p == "" {
+		return ""
+	}
+	return mask
+}
+
+// Format masks the text under every verb.
+func (p PEM) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }
+
+// MarshalText masks the text in JSON, YAML and logs.
+func (p PEM) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// ProxyURL is the URL of a proxy. It prints without what may be a secret: any user,
+// password, path or query.
 type ProxyURL struct{ url *url.URL }
 
 // IsZero reports whether there is no proxy.
 func (u ProxyURL) IsZero() bool { return u.url == nil }
 
-// String is the URL with its password masked.
+// String is the URL with its secrets masked.
 func (u ProxyURL) String() string {
 	if u.url == nil {
 		return ""
 	}
-	return u.url.Redacted()
+	user, rest := "", ""
+	if u.url.User != nil {
+		user = urlMask + "@"
+	}
+	if strings.Trim(u.url.Path, "/")+u.url.RawQuery+u.url.Fragment != "" {
+		rest = "/" + urlMask
+	}
+	return u.url.Scheme + "://" + user + u.url.Host + rest
 }
 
-// Format masks the password under every verb.
+// secrets are what must not be told of the URL. A user without a password is a token.
+func (u ProxyURL) secrets() (secrets []string) {
+	if u.url == nil {
+		return nil
+	}
+	if user := u.url.User; user != nil {
+		password, ok := user.Password()
+		secrets = append(secrets, password)
+		if !ok || password == "" {
+			secrets = append(secrets, user.Username())
+		}
+	}
+	for _, values := range u.url.Query() {
+		secrets = append(secrets, values...)
+	}
+	return append(secrets, strings.Trim(u.url.Path, "/"), u.url.Fragment)
+}
+
+// Format masks the secrets under every verb.
 func (u ProxyURL) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.String()) }
 
-// MarshalText masks the password in JSON, YAML and logs.
+// MarshalText masks the secrets in JSON, YAML and logs.
 func (u ProxyURL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }

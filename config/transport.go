@@ -3,12 +3,15 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -16,9 +19,9 @@ import (
 
 // TLSConfig has the keys of tls_config in Prometheus' HTTP client configuration.
 type TLSConfig struct {
-	CA                 string `yaml:"ca,omitempty"` // PEM
+	CA                 PEM    `yaml:"ca,omitempty"`
 	CAFile             string `yaml:"ca_file,omitempty"`
-	Cert               string `yaml:"cert,omitempty"` // PEM
+	Cert               PEM    `yaml:"cert,omitempty"`
 	CertFile           string `yaml:"cert_file,omitempty"`
 	Key                Secret `yaml:"key,omitempty"` // PEM
 	KeyFile            string `yaml:"key_file,omitempty"`
@@ -47,15 +50,9 @@ func (p *Project) Transport() (*http.Transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TLS settings of project %q: %w", p.Name, err)
 	}
-	header := http.Header{}
-	for name, values := range p.ProxyConnectHeader {
-		for _, secret := range values {
-			value, err := secret.Read()
-			if err != nil {
-				return nil, fmt.Errorf("proxy_connect_header of project %q: %w", p.Name, err)
-			}
-			header.Add(name, value)
-		}
+	header, err := p.connectHeader()
+	if err != nil {
+		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
@@ -74,6 +71,54 @@ func (p *Project) Transport() (*http.Transport, error) {
 		MaxIdleConnsPerHost:    p.Concurrency,
 		IdleConnTimeout:        2 * time.Minute,
 	}, nil
+}
+
+// connectHeader is what a proxy is sent to connect.
+func (p *Project) connectHeader() (http.Header, error) {
+	header := http.Header{}
+	for name, values := range p.ProxyConnectHeader {
+		for _, secret := range values {
+			value, err := secret.Read()
+			if err != nil {
+				return nil, fmt.Errorf("proxy_connect_header of project %q: %w", p.Name, err)
+			}
+			header.Add(name, value)
+		}
+	}
+	return header, nil
+}
+
+// minSecretBytes is how long a proxy's secret must be to be looked for in texts: a shorter
+// one would be found everywhere.
+const minSecretBytes = 4
+
+// ProxySecrets are what a proxy is sent and may repeat: passwords, tokens, headers.
+func (p *Project) ProxySecrets() ([]string, error) {
+	header, err := p.connectHeader()
+	if err != nil {
+		return nil, err
+	}
+	secrets := p.ProxyURL.secrets()
+	if p.ProxyFromEnvironment {
+		env := httpproxy.FromEnvironment()
+		for _, text := range []string{env.HTTPProxy, env.HTTPSProxy} {
+			if u, err := url.Parse(text); err == nil {
+				secrets = append(secrets, ProxyURL{u}.secrets()...)
+			}
+		}
+	}
+	for _, values := range header {
+		for _, value := range values {
+			secrets = append(secrets, value)
+			scheme, parameter, _ := strings.Cut(value, " ") // of Authorization
+			secrets = append(secrets, parameter)
+			if user, err := base64.StdEncoding.DecodeString(parameter); err == nil && strings.EqualFold(scheme, "basic") {
+				_, password, _ := strings.Cut(string(user), ":")
+				secrets = append(secrets, password)
+			}
+		}
+	}
+	return slices.DeleteFunc(secrets, func(s string) bool { return len(s) < minSecretBytes }), nil
 }
 
 // proxy finds the proxy of a request; nil if there is none for any.
@@ -142,7 +187,7 @@ func (t *TLSConfig) certificate() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-func inlineOrFile(inline, file string) ([]byte, error) {
+func inlineOrFile(inline PEM, file string) ([]byte, error) {
 	if file == "" {
 		return []byte(inline), nil
 	}

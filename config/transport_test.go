@@ -48,7 +48,7 @@ func TestTransportTrustsTheCA(t *testing.T) {
 	_, err := get(t, &Project{}, server.URL)
 	require.ErrorContains(t, err, "unknown authority")
 
-	body, err := get(t, &Project{TLSConfig: TLSConfig{CA: authority}}, server.URL)
+	body, err := get(t, &Project{TLSConfig: TLSConfig{CA: PEM(authority)}}, server.URL)
 	require.NoError(t, err)
 	assert.Equal(t, "hello", body)
 

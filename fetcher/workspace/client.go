@@ -48,6 +48,8 @@ type Options struct {
 	// Transport has TLS and proxy set up; nil is http.DefaultTransport. An
 	// *http.Transport is copied each time that new connections are wanted.
 	Transport http.RoundTripper
+	// Secrets are what must not be told, beside the credentials: those of a proxy.
+	Secrets []string
 	// RequestTimeout limits one attempt, its body included.
 	RequestTimeout time.Duration
 	// RequestsPerSecond and Burst limit the rate, Concurrency the requests in
@@ -126,6 +128,7 @@ func New(o Options) (*Client, error) {
 	if c.logger == nil {
 		c.logger = log.NewNopLogger()
 	}
+	c.private.add(secretText, o.Secrets...)
 	if err := errors.Join(c.setProject(o.ProjectID), c.setEndpoints(o.Endpoints), c.setCredentials(o)); err != nil {
 		return nil, err
 	}

@@ -67,6 +67,9 @@ func (c *Client) fetchFile(ctx context.Context, k call, t http.RoundTripper, p p
 			return c.failure(k, err)
 		}
 		r = bareRequest(limited, next)
+		if next.Host != k.base.Host {
+			t = withoutCertificate(t)
+		}
 	}
 }
 

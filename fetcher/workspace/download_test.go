@@ -3,6 +3,7 @@ package workspace
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -278,4 +279,35 @@ func TestStorageIsNotTheAPI(t *testing.T) {
 	at, ok := c.AppStream().ServerTime()
 	assert.True(t, ok)
 	assert.Greater(t, at.Year(), 2001)
+}
+
+// A client certificate is for the API, and for no host that it redirects to.
+func TestARedirectShowsNoCertificate(t *testing.T) {
+	shown := map[string]int{}
+	start := func(name string, h http.HandlerFunc) *httptest.Server {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			shown[name] = len(r.TLS.PeerCertificates)
+			h(w, r)
+		}))
+		s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return s
+	}
+	storage := start("storage", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "file") })
+	api := start("api", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", storage.URL)
+		w.WriteHeader(302)
+	})
+	transport := api.Client().Transport.(*http.Transport).Clone()
+	transport.TLSClientConfig.InsecureSkipVerify = true
+	transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return &api.TLS.Certificates[0], nil
+	}
+	c := newClient(t, transport, func(o *Options) { o.Endpoints = Endpoints{AppStream: api.URL} })
+	defer c.Close()
+	var file strings.Builder
+	require.NoError(t, c.DownloadExport(t.Context(), "task", &file, 1000))
+	assert.Equal(t, "file", file.String())
+	assert.Equal(t, map[string]int{"api": 1, "storage": 0}, shown)
 }

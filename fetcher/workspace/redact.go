@@ -16,7 +16,9 @@ import (
 
 const (
 	secretText = "<secret>"
-	userText   = "<user>"
+	// repeatedText stands for a text that has a secret in another form.
+	repeatedText = "<a text that repeats a secret>"
+	userText     = "<user>"
 
 	maxCleanBytes = 200     // of the server's text in an error
 	maxShownBytes = 4 << 10 // of a body, before it is cleaned and cut
@@ -28,6 +30,7 @@ const (
 type redactor struct {
 	mu      sync.Mutex
 	private []replacement // the oldest first
+	secrets []string      // folded
 }
 
 type replacement struct{ text, placeholder string }
@@ -40,6 +43,9 @@ func (r *redactor) add(placeholder string, texts ...string) {
 		if text == "" || slices.Contains(r.private, replacement{text, placeholder}) {
 			continue
 		}
+		if folded := foldSecret(text); placeholder == secretText && len(folded) >= minPartial {
+			r.secrets = append(r.secrets, folded)
+		}
 		for _, form := range []string{html.EscapeString(text), url.QueryEscape(text), url.PathEscape(text), text} {
 			if p := (replacement{form, placeholder}); !slices.Contains(r.private, p) {
 				r.private = append(r.private, p)
@@ -47,6 +53,7 @@ func (r *redactor) add(placeholder string, texts ...string) {
 		}
 	}
 	r.private = r.private[max(0, len(r.private)-maxPrivate):]
+	r.secrets = r.secrets[max(0, len(r.secrets)-maxPrivate):]
 }
 
 // redact replaces the remembered texts in s, also one that s was cut in.
@@ -81,7 +88,9 @@ var signature = regexp.MustCompile(`(?i)\b(Signature=)[0-9a-z+/=%-]+`)
 // clean makes text that comes from outside fit for an error: private text gone,
 // one line, at most maxCleanBytes long.
 func (r *redactor) clean(s string) string {
-	s = strings.ToValidUTF8(r.redact(s), "\uFFFD")
+	if s = strings.ToValidUTF8(r.redact(s), "\uFFFD"); r.repeats(s) {
+		return repeatedText
+	}
 	s = signature.ReplaceAllString(s, "$1"+secretText)
 	s = namedUser.ReplaceAllString(record.ScrubText(s), "$1$2"+userText)
 	s = strings.Map(func(c rune) rune {

@@ -70,6 +70,22 @@ func (t *transport) done() {
 	t.closeUnused()
 }
 
+// withoutCertificate is the transport for hosts that are not the API's: it shows them no
+// client certificate, and keeps no connection.
+func withoutCertificate(t http.RoundTripper) http.RoundTripper {
+	if ours, ok := t.(*transport); ok {
+		t = ours.RoundTripper
+	}
+	base, ok := t.(*http.Transport)
+	if !ok || base.TLSClientConfig == nil {
+		return t
+	}
+	bare := base.Clone()
+	bare.DisableKeepAlives = true
+	bare.TLSClientConfig.Certificates, bare.TLSClientConfig.GetClientCertificate = nil, nil
+	return bare
+}
+
 // giveUp has later requests use new connections, unless these are younger than that.
 func (t *transport) giveUp(age time.Duration) {
 	t.owner.mu.Lock()

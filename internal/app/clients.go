@@ -42,11 +42,16 @@ func (c *clients) make(cfg *config.Config, p *config.Project, observe func(strin
 	if err != nil {
 		return nil, err
 	}
+	secrets, err := p.ProxySecrets()
+	if err != nil {
+		return nil, err
+	}
 	client, err := workspace.New(workspace.Options{
 		ProjectID:         p.ProjectID,
 		Endpoints:         workspace.Endpoints(p.Endpoints),
 		Credentials:       credentials(&p.Credentials),
 		Transport:         http.RoundTripper(transport),
+		Secrets:           secrets,
 		RequestTimeout:    time.Duration(cfg.Global.RequestTimeout),
 		RequestsPerSecond: p.RateLimit.RequestsPerSecond,
 		Burst:             p.RateLimit.Burst,
