@@ -92,7 +92,7 @@ func absolute(masked []byte, directory string) []byte {
 func TestMinimal(t *testing.T) {
 	c, err := Load("testdata/good/minimal.yml")
 	require.NoError(t, err)
-	assert.Empty(t, c.Warnings)
+	require.Len(t, c.Warnings, 1, "everybody can read the file, which has a token")
 	assert.Equal(t, Global{PollInterval: minutes(1), RequestTimeout: seconds(30)}, c.Global)
 	assert.Equal(t, "testdata/good/data", c.Storage.Path)
 	assert.Nil(t, c.FailedLoginsLog)
@@ -178,7 +178,7 @@ func TestSources(t *testing.T) {
 	assert.Equal(t, ModeExportV2, all.DesktopConnections.Mode)
 
 	assert.Equal(t, ModeQuery, c.Projects[1].Sources.UserConnections.Mode, "no host for export tasks")
-	require.Len(t, c.Warnings, 1)
+	require.Len(t, c.Warnings, 2)
 	assert.Contains(t, c.Warnings[0], "sources.yml:17: projects[1].sources.user_connections.mode: auto means query here")
 }
 
@@ -308,4 +308,28 @@ func TestNamesOfDesktopsAreWarnedOf(t *testing.T) {
 			assert.Contains(t, w, "desktop_connections.desktop_names: ")
 		}
 	}
+}
+
+func TestOpenFilesAreWarnedOf(t *testing.T) {
+	dir := t.TempDir()
+	file, data, failed := filepath.Join(dir, "c.yml"), filepath.Join(dir, "data"), filepath.Join(dir, "failed.jsonl")
+	const text = "storage: {path: data}\nfailed_logins_log: {path: failed.jsonl}\nprojects:\n  - {name: a, project_id: p, region: cn-north-4, credentials: {%s}}\n"
+	warnings := func(credentials string, mode os.FileMode) string {
+		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, text, credentials), 0o600))
+		require.NoError(t, os.Chmod(file, mode))
+		c, err := Load(file)
+		require.NoError(t, err)
+		return strings.Join(c.Warnings, "\n")
+	}
+	const inline = "token: {token: hunter2}"
+	assert.Empty(t, warnings(inline, 0o640))
+	assert.Empty(t, warnings("default_chain: {}", 0o644), "there is no secret in it")
+	assert.Contains(t, warnings(inline, 0o644), file+": everybody on this machine can read the configuration")
+	require.NoError(t, os.Mkdir(data, 0o700))
+	require.NoError(t, os.WriteFile(failed, nil, 0o600))
+	assert.Empty(t, warnings(inline, 0o600))
+	require.NoError(t, os.Chmod(data, 0o777))
+	require.NoError(t, os.Chmod(failed, 0o644))
+	assert.Contains(t, warnings(inline, 0o600), "storage.path: everybody on this machine can write to "+data)
+	assert.Contains(t, warnings(inline, 0o600), "failed_logins_log.path: everybody on this machine can read "+failed)
 }

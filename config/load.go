@@ -64,7 +64,20 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, Problems{{File: path, Message: fmt.Sprintf("the configuration file cannot be read: %v", bare(err))}}
 	}
-	return parse(path, data)
+	c, err := parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if masked, errMasked := c.MaskedYAML(); err == nil && errMasked == nil && info.Mode().Perm()&0o004 != 0 && hasSecrets(masked) {
+		c.Warnings = append(c.Warnings, path+": everybody on this machine can read the configuration, and there are secrets in it; chmod o-r, or secrets in files of their own, are safer")
+	}
+	return c, nil
+}
+
+// hasSecrets reports whether a configuration has had something to mask.
+func hasSecrets(masked []byte) bool {
+	return bytes.Contains(masked, []byte(mask)) || bytes.Contains(masked, []byte(urlMask))
 }
 
 func parse(path string, data []byte) (*Config, error) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/keytext"
 )

@@ -81,6 +81,9 @@ func (r *reader) validate(c *Config) {
 		r.refuse("storage.path", "must not be empty; it is the folder of the store, by default data")
 	}
 	r.resolve(&c.Storage.Path)
+	if info, err := os.Stat(c.Storage.Path); err == nil && info.Mode().Perm()&0o002 != 0 {
+		r.warn("storage.path", "everybody on this machine can write to %s, and replace the counters in it; chmod o-w is safer", c.Storage.Path)
+	}
 	r.pseudonymKey("storage.pseudonym_key", &c.Storage.PseudonymKey, &c.Storage.PseudonymKeyFile)
 	if len(c.Projects) == 0 {
 		r.refuse("projects", "at least one project is needed")
@@ -128,6 +131,7 @@ func (r *reader) failedLoginsLog(at string, l *FailedLoginsLog) {
 	}
 	if l.Path != "-" {
 		r.resolve(&l.Path)
+		r.worldReadable(at+".path", l.Path)
 	}
 	r.pseudonymKey(at+".pseudonym_key", &l.PseudonymKey, &l.PseudonymKeyFile)
 }

@@ -212,7 +212,8 @@ func (w watched) Commit(r *record.Reading) error {
 	return nil
 }
 
-// toFile has write write to standard output, or a file, which is there when it is whole.
+// toFile has write write to standard output, or a file of its owner alone, which is there
+// when it is whole.
 func toFile(name string, write func(io.Writer) error) error {
 	if name == "-" {
 		return write(os.Stdout)
@@ -229,7 +230,7 @@ func toFile(name string, write func(io.Writer) error) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	if err := errors.Join(f.Chmod(0o644), write(f), f.Close()); err != nil {
+	if err := errors.Join(write(f), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), name)

@@ -104,17 +104,31 @@ func (s *Service) handler(o WebOptions, load func() (*config.Config, error)) htt
 			text(w, http.StatusForbidden, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP")
 		}
 	}
-	mux.HandleFunc("POST /-/reload", reload)
-	mux.HandleFunc("PUT /-/reload", reload)
-	mux.HandleFunc("GET /config", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("POST /-/reload", notByScripts(reload))
+	mux.HandleFunc("PUT /-/reload", notByScripts(reload))
+	mux.HandleFunc("GET /config", notByScripts(func(w http.ResponseWriter, _ *http.Request) {
 		masked, err := s.Config().MaskedYAML()
 		if err != nil {
 			text(w, http.StatusInternalServerError, "the configuration cannot be shown: "+err.Error())
 			return
 		}
 		text(w, http.StatusOK, string(masked))
-	})
+	}))
 	return secure(mux)
+}
+
+// notByScripts refuses what a script in a browser asks for: a page whose name was made to
+// lead here (DNS rebinding) looks like one of ours. Browsers say so over HTTPS and to
+// this machine, and always where something shall change.
+func notByScripts(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		mode := r.Header.Get("Sec-Fetch-Mode")
+		if mode != "" && mode != "navigate" || r.Method != http.MethodGet && r.Method != http.MethodHead && r.Header.Get("Origin") != "" {
+			text(w, http.StatusForbidden, "not for scripts in a browser")
+			return
+		}
+		h(w, r)
+	}
 }
 
 func text(w http.ResponseWriter, status int, body string) {

@@ -160,6 +160,8 @@ func TestWhatIsNotMeantToBeAskedIsRefused(t *testing.T) {
 	for name, header := range map[string]http.Header{
 		"a page of another site":    {"Sec-Fetch-Site": {"cross-site"}},
 		"an old browser's":          {"Origin": {"https://elsewhere.example"}},
+		"a page of a rebound name":  {"Origin": {"http://" + e.hostPort}, "Sec-Fetch-Site": {"same-origin"}},
+		"its script":                {"Sec-Fetch-Site": {"same-origin"}, "Sec-Fetch-Mode": {"cors"}},
 		"a method that is no other": {"X-Http-Method-Override": {"POST"}},
 	} {
 		method := http.MethodPost
@@ -169,6 +171,11 @@ func TestWhatIsNotMeantToBeAskedIsRefused(t *testing.T) {
 		r, err := e.request(method, "/-/reload", header)
 		require.NoError(t, err)
 		assert.Contains(t, []int{http.StatusForbidden, http.StatusMethodNotAllowed}, r.status, name)
+	}
+	for mode, status := range map[string]int{"cors": 403, "same-origin": 403, "no-cors": 403, "websocket": 403, "navigate": 200} {
+		r, err := e.request(http.MethodGet, "/config", http.Header{"Sec-Fetch-Mode": {mode}, "Sec-Fetch-Site": {"same-origin"}})
+		require.NoError(t, err)
+		assert.Equal(t, status, r.status, mode)
 	}
 	r, err := e.request(http.MethodPost, "/-/reload", nil)
 	require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -63,13 +64,19 @@ func (o *Options) open() (io.WriteCloser, error) {
 	if o.Path == "-" {
 		return unclosed{o.Stderr}, nil
 	}
-	// To open a pipe would wait for a reader.
-	if info, err := os.Stat(o.Path); err == nil && !info.Mode().IsRegular() {
+	// To open a pipe would wait for a reader; who can set a symbolic link could have us
+	// write into any file.
+	if info, err := os.Lstat(o.Path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("failed_logins_log.path %s: is not a regular file; - is standard error", o.Path)
 	}
 	f, err := os.OpenFile(o.Path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("failed_logins_log.path: %w", err)
+	}
+	named, err := os.Lstat(o.Path)
+	opened, errOpened := f.Stat()
+	if err != nil || errOpened != nil || !os.SameFile(named, opened) { // another one came in between
+		return nil, errors.Join(fmt.Errorf("failed_logins_log.path %s: changed while it was opened", o.Path), f.Close())
 	}
 	return f, nil
 }

@@ -2,6 +2,7 @@ package loginlog
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -117,6 +118,11 @@ func TestOnlyAFileCanBeOpened(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Open(Options{Path: dir})
 	require.EqualError(t, err, "failed_logins_log.path "+dir+": is not a regular file; - is standard error")
+	link := filepath.Join(dir, "link")
+	require.NoError(t, os.Symlink(filepath.Join(dir, "elsewhere"), link))
+	_, err = Open(Options{Path: link})
+	require.EqualError(t, err, "failed_logins_log.path "+link+": is not a regular file; - is standard error")
+	require.NoFileExists(t, filepath.Join(dir, "elsewhere"))
 	_, err = Open(Options{Path: filepath.Join(dir, "none", "file")})
 	require.ErrorContains(t, err, "failed_logins_log.path: open ")
 }
