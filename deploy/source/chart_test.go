@@ -90,7 +90,7 @@ type objects struct {
 	monitor   *monitoring.ServiceMonitor
 	rule      *monitoring.PrometheusRule
 	secret    *core.Secret
-	config    *core.ConfigMap
+	config    *core.Secret
 	boards    map[string]string
 	account   *core.ServiceAccount
 	boardMaps int
@@ -150,14 +150,14 @@ func (found *objects) add(t *testing.T, o runtime.Object) {
 	case *monitoring.PrometheusRule:
 		found.rule = o
 	case *core.Secret:
+		if o.StringData["workspace_exporter.yml"] != "" {
+			found.config = o
+			return
+		}
 		found.secret = o
 	case *core.ServiceAccount:
 		found.account = o
 	case *core.ConfigMap:
-		if o.Data["workspace_exporter.yml"] != "" {
-			found.config = o
-			return
-		}
 		found.boardMaps++
 		maps.Copy(found.boards, o.Data)
 	default:
@@ -179,7 +179,7 @@ func TestWhatIsRendered(t *testing.T) {
 			checkPod(t, found)
 			checkMonitoring(t, found)
 			if found.config != nil {
-				checkConfig(t, found.config.Data["workspace_exporter.yml"])
+				checkConfig(t, found.config.StringData["workspace_exporter.yml"])
 			}
 		})
 	}
@@ -439,7 +439,7 @@ image: {repository: r}
 		v, err := chartutil.ReadValues([]byte(projects + env))
 		require.NoError(t, err)
 		found := rendered(t, v)
-		text := found.config.Data["workspace_exporter.yml"]
+		text := found.config.StringData["workspace_exporter.yml"]
 		checkConfig(t, text)
 		var config struct {
 			Projects []struct {
@@ -492,7 +492,7 @@ func TestRealConfiguration(t *testing.T) {
 	claim := found.set.Spec.VolumeClaimTemplates[0]
 	mount := slices.IndexFunc(found.set.Spec.Template.Spec.Containers[0].VolumeMounts, func(m core.VolumeMount) bool { return m.Name == claim.Name })
 	var config struct{ Storage struct{ Path string } }
-	require.NoError(t, yaml.Unmarshal([]byte(found.config.Data["workspace_exporter.yml"]), &config))
+	require.NoError(t, yaml.Unmarshal([]byte(found.config.StringData["workspace_exporter.yml"]), &config))
 	assert.Equal(t, config.Storage.Path, found.set.Spec.Template.Spec.Containers[0].VolumeMounts[mount].MountPath, "the store is on the volume")
 }
 
@@ -518,6 +518,7 @@ func TestChangesStartThePodAnew(t *testing.T) {
 	for _, a := range []string{"checksum/config", "checksum/credentials"} {
 		assert.NotEmpty(t, first[a])
 		assert.NotEqual(t, first[a], second[a], a)
+		assert.Len(t, first[a], 20, "%s is no plain hash, which would give a short secret away", a)
 	}
 }
 

@@ -97,6 +97,12 @@ named: true
 {{- toYaml $config }}
 {{- end -}}
 
+{{- /* Changes with a text, and does not give away a secret in it: it is made by scrypt,
+       so that to try all passwords takes years, where a plain hash would take minutes. */ -}}
+{{- define "workspace-exporter.checksum" -}}
+{{ derivePassword 1 "maximum" . "workspace-exporter" "checksum" }}
+{{- end -}}
+
 {{- define "workspace-exporter.probe" -}}
 {{- if .root.Values.web.authentication -}}
 tcpSocket: {port: http}
