@@ -86,9 +86,13 @@ func newWorld(t *testing.T, of scrapeTarget, histograms forms) *world {
 				series(strings.TrimSuffix(name, "_bucket"), names, own, ""), scrapes)
 		}
 	}
+	return loaded(t, load.String())
+}
+
+func loaded(t *testing.T, load string) *world {
 	return &world{
 		engine:  promql.NewEngine(promql.EngineOpts{MaxSamples: 50e6, Timeout: time.Minute, EnableAtModifier: true, EnableNegativeOffset: true}),
-		storage: promqltest.LoadedStorage(t, load.String()),
+		storage: promqltest.LoadedStorage(t, load),
 	}
 }
 
@@ -252,5 +256,83 @@ func TestQueriesAnswer(t *testing.T) {
 			}
 		}
 		assert.Equal(t, silent(b, p, q), want == 0, "%s: %s: %s", b.UID, p.Title, q.Expr)
+	})
+}
+
+// answers are what the queries of a panel of the overview answer, by their letters.
+func (w *world) answers(t *testing.T, panel int) map[string]promql.Matrix {
+	all := map[string]promql.Matrix{}
+	english(t, func(b board, p boardPanel, q target) {
+		if pageOf(b.UID) == "overview" && p.ID == panel {
+			if answer := w.ask(t, b, q); len(answer) > 0 {
+				all[q.RefID] = answer
+			}
+		}
+	})
+	return all
+}
+
+// TestWhatIsNotKnown looks at the overview when the API is dead, when a source has never
+// worked, and when the exporter is dead. Nothing is shown as if it were of now, but for
+// how old the data is, and why.
+func TestWhatIsNotKnown(t *testing.T) {
+	const (
+		age              = 17
+		source           = `{job="workspace",instance="i",project="p",source="user_connections"}`
+		counted          = `{job="workspace",instance="i",project="p",product="app_streaming",desktop_group="g"}`
+		failing, working = `0x600 1x120`, `0+30x600`
+	)
+	stop := fmt.Sprint(600 * 30) // an hour before the time shown
+	always := "  workspace_exporter_build_info{job=\"workspace\",instance=\"i\"} 1x720\n"
+	for name, c := range map[string]struct {
+		load, letter, reason string
+		age                  float64
+	}{
+		"dead API": {always + "  up{job=\"workspace\",instance=\"i\"} 1x720\n" +
+			"  " + sourceFailing + strings.Replace(source, "}", `,reason="unreachable"}`, 1) + " 1x720\n" +
+			"  " + lastSuccess + source + " " + working + " " + strings.Repeat(stop+" ", 120) + "\n" +
+			"  workspace_login_failed_users" + strings.Replace(counted, `desktop_group="g"`, `window="15m"`, 1) + " 7x720\n" +
+			"  " + attempts + counted + " 0+9x600 " + strings.Repeat("5400 ", 120) + "\n", "A", "unreachable", 3559},
+		"never worked": {always + "  up{job=\"workspace\",instance=\"i\"} 1x720\n" +
+			"  " + sourceFailing + strings.Replace(source, "}", `,reason="credentials"}`, 1) + " 1x720\n", "A", "credentials", 21559},
+		"dead exporter": {"  up{job=\"workspace\",instance=\"i\"} 1x600 0x119\n" +
+			"  " + lastSuccess + source + " " + working + "\n" +
+			"  " + attempts + counted + " 0+9x600\n", "B", "", 3559},
+		"target gone": {"  " + lastSuccess + source + " 0+30x640\n", "B", "", 2359},
+	} {
+		w := loaded(t, "load 30s\n"+c.load)
+		answers := w.answers(t, age)
+		if assert.Len(t, answers, 1, name) && assert.Contains(t, answers, c.letter, name) {
+			assert.Equal(t, c.reason, answers[c.letter][0].Metric.Get("reason"), name)
+			assert.InDelta(t, c.age, answers[c.letter][0].Floats[0].F, 1, name)
+		}
+		for _, now := range []int{11, 12, 13, 14, 15, 16} {
+			assert.Empty(t, w.answers(t, now), "%s: panel %d shows something of now", name, now)
+		}
+	}
+}
+
+// TestNumbersThatWereWrong asks for numbers that once were the greatest of several parts
+// instead of their sum, or a share above the whole.
+func TestNumbersThatWereWrong(t *testing.T) {
+	group := func(name, window string) string {
+		return fmt.Sprintf(`{job="w",project="p",product="app_streaming",desktop_group=%q,window=%q}`, name, window)
+	}
+	w := loaded(t, "load 30s\n  workspace_group_login_failed_users"+group("a", "15m")+" 131x720\n  workspace_group_login_failed_users"+group("b", "15m")+" 33x720\n"+
+		"  "+lastSuccess+`{job="w",project="p",source="user_connections"} 0+30x720`+"\n"+
+		// all fail, and failures begin a little later
+		"  "+attempts+`{job="w",project="p",product="app_streaming",desktop_group="a"} 0+10x720`+"\n"+
+		"  "+failures+`{job="w",project="p",product="app_streaming",desktop_group="a",failed_code="1011"} _x715 0+100x5`+"\n")
+	english(t, func(b board, p boardPanel, q target) {
+		switch {
+		case pageOf(b.UID) == "login-failures" && p.ID == 16:
+			assert.InDelta(t, 164, w.ask(t, b, q)[0].Floats[0].F, 0, "users of two groups")
+		case p.FieldConfig.Defaults.Unit == "percentunit":
+			for _, s := range w.ask(t, b, q) {
+				for _, point := range s.Floats {
+					assert.LessOrEqual(t, point.F, 1.0, "%s: %s: %s", b.UID, p.Title, q.Expr)
+				}
+			}
+		}
 	})
 }

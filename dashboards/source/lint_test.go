@@ -161,6 +161,9 @@ func (l *linter) target(p boardPanel, t target) {
 			call := path[len(path)-1].(*parser.Call).Func.Name
 			isRate := call == "rate" || call == "irate"
 			l.expect(isRate == (n.Range == must(time.ParseDuration(rateInterval))) || call == "increase", "target-rate-interval-rule", p.ID, t.Expr)
+			// A rule of ours: over a step, increase() loses what happens between two steps.
+			atEnd := n.VectorSelector.(*parser.VectorSelector).StartOrEnd == parser.END
+			l.expect(t.Instant || call != "increase" || atEnd || n.Range >= 24*time.Hour, "seam-rule", p.ID, t.Expr)
 		case *parser.VectorSelector:
 			if strings.HasSuffix(n.Name, "_total") || strings.HasSuffix(n.Name, "_bucket") || strings.HasSuffix(n.Name, "_count") {
 				l.expect(counterIsGrown(path), "target-counter-agg-rule", p.ID, t.Expr)
