@@ -306,7 +306,7 @@ func TestWhatIsNotKnown(t *testing.T) {
 			assert.Equal(t, c.reason, answers[c.letter][0].Metric.Get("reason"), name)
 			assert.InDelta(t, c.age, answers[c.letter][0].Floats[0].F, 1, name)
 		}
-		for _, now := range []int{11, 12, 13, 14, 15, 16} {
+		for _, now := range []int{11, 12, 13, 14, 15, 16, 31, 32, 33, 34, 35} {
 			assert.Empty(t, w.answers(t, now), "%s: panel %d shows something of now", name, now)
 		}
 	}

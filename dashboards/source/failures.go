@@ -84,6 +84,9 @@ func records(p *page) {
 // without one are shown too.
 func (p *page) codeTable(counter, match, span string) dashboard.Panel {
 	failed := counted("failed_code", counter, match, span) + " > 0"
+	if span == window {
+		failed = known(failed)
+	}
 	meaning := `label_replace(label_replace(last_over_time(workspace_login_failure_code_info{` + matchProject + `}[$__range]), "meaning", "$1", "reason", "(.*)"), "meaning", "$1", "explanation", "(.+)")`
 	meanings := "topk by (failed_code) (1, max by (failed_code, class, meaning) (" + meaning + "))"
 	seen := failed + " unless " + countedAt("failed_code", counter, match, "7d", " offset "+span) + " > 0"

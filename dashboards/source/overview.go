@@ -27,7 +27,7 @@ func overview(p *page) {
 		{word: "failures", expr: worst("product, desktop_group", failures, inGroup), width: 92, shade: failureShade(), plain: true},
 		{word: "short_ratio", expr: worstShare("product, desktop_group", attempts, failures, inGroup, enough), unit: ratio, shade: ratioShade(), width: 75},
 		{word: "users", width: 70, expr: groupUsers("product, desktop_group", "workspace_group_login_failed_users") +
-			" and on (product, desktop_group) " + worst("product, desktop_group", failures, inGroup)},
+			" and on (product, desktop_group) (" + worst("product, desktop_group", failures, inGroup) + ")"},
 	}, without("product")))
 	p.panel(33, "servers_table", 6, 8, p.worstTable("servers", "machine_name", "machine_name", serverAttempts, serverFailures, serversInGroup+reached, enough))
 	p.panel(34, "clients_table", 6, 8, p.worstTable("login-failures", "client_type, client_version", "client_version", versionAttempts, versionFailures, all, enough))
@@ -129,12 +129,12 @@ func (p *page) failureRatio(match, matchFailures string) dashboard.Panel {
 
 // worst are the ten with the most failures within the window.
 func worst(by, failures, match string) string {
-	return "topk(10, " + counted(by, failures, match, window) + " > 0)"
+	return known("topk(10, " + counted(by, failures, match, window) + " > 0)")
 }
 
 func worstShare(by, attempts, failures, match, least string) string {
 	return share(counted(by, failures, match, window), counted(by, attempts, match, window), least) +
-		" and on (" + by + ") " + worst(by, failures, match)
+		" and on (" + by + ") (" + worst(by, failures, match) + ")"
 }
 
 // worstTable is a short list for the first screen. Its names lead to a page.
