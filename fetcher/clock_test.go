@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -366,6 +368,86 @@ func FuzzWrongClocksLoseNothing(f *testing.F) {
 				}
 			}
 			v.right()
+		})
+	})
+}
+
+// The same for statistics, of which nothing is read twice, as long as one of the clocks is
+// right, or there are rows to tell the time by.
+func FuzzWrongClocksLoseNoStatistics(f *testing.F) {
+	for seed := range uint64(40) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 5))
+			upTo := func(d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d) + 1)) }
+			settle := [...]time.Duration{time.Second, settle}[r.IntN(2)]
+			v := &vendor{t: t, storage: newShelf(), world: world{t: t}}
+			source := whole(func(w window) (*record.Reading, error) {
+				reading := &record.Reading{}
+				for i, l := range v.logins {
+					if !l.shows.After(time.Now()) && !l.at.Before(w.from) && l.at.Before(w.to) {
+						reading.Accesses = append(reading.Accesses, record.Access{ID: record.Identity{byte(i), byte(i >> 8)}, User: 1, Failures: 1, Last: l.at})
+					}
+				}
+				if !v.dateless {
+					v.date, v.answered = time.Now().Add(v.server).Truncate(time.Second), time.Now()
+				}
+				return reading, nil
+			})
+			for at := time.Now(); at.Before(time.Now().Add(12 * time.Hour)); {
+				at = at.Add(time.Second + upTo(10*time.Minute)).Truncate(time.Second)
+				v.logins = append(v.logins, dated{at, at.Add(upTo(settle - time.Second))})
+			}
+			start := func() {
+				v.date = time.Time{}
+				v.book = openBook(t, v.storage, collector.AccessStatistics, 0)
+				o := options(0)
+				o.ServerTime = func() (time.Time, bool) { return v.date.Add(time.Since(v.answered)).UTC(), !v.date.IsZero() }
+				o.LocalTime = func() time.Time { return time.Now().Add(v.local) }
+				p, err := NewStatisticsPoller(source, settle, v.book, &v.world, o)
+				require.NoError(t, err)
+				v.poller = p
+			}
+			start()
+			v.run(interval)
+			for end := time.Now().Add(8 * time.Hour); time.Now().Before(end); {
+				v.server, v.local = 0, 0
+				off := upTo(6*time.Hour) - 3*time.Hour
+				if off.Abs() <= maxDrift {
+					off = 0 // clocks that agree, for which settle has room
+				}
+				switch r.IntN(5) {
+				case 0:
+					v.server = off
+				case 1:
+					v.local = off
+				case 2:
+					v.dateless = !v.dateless
+					start() // or the last Date, which may be wrong, and a local clock that is, bear each other out
+				}
+				v.run(upTo(40 * time.Minute))
+				if r.IntN(3) == 0 {
+					start()
+				}
+			}
+			v.server, v.local, v.dateless = 0, 0, false
+			end := time.Now()
+			v.logins = slices.DeleteFunc(v.logins, func(l dated) bool { return l.at.After(end) })
+			v.run(settle + 3*interval)
+			require.NoError(t, v.poller.Poll(t.Context()))
+			e := collector.NewExposition(prometheus.NewRegistry())
+			e.Show([]*collector.Book{v.book}, nil)
+			families, err := e.Gather()
+			require.NoError(t, err)
+			failures := 0.0
+			for _, f := range families {
+				if f.GetName() == "workspace_access_failures_total" {
+					failures += f.Metric[0].Counter.GetValue()
+				}
+			}
+			require.Equal(t, float64(len(v.logins)), failures, "%d polls, %d failed", len(v.world.polls), v.failed())
 		})
 	})
 }

@@ -70,7 +70,7 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, me
 		}
 		claim := p.clock.now()
 		now := p.clock.borneOut(claim, position.Cursor)
-		if claim.Sub(now) > maxDrift {
+		if _, known := p.ServerTime(); !known || claim.Sub(now) > maxDrift {
 			// What is counted is not read again: a window must not end too late.
 			if now, err = p.lookForRows(ctx, source, claim, settle); err != nil {
 				return err
@@ -142,16 +142,13 @@ func (p *Poller) lookForRows(ctx context.Context, source WholeSource, claim time
 	return borneOut, p.commit(&record.Reading{From: w.from, To: w.from, Now: w.from})
 }
 
-// nothingSettled is a poll without a window, as long as the clock is right. A clock
-// that no answer has set yet, and that shows a time which is counted already, must be
-// wrong: a small window, of which nothing is counted, asks for the right time.
+// nothingSettled is a poll without a window, as long as the clock is right. A clock that
+// shows a time which is counted already was wrong, or is: a small window, of which
+// nothing is counted, asks for the right time.
 func (p *Poller) nothingSettled(ctx context.Context, source WholeSource, to, now time.Time) error {
 	cursor := p.Status().Position.Cursor
 	if !now.Before(cursor) {
 		return nil
-	}
-	if _, known := p.ServerTime(); known {
-		return p.clockBehind(now, cursor)
 	}
 	if _, err := source.ReadAll(ctx, to.Add(-time.Minute), to); err != nil {
 		return err

@@ -26,7 +26,7 @@ const (
 	maxUnasked = 15 * time.Minute
 	// maxAhead is how far ahead of the local clock it may be when the host has refused
 	// another. Who could have signatures of later times made would keep them until then.
-	maxAhead = 24 * time.Hour
+	maxAhead = 7 * 24 * time.Hour
 )
 
 // quick is how long an answer may take for its Date to be the time at which it came.

@@ -93,7 +93,7 @@ func TestClockSkew(t *testing.T) {
 }
 
 // No Date makes a signature that is good in a time to come: one of an answer none but of
-// a quarter of an hour, one of a refusal none of more than a day. And a machine that
+// a quarter of an hour, one of a refusal none of more than a week. And a machine that
 // slept needs no answer to know the time.
 func TestNoSignatureOfATimeToCome(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -104,7 +104,8 @@ func TestNoSignatureOfATimeToCome(t *testing.T) {
 		"years, an answer":    {6 * 365 * 24 * time.Hour, 200, 0},
 		"years, a refusal":    {6 * 365 * 24 * time.Hour, 401, 0},
 		"years, a 403":        {6 * 365 * 24 * time.Hour, 403, 0},
-		"two days, a refusal": {48 * time.Hour, 401, 0},
+		"two days, a refusal": {48 * time.Hour, 401, 48 * time.Hour},
+		"a month, a refusal":  {30 * 24 * time.Hour, 401, 0},
 		"hours, an answer":    {2 * time.Hour, 200, 0},
 		"hours, a refusal":    {2 * time.Hour, 401, 2 * time.Hour},
 		"minutes, an answer":  {10 * time.Minute, 200, 10 * time.Minute},

@@ -44,13 +44,26 @@ func (r *Reading) Newest() time.Time {
 	if r.Now.Before(latest) {
 		latest = r.Now
 	}
-	newest := time.Time{}
-	for i := range r.Logins {
-		if t := r.Logins[i].NewestUntil(latest); t.After(newest) {
-			newest = t
-		}
+	return later(newestOf(r.Logins, latest), newestOf(r.Sessions, latest), newestOf(r.Accesses, latest))
+}
+
+func newestOf[T any, P interface {
+	*T
+	NewestUntil(time.Time) time.Time
+}](records []T, limit time.Time) (newest time.Time) {
+	for i := range records {
+		newest = later(newest, P(&records[i]).NewestUntil(limit))
 	}
 	return newest
+}
+
+func later(times ...time.Time) (latest time.Time) {
+	for _, t := range times {
+		if t.After(latest) {
+			latest = t
+		}
+	}
+	return latest
 }
 
 // Position is how far a source has been counted. Times are the server's.
