@@ -169,7 +169,7 @@ func (reasonCounts) table() string { return "reason_counts" }
 func (c reasonCounts) load(key, value []byte) error {
 	known, row := c.of(string(key)), store.ReadRow(value)
 	known.hour, known.total = row.Int(), row.Int()
-	for n := row.Uint(); n > 0 && len(known.counts) < maxTexts; n-- {
+	for range min(row.Uint(), maxTexts) {
 		text := row.String()
 		known.counts[text] = row.Int()
 	}
