@@ -76,8 +76,10 @@ type page struct {
 	ledger      *ledger.Ledger
 	aggregators []aggregator
 	position    record.Position
-	head        []headRow         // to be written with the next commit
-	tasks       map[string]string // export tasks under way: see Get
+	// What loading has found to be changed in the store, with the next commit; and what
+	// only a commit of records of another project may change.
+	stale, another store.Batch
+	tasks          map[string]string // export tasks under way: see Get
 }
 
 // tables are the families of a page.
@@ -145,16 +147,11 @@ func (b *Book) load() error {
 	p := &page{tables: &tables{options: &b.options}, ledger: ledger.New(b.options.Rules), tasks: map[string]string{}}
 	p.aggregators = aggregators[b.options.Kind](p.tables, b.options)
 	l := newLoading(p)
-	err := b.storage.Load(l.row)
-	if err == nil {
-		var batch *store.Batch
-		batch, p.head = l.finish()
-		err = b.saveHolds(p, batch)
-	}
-	if err != nil {
+	if err := b.storage.Load(l.row); err != nil {
 		p.release()
 		return err
 	}
+	l.finish()
 	l.report()
 	if !p.position.Cursor.IsZero() {
 		p.tables.births = births{created: p.position.Cursor}
@@ -178,7 +175,7 @@ func (b *Book) EndHolds() error {
 	}
 	p := b.page
 	b.page = nil // until it is known to be what the store holds
-	if err := b.saveHolds(p, &store.Batch{}); err != nil {
+	if err := b.saveHolds(p); err != nil {
 		p.release()
 		return err
 	}
@@ -188,28 +185,26 @@ func (b *Book) EndHolds() error {
 }
 
 // saveHolds ends the holds that are over, and makes durable what that, the configuration
-// or a clock that was set back has changed in them, with what is in the batch.
-func (b *Book) saveHolds(p *page, batch *store.Batch) error {
+// or a clock that was set back has changed in them.
+func (b *Book) saveHolds(p *page) error {
 	for _, f := range p.tables.families {
 		f.release(b.options.Now())
-		f.save(batch)
 	}
+	batch := &store.Batch{}
+	p.saveSeries(batch)
 	if batch.Empty() {
 		return nil
 	}
-	return b.write(p, batch)
+	return b.storage.Commit(batch)
 }
 
-// write commits a batch, with the head if that is not there yet.
-func (b *Book) write(p *page, batch *store.Batch) error {
-	for _, h := range p.head {
-		batch.Put(store.Head, []byte(h.key), h.value)
+// saveSeries writes what has changed in the series, after what loading has found.
+func (p *page) saveSeries(batch *store.Batch) {
+	batch.Append(&p.stale)
+	p.stale = store.Batch{}
+	for _, f := range p.tables.families {
+		f.save(batch)
 	}
-	if err := b.storage.Commit(batch); err != nil {
-		return err
-	}
-	p.head = nil
-	return nil
 }
 
 // row takes one stored row that is of no series, or reports that it does not know the table.
@@ -323,7 +318,7 @@ func (b *Book) Commit(r *record.Reading) error {
 		f.release(b.options.Now())
 	}
 	begun := time.Now()
-	if err := b.write(p, p.batch()); err != nil {
+	if err := b.storage.Commit(p.batch()); err != nil {
 		p.release()
 		return err
 	}
@@ -393,10 +388,10 @@ func (p *page) advance(r *record.Reading, lookback time.Duration) {
 
 func (p *page) batch() *store.Batch {
 	batch := &store.Batch{}
+	p.saveSeries(batch)
+	batch.Append(&p.another)
+	p.another = store.Batch{}
 	p.ledger.Save(batch)
-	for _, f := range p.tables.families {
-		f.save(batch)
-	}
 	for _, a := range p.aggregators {
 		if k, ok := a.(keeper); ok {
 			k.save(batch)
@@ -510,7 +505,7 @@ func (b *Book) keep(change func(*store.Batch), then func(map[string]string)) err
 	}
 	batch := &store.Batch{}
 	change(batch)
-	if err := b.write(b.page, batch); err != nil {
+	if err := b.storage.Commit(batch); err != nil {
 		return err
 	}
 	then(b.page.tasks)

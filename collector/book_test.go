@@ -50,9 +50,6 @@ func (m *memory) Commit(b *store.Batch) error {
 	if m.fail != nil {
 		return m.fail
 	}
-	if b.Clear {
-		clear(m.rows)
-	}
 	b.Each(func(table string, key, value []byte) {
 		if value == nil {
 			delete(m.rows, table+"\x00"+string(key))

@@ -11,7 +11,7 @@ import (
 
 // Format 1 is that of the stores before release 0.1. It had no head: what a row of a
 // series meant was in the program alone, which is written down here and does not change
-// any more. Pseudonyms had no seal, and stood where the fields of a row stood.
+// any more. Pseudonyms were in the clear, and stood where the fields of a row stood.
 
 // format1Labels are the labels of the metrics that were stored, in the order of their
 // values.
@@ -61,8 +61,8 @@ func format1Schemas() map[string]schema {
 	return schemas
 }
 
-// fromFormat1 returns a row as format 2 has it.
-func fromFormat1(table string, key, value []byte) (k, v []byte, err error) {
+// FromFormat1 returns a row of a store of format 1 as format 2 has it: see store.Converting.
+func FromFormat1(table string, key, value []byte) (k, v []byte, err error) {
 	switch table {
 	case seriesTable:
 		k, err = seriesKeyOfFormat1(key)

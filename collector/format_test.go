@@ -40,18 +40,14 @@ func TestStoreOfEachFormat(t *testing.T) {
 	if os.Getenv("WRITE_STORE") != "" {
 		writeStore(t, t.TempDir())
 	}
-	for format := 1; format <= bookFormat; format++ {
+	for format := 1; format <= store.Format; format++ {
 		t.Run(strconv.Itoa(format), func(t *testing.T) {
 			dir := storeOfFormat(t, format)
 			want, err := os.ReadFile(fmt.Sprintf("testdata/format%d.prom", format))
 			require.NoError(t, err)
 			require.NotEmpty(t, want)
 
-			s, err := store.Open(dir)
-			require.NoError(t, err)
-			_ = benchOn(t, s, Logins) // converts one book, and then the process ends
-			require.NoError(t, s.Close())
-			s, err = store.Open(dir)
+			s, err := store.Open(dir, store.Converting(FromFormat1))
 			require.NoError(t, err)
 			shown := strings.Split(textOf(t, s), "\n")
 			for line := range strings.Lines(string(want)) {
@@ -70,8 +66,8 @@ func TestStoreOfEachFormat(t *testing.T) {
 	}
 }
 
-// What stood for persons and records in the clear is gone after the next start, from free
-// pages too.
+// What stood for persons and records in the clear is gone with the first start, from free
+// pages too, and also of sources that are not read any more.
 func TestNothingPersonalIsInTheClear(t *testing.T) {
 	dir := storeOfFormat(t, 1)
 	person, id := login(1, t0).User.Block(), login(1, t0).ID
@@ -81,13 +77,12 @@ func TestNothingPersonalIsInTheClear(t *testing.T) {
 		return string(file)
 	}
 	require.Contains(t, content(), string(id[:]))
-	for range 2 {
-		s, err := store.Open(dir)
-		require.NoError(t, err)
-		textOf(t, s)
-		require.NoError(t, benchOn(t, s, Logins).read(t0.Add(time.Minute), login(1, t0), login(3, t0, failing("7"))))
-		require.NoError(t, s.Close())
-	}
+	_, err := store.Open(dir)
+	require.ErrorIs(t, err, store.ErrRefused)
+	s, err := store.Open(dir, store.Converting(FromFormat1))
+	require.NoError(t, err)
+	require.NoError(t, benchOn(t, s, Logins).read(t0.Add(time.Minute), login(1, t0), login(3, t0, failing("7"))))
+	require.NoError(t, s.Close())
 	for _, clear := range [][]byte{id[:], person[:]} {
 		require.NotContains(t, content(), string(clear))
 	}
@@ -128,7 +123,7 @@ func textOf(t testing.TB, s *store.Store) string {
 // writeStore writes the store of the present format for the test above: a row of every
 // table in it, every state of a record, every kind of series.
 func writeStore(t *testing.T, dir string) {
-	s, err := store.Open(dir)
+	s, err := store.Open(dir, store.Converting(FromFormat1))
 	require.NoError(t, err)
 	ms := func(n int) *time.Duration { d := time.Duration(n) * time.Millisecond; return &d }
 	pending := func(l *record.Login) { l.Start = time.Time{} }
@@ -149,7 +144,7 @@ func writeStore(t *testing.T, dir string) {
 	failed.FailedCode = "7"
 	benchOn(t, s, Sessions).snapshot(t0, failed, session(2, "m", "Active"))
 	benchOn(t, s, AccessStatistics).statistics(t0.Add(-time.Hour), t0, record.Access{User: 1, Failures: 3, Code: "E1", Last: t0})
-	require.NoError(t, os.WriteFile(fmt.Sprintf("testdata/format%d.prom", bookFormat), []byte(textOf(t, s)), 0o600))
+	require.NoError(t, os.WriteFile(fmt.Sprintf("testdata/format%d.prom", store.Format), []byte(textOf(t, s)), 0o600))
 	require.NoError(t, s.Close())
 
 	file, err := os.ReadFile(filepath.Join(dir, "state.db"))
@@ -159,7 +154,7 @@ func writeStore(t *testing.T, dir string) {
 	_, err = z.Write(file)
 	require.NoError(t, err)
 	require.NoError(t, z.Close())
-	require.NoError(t, os.WriteFile(fmt.Sprintf("testdata/format%d.db.gz", bookFormat), packed.Bytes(), 0o600))
+	require.NoError(t, os.WriteFile(fmt.Sprintf("testdata/format%d.db.gz", store.Format), packed.Bytes(), 0o600))
 }
 
 func TestHistogramThatDoesNotAddUp(t *testing.T) {

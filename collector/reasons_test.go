@@ -107,7 +107,9 @@ func TestReasonDoesNotDependOnTheOrder(t *testing.T) {
 		at := slices.IndexFunc(shuffled, func(l record.Login) bool { return l.ID == last.ID })
 		shuffled[at], shuffled[len(shuffled)-1] = shuffled[len(shuffled)-1], shuffled[at] // it says when the batch was read
 		require.Equal(r, want, texts(shuffled, tail))
-		if middle := len(tail) / 2; middle > 0 {
+		// The first text of a code is that of the first batch that has any.
+		named := slices.ContainsFunc(head, func(l record.Login) bool { return l.FailedReason != "" })
+		if middle := len(tail) / 2; middle > 0 && named {
 			require.Equal(r, want, texts(head, tail[:middle], tail[middle:]))
 		}
 	})

@@ -131,6 +131,8 @@ func TestReleasesOpenTheStoresOfOthers(t *testing.T) {
 	asHistogram := histogramOf(name, []float64{1, 5}, desktopGroup)
 	coarse, fine := histogramOf("workspace_wait_seconds", []float64{1, 5}, desktopGroup), histogramOf("workspace_wait_seconds", []float64{1, 2, 5}, desktopGroup)
 	coarseTotal := histogramOf("workspace_wait_seconds", []float64{1, 5})
+	other := histogramOf("workspace_waiting_seconds", []float64{2}, desktopGroup)
+	other.Formerly = []string{coarse.Name}
 	type values = map[string]float64
 	for title, c := range map[string]struct {
 		before, after release
@@ -139,18 +141,19 @@ func TestReleasesOpenTheStoresOfOthers(t *testing.T) {
 		then, more    values // shown after the change, and after one more login of a and of c
 		told          string
 	}{
-		"nothing":        {release{counter: byGroup}, release{counter: byGroup}, byGroup, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, ""},
-		"label added":    {release{counter: byGroup}, release{counter: byBoth}, byBoth, []string{"desktop_group", "client_type"}, values{"a/": 2, "b/": 1}, values{"a/": 2, "b/": 1, "a/client-a": 1, "c/client-c": 1}, ""},
-		"label removed":  {release{counter: byBoth}, release{counter: byGroup}, byGroup, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, "summed over"},
-		"all removed":    {release{counter: byBoth}, release{counter: total}, total, nil, values{"": 3}, values{"": 5}, "summed over"},
-		"reordered":      {release{counter: byBoth}, release{counter: swapped}, swapped, []string{"desktop_group", "client_type"}, values{"a/client-a": 2, "b/client-b": 1}, values{"a/client-a": 3, "b/client-b": 1, "c/client-c": 1}, ""},
-		"family added":   {release{}, release{counter: byGroup}, byGroup, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, ""},
-		"renamed":        {release{counter: byGroup}, release{counter: renamed}, renamed, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, ""},
-		"type changed":   {release{counter: byGroup}, release{counter: asHistogram}, asHistogram, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
-		"buckets added":  {release{histogram: coarse}, release{histogram: fine}, fine, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
-		"buckets gone":   {release{histogram: fine}, release{histogram: coarse}, coarse, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
-		"histogram sums": {release{histogram: coarse}, release{histogram: coarseTotal}, coarseTotal, nil, values{"": 3}, values{"": 5}, "summed over"},
-		"family removed": {release{counter: byGroup, histogram: coarse}, release{histogram: coarse}, coarse, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, "kept for the release that does"},
+		"nothing":                    {release{counter: byGroup}, release{counter: byGroup}, byGroup, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, ""},
+		"label added":                {release{counter: byGroup}, release{counter: byBoth}, byBoth, []string{"desktop_group", "client_type"}, values{"a/": 2, "b/": 1}, values{"a/": 2, "b/": 1, "a/client-a": 1, "c/client-c": 1}, ""},
+		"label removed":              {release{counter: byBoth}, release{counter: byGroup}, byGroup, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, "summed over"},
+		"all removed":                {release{counter: byBoth}, release{counter: total}, total, nil, values{"": 3}, values{"": 5}, "summed over"},
+		"renamed, and other buckets": {release{histogram: coarse}, release{histogram: other}, other, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
+		"reordered":                  {release{counter: byBoth}, release{counter: swapped}, swapped, []string{"desktop_group", "client_type"}, values{"a/client-a": 2, "b/client-b": 1}, values{"a/client-a": 3, "b/client-b": 1, "c/client-c": 1}, ""},
+		"family added":               {release{}, release{counter: byGroup}, byGroup, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, ""},
+		"renamed":                    {release{counter: byGroup}, release{counter: renamed}, renamed, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, ""},
+		"type changed":               {release{counter: byGroup}, release{counter: asHistogram}, asHistogram, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
+		"buckets added":              {release{histogram: coarse}, release{histogram: fine}, fine, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
+		"buckets gone":               {release{histogram: fine}, release{histogram: coarse}, coarse, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
+		"histogram sums":             {release{histogram: coarse}, release{histogram: coarseTotal}, coarseTotal, nil, values{"": 3}, values{"": 5}, "summed over"},
+		"family removed":             {release{counter: byGroup, histogram: coarse}, release{histogram: coarse}, coarse, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, "kept for the release that does"},
 	} {
 		t.Run(title, func(t *testing.T) {
 			r := newReleases(t, c.before)
@@ -166,6 +169,7 @@ func TestReleasesOpenTheStoresOfOthers(t *testing.T) {
 				if c.told != "kept for the release that does" {
 					c.told = ""
 				}
+				require.NoError(t, r.read(t0.Add(time.Minute)))
 			}
 			// Whatever is known stays known.
 			require.NoError(t, r.read(t0.Add(time.Minute), login(1, t0), login(2, t0)))
@@ -212,15 +216,16 @@ func TestWhatIsNotKnownIsKept(t *testing.T) {
 	assert.Equal(t, map[string]float64{"a": 2}, r.values(old.counter, "desktop_group"))
 }
 
-func TestANewerLayoutIsRefused(t *testing.T) {
-	r := newReleases(t, release{counter: counterOf("workspace_a_total")})
-	r.count("a")
-	var format store.Row
-	format.Uint(bookFormat + 1)
-	r.storage.rows[store.Head+"\x00"+formatHead] = string(format)
-	_, err := OpenBook(r.storage, r.options)
-	require.ErrorIs(t, err, store.ErrRefused)
-	require.ErrorContains(t, err, "use the newer release")
+// A name that a metric had is not free for another one: what was counted under it is the
+// first one's.
+func TestNoNameIsUsedTwice(t *testing.T) {
+	taken := map[string]string{}
+	for _, m := range BookMetrics {
+		for _, name := range append(slices.Clone(m.Formerly), m.Name) {
+			assert.Empty(t, taken[name], "%s is a name of %s, too", name, m.Name)
+			taken[name] = m.Name
+		}
+	}
 }
 
 // What changed buckets begin anew has a new creation time.
@@ -235,7 +240,8 @@ func TestChangedBucketsBeginAnew(t *testing.T) {
 	assert.Equal(t, t0.Add(time.Hour), h.CreatedTimestamp.AsTime())
 }
 
-// The writing of what a release changes is one commit: it is whole or not at all.
+// What a release changes is written with the next commit, which is whole or not at all.
+// Loading itself leaves the store as it is.
 func TestAConversionIsWholeOrNot(t *testing.T) {
 	both, one := counterOf("workspace_a_total", desktopGroup, clientType), counterOf("workspace_a_total", desktopGroup)
 	for name, fails := range map[string]func(*memory, error){
@@ -245,14 +251,20 @@ func TestAConversionIsWholeOrNot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newReleases(t, release{counter: both})
 			r.count("a", "a", "b")
-			release{counter: one}.install(t)
+			before := maps.Clone(r.storage.rows)
+			r.upgrade(release{counter: one})
+			assert.Equal(t, before, r.storage.rows)
 			killed := errors.New("killed")
 			fails(r.storage, killed)
-			_, err := OpenBook(r.storage, r.options)
-			require.ErrorIs(t, err, killed)
+			again := login(1, t0, inGroup("a"))
+			require.ErrorIs(t, r.read(t0.Add(time.Minute), again), killed)
 			r.storage.fail, r.storage.failAfter = nil, nil
-			r.restart()
-			assert.Equal(t, map[string]float64{"a": 2, "b": 1}, r.values(one, "desktop_group"))
+			for range 2 {
+				r.restart()
+				assert.Equal(t, map[string]float64{"a": 2, "b": 1}, r.values(one, "desktop_group"))
+				require.NoError(t, r.read(t0.Add(time.Minute), again))
+			}
+			assert.NotEqual(t, before, r.storage.rows)
 		})
 	}
 }
@@ -332,6 +344,16 @@ func TestAnotherProjectIDIsOtherRecords(t *testing.T) {
 	assert.Equal(t, map[string]float64{"g": 2}, b.values(loginAttempts, "desktop_group"), "the same project")
 	assert.Empty(t, logged.String())
 
+	before := maps.Clone(b.storage.rows)
+	b.options.ProjectID = "a slip of the pen"
+	b.restart()
+	b.options.ProjectID = "one"
+	b.restart()
+	assert.Equal(t, before, b.storage.rows, "nothing was read of the other project")
+	require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0)))
+	assert.Equal(t, map[string]float64{"g": 2}, b.values(loginAttempts, "desktop_group"), "the same project")
+
+	logged.Reset()
 	b.options.ProjectID = "other"
 	b.restart()
 	assert.Contains(t, logged.String(), "project_id has changed")
@@ -346,6 +368,7 @@ func TestAnotherProjectIDIsOtherRecords(t *testing.T) {
 		require.NoError(t, b.read(t0.Add(2*time.Minute), login(1, t0), login(2, t0, failing("7"))))
 		assert.Equal(t, map[string]float64{"g": 4}, b.values(loginAttempts, "desktop_group"))
 	}
+	assert.Equal(t, 2.0, b.values(loginUsers, "window")["1h"], "users of the other project alone")
 	logged.Reset()
 	b.restart()
 	assert.Empty(t, logged.String(), "told once")

@@ -135,9 +135,6 @@ func (s *shelf) Commit(b *store.Batch) error {
 	if s.fails != nil && s.fails() {
 		return errFault
 	}
-	if b.Clear {
-		clear(s.tables)
-	}
 	b.Each(func(table string, key, value []byte) {
 		if value == nil {
 			delete(s.tables[table], string(key))

@@ -97,7 +97,11 @@ func merged(sets ...map[string]string) map[string]string {
 
 // findBeginnings looks into the store for where its counters begin.
 func (b *backfill) findBeginnings() error {
-	err := store.ReadCopy(b.config.Storage.Path, func(st *store.Store) error {
+	key, err := b.config.Storage.PseudonymKey.Read()
+	if err != nil {
+		return fmt.Errorf("storage.pseudonym_key: %w", err)
+	}
+	err = store.ReadCopy(b.config.Storage.Path, func(st *store.Store) error {
 		b.began = map[sourceName]time.Time{} // a copy before this one may have been torn
 		for _, p := range b.config.Projects {
 			for _, source := range []string{userConnections, desktopConnections} {
@@ -111,7 +115,7 @@ func (b *backfill) findBeginnings() error {
 			}
 		}
 		return nil
-	})
+	}, storeOptions(key, log.NewNopLogger())...)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot see where the counters begin, and history ends; give --until: %w", err)
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
@@ -86,10 +87,29 @@ func (s *Service) change(load func() (*config.Config, error)) error {
 		return err
 	}
 	logWarnings(s.logger, cfg)
+	if err := s.keepsKey(cfg); err != nil {
+		return err
+	}
 	if same(cfg, s.config) {
 		return s.reopen(cfg)
 	}
 	return s.replace(cfg)
+}
+
+// keepsKey refuses another key for the store that is open: what is in it is under the
+// key of the start, and could not be read with another.
+func (s *Service) keepsKey(cfg *config.Config) error {
+	if cfg.Storage.Path != s.config.Storage.Path {
+		return nil
+	}
+	key, err := cfg.Storage.PseudonymKey.Read()
+	if err != nil {
+		return fmt.Errorf("storage.pseudonym_key: %w", err)
+	}
+	if key != s.storeKey {
+		return errors.New("storage.pseudonym_key or its file has changed: a key can be given to a store that has none, by a restart of the exporter, and not be changed or taken away")
+	}
+	return nil
 }
 
 // same reports whether two configurations say the same, but for what files that they
@@ -125,9 +145,9 @@ func (s *Service) replace(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	st := s.store
+	st, key := s.store, s.storeKey
 	if cfg.Storage.Path != s.config.Storage.Path {
-		if st, err = openStore(cfg); err != nil {
+		if st, key, err = openStore(cfg, s.logger); err != nil {
 			return errors.Join(err, failures.Close())
 		}
 	}
@@ -147,7 +167,7 @@ func (s *Service) replace(cfg *config.Config) error {
 			src.poller.Continue(old.sources[i].poller)
 		}
 	}
-	s.state, s.store = state{cfg, sources, clients, failures}, st
+	s.state, s.store, s.storeKey = state{cfg, sources, clients, failures}, st, key
 	s.show()
 	s.start()
 	for _, gone := range old.sources {

@@ -41,6 +41,8 @@ type Service struct {
 	mu    sync.Mutex // held while the state changes, which may take long
 	state            // guarded by mu
 	store *store.Store
+	// storeKey is the key that the store was opened with; empty if it has its own.
+	storeKey string
 	// leave ends all polls, waits for them, and lets those under way take so long.
 	leave func(patience time.Duration)
 	// ending ends when the service is to end; what takes long then does not.
@@ -80,7 +82,7 @@ func NewService(cfg *config.Config, l *logging.Log) (*Service, error) {
 	if s.failures, err = s.openFailures(cfg); err != nil {
 		return nil, err
 	}
-	if s.store, err = openStore(cfg); err != nil {
+	if s.store, s.storeKey, err = openStore(cfg, l); err != nil {
 		return nil, errors.Join(err, s.failures.Close())
 	}
 	if s.sources, s.state.clients, err = s.open(cfg, s.store, s.failures); err != nil {
@@ -91,15 +93,21 @@ func NewService(cfg *config.Config, l *logging.Log) (*Service, error) {
 	return s, nil
 }
 
-func openStore(cfg *config.Config) (*store.Store, error) {
-	key, err := cfg.Storage.PseudonymKey.Read()
-	if err != nil {
-		return nil, fmt.Errorf("storage.pseudonym_key: %w", err)
+// openStore opens the store of a configuration, and returns its key.
+func openStore(cfg *config.Config, logger log.Logger) (st *store.Store, key string, err error) {
+	if key, err = cfg.Storage.PseudonymKey.Read(); err != nil {
+		return nil, "", fmt.Errorf("storage.pseudonym_key: %w", err)
 	}
-	if key == "" {
-		return store.Open(cfg.Storage.Path)
+	st, err = store.Open(cfg.Storage.Path, storeOptions(key, logger)...)
+	return st, key, err
+}
+
+func storeOptions(key string, logger log.Logger) []store.Option {
+	options := []store.Option{store.Converting(collector.FromFormat1), store.LogTo(logger)}
+	if key != "" {
+		options = append(options, store.SealedBy([]byte(key)))
 	}
-	return store.Open(cfg.Storage.Path, store.SealedBy([]byte(key)))
+	return options
 }
 
 func (s *Service) show() {

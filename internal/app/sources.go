@@ -17,7 +17,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// Values of the labels source and service.
+// Values of the labels source and product.
 const (
 	userConnections    = "user_connections"
 	sessions           = "sessions"

@@ -106,10 +106,15 @@ func (l *Ledger) alike(login *record.Login) *entry {
 			return e
 		}
 	}
-	if login.Legacy == (record.Identity{}) {
-		return nil
+	for _, form := range [...]record.Identity{login.Legacy, login.LegacyPending} {
+		if form == (record.Identity{}) {
+			continue
+		}
+		if e := l.best(login, form, false); e != nil {
+			return e
+		}
 	}
-	return l.best(login, login.Legacy, false)
+	return nil
 }
 
 // best is, of the records that a login may be another version of, the likeliest. What

@@ -34,9 +34,9 @@ type Login struct {
 	ID, Invariant Identity
 	// Who is the user with the client; with a time it makes an Invariant, see Forms.
 	Who Identity
-	// Legacy is the Invariant as versions before 0.2 made it, with the machine in it:
-	// stores may hold it.
-	Legacy Identity
+	// Legacy is the Invariant as stores of format 1 hold it, with the machine in it, and
+	// LegacyPending that of a record which had no machine yet.
+	Legacy, LegacyPending Identity
 
 	// Label values: trimmed, valid UTF-8 without control characters, at most
 	// MaxLabelBytes long, empty if the record has none.
@@ -145,7 +145,10 @@ func (l *Login) began() time.Time {
 func (l *Login) identifyBy(kind string, id Identity, machine string, user string, client ...string) {
 	l.Who = identify(kind+"who", append([]string{user}, client...)...)
 	l.Invariant = l.form(l.began())
-	l.Legacy = identify(kind+"invariant", append([]string{user, l.began().Format(time.RFC3339), machine}, client...)...)
+	legacy := func(machine string) Identity {
+		return identify(kind+"invariant", append([]string{user, l.began().Format(time.RFC3339), machine}, client...)...)
+	}
+	l.Legacy, l.LegacyPending = legacy(machine), legacy("")
 	l.ID = id
 	if id == (Identity{}) {
 		l.ID = l.Invariant

@@ -47,6 +47,10 @@ var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 func start(t *testing.T, name, program string, args ...string) *process {
 	t.Helper()
 	command := exec.Command(program, append(args, "--web.listen-address=127.0.0.1:0")...)
+	// What scripts/tool has unpacked finds its files from the folder it was unpacked to.
+	if root, unpacked := strings.CutSuffix(program, "/usr/bin/"+filepath.Base(program)); unpacked {
+		command.Dir = root
+	}
 	p := &process{name: name, command: command, ended: make(chan struct{})}
 	command.Stdout, command.Stderr = &p.log, &p.log
 	require.NoError(t, command.Start())
@@ -183,7 +187,9 @@ func startStack(t *testing.T, cycle time.Duration) *stack {
 	writePast(t, data)
 
 	s := &stack{cycle: cycle}
-	s.alertmanager = start(t, "Alertmanager", alertmanager, "--config.file=../../dashboards/rules/alertmanager.example.yml",
+	example, err := filepath.Abs("../../dashboards/rules/alertmanager.example.yml")
+	require.NoError(t, err)
+	s.alertmanager = start(t, "Alertmanager", alertmanager, "--config.file="+example,
 		"--storage.path="+filepath.Join(dir, "alertmanager"), "--cluster.listen-address=")
 	s.began = time.Now()
 	s.exporter = start(t, "the demo", program, "demo", "--cycle="+cycle.String())

@@ -14,7 +14,7 @@ const copies = 10
 // ReadCopy calls read with a copy of the store in dir, which another process may have
 // open and write to at the same time: it is neither locked nor changed. The error is an
 // fs.ErrNotExist if there is no store.
-func ReadCopy(dir string, read func(*Store) error) error {
+func ReadCopy(dir string, read func(*Store) error, options ...Option) error {
 	path := filepath.Join(dir, fileName)
 	temporary, err := os.MkdirTemp("", "workspace_exporter-")
 	if err != nil {
@@ -25,7 +25,7 @@ func ReadCopy(dir string, read func(*Store) error) error {
 		if err := copyFile(path, filepath.Join(temporary, fileName)); err != nil {
 			return fmt.Errorf("store %s: cannot be copied: %w", path, err)
 		}
-		err := readStore(temporary, read)
+		err := readStore(temporary, read, options)
 		// What was written while it was copied may have torn it; the digests show that.
 		if !errors.Is(err, ErrDamaged) {
 			return err
@@ -36,8 +36,8 @@ func ReadCopy(dir string, read func(*Store) error) error {
 	}
 }
 
-func readStore(dir string, read func(*Store) error) error {
-	s, err := Open(dir)
+func readStore(dir string, read func(*Store) error, options []Option) error {
+	s, err := Open(dir, options...)
 	if err != nil {
 		return err
 	}

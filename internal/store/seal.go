@@ -7,16 +7,17 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/go-kit/log"
 	"go.etcd.io/bbolt"
 )
 
 // personal are the tables whose rows stand for persons, or for records that a person can
 // be told from, and where their keys hold 16 bytes that do. Their values begin with more
-// of these: see Row.Blocks. On disk all of them are under the store's seal.
+// of these: see Row.Blocks. On disk all of them are under the store's seal; what is in
+// other tables is in the clear.
 var personal = map[string]int{"ledger": 8, "people": 8, "failed_users": 0, "failed_sessions": 0}
 
 // seal hides hashes, which somebody could find again by hashing every address or every
@@ -83,6 +84,15 @@ func SealedBy(key []byte) Option {
 	return func(s *Store) { s.seals = append(s.seals, newSeal(key)) }
 }
 
+// Converting gives what makes of a row of format 1 one of the present format. Without it
+// a store of format 1 is refused.
+func Converting(row func(table string, key, value []byte) (k, v []byte, err error)) Option {
+	return func(s *Store) { s.convert = row }
+}
+
+// LogTo gives the logger that is told what becomes of the store.
+func LogTo(logger log.Logger) Option { return func(s *Store) { s.logger = logger } }
+
 // ownKeySize is the size of the random key of a store, in bytes. A checksum follows it.
 const ownKeySize = 32
 
@@ -118,47 +128,16 @@ func (s *Store) ownKey() (own []byte, err error) {
 	return own[:ownKeySize], nil
 }
 
-// reseal puts the rows of a book under the store's seal, if they are under an older one.
-func (b *Book) reseal() error {
-	var from *seal
-	err := b.store.db.View(func(tx *bbolt.Tx) (err error) {
-		from, err = b.sealOf(tx)
-		return err
-	})
-	if err != nil || from == nil || from == b.store.seals[0] {
-		return err
-	}
-	return b.update(func(tx *bbolt.Tx, book *bbolt.Bucket) error {
-		batch := Batch{Clear: true}
-		err := eachRow(book, func(table string, key, value []byte) error {
-			k, v, err := from.reveal(table, key, value)
-			batch.Put(table, bytes.Clone(k), bytes.Clone(v))
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		return b.store.apply(tx, book, &batch)
-	})
-}
-
-// sealOf is the seal that the rows of the book are under; nil if there are none, or if
-// they are of format 1, which had no seals.
-func (b *Book) sealOf(tx *bbolt.Tx) (*seal, error) {
-	book := tx.Bucket(booksBucket).Bucket(b.name)
-	if book == nil || book.Get(sealKey) == nil {
-		return nil, nil
-	}
-	for _, s := range b.store.seals {
-		if bytes.Equal(book.Get(sealKey), s.check()) {
-			return s, nil
+// sealOf is the seal that the rows of a book are under; nil if it is not among the
+// store's seals, or if they are under none, as in format 1.
+func (s *Store) sealOf(book *bbolt.Bucket) *seal {
+	for _, known := range s.seals {
+		if bytes.Equal(book.Get(sealKey), known.check()) {
+			return known
 		}
 	}
-	if err := verify(book); err != nil {
-		return nil, err
-	}
-	return nil, fmt.Errorf("%w: its pseudonyms were made with another key than that of storage.pseudonym_key_file; without that key it is not known what is counted: give the key again, or another storage.path to start counting anew", ErrRefused)
+	return nil
 }
 
-// errNoSeal is when rows are to be deleted of a book that was never rewritten.
-var errNoSeal = errors.New("rows of format 1 can only be replaced as a whole")
+// errOtherKey is what a book is refused with that is under none of the store's seals.
+var errOtherKey = fmt.Errorf("%w: its pseudonyms were made with another key (storage.pseudonym_key or its file), without which it is not known what is counted: give that key again, or another storage.path to start counting anew", ErrRefused)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/go-kit/log"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -76,12 +77,10 @@ func TestAKeyCanBeGivenLater(t *testing.T) {
 	commitPerson(t, s, "first")
 	own := s.seals[0]
 	require.NoError(t, s.Close())
-	for range 2 {
-		s, err = Open(dir, SealedBy([]byte("secret")))
-		require.NoError(t, err)
-		requirePerson(t, s, "first")
-		require.NoError(t, s.Close())
-	}
+	s, err = Open(dir, SealedBy([]byte("secret")))
+	require.NoError(t, err)
+	requirePerson(t, s, "first")
+	require.NoError(t, s.Close())
 	hidden, _, err := own.hide("people", aRecord, person(""))
 	require.NoError(t, err)
 	assert.False(t, bytes.Contains(bytesOf(t, dir), hidden[8:]), "what its own key has sealed, in free pages")
@@ -92,7 +91,7 @@ func TestAKeyCanBeGivenLater(t *testing.T) {
 		err = s.Book("p", "s").Load(func(string, []byte, []byte) error { return nil })
 		require.ErrorIs(t, err, ErrRefused, name)
 		require.NotErrorIs(t, err, ErrDamaged)
-		require.ErrorContains(t, err, "give the key again")
+		require.ErrorContains(t, err, "give that key again")
 		require.NoError(t, s.Close())
 	}
 }
@@ -114,4 +113,40 @@ func TestBlocks(t *testing.T) {
 	}
 	_, _, err := newSeal(nil).hide("people", []byte("short"), person(""))
 	require.Error(t, err)
+}
+
+// A rewriting that was killed leaves a file behind, which the next start removes.
+func TestLeftoversAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(dir)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	left := filepath.Join(dir, fileName+".123"+rewriteSuffix)
+	require.NoError(t, os.WriteFile(left, []byte("half"), 0o600))
+	s, err = Open(dir)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	assert.NoFileExists(t, left)
+}
+
+// What cannot be rewritten is told, and the store is used all the same.
+func TestAStoreThatCannotBeRewritten(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(dir)
+	require.NoError(t, err)
+	commitPerson(t, s, "first")
+	require.NoError(t, s.Book("p", "s").Commit(&Batch{Scrub: true}))
+	var logged bytes.Buffer
+	s.logger = log.NewLogfmtLogger(&logged)
+	s.path = filepath.Join(dir, "no such folder", fileName)
+	s.rewrite()
+	assert.Contains(t, logged.String(), "could not be rewritten")
+	s.path = filepath.Join(dir, fileName)
+	requirePerson(t, s, "first")
+	logged.Reset()
+	s.rewrite()
+	assert.Empty(t, logged.String())
+	requirePerson(t, s, "first")
+	s.rewrite()
+	require.NoError(t, s.Close())
 }

@@ -21,13 +21,15 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"go.etcd.io/bbolt"
 	bberrors "go.etcd.io/bbolt/errors"
 )
 
-// format is the version of the file's layout. A newer one is refused. In a store of
-// format 1 each book is rewritten when it is loaded: Head says whether it was.
-const format = 2
+// Format is the version of the file's layout, and of that of its rows. A newer one is
+// refused, an older one converted when it is opened.
+const Format = 2
 
 const (
 	fileName = "state.db"
@@ -51,6 +53,9 @@ type Store struct {
 	db    *bbolt.DB
 	path  string
 	seals []*seal // rows are put under the first, and may be under any
+	// convert makes a row of the present format of one of format 1.
+	convert func(table string, key, value []byte) (k, v []byte, err error)
+	logger  log.Logger
 }
 
 // Open opens the store in the directory dir, which it makes if it is not there.
@@ -69,7 +74,7 @@ func Open(dir string, options ...Option) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, path: path}
+	s := &Store{db: db, path: path, logger: log.NewNopLogger()}
 	for _, o := range options {
 		o(s)
 	}
@@ -84,20 +89,28 @@ func (s *Store) prepare() error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	s.rewrite()
+	s.removeLeftovers()
 	own, err := s.ownKey()
 	if err != nil {
 		return err
 	}
 	// Rows that were written before a key was given are under the store's own seal.
 	s.seals = append(s.seals, newSeal(own))
+	changed, err := s.update()
+	if err != nil {
+		return err
+	}
+	if changed {
+		level.Info(s.logger).Log("msg", "the store was converted: its format or its key has changed; earlier releases cannot open it any more", "path", s.path)
+	}
+	s.rewrite()
 	return nil
 }
 
 // create makes an empty store under another name and renames it, so that a crash
 // leaves either none or a whole one: an empty file is always damage.
 func create(path string) error {
-	temporary, err := emptyFile(path)
+	temporary, err := emptyFile(path, ".new")
 	if err != nil {
 		return err
 	}
@@ -117,7 +130,7 @@ func create(path string) error {
 		}
 		names, err := namesDigest(books)
 		own, errKey := newOwnKey()
-		return errors.Join(err, errKey, meta.Put(namesKey, names), meta.Put(ownKeyKey, own), meta.Put(formatKey, binary.AppendUvarint(nil, format)))
+		return errors.Join(err, errKey, meta.Put(namesKey, names), meta.Put(ownKeyKey, own), meta.Put(formatKey, binary.AppendUvarint(nil, Format)))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
@@ -133,8 +146,8 @@ func create(path string) error {
 }
 
 // emptyFile makes a file beside path that no other process uses.
-func emptyFile(path string) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
+func emptyFile(path, suffix string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+suffix)
 	if err != nil {
 		return "", err
 	}
@@ -218,8 +231,8 @@ func (s *Store) check() error {
 			if n <= 0 || version == 0 {
 				return damaged(s.path, "it has no format version")
 			}
-			if version > format {
-				return fmt.Errorf("store %s: it has format %d, written by a newer version of the exporter; this one knows formats up to %d: use the newer version, or another storage.path", s.path, version, format)
+			if version > Format {
+				return fmt.Errorf("store %s: it has format %d, written by a newer version of the exporter; this one knows formats up to %d: use the newer version, or another storage.path", s.path, version, Format)
 			}
 			names, err := namesDigest(books)
 			if err == nil && !bytes.Equal(names, meta.Get(namesKey)) {
@@ -246,7 +259,11 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // Book is the part of the store that belongs to one source of one project.
 func (s *Store) Book(project, source string) *Book {
-	return &Book{store: s, name: []byte(project + "\x00" + source), title: project + "/" + source}
+	return s.bookOf([]byte(project + "\x00" + source))
+}
+
+func (s *Store) bookOf(name []byte) *Book {
+	return &Book{store: s, name: name, title: strings.ReplaceAll(string(name), "\x00", "/")}
 }
 
 // Book holds the rows of one source in tables.
@@ -259,9 +276,10 @@ type Book struct {
 // Batch is a set of changes to a book. Later changes of a row replace earlier ones.
 type Batch struct {
 	changes []change
-	// Clear removes, before the changes, every row that the book has; from free pages of
-	// the file, too, when the store is opened next.
-	Clear bool
+	// Scrub takes what the batch removes out of free pages of the file, too: when the
+	// store is opened next.
+	Scrub bool
+	clear bool // every row that the book has goes first
 }
 
 type change struct {
@@ -284,10 +302,13 @@ func (b *Batch) Delete(table string, key []byte) {
 }
 
 // Append adds the changes of another batch.
-func (b *Batch) Append(more *Batch) { b.changes = append(b.changes, more.changes...) }
+func (b *Batch) Append(more *Batch) {
+	b.changes = append(b.changes, more.changes...)
+	b.Scrub = b.Scrub || more.Scrub
+}
 
 // Empty reports whether the batch would change nothing.
-func (b *Batch) Empty() bool { return len(b.changes) == 0 && !b.Clear }
+func (b *Batch) Empty() bool { return len(b.changes) == 0 }
 
 // Each calls f for every change, in order; a nil value deletes.
 func (b *Batch) Each(f func(table string, key, value []byte)) {
@@ -304,25 +325,21 @@ const Head = "head"
 // does. Key and value are valid during the call.
 func (b *Book) Load(row func(table string, key, value []byte) error) error {
 	return b.guard(func() error {
-		if err := b.reseal(); err != nil {
-			return err
-		}
 		return b.store.db.View(func(tx *bbolt.Tx) error {
 			book := tx.Bucket(booksBucket).Bucket(b.name)
 			if book == nil {
 				return nil
 			}
-			s, err := b.sealOf(tx)
-			if err != nil {
-				return err
+			s := b.store.sealOf(book)
+			if s == nil && book.Get(digestKey) != nil {
+				return cmp.Or(verify(book), errOtherKey)
 			}
 			digest := sealDigest(book)
-			err = eachRow(book, func(table string, key, value []byte) error {
+			err := eachRow(book, func(table string, key, value []byte) error {
 				digest ^= rowDigest(table, key, value)
-				if s != nil {
-					if key, value, err = s.reveal(table, key, value); err != nil {
-						return fmt.Errorf("table %s: %w", table, err)
-					}
+				key, value, err := s.reveal(table, key, value)
+				if err != nil {
+					return fmt.Errorf("table %s: %w", table, err)
 				}
 				if err := row(table, key, value); err != nil {
 					return fmt.Errorf("table %s: %w", table, err)
@@ -428,10 +445,7 @@ func (b *Book) update(f func(tx *bbolt.Tx, book *bbolt.Bucket) error) error {
 // apply makes the changes of a batch.
 func (s *Store) apply(tx *bbolt.Tx, book *bbolt.Bucket, batch *Batch) error {
 	stored := book.Get(digestKey)
-	if stored != nil && book.Get(sealKey) == nil && !batch.Clear {
-		return errNoSeal
-	}
-	if stored == nil || batch.Clear {
+	if stored == nil || batch.clear {
 		if err := errors.Join(clearTables(book), book.Put(sealKey, s.seals[0].check())); err != nil {
 			return err
 		}
@@ -444,7 +458,7 @@ func (s *Store) apply(tx *bbolt.Tx, book *bbolt.Bucket, batch *Batch) error {
 			return err
 		}
 	}
-	return errors.Join(book.Put(digestKey, binary.BigEndian.AppendUint64(nil, digest)), mark(tx, batch.Clear))
+	return errors.Join(book.Put(digestKey, binary.BigEndian.AppendUint64(nil, digest)), mark(tx, batch.clear || batch.Scrub))
 }
 
 func clearTables(book *bbolt.Bucket) error {
@@ -470,7 +484,7 @@ func putIfNew(b *bbolt.Bucket, key, value []byte) error {
 // if what was there is to go for good, it is to be rewritten.
 func mark(tx *bbolt.Tx, rewrite bool) error {
 	meta := tx.Bucket(metaBucket)
-	err := putIfNew(meta, formatKey, binary.AppendUvarint(nil, format))
+	err := putIfNew(meta, formatKey, binary.AppendUvarint(nil, Format))
 	if rewrite {
 		err = errors.Join(err, meta.Put(rewriteKey, []byte{1}))
 	}
@@ -482,7 +496,7 @@ func mark(tx *bbolt.Tx, rewrite bool) error {
 func advice(err error) string {
 	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
 		if strings.Contains(err.Error(), full.Error()) {
-			return "; make room there, and counting goes on by itself"
+			return "; make room there"
 		}
 	}
 	return ""

@@ -233,9 +233,9 @@ func TestOpenRefuses(t *testing.T) {
 		"a newer format": {func(t *testing.T, dir string) {
 			file(t, dir)
 			edit(t, dir, func(tx *bbolt.Tx) error {
-				return tx.Bucket(metaBucket).Put(formatKey, binary.AppendUvarint(nil, format+1))
+				return tx.Bucket(metaBucket).Put(formatKey, binary.AppendUvarint(nil, Format+1))
 			})
-		}, []string{fmt.Sprintf("it has format %d, written by a newer version", format+1), "use the newer version, or another storage.path"}, false},
+		}, []string{fmt.Sprintf("it has format %d, written by a newer version", Format+1), "use the newer version, or another storage.path"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
