@@ -76,22 +76,30 @@ func (c Columns) Times() []string { return c.times }
 // needed, and not be called a total.
 func (c Columns) isRecord(fields []Field, untimed bool) bool {
 	if !untimed {
-		return saysAnyOf(fields, c.times) && saysAnyOf(fields, c.needs[0])
+		return saysAnyOf(fields, c.times) && saysAnyOf(fields, c.needs[0]) && (c.hasReadableTime(fields) || !c.isTotal(fields))
 	}
 	for _, group := range c.needs {
 		if !saysAnyOf(fields, group) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(fields, func(f Field) bool { return slices.Contains(c.needs[0], f.Name) && total.MatchString(f.Value) })
+	return !c.isTotal(fields)
+}
+
+func (c Columns) isTotal(fields []Field) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool { return slices.Contains(c.needs[0], f.Name) && total.MatchString(f.Value) })
+}
+
+func (c Columns) hasReadableTime(fields []Field) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool { return slices.Contains(c.times, f.Name) && isTime(f.Value) })
 }
 
 func saysAnyOf(fields []Field, names []string) bool {
 	return slices.ContainsFunc(fields, func(f Field) bool { return slices.Contains(names, f.Name) && !record.IsNothing(f.Value) })
 }
 
-// total is what stands where a user would, before the sum of all.
-var total = regexp.MustCompile(`(?i)^\W*(#|(grand |sub)?totals?\b|sum\b|合计|总计|小计|总数|共计|汇总)`)
+// total is what stands where a user or an id would, before the sum of all.
+var total = regexp.MustCompile(`(?i)^[^\pL\pN#]*(#|(grand |sub)?totals?\b|sum\b|合计|总计|小计|总数|共计|汇总)`)
 
 // key is what is compared of a column's name: its letters and digits, in lower
 // case.

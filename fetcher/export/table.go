@@ -188,11 +188,7 @@ func isComment(cells []string) bool { return strings.HasPrefix(strings.TrimSpace
 // isRemark reports whether a row that begins with a # is one, and no record of a group
 // that is called so: no id or user is, and a record has a time.
 func (t *table) isRemark() bool {
-	return slices.Contains(t.columns.needs[0], t.header[0].field) || !t.hasReadableTime()
-}
-
-func (t *table) hasReadableTime() bool {
-	return slices.ContainsFunc(t.fields, func(f Field) bool { return slices.Contains(t.columns.times, f.Name) && isTime(f.Value) })
+	return slices.Contains(t.columns.needs[0], t.header[0].field) || !t.columns.hasReadableTime(t.fields)
 }
 
 // hasText reports whether a row that has nothing in the known columns says something. One
@@ -271,7 +267,7 @@ func sinceMac(cell string) string {
 func (t *table) repeatsHeader() bool {
 	for _, f := range t.fields {
 		if len(f.Value) > maxHeaderBytes || t.columns.fields[key(f.Value)] != f.Name &&
-			(!strings.ContainsAny(f.Value, "(（. ") || t.columns.column(f.Value).field != f.Name) {
+			(!strings.ContainsAny(f.Value, "(（[. _+") || t.columns.column(f.Value).field != f.Name) {
 			return false
 		}
 	}

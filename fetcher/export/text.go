@@ -47,6 +47,10 @@ func (t *table) readText(f *io.SectionReader) error {
 	if err != nil && !isEnd(err) {
 		return fmt.Errorf("reading the text: %w", err)
 	}
+	if bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 { // as on old Macs
+		head = bytes.ReplaceAll(head, []byte("\r"), []byte("\n"))
+		text = bufio.NewReaderSize(transform.NewReader(text, returnsToNewlines), headBytes)
+	}
 	if isJSON(head) {
 		t.summary.Format = "JSON in " + flavour.name
 		if t.candidates != nil {
@@ -64,9 +68,15 @@ func (t *table) readText(f *io.SectionReader) error {
 type flavour struct {
 	name     string
 	encoding encoding.Encoding
-	// oldMac is true if lines end in a carriage return alone.
-	oldMac bool
 }
+
+// returnsToNewlines is for lines that end in a carriage return alone.
+var returnsToNewlines = runes.Map(func(r rune) rune {
+	if r == '\r' {
+		return '\n'
+	}
+	return r
+})
 
 // flavourOf tells a text's character set by its byte order mark, or else by the
 // bytes outside of ASCII: text in GB18030 is hardly ever valid UTF-8. It reads
@@ -84,22 +94,18 @@ func flavourOf(f *io.SectionReader) (flavour, error) {
 	if order, ok := utf16Order(head); ok {
 		return flavour{name: "UTF-16", encoding: unicode.UTF16(order, unicode.IgnoreBOM)}, nil
 	}
-	var good, bad, newlines, returns int
+	var good, bad int
 	for {
 		r, size, err := in.ReadRune()
 		switch {
 		case isEnd(err):
-			text := flavour{name: "UTF-8", encoding: unicode.UTF8, oldMac: newlines == 0 && returns > 0}
+			text := flavour{name: "UTF-8", encoding: unicode.UTF8}
 			if bad > good {
 				text.name, text.encoding = "GB18030", simplifiedchinese.GB18030
 			}
 			return text, nil
 		case err != nil:
 			return flavour{}, err
-		case r == '\n':
-			newlines++
-		case r == '\r':
-			returns++
 		case r == utf8.RuneError && size == 1:
 			bad++
 		case size > 1:
@@ -130,16 +136,7 @@ func utf16Order(head []byte) (order unicode.Endianness, ok bool) {
 
 // decode is the text in UTF-8, from its start.
 func (f flavour) decode(text *io.SectionReader) io.Reader {
-	decoded := f.encoding.NewDecoder().Reader(io.NewSectionReader(text, 0, text.Size()))
-	if !f.oldMac {
-		return decoded
-	}
-	return transform.NewReader(decoded, runes.Map(func(r rune) rune {
-		if r == '\r' {
-			return '\n'
-		}
-		return r
-	}))
+	return f.encoding.NewDecoder().Reader(io.NewSectionReader(text, 0, text.Size()))
 }
 
 // separatorOf is the index of the separator that makes a text's start show the

@@ -190,7 +190,7 @@ func (t *table) fits(cells []string) bool {
 	if width > len(t.header) || !t.fill(t.header.columns(), cells) || !t.columns.isRecord(t.fields, t.untimed) {
 		return false
 	}
-	return t.hasReadableTime()
+	return t.columns.hasReadableTime(t.fields)
 }
 
 // pushedBack are rows of which the first was looked at.

@@ -114,8 +114,17 @@ func parseStamp(s string, zone *time.Location) (time.Time, error) {
 	if s == zeroUnix || s == zeroUnix+"000" || strings.Contains(s, "0") && strings.Trim(s, "0.,:-/ tz") == "" {
 		return time.Time{}, errZeroTime
 	}
+	if ms, ok := strings.CutPrefix(s, "/date("); ok { // as .NET writes JSON
+		s = strings.TrimSuffix(ms, ")/")
+	}
 	if !isNumeric(s) {
 		return time.Time{}, errNoStamp
+	}
+	if i := strings.LastIndexByte(s, '.'); i > 0 && groups.MatchString(s[:i]) {
+		digits, _ := whole(s[:i])
+		s = digits + s[i:]
+	} else if strings.Contains(s, ",") && groups.MatchString(s) {
+		s, _ = whole(s)
 	}
 	if strings.Contains(s, "e") && exponentForm.MatchString(s) {
 		digits := strings.IndexByte(s, 'e') - strings.IndexAny(s, ".,") - 1

@@ -129,14 +129,20 @@ func (p *timeParser) date() bool {
 	return p.dayFirst()
 }
 
-// monthAndDay reads what follows a year: -01-05, /1/5, .1.5 or 年1月5日.
+// monthAndDay reads what follows a year: -01-05, /1/5, .1.5, 年1月5日 or -Jan-05.
 func (p *timeParser) monthAndDay() (ok bool) {
 	p.blanks()
 	sign, ok := p.take("-", "/", ".", "年")
+	p.blanks()
+	if p.month = p.monthName(); p.month > 0 {
+		_, _ = p.take("-", "/", ".")
+		p.blanks()
+		p.day, ok = p.digits(1, 2)
+		return ok
+	}
 	if !ok {
 		return false
 	}
-	p.blanks()
 	if p.month, ok = p.digits(1, 2); !ok {
 		return false
 	}
@@ -155,9 +161,19 @@ func (p *timeParser) monthAndDay() (ok bool) {
 	return ok
 }
 
+// monthName reads the name of a month; 0 if there is none.
+func (p *timeParser) monthName() int {
+	before := p.rest
+	month := indexOf(p.letters(), months) + 1
+	if month == 0 {
+		p.rest = before
+	}
+	return month
+}
+
 // monthFirst reads "Jan 5, 2024", or "Jan  5" whose year stands at the end.
 func (p *timeParser) monthFirst() (ok bool) {
-	if p.month = indexOf(p.letters(), months) + 1; p.month == 0 {
+	if p.month = p.monthName(); p.month == 0 {
 		return false
 	}
 	_, _ = p.take("-", "/")
@@ -186,7 +202,7 @@ func (p *timeParser) dayFirst() (ok bool) {
 	_, _ = p.take("st", "nd", "rd", "th")
 	_, _ = p.take("-", "/", ".")
 	p.blanks()
-	if p.month = indexOf(p.letters(), months) + 1; p.month == 0 {
+	if p.month = p.monthName(); p.month == 0 {
 		return false
 	}
 	_, _ = p.take("-", "/", ".", ",")
@@ -214,7 +230,9 @@ func (p *timeParser) separator() {
 		_, _ = p.take("一", "二", "三", "四", "五", "六", "日", "天")
 		p.blanks()
 	}
-	_, _ = p.take("t", ",", ":")
+	if _, ok := p.take("t", ",", ":", "_"); !ok && len(p.rest) > len("-00:00:") && p.rest[3] == ':' && p.rest[6] == ':' {
+		_, _ = p.take("-") // without seconds it would be a zone
+	}
 	p.blanks()
 	_, _ = p.take("at ")
 	p.blanks()

@@ -58,7 +58,7 @@ func (q quoting) strip(s string) string {
 		if end := len(s) - 1; s[end] == '\'' {
 			s = strings.ReplaceAll(s[:end], "''", "'")
 		}
-		return plain(s)
+		return strings.TrimPrefix(plain(s), "'") // one of the spreadsheet's and one of the file's
 	case s[0] == '"' && q.quotes && s[len(s)-1] == '"':
 		return plain(s[1 : len(s)-1])
 	}
