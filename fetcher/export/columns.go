@@ -87,7 +87,9 @@ func (c Columns) isRecord(fields []Field, untimed bool) bool {
 }
 
 func (c Columns) isTotal(fields []Field) bool {
-	return slices.ContainsFunc(fields, func(f Field) bool { return slices.Contains(c.needs[0], f.Name) && total.MatchString(f.Value) })
+	return slices.ContainsFunc(fields, func(f Field) bool {
+		return (slices.Contains(c.needs[0], f.Name) || slices.Contains(c.times, f.Name)) && total.MatchString(f.Value)
+	})
 }
 
 func (c Columns) hasReadableTime(fields []Field) bool {
@@ -133,6 +135,7 @@ func (c Columns) column(title string) column {
 	if field, ok := c.fields[key(title)]; ok {
 		return column{field, nil}
 	}
+	title = strings.Trim(title, "\"'=` ")
 	if end := repeated.FindStringIndex(title); end != nil {
 		return c.column(title[:end[0]])
 	}
@@ -143,7 +146,35 @@ func (c Columns) column(title string) column {
 	if field := c.fields[key(rest)]; zone != nil && slices.Contains(c.times, field) {
 		return column{field, zone}
 	}
+	if m := remark.FindStringSubmatch(title); m != nil {
+		// The same in two languages, or how the values are written.
+		if field := c.fields[key(m[1])]; field == c.fields[key(m[2])] || written.MatchString(m[2]) {
+			return column{field, nil}
+		}
+	}
 	return column{}
+}
+
+var (
+	// remark is a title with a remark behind it.
+	remark = regexp.MustCompile(`^(.*?)\s*[(（\[]([^()（）\[\]]+)[)）\]]\s*$`)
+	// written is a remark that says how the values are written, and not what they are.
+	written = regexp.MustCompile(`(?i)^(ms|毫秒|[ymdhst/:. -]*(yyyy|hh)[ymdhst/:. -]*)$`)
+)
+
+// doubtful is the title of a time with a remark that is not understood: it may be a zone,
+// and without it the times would be others. Empty if there is none.
+func (c Columns) doubtful(cells []string) string {
+	for _, title := range cells {
+		m := remark.FindStringSubmatch(title)
+		if len(title) > maxHeaderBytes || m == nil {
+			continue
+		}
+		if _, told := c.fields[key(title)]; !told && slices.Contains(c.times, c.fields[key(m[1])]) && c.column(title).field == "" {
+			return title
+		}
+	}
+	return ""
 }
 
 // header reads a row as a header row.
@@ -209,6 +240,9 @@ func (t *table) findHeader(rows rows) (header, error) {
 		}
 		h, known, complete := t.headerOf(cells)
 		if complete {
+			if title := t.columns.doubtful(cells); title != "" {
+				return nil, fmt.Errorf("the column %q is a time in a zone that is not known: write the zone like (GMT+08:00), or tell by `columns:` what the column is", record.ScrubText(record.Label(title)))
+			}
 			return h, nil
 		}
 		if known > best && known > 1 || missing.found == nil && looksLikeHeader(cells) {

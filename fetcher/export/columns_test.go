@@ -179,6 +179,23 @@ func TestSpellingOfNames(t *testing.T) {
 	assert.Nil(t, Logins.header([]string{"start_time"})[0].zone)
 }
 
+func TestRemarksBehindTitles(t *testing.T) {
+	for title, want := range map[string]string{
+		"开始时间(Start time)": "start_time", "Start time (开始时间)": "start_time", "Start time (yyyy-MM-dd HH:mm:ss)": "start_time", "登录用户（Login user）": "user_name", "Login user (start time)": "", "Login user (x)": "", "Start time (ms)": "start_time",
+	} {
+		assert.Equal(t, want, Logins.column(title).field, title)
+	}
+	assert.Equal(t, "network_rtt", DesktopConnections.column("Average latency (毫秒)").field)
+	assert.Empty(t, DesktopConnections.column("Average latency (s)").field)
+	for _, title := range []string{"Start time (CST)", "开始时间（本地时间）", "Start time [local]"} {
+		_, _, err := read([]byte("id,pre_conn_time," + title + "\n1,2024-01-05 08:03:07,2024-01-05 08:03:07\n"))
+		require.ErrorContains(t, err, "is a time in a zone that is not known", title)
+	}
+	more, err := Logins.With(map[string]string{"Start time (CST)": "start_time"})
+	require.NoError(t, err)
+	assert.Empty(t, more.doubtful([]string{"Start time (CST)"}))
+}
+
 func TestWith(t *testing.T) {
 	more, err := Logins.With(map[string]string{"Wer ": "user_name", "Client": "client_ip"})
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ type jsonTable struct {
 func (t *table) readJSON(text io.Reader) error {
 	t.repeats = true
 	j := &jsonTable{table: t, members: map[string]column{},
-		in: jsontext.NewDecoder(text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
+		in: jsontext.NewDecoder(&withoutNaN{in: bufio.NewReaderSize(text, 64<<10)}, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 	for {
 		switch err := j.value(0); {
 		case isEnd(err) && t.records == 0 && j.number > 0:

@@ -183,7 +183,10 @@ func (t *table) hand(number int, isRecord bool) error {
 }
 
 // isComment reports whether a row begins as what somebody remarks does.
-func isComment(cells []string) bool { return strings.HasPrefix(strings.TrimSpace(cells[0]), "#") }
+func isComment(cells []string) bool {
+	first := strings.TrimSpace(cells[0])
+	return strings.HasPrefix(first, "#") && !record.IsNothing(first) // as #N/A is
+}
 
 // isRemark reports whether a row that begins with a # is one, and no record of a group
 // that is called so: no id or user is, and a record has a time.

@@ -49,6 +49,7 @@ type rendering struct {
 	encode    func(t testing.TB, text string) []byte
 	lines     func(text string) string
 	numeric   map[string]bool // columns whose cells are numbers in a workbook or in JSON
+	nulls     string          // what JSON has where there is nothing; "" for an empty text
 	dates     int             // 0: as text; 1900 or 1904: as cells of a workbook
 }
 
@@ -210,6 +211,8 @@ func objects(t testing.TB, r *rendering, rows [][]string) (list []string) {
 			require.NoError(t, e.WriteToken(jsontext.String(rows[0][j])))
 			if cell != "" && r.isNumeric(rows[0], j) && jsontext.Value(cell).IsValid() {
 				require.NoError(t, e.WriteValue(jsontext.Value(cell)))
+			} else if cell == "" && r.nulls != "" {
+				require.NoError(t, e.WriteToken(jsontext.Null))
 			} else {
 				require.NoError(t, e.WriteToken(jsontext.String(cell)))
 			}
@@ -481,6 +484,17 @@ func deviations() (list []deviation) {
 			})
 		})
 	}
+	add("columns", "the other way round", func(r *rendering) {
+		r.rows = append(r.rows, func(rows [][]string) [][]string {
+			out := make([][]string, len(rows))
+			for i, row := range rows {
+				if out[i] = slices.Clone(row); len(row) == len(rows[0]) {
+					slices.Reverse(out[i])
+				}
+			}
+			return out
+		})
+	})
 	column("index", "", true, func(i int, _ []string) string { return strconv.Itoa(i - 1) })
 	column("numbers", "No.", true, func(i int, _ []string) string { return strconv.Itoa(i) })
 	column("unknown", "Colour", false, func(int, []string) string { return "red" })
@@ -508,6 +522,13 @@ func deviations() (list []deviation) {
 		add("lines", name, func(r *rendering) { r.lines = func(s string) string { return s + end } })
 	}
 
+	add("nothing", "JSON null", func(r *rendering) { r.nulls = "null" })
+	add("before", "sep and mark", func(r *rendering) { r.lines = func(s string) string { return "\uFEFFsep=,\r\n" + s } })
+	add("times", "numbers", func(r *rendering) {
+		r.numeric = map[string]bool{"pre_conn_time": true, "start_time": true, "end_time": true}
+		r.times(func(at time.Time) string { return fmt.Sprint(at.UnixMilli()) })
+	})
+
 	// Only in workbooks.
 	for _, system := range []int{1900, 1904} {
 		add("times", fmt.Sprintf("cells of %d", system), func(r *rendering) { r.dates = system })
@@ -521,7 +542,11 @@ func (d deviation) suits(c deviation) bool {
 	switch {
 	case strings.HasPrefix(d.name, "cells of"):
 		return c.isXLSX()
-	case d.name == "as numbers":
+	case d.name == "JSON null":
+		return c.isJSON()
+	case d.name == "sep and mark":
+		return c.isPlain()
+	case d.name == "as numbers" || d.name == "numbers" && d.group == "times":
 		return c.isXLSX() || c.isJSON()
 	case d.group == "encoding":
 		return text && !c.isXLSX() || c.isJSON()

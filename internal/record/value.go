@@ -69,7 +69,7 @@ func (q quoting) strip(s string) string {
 var nothings = map[string]bool{
 	"n/a": true, "na": true, "n.a.": true, "#n/a": true, "<na>": true, "nan": true, "nat": true,
 	"null": true, "(null)": true, "<null>": true, "[null]": true, "nil": true, "<nil>": true, "none": true, "(none)": true,
-	"undefined": true, `\n`: true, "/": true, "无": true, "空": true, "(空)": true,
+	"undefined": true, "#ref!": true, "#value!": true, "#name?": true, "#div/0!": true, "#num!": true, "#null!": true, `\n`: true, "/": true, "无": true, "空": true, "(空)": true,
 }
 
 const longestNothing = len("undefined")

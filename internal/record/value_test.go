@@ -30,7 +30,7 @@ func page(t testing.TB, fields map[string]string) Login {
 }
 
 func TestNothing(t *testing.T) {
-	for _, text := range []string{"", " ", "\t", "-", "--", "—", "- -", "N/A", "n/a", "NA", "null", "NULL", "(null)", "nil", "none", "None", "NaN", "undefined", `\N`, "/", "无", "空", "Ｎ／Ａ", "－", `="N/A"`, "\u00a0", "\x00", "#N/A", "<NA>"} {
+	for _, text := range []string{"", " ", "\t", "-", "--", "—", "- -", "N/A", "n/a", "NA", "null", "NULL", "(null)", "nil", "none", "None", "NaN", "undefined", `\N`, "/", "无", "空", "Ｎ／Ａ", "－", `="N/A"`, "\u00a0", "\x00", "#N/A", "<NA>", "#REF!", "#DIV/0!"} {
 		for way, read := range map[string]func(testing.TB, map[string]string) Login{"row": row, "page": page} {
 			l := read(t, map[string]string{"id": text, "start_time": text, "end_time": text, "failed_code": text, "failed_reason": text, "client_ip": text})
 			nothing := read(t, map[string]string{})
