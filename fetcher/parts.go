@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,6 +25,10 @@ type Take func(upTo time.Time, logins []record.Login) error
 // partSize is how many records a part of a file has, if no more than that began in one
 // second. Memory follows it, and not the file. A variable for tests.
 var partSize = 5000
+
+// mostParts is how many parts a file has at most, about: with each the whole ledger is
+// looked through, so that the time would grow with the square of the file.
+const mostParts = 60
 
 // InParts puts the records that read adds into the order of time, on disk, and hands
 // them to take. It asks for the window when read is done. Nothing is taken unless read
@@ -53,42 +57,52 @@ type sorter struct {
 
 // place is where a record stands in the file.
 type place struct {
-	began  int64 // Unix milliseconds
-	offset int64
+	began int64  // Unix milliseconds
+	at    uint64 // offset and length: a million places are kept in memory
 }
+
+// lengthBits is how many bits of a place are its length. A record is far shorter, and a file
+// that is longer than the others can tell is refused before.
+const lengthBits = 22
+
+func (p place) offset() int64 { return int64(p.at >> lengthBits) }
+func (p place) length() int   { return int(p.at & (1<<lengthBits - 1)) }
 
 // asJSON writes what a record has, and durations, which have no form of their own, as integers.
 var asJSON = json.JoinOptions(json.OmitZeroStructFields(true), jsonv1.FormatDurationAsNano(true))
 
-// add writes a record, with its length before it.
+// add writes a record.
 func (s *sorter) add(l *record.Login) error {
 	text, err := json.Marshal(l, asJSON)
+	if err == nil && len(text) >= 1<<lengthBits {
+		err = errors.New("it is too large")
+	}
 	if err != nil {
 		return fmt.Errorf("setting a record aside: %w", err)
 	}
-	s.record = append(binary.AppendUvarint(s.record[:0], uint64(len(text))), text...)
-	if _, err := s.out.Write(s.record); err != nil {
+	if _, err := s.out.Write(text); err != nil {
 		return fmt.Errorf("writing a temporary file: %w", err)
 	}
-	s.places = append(s.places, place{l.Earliest().UnixMilli(), s.size})
-	s.size += int64(len(s.record))
+	s.places = append(s.places, place{l.Earliest().UnixMilli(), uint64(s.size)<<lengthBits | uint64(len(text))})
+	s.size += int64(len(text))
 	return nil
 }
 
 // parts hands over what was added. A part ends between two seconds, and not before the
 // window begins: the cursor never goes back.
 func (s *sorter) parts(f io.ReaderAt, from, to time.Time, take Take) error {
-	slices.SortFunc(s.places, func(a, b place) int { return cmp.Or(cmp.Compare(a.began, b.began), cmp.Compare(a.offset, b.offset)) })
+	slices.SortFunc(s.places, func(a, b place) int { return cmp.Or(cmp.Compare(a.began, b.began), cmp.Compare(a.at, b.at)) })
 	var part []record.Login
+	size := max(partSize, len(s.places)/mostParts)
 	for i, p := range s.places {
 		second := time.UnixMilli(p.began).UTC().Truncate(time.Second)
-		if len(part) >= partSize && s.places[i-1].began < second.UnixMilli() && second.After(from) && second.Before(to) {
+		if len(part) >= size && s.places[i-1].began < second.UnixMilli() && second.After(from) && second.Before(to) {
 			if err := take(second, part); err != nil {
 				return err
 			}
-			part = nil
+			part = make([]record.Login, 0, size)
 		}
-		login, err := readAt(f, p.offset, s.size)
+		login, err := s.read(f, p)
 		if err != nil {
 			return fmt.Errorf("reading a temporary file: %w", err)
 		}
@@ -97,17 +111,12 @@ func (s *sorter) parts(f io.ReaderAt, from, to time.Time, take Take) error {
 	return take(to, part)
 }
 
-func readAt(f io.ReaderAt, offset, size int64) (l record.Login, err error) {
-	in := bufio.NewReaderSize(io.NewSectionReader(f, offset, size-offset), 1<<10)
-	length, err := binary.ReadUvarint(in)
-	if err != nil {
+func (s *sorter) read(f io.ReaderAt, p place) (l record.Login, err error) {
+	s.record = slices.Grow(s.record[:0], p.length())[:p.length()]
+	if _, err := f.ReadAt(s.record, p.offset()); err != nil {
 		return l, err
 	}
-	text := make([]byte, length)
-	if _, err := io.ReadFull(in, text); err != nil {
-		return l, err
-	}
-	return l, json.Unmarshal(text, &l, asJSON)
+	return l, json.Unmarshal(s.record, &l, asJSON)
 }
 
 // gather reads a window whole.
