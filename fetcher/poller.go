@@ -99,6 +99,8 @@ type Poller struct {
 	moved   bool // something was committed since the last wait
 	review  review
 	doubted bool // the clocks disagree, which was logged
+	// dateless is true once an answer has come, and no answer has had a Date.
+	dateless bool
 
 	mu     sync.Mutex
 	status Status
@@ -365,6 +367,9 @@ func (p *Poller) readNew(ctx context.Context, position record.Position, to, now 
 		return todo.from, err
 	}
 	p.pieces.gap, p.pieces.cursor, p.pieces.sure = gap, position.Cursor, now
+	if _, known := p.ServerTime(); !known {
+		p.pieces.sure = to // there may well be records up to the local clock's time
+	}
 	return todo.from, p.readPieces(ctx, p.pieceOf(now))
 }
 
