@@ -248,3 +248,7 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, take Take
 func (a *Auto) resume(todo window, oldest time.Time) (window, bool, error) {
 	return a.Export.resume(todo, oldest)
 }
+
+func (a *Auto) ignoresWindow(ctx context.Context, w window) (bool, error) {
+	return a.Pages.ignoresWindow(ctx, w)
+}

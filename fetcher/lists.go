@@ -27,16 +27,23 @@ type DesktopConnections struct {
 
 // Read implements Source.
 func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
-	r := pager[record.Login, *record.Login]{limit: desktopPageLimit, mismatch: d.Mismatch, memory: &d.memory,
-		list: listOf(d.API.ListDesktopConnections, inZone(d.Zone, (*record.DesktopConnection).Login))}
 	if most > 0 {
 		most = max(most, desktopPageLimit) // as with UserConnections
 	}
-	logins, err := r.read(ctx, window{from, to}, most)
+	logins, err := d.pager().read(ctx, window{from, to}, most)
 	if err != nil {
 		return err
 	}
 	return take(to, logins)
+}
+
+func (d *DesktopConnections) pager() *pager[record.Login, *record.Login] {
+	return &pager[record.Login, *record.Login]{limit: desktopPageLimit, mismatch: d.Mismatch, memory: &d.memory,
+		list: listOf(d.API.ListDesktopConnections, inZone(d.Zone, (*record.DesktopConnection).Login))}
+}
+
+func (d *DesktopConnections) ignoresWindow(ctx context.Context, w window) (bool, error) {
+	return d.pager().ignoresWindow(ctx, w, loginTimes)
 }
 
 // maxWhole is the most records that are read by pages at once where no window can be
@@ -79,12 +86,17 @@ func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Rea
 			s.quota.refused()
 		}
 		if err != nil && !w.adapt(err, most) {
-			return &record.Reading{}, err
+			return &record.Reading{}, w.explain(err)
 		}
-		if err == nil {
-			w.add(sessions)
-			w.read(piece, len(sessions), most)
+		if err != nil {
+			err = w.test(ctx, func(ctx context.Context, todo window) (bool, error) { return r.ignoresWindow(ctx, todo, sessionTimes) })
+			if err != nil {
+				return &record.Reading{}, err
+			}
+			continue
 		}
+		w.add(sessions)
+		w.read(piece, len(sessions), most)
 		w.at, s.quota.length = time.Now(), w.length
 	}
 	s.partial = nil

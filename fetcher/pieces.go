@@ -31,6 +31,8 @@ type pieces struct {
 	late    bool          // the window was begun by an earlier poll
 	sure    time.Time     // what is believed to be now; zero if the window ends before
 	over    bool
+	tested  bool // whether the list heeds its windows is known
+	ignored bool // it does not: all is read as one piece
 }
 
 func (p *pieces) next() window {
@@ -51,6 +53,9 @@ func (p *pieces) next() window {
 // most is how many records the next piece may have, of which there are to be so many at
 // most as long as it can be cut.
 func (p *pieces) most(records int) int {
+	if p.ignored {
+		return max(records, maxRecordsASecond)
+	}
 	if p.length <= minPiece {
 		return maxRecordsASecond
 	}
@@ -72,6 +77,9 @@ func (p *pieces) read(piece window, records, most int) {
 // records, may do so because the count is not of the window: a longer piece shows
 // something to judge the count by, if there is anything.
 func (p *pieces) adapt(err error, most int) bool {
+	if p.ignored && !refused(err) {
+		return false // a smaller one would show the same
+	}
 	length := min(p.length, p.next().to.Sub(p.done))
 	var next time.Duration
 	switch {
@@ -168,10 +176,19 @@ func (p *Poller) readPieces(ctx context.Context, read pieceReader) error {
 				p.pieces = nil // it is for the next poll to go on from there
 				return nil
 			}
-			continue
+			if 2*n <= most {
+				continue
+			}
+			err = p.testWindows(ctx, w)
 		case refused(err) && p.clock.wasWrong():
 			err = errWrongClock
 		case w.adapt(err, most):
+			err = p.testWindows(ctx, w)
+		default:
+			err = w.explain(err)
+		}
+		switch {
+		case err == nil:
 			continue
 		case throttled(err):
 			p.quota.refused()

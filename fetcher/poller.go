@@ -101,6 +101,7 @@ type Poller struct {
 	doubted bool // the clocks disagree, which was logged
 	// dateless is true once an answer has come, and no answer has had a Date.
 	dateless bool
+	ignored  bool // the list ignores its windows, which was logged
 
 	mu     sync.Mutex
 	status Status
@@ -156,7 +157,7 @@ func (p *Poller) Continue(poller *Poller) {
 	defer p.mu.Unlock()
 	p.status.Polled, p.status.LastError, p.status.Reason, p.status.FailedAt = before.Polled, before.LastError, before.Reason, before.FailedAt
 	p.clock.experience, p.doubted = poller.clock.experience, poller.doubted
-	p.quota, p.review = poller.quota, poller.review
+	p.quota, p.review, p.ignored = poller.quota, poller.review, poller.ignored
 }
 
 // Run polls until ctx ends, or last is closed: then the poll under way is the last one.

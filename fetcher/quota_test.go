@@ -34,6 +34,7 @@ type strict struct {
 	count      func(n, items int) int // what is said of n records, with a page of so many
 	reach      int                    // offsets from here on are refused; 0: none
 	longest    time.Duration          // longer windows are refused; 0: none
+	deaf       bool                   // the window is ignored
 
 	perMinute  int // requests; 0: any number
 	retryAfter bool
@@ -65,6 +66,10 @@ func (s *strict) admit() error {
 // of are the numbers of the records of a window.
 func (s *strict) of(w window) (numbers []int) {
 	for i, at := range s.times {
+		if s.deaf && !at.After(time.Now()) {
+			numbers = append(numbers, i)
+			continue
+		}
 		if at.Before(w.from) || at.After(w.to) || at.After(time.Now()) || s.exclusive && (at.Equal(w.from) || at.Equal(w.to)) {
 			continue
 		}

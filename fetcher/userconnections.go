@@ -33,11 +33,18 @@ func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int
 }
 
 func (u *UserConnections) readAtMost(ctx context.Context, w window, most int, take Take) error {
-	r := pager[record.Login, *record.Login]{limit: pageLimit, mismatch: u.Mismatch, memory: &u.memory,
-		list: listOf(u.API.ListUserConnections, inZone(u.Zone, (*record.UserConnection).Login))}
-	logins, err := r.read(ctx, w, most)
+	logins, err := u.pager().read(ctx, w, most)
 	if err != nil {
 		return err
 	}
 	return take(w.to, logins)
+}
+
+func (u *UserConnections) pager() *pager[record.Login, *record.Login] {
+	return &pager[record.Login, *record.Login]{limit: pageLimit, mismatch: u.Mismatch, memory: &u.memory,
+		list: listOf(u.API.ListUserConnections, inZone(u.Zone, (*record.UserConnection).Login))}
+}
+
+func (u *UserConnections) ignoresWindow(ctx context.Context, w window) (bool, error) {
+	return u.pager().ignoresWindow(ctx, w, loginTimes)
 }
