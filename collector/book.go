@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
 
@@ -327,6 +328,10 @@ func (b *Book) Commit(r *record.Reading) error {
 	}
 	b.page = p
 	b.show()
+	if n := p.ledger.GaveUp(); n > 0 {
+		level.Warn(b.options.Logger).Log("msg", "too many records are open or pending: the oldest stay counted, and their ends are not looked for any more. "+
+			"Compare them with the vendor's console: if they have ended, report it to the vendor; if endpoints were changed, check that they are the vendor's", "project", b.options.Project, "source", b.options.Source, "given_up", n, "limit", ledger.MaxUnfinished)
+	}
 	if len(failures) > 0 {
 		b.options.Failed(failures)
 	}

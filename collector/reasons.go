@@ -59,8 +59,11 @@ func (r *reasons) observe(e *ledger.Event) {
 		return
 	}
 	text, at := e.Login.FailedReason, e.Login.Time()
-	if e.Disposition == ledger.Expired {
+	switch e.Disposition {
+	case ledger.Expired:
 		text = "No outcome within pending_timeout."
+	case ledger.GivenUp:
+		text = "No outcome, and too many records to wait for."
 	}
 	if at.IsZero() {
 		at = e.Now

@@ -312,6 +312,8 @@ func explain(e *ledger.Event) string {
 		s.WriteString("neither a failure nor a start time yet; it counts when it has either, or as a failure after pending_timeout")
 	case ledger.Expired:
 		s.WriteString("no outcome within pending_timeout: a failure")
+	case ledger.GivenUp:
+		s.WriteString("too many records are unfinished: its end is not waited for; a failure if it has no outcome")
 	case ledger.Updated:
 		s.WriteString("a newer version of a record that is known")
 	case ledger.Reclassified:

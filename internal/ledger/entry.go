@@ -26,6 +26,7 @@ const (
 	networkTimed                    // its round-trip time on the network was observed
 	endToEndTimed                   // and that from end to end
 	nameless                        // no version of it has had an id
+	givenUp                         // it is not followed any more: too many were unfinished
 )
 
 // entry is what is known of one record, merged from all its versions. Times are
@@ -99,7 +100,7 @@ func sameLabels(a, b *record.Login) bool {
 
 // move keeps track of where the connection is open.
 func (e *entry) move(login *record.Login, newest bool) {
-	place, open := Place{}, e.has(succeeded) && !e.has(failing) && e.start != 0 && e.end == 0
+	place, open := Place{}, e.has(succeeded) && !e.has(failing) && e.start != 0 && e.end == 0 && !e.has(givenUp)
 	if open {
 		place = e.place
 		if newest || !e.has(isOpen) {
@@ -308,6 +309,7 @@ func (l *Ledger) Load(key, value []byte) error {
 	if e.isUnfinished() {
 		l.unfinished[e] = struct{}{}
 	}
+	l.noteGivenUp(e)
 	if l.rules.HideMachines && e.hideMachine() {
 		l.changed[e] = struct{}{}
 	}

@@ -18,10 +18,11 @@ const (
 	Expired      Disposition = "expired"      // stayed without an outcome for too long: a failure
 	Reclassified Disposition = "reclassified" // counted as a success before, a failure now
 	Invalid      Disposition = "invalid"      // not a record at all
+	GivenUp      Disposition = "given_up"     // not followed any more: too many are unfinished
 )
 
 // Dispositions lists all of them.
-var Dispositions = []Disposition{Counted, Duplicate, Updated, Pending, Expired, Reclassified, Invalid}
+var Dispositions = []Disposition{Counted, Duplicate, Updated, Pending, Expired, Reclassified, Invalid, GivenUp}
 
 // Event is what one reading of a record changes, to be added to the metrics once.
 type Event struct {

@@ -49,6 +49,8 @@ type Rules struct {
 	// HideMachines keeps names of machines out of what is kept and counted. They still
 	// tell records apart.
 	HideMachines bool
+	// MaxUnfinished is how many records may be pending or open; 0 is MaxUnfinished.
+	MaxUnfinished int
 }
 
 type outcome uint8
@@ -82,10 +84,13 @@ type Ledger struct {
 	logins     []*record.Login                     // its records
 	rows       map[record.Identity][]*record.Login // those without an id; nil until they are asked for
 	latest     time.Time                           // for which a reading may have shown a record
+	surplus    int                                 // records that the last reading made too many
+	last       *entry                              // of those given up for being too many, the one that began last
 }
 
 // New returns a ledger that remembers nothing.
 func New(rules Rules) *Ledger {
+	rules.MaxUnfinished = cmp.Or(rules.MaxUnfinished, MaxUnfinished)
 	return &Ledger{
 		rules:      rules,
 		entries:    map[record.Identity]*entry{},
@@ -113,11 +118,17 @@ func (l *Ledger) Apply(r *record.Reading, emit func(*Event)) {
 			continue // counted and forgotten long ago, or later than the lookback allows
 		}
 		ev := Event{Login: login, Now: r.Now}
+		if e == nil && l.mayBeGivenUp(login, r) {
+			ev.Disposition = GivenUp
+			emit(&ev)
+			continue
+		}
 		l.update(e, login, r, &ev)
 		emit(&ev)
 	}
 	l.logins, l.rows = nil, nil
 	l.giveUp(r, emit)
+	l.limit(r.Now, emit)
 }
 
 // inOrder puts the versions of a record into the order in which they came to be.
@@ -270,8 +281,11 @@ func (l *Ledger) isDue(e *entry, r *record.Reading) bool {
 // and that were not in the reading just applied.
 func (l *Ledger) Forget(horizon time.Time) {
 	h := horizon.UnixMilli()
+	if l.last != nil && h-l.last.begin() > MaxAge.Milliseconds() {
+		l.last = nil
+	}
 	for _, e := range l.entries {
-		if e.keep < h && e.reading != l.reading && !e.isUnfinished() {
+		if e.keep < h && e.reading != l.reading && !e.isUnfinished() && e != l.last {
 			l.remove(e)
 		}
 	}
