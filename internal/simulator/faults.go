@@ -47,6 +47,8 @@ const (
 	FaultSkew FaultKind = "skew"
 	// FaultCount adds Fault.Count to the "count" or "total_count" of a list.
 	FaultCount FaultKind = "count"
+	// FaultCountIs makes it Fault.Count, whatever the list holds.
+	FaultCountIs FaultKind = "count_is"
 
 	// FaultTaskFail has the task FAIL, with the reason Fault.Message and the error
 	// code Fault.Code, which may be empty.
@@ -59,7 +61,7 @@ const (
 
 var kinds = []FaultKind{
 	FaultError, FaultHang, FaultDrop,
-	FaultDropBody, FaultTruncate, FaultOversize, FaultGarbage, FaultSlow, FaultEmpty, FaultSkew, FaultCount,
+	FaultDropBody, FaultTruncate, FaultOversize, FaultGarbage, FaultSlow, FaultEmpty, FaultSkew, FaultCount, FaultCountIs,
 	FaultTaskFail, FaultTaskExpire, FaultTaskHang,
 }
 
@@ -239,7 +241,9 @@ func (s *Simulator) serveFault(w http.ResponseWriter, r *request, f Fault) {
 	case FaultSkew:
 		r.now = r.now.Add(seconds)
 	case FaultCount:
-		a.body = addCount(a.body, f.Count)
+		a.body = changeCount(a.body, func(n int) int { return n + f.Count })
+	case FaultCountIs:
+		a.body = changeCount(a.body, func(int) int { return f.Count })
 	case FaultDropBody, FaultOversize, FaultSlow:
 		s.dribble(w, r, a, f.Kind, seconds)
 		return
@@ -302,8 +306,8 @@ func (s *Simulator) dribble(w http.ResponseWriter, r *request, a answer, kind Fa
 	}
 }
 
-// addCount falsifies the count of a list; another body stays as it is.
-func addCount(body []byte, more int) []byte {
+// changeCount falsifies the count of a list; another body stays as it is.
+func changeCount(body []byte, change func(int) int) []byte {
 	var list map[string]json.RawMessage
 	if json.Unmarshal(body, &list) != nil {
 		return body
@@ -315,7 +319,7 @@ func addCount(body []byte, more int) []byte {
 	if json.Unmarshal(list[name], &count) != nil {
 		return body
 	}
-	list[name] = []byte(strconv.Itoa(count + more))
+	list[name] = []byte(strconv.Itoa(change(count)))
 	changed, err := json.Marshal(list)
 	if err != nil {
 		return body

@@ -113,6 +113,10 @@ func TestFaults(t *testing.T) {
 			assert.Equal(t, 5, p.Count)
 			assert.Len(t, p.Items, 1)
 		}},
+		"count_is": {Fault{Kind: FaultCountIs, Count: -4}, func(t *testing.T, _ *http.Response, body string, err error) {
+			require.NoError(t, err)
+			assert.Contains(t, body, `"count":-4`)
+		}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
