@@ -58,7 +58,7 @@ func TestABacklogUnderAQuota(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, simulator.Options{}, quota(c.requests, c.period, http.StatusTooManyRequests, c.header))
-			w.put(spread(0, c.records, time.Now().Add(-55*time.Minute), 50*time.Minute/time.Duration(c.records))...)
+			w.put(spread(0, c.records, time.Now().Add(-50*time.Minute), 30*time.Minute/time.Duration(c.records))...)
 			e := runExporter(t, setup{URL: w.url, Lookback: "1m"})
 			e.shows(w)
 			assert.Empty(t, w.Violations())
