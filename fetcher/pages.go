@@ -81,10 +81,14 @@ const (
 	// it ended, up to the list's end, though new records may have moved it back. A chain
 	// misses only what moves, while it is read, from the part that is to come to the part
 	// that is done; it does not do so twice in a row. While records pour in, no count ever
-	// comes true and no two passes see the same. What is read may have become another
-	// version since, so that this proves nothing of additive items.
+	// comes true and no two passes see the same. If the count says that there are more, it
+	// takes maxChain passes to prove that it is wrong: a short list whose order is another
+	// each time may look like a chain. What is read may have become another version since,
+	// so that this proves nothing of additive items.
 	byChain
 )
+
+const maxChain = 4
 
 // passIDs is what one pass over all pages has seen.
 type passIDs struct {
@@ -109,6 +113,7 @@ type attempt[T any, P listed[T]] struct {
 	all     []T                    // every record that any pass has seen
 	newest  map[record.Identity]*T // of additive items, by their place among those that look the same
 	before  *pass[T, P]            // the last whole pass
+	chain   int                    // passes in a row that were chains, up to the last
 	pages   []page[T]              // of the pass under way
 	refused bool                   // a request was refused for haste
 }
@@ -176,7 +181,10 @@ func (r *pager[T, P]) prove(a *attempt[T, P], p *pass[T, P]) (how proof, instant
 		r.memory.judge(p.count, len(p.items))
 		return byRepetition, 0
 	}
-	if !r.additive && a.before != nil && a.before.chained && p.chained {
+	if a.chain++; !p.chained {
+		a.chain = 0
+	}
+	if !r.additive && (a.chain >= 2 && len(p.ids) >= p.count || a.chain >= maxChain) {
 		return byChain, 0
 	}
 	return unproved, 0

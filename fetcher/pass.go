@@ -269,7 +269,7 @@ func (c layout[T, P]) join(pages []page[T]) *pass[T, P] {
 		rest, how = c.seam(&pages[i-1], &pages[i])
 		p.items = append(p.items, rest...)
 		p.steady = p.steady && how == overlapExact
-		p.chained = p.chained && (how == overlapShifted || how == overlapExact && (c.size-c.stride > 1 || c.size < 8))
+		p.chained = p.chained && (how == overlapShifted || how == overlapExact && c.size-c.stride > 1)
 		p.counted = p.counted && pages[i].count == first.count
 	}
 	atEnd := len(rest) == 0 || c.whole || len(last.items) < c.full && last.end() == last.count
