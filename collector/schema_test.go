@@ -24,7 +24,6 @@ import (
 // counts attempts and login durations in metrics of its own.
 type release struct {
 	counter, histogram *Metric // either may be nil
-	product            Label   // a label that only some releases know; empty otherwise
 }
 
 // releaseKind is a kind of source that the tests change between restarts.

@@ -73,14 +73,6 @@ func (c *clock) skew() (time.Duration, bool) {
 	return c.local().Round(0).Sub(server), true
 }
 
-// now is the server's time, or the local one while the server's is not known.
-func (c *clock) now() time.Time {
-	if t, ok := c.server(); ok {
-		return t
-	}
-	return c.local().UTC()
-}
-
 // refuse notes that the host has refused a signature for its time.
 func (c *clock) refuse() {
 	c.mu.Lock()

@@ -40,8 +40,6 @@ var (
 
 // rendering says how the logins are written. Each of its parts changes them in one way.
 type rendering struct {
-	names     []string // of what deviates
-	titles    map[string]string
 	cell      []func(column, text string) string
 	rows      []func(rows [][]string) [][]string // header included
 	container func(t testing.TB, r *rendering, rows [][]string) []byte

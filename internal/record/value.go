@@ -130,7 +130,7 @@ var success = map[string]bool{
 
 // saysSuccess reports whether a reason or a code only says that all went well.
 func saysSuccess(s string) bool {
-	return len(s) <= 32 && success[strings.ToLower(strings.TrimRight(narrow(s), ".!。! "))]
+	return len(s) <= 32 && success[strings.ToLower(strings.TrimRight(narrow(s), ".!。 "))]
 }
 
 var (
