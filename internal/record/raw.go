@@ -113,21 +113,24 @@ func (r *raw) fill(k *kind, object string) {
 // fields that cannot be read.
 type reading struct {
 	*raw
-	kind   *kind
-	bad    uint32
-	quoted quoting
+	kind *kind
+	bad  uint32
 }
 
+// read takes off the texts what tools put around them.
 func (r *raw) read(k *kind) *reading {
-	reading := &reading{raw: r, kind: k, bad: r.invalid}
+	var quoted quoting
 	for i := range k.names {
-		reading.quoted.sees(r.text[i])
+		r.text[i] = plain(r.text[i])
+		quoted.sees(r.text[i])
 	}
-	return reading
+	for i := range k.names {
+		r.text[i] = quoted.strip(r.text[i])
+	}
+	return &reading{raw: r, kind: k, bad: r.invalid}
 }
 
-// plain is a field's text without what tools put around it.
-func (r *reading) plain(place int) string { return r.quoted.strip(plain(r.text[place])) }
+func (r *reading) plain(place int) string { return r.text[place] }
 
 // value is a field's text, empty if it only says that there is nothing.
 func (r *reading) value(place int) string {

@@ -31,8 +31,11 @@ func plain(s string) string {
 func isTight(c byte) bool { return c > ' ' && c < 0x7f && c != '=' && c != '"' }
 
 func isFiller(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\uFEFF' || r >= '\u200B' && r <= '\u200F' ||
-		r >= '\u202A' && r <= '\u202E' || r >= '\u2060' && r <= '\u2069'
+	if r < utf8.RuneSelf {
+		return r <= ' ' || r == 0x7f
+	}
+	return r >= '\u200B' && r <= '\u200F' || r >= '\u202A' && r <= '\u202E' || r >= '\u2060' && r <= '\u2069' || r == '\uFEFF' ||
+		unicode.IsSpace(r) || unicode.IsControl(r)
 }
 
 // quoting is how the values of a record are quoted beyond what their container asks for.
