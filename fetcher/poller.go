@@ -278,7 +278,11 @@ func (p *Poller) pollLogins(ctx context.Context) error {
 		now = to // there is nothing to go by but the local clock
 	}
 	p.review.polls++
-	p.behind(now.Sub(position.Cursor) > 2*p.Interval+time.Second)
+	expected := now
+	if _, known := p.ServerTime(); !known {
+		expected = to // there may well be records up to the local clock's time
+	}
+	p.behind(expected.Sub(position.Cursor) > 2*p.Interval+time.Second)
 	if p.review.refused > 0 {
 		// The quota was used up when its turn came: one window goes first.
 		if err := p.readUnfinished(ctx, position.Cursor.Add(-p.Lookback), now, 1); err != nil && !throttled(err) {
@@ -369,7 +373,7 @@ func (p *Poller) readNew(ctx context.Context, position record.Position, to, now 
 	}
 	p.pieces.gap, p.pieces.cursor, p.pieces.sure = gap, position.Cursor, now
 	if _, known := p.ServerTime(); !known {
-		p.pieces.sure = to // there may well be records up to the local clock's time
+		p.pieces.sure = to // likewise
 	}
 	return todo.from, p.readPieces(ctx, p.pieceOf(now))
 }
