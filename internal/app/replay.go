@@ -72,7 +72,7 @@ func Replay(ctx context.Context, file string, o ReplayOptions, out, why io.Write
 	return writeText(out, exposition)
 }
 
-const gcPercent = 30
+const gcPercent = 36
 
 // replay is one run of Replay.
 type replay struct {
