@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -309,9 +310,9 @@ func TestStatisticsOfAMoment(t *testing.T) {
 func TestStatisticsThatNeverHoldStill(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		begin := w.now()
-		change := 0
+		var change atomic.Int64
 		p := w.statistics(accessLister(func(q workspace.PageQuery) (page *workspace.Page[record.AppUserAccess]) {
-			change++ // the message of each row is another one each time
+			now := change.Add(1) // the message of each row is another one each time
 			page = &workspace.Page[record.AppUserAccess]{}
 			for i := range 500 {
 				at := begin.Add(-settle - time.Hour + time.Duration(i)*7*time.Second)
@@ -322,7 +323,7 @@ func TestStatisticsThatNeverHoldStill(t *testing.T) {
 					var a record.AppUserAccess
 					a.Set("username", "u"+strconv.Itoa(i))
 					a.Set("access_failed_count", "1")
-					a.Set("error_msg", strconv.Itoa(change))
+					a.Set("error_msg", strconv.FormatInt(now, 10))
 					page.Items = append(page.Items, a)
 				}
 			}

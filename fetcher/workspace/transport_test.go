@@ -138,14 +138,14 @@ func TestADeadConnectionIsGivenUp(t *testing.T) {
 // names is a network in memory, with a server for each address and a name that moves.
 type names struct {
 	address string // of the API's name
-	lookups int
+	lookups atomic.Int64
 	servers map[string]http.HandlerFunc
 	t       *testing.T
 	served  *sync.WaitGroup
 }
 
 func (n *names) dial(context.Context, string, string) (net.Conn, error) {
-	n.lookups++
+	n.lookups.Add(1)
 	ours, theirs := net.Pipe()
 	handler := n.servers[n.address]
 	l := &oneConn{conn: theirs, closed: make(chan struct{})}
@@ -205,7 +205,7 @@ func TestANameThatMovesIsFound(t *testing.T) {
 					require.NoError(t, err)
 					time.Sleep(time.Minute)
 				}
-				assert.Equal(t, 1, n.lookups, "one connection for all")
+				assert.EqualValues(t, 1, n.lookups.Load(), "one connection for all")
 				moved, n.address = true, "new"
 				start := time.Now()
 				for found == 0 && time.Since(start) < time.Hour {

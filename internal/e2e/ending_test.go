@@ -14,6 +14,7 @@ import (
 // The signal to end comes while a large file is counted: what is committed stays, and the
 // rest is counted after the next start.
 func TestTheEndDoesNotWaitForALargeFile(t *testing.T) {
+	slowWithRace(t)
 	t.Parallel()
 	const logins = 12_000
 	w := newWorld(t, simulator.Options{}, nil)

@@ -45,6 +45,7 @@ func quota(requests int, period time.Duration, status int, header http.Header) f
 
 // A quota that is used up again and again costs time, and neither records nor what was read.
 func TestABacklogUnderAQuota(t *testing.T) {
+	slowWithRace(t)
 	t.Parallel()
 	for name, c := range map[string]struct {
 		requests, records int
@@ -52,7 +53,7 @@ func TestABacklogUnderAQuota(t *testing.T) {
 		header            http.Header
 	}{
 		"15, with Retry-After":    {15, 3000, 2 * time.Second, http.Header{"Retry-After": {"1"}}},
-		"15, without Retry-After": {15, 2000, 3 * time.Second, nil},
+		"15, without Retry-After": {15, 2000, 6 * time.Second, nil},
 		"1":                       {1, 400, time.Second, http.Header{"Retry-After": {"1"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,6 +70,7 @@ func TestABacklogUnderAQuota(t *testing.T) {
 
 // An API that refuses offsets beyond a limit is read in smaller windows.
 func TestRefusedOffsets(t *testing.T) {
+	slowWithRace(t)
 	t.Parallel()
 	for _, limit := range []int{300, 1000} {
 		t.Run(strconv.Itoa(limit), func(t *testing.T) {

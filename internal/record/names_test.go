@@ -106,7 +106,7 @@ func TestHostileRecordsAreCleanedInLinearTime(t *testing.T) {
 			for range n {
 				c.Login()
 			}
-			require.Less(t, time.Since(begun), n*200*time.Millisecond)
+			require.Less(t, time.Since(begun), n*2*time.Second) // a square of it would take hours
 		})
 	}
 }
