@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,11 +20,13 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// vendor is an API whose records are dated by the true time, which is time.Now. The Date of its answers is off by server, and the clock of the machine on which the
-// exporter runs by local.
+// vendor is an API whose records are dated by the true time, which is time.Now. The Date of
+// its answers is off by server, and the clock of the machine on which the exporter runs by
+// local.
 type vendor struct {
 	t              *testing.T
-	logins         []dated // in the order of time
+	mu             sync.Mutex // pages are asked for at once
+	logins         []dated    // in the order of time
 	server, local  time.Duration
 	dateless       bool // answers have no Date
 	date, answered time.Time
@@ -38,6 +41,8 @@ type vendor struct {
 type dated struct{ at, shows time.Time }
 
 func (v *vendor) ListUserConnections(_ context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	var found []record.UserConnection
 	now := time.Now()
 	if q.Offset == 0 {

@@ -112,6 +112,7 @@ func (r *pager[T, P]) fill(ctx context.Context, a *attempt[T, P]) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failed atomic.Bool
+	var first error // what ended the others, and not what they then ended with
 	var group errgroup.Group
 	group.SetLimit(maxPagesAtOnce)
 	if a.refused {
@@ -130,14 +131,17 @@ func (r *pager[T, P]) fill(ctx context.Context, a *attempt[T, P]) error {
 				a.pages[i] = p
 				return nil
 			}
-			failed.Store(true)
+			if failed.CompareAndSwap(false, true) {
+				first = err
+			}
 			if !throttled(err) {
 				cancel()
 			}
-			return err
+			return nil
 		})
 	}
-	return group.Wait()
+	_ = group.Wait()
+	return first
 }
 
 // layout is how a list is laid out in pages.

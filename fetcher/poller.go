@@ -230,10 +230,14 @@ func (p *Poller) report(err error) {
 func (p *Poller) poll(ctx context.Context) error {
 	p.clock.redone = 0
 	for {
-		if err := p.once(ctx); !errors.Is(err, errWrongClock) {
-			p.compareClocks()
-			return err
+		err := p.once(ctx)
+		if errors.Is(err, errWrongClock) {
+			continue
 		}
+		if _, known := p.ServerTime(); known || err == nil { // else there was no answer
+			p.compareClocks()
+		}
+		return err
 	}
 }
 
