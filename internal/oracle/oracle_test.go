@@ -141,7 +141,7 @@ func TestOurClientAgreesWithSDK(t *testing.T) {
 				for name, value := range fields(t, want[i]) {
 					c.Set(name, value.(string))
 				}
-				assert.Equal(t, c, got[i])
+				assert.Equal(t, c.Login(), got[i].Login())
 			}
 			assert.Empty(t, s.Violations())
 		})
