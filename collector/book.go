@@ -60,7 +60,7 @@ type Book struct {
 	storage Storage
 
 	mu        sync.Mutex
-	page      *page // nil after a failed commit: it is to be loaded anew
+	page      *page // nil after a failed commit: it is to be loaded again
 	shown     atomic.Pointer[published]
 	heldUntil atomic.Pointer[time.Time] // when the first hold ends; zero if nothing is held
 }

@@ -23,7 +23,7 @@ import (
 //	labels reordered nothing to do: rows have the names of labels
 //	metric renamed   Metric.Formerly has the old name: its series go on
 //	metric removed   its rows stay as they are, for a release that knows it
-//	type, buckets    the metric begins anew, with a new creation time
+//	type, buckets    the metric restarts at 0, with a new creation time
 //	desktop_names    taken away: the series that have names of desktops are removed
 //	project_id       the records are those of another project: see ofOneProject
 //
@@ -263,7 +263,7 @@ func (l *loading) report() {
 		}
 	}
 	tell(l.kept, "the store has what this release does not know; it is kept for the release that does, and not shown")
-	tell(l.restarted, "metrics begin anew: their type or their buckets have changed")
+	tell(l.restarted, "metrics restart at 0: their type or their buckets have changed")
 	tell(l.summed, "metrics have lost a label: what was counted is summed over it")
 	tell(l.hidden, "series with names of desktops are removed, since desktop_names is off")
 	if l.anotherProject {

@@ -144,13 +144,13 @@ func TestReleasesOpenTheStoresOfOthers(t *testing.T) {
 		"label added":                {release{counter: byGroup}, release{counter: byBoth}, byBoth, []string{"desktop_group", "client_type"}, values{"a/": 2, "b/": 1}, values{"a/": 2, "b/": 1, "a/client-a": 1, "c/client-c": 1}, ""},
 		"label removed":              {release{counter: byBoth}, release{counter: byGroup}, byGroup, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, "summed over"},
 		"all removed":                {release{counter: byBoth}, release{counter: total}, total, nil, values{"": 3}, values{"": 5}, "summed over"},
-		"renamed, and other buckets": {release{histogram: coarse}, release{histogram: other}, other, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
+		"renamed, and other buckets": {release{histogram: coarse}, release{histogram: other}, other, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "restart at 0"},
 		"reordered":                  {release{counter: byBoth}, release{counter: swapped}, swapped, []string{"desktop_group", "client_type"}, values{"a/client-a": 2, "b/client-b": 1}, values{"a/client-a": 3, "b/client-b": 1, "c/client-c": 1}, ""},
 		"family added":               {release{}, release{counter: byGroup}, byGroup, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, ""},
 		"renamed":                    {release{counter: byGroup}, release{counter: renamed}, renamed, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, ""},
-		"type changed":               {release{counter: byGroup}, release{counter: asHistogram}, asHistogram, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
-		"buckets added":              {release{histogram: coarse}, release{histogram: fine}, fine, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
-		"buckets gone":               {release{histogram: fine}, release{histogram: coarse}, coarse, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "begin anew"},
+		"type changed":               {release{counter: byGroup}, release{counter: asHistogram}, asHistogram, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "restart at 0"},
+		"buckets added":              {release{histogram: coarse}, release{histogram: fine}, fine, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "restart at 0"},
+		"buckets gone":               {release{histogram: fine}, release{histogram: coarse}, coarse, []string{"desktop_group"}, values{}, values{"a": 1, "c": 1}, "restart at 0"},
 		"histogram sums":             {release{histogram: coarse}, release{histogram: coarseTotal}, coarseTotal, nil, values{"": 3}, values{"": 5}, "summed over"},
 		"family removed":             {release{counter: byGroup, histogram: coarse}, release{histogram: coarse}, coarse, []string{"desktop_group"}, values{"a": 2, "b": 1}, values{"a": 3, "b": 1, "c": 1}, "kept for the release that does"},
 	} {
@@ -227,7 +227,7 @@ func TestNoNameIsUsedTwice(t *testing.T) {
 	}
 }
 
-// What changed buckets begin anew has a new creation time.
+// A metric whose buckets changed has a new creation time.
 func TestChangedBucketsBeginAnew(t *testing.T) {
 	r := newReleases(t, release{histogram: histogramOf("workspace_b_seconds", []float64{1, 5})})
 	r.count("a")
