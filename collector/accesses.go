@@ -16,23 +16,23 @@ const (
 	accessWindowName = "1h" // its value of the label window
 )
 
-// accesses adds up the vendor's access statistics. Each reading is a window of its
+// accesses adds up the vendor's access statistics. Each batch is a window of its
 // own, so that all that it holds is new.
 type accesses struct {
-	*readings
+	*batchStats
 	failures, users *family
 
 	last    map[record.Person]int64 // last failure of a user, in Unix milliseconds
 	changed map[record.Person]bool
 }
 
-func newAccesses(t *tables, r *readings) *accesses {
-	return &accesses{readings: r, failures: t.family(accessFailures), users: t.volatileFamily(accessFailedUsers),
+func newAccesses(t *tables, r *batchStats) *accesses {
+	return &accesses{batchStats: r, failures: t.family(accessFailures), users: t.volatileFamily(accessFailedUsers),
 		last: map[record.Person]int64{}, changed: map[record.Person]bool{}}
 }
 
 // read takes the statistics of a window.
-func (a *accesses) read(r *record.Reading) {
+func (a *accesses) read(r *record.Batch) {
 	for i := range r.Accesses {
 		access := &r.Accesses[i]
 		if access.Malformed {
@@ -60,7 +60,7 @@ func (a *accesses) read(r *record.Reading) {
 }
 
 func (a *accesses) refresh(now time.Time, l *ledger.Ledger) {
-	a.readings.refresh(now, l)
+	a.batchStats.refresh(now, l)
 	a.users.recount(func(add func(int64, ...pair)) { add(int64(len(a.last)), windowName.is(accessWindowName)) })
 }
 

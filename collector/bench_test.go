@@ -93,5 +93,5 @@ func commitPage(b *testing.B, book *Book, now time.Time, n *int) {
 			}
 		})
 	}
-	require.NoError(b, book.Commit(&record.Reading{From: now.Add(-16 * time.Minute), To: now, Now: now, Logins: logins, UpToDate: true}))
+	require.NoError(b, book.Commit(&record.Batch{From: now.Add(-16 * time.Minute), To: now, Now: now, Logins: logins, UpToDate: true}))
 }

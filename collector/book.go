@@ -43,7 +43,7 @@ type Options struct {
 	Limits        *Limits
 	// Trace is told of every event before it is committed. May be nil.
 	Trace func(*ledger.Event)
-	// Failed is told of all failures of a reading, once it is committed. May be nil.
+	// Failed is told of all failures of a batch, once it is committed. May be nil.
 	Failed func([]ledger.Event)
 	// Committed is told how long a commit took. May be nil.
 	Committed func(time.Duration)
@@ -282,10 +282,10 @@ func (b *Book) ready() error {
 	return b.load()
 }
 
-// Commit counts a whole reading: ledger, counters and cursor go to the store
+// Commit counts a whole batch: ledger, counters and cursor go to the store
 // together, and only then /metrics shows the new values. If it fails, nothing is
-// counted, and the reading must be made again.
-func (b *Book) Commit(r *record.Reading) error {
+// counted, and the batch must be read again.
+func (b *Book) Commit(r *record.Batch) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.ready(); err != nil {
@@ -295,7 +295,7 @@ func (b *Book) Commit(r *record.Reading) error {
 	b.page = nil // until it is known to be what the store holds
 	p.tables.births = b.births(&p.position, r)
 	for _, a := range p.aggregators {
-		if w, ok := a.(wholeReader); ok {
+		if w, ok := a.(batchReader); ok {
 			w.read(r)
 		}
 	}
@@ -311,7 +311,7 @@ func (b *Book) Commit(r *record.Reading) error {
 			b.options.Trace(e)
 		}
 	})
-	if !r.Review {
+	if !r.Reread {
 		p.advance(r, b.options.Lookback)
 	}
 	p.refresh(r.Now)
@@ -338,10 +338,10 @@ func (b *Book) Commit(r *record.Reading) error {
 	return nil
 }
 
-// births says how series that this reading makes begin. History that is read at the
+// births says how series that this batch makes begin. History that is read at the
 // start counts from the start of the history, and is shown at once: a scrape that
 // sees it grow from 0 would take it for a spike.
-func (b *Book) births(p *record.Position, r *record.Reading) births {
+func (b *Book) births(p *record.Position, r *record.Batch) births {
 	if !p.Complete {
 		begin := r.From
 		if !p.Cursor.IsZero() {
@@ -359,10 +359,10 @@ const margin = time.Minute
 // slack is how far a clock may go back without having been wrong.
 const slack = time.Minute
 
-// advance moves the cursor to the end of the reading, as far as that is borne out, and
+// advance moves the cursor to the end of the batch, as far as that is borne out, and
 // forgets what no later window can show. It forgets by what records have shown: a clock
 // that was ahead, and with it the cursor, can be taken back then.
-func (p *page) advance(r *record.Reading, lookback time.Duration) {
+func (p *page) advance(r *record.Batch, lookback time.Duration) {
 	pos, reached := &p.position, r.To
 	if r.Now.Before(reached) {
 		reached = r.Now

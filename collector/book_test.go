@@ -93,10 +93,10 @@ func (b *bench) restart() {
 	b.book = book
 }
 
-// read commits a reading that ends at the time now.
+// read commits a batch that ends at the time now.
 func (b *bench) read(now time.Time, logins ...record.Login) error {
 	b.clock = now
-	return b.book.Commit(&record.Reading{From: now.Add(-time.Hour), To: now, Now: now, Logins: logins, UpToDate: true})
+	return b.book.Commit(&record.Batch{From: now.Add(-time.Hour), To: now, Now: now, Logins: logins, UpToDate: true})
 }
 
 func (b *bench) families() map[string]*dto.MetricFamily {
@@ -157,7 +157,7 @@ func inGroup(group string) func(*record.Login) { return func(l *record.Login) { 
 func TestNothingIsShownBeforeTheFirstPollEnds(t *testing.T) {
 	b := newBench(t, nil)
 	assert.Empty(t, b.families())
-	require.NoError(t, b.book.Commit(&record.Reading{From: t0.Add(-time.Hour), To: t0.Add(-time.Minute), Now: t0, Logins: []record.Login{login(1, t0.Add(-2*time.Minute))}}))
+	require.NoError(t, b.book.Commit(&record.Batch{From: t0.Add(-time.Hour), To: t0.Add(-time.Minute), Now: t0, Logins: []record.Login{login(1, t0.Add(-2*time.Minute))}}))
 	assert.Empty(t, b.families(), "a backlog that is half read")
 	require.NoError(t, b.read(t0, login(1, t0.Add(-2*time.Minute)), login(2, t0.Add(-time.Second))))
 	assert.Equal(t, map[string]float64{"g": 2}, b.values(loginAttempts, "desktop_group"))
@@ -409,13 +409,13 @@ func ofKind(k Kind) func(*Options) {
 func (b *bench) snapshot(now time.Time, sessions ...record.Session) {
 	b.t.Helper()
 	b.clock = now
-	require.NoError(b.t, b.book.Commit(&record.Reading{From: now.Add(-30 * 24 * time.Hour), To: now, Now: now, Sessions: sessions, UpToDate: true}))
+	require.NoError(b.t, b.book.Commit(&record.Batch{From: now.Add(-30 * 24 * time.Hour), To: now, Now: now, Sessions: sessions, UpToDate: true}))
 }
 
 func (b *bench) statistics(from, to time.Time, accesses ...record.Access) {
 	b.t.Helper()
 	b.clock = to
-	require.NoError(b.t, b.book.Commit(&record.Reading{From: from, To: to, Now: to, Accesses: accesses, UpToDate: true}))
+	require.NoError(b.t, b.book.Commit(&record.Batch{From: from, To: to, Now: to, Accesses: accesses, UpToDate: true}))
 }
 
 func session(n int, machine, state string) record.Session {
@@ -448,7 +448,7 @@ func TestTwoVersionsOfASessionAreOneSession(t *testing.T) {
 // Sessions that are over are many, and nothing but a number.
 func TestSessionsThatAreOverAreRead(t *testing.T) {
 	b := newBench(t, ofKind(Sessions))
-	r := &record.Reading{From: t0.Add(-time.Hour), To: t0, Now: t0, UpToDate: true}
+	r := &record.Batch{From: t0.Add(-time.Hour), To: t0, Now: t0, UpToDate: true}
 	for n, state := range []string{"SignedOut", "Active", "SignedOut"} {
 		s := session(n, "m", state)
 		require.NoError(t, r.AddSession(&s))
@@ -683,7 +683,7 @@ func TestAReviewMovesNothing(t *testing.T) {
 	require.NoError(t, b.read(t0, open))
 	before, err := b.book.Position()
 	require.NoError(t, err)
-	require.NoError(t, b.book.Commit(&record.Reading{From: t0.Add(-time.Hour), To: t0.Add(time.Minute), Now: t0.Add(time.Minute), Review: true,
+	require.NoError(t, b.book.Commit(&record.Batch{From: t0.Add(-time.Hour), To: t0.Add(time.Minute), Now: t0.Add(time.Minute), Reread: true,
 		Logins: []record.Login{open, login(2, t0)}}))
 	after, err := b.book.Position()
 	require.NoError(t, err)
@@ -695,7 +695,7 @@ func TestAReviewMovesNothing(t *testing.T) {
 func TestTheCursorNeverGoesBack(t *testing.T) {
 	b := newBench(t, nil)
 	require.NoError(t, b.read(t0))
-	require.NoError(t, b.book.Commit(&record.Reading{From: t0.Add(-15 * time.Minute), To: t0.Add(-5 * time.Minute), Now: t0.Add(time.Hour)}))
+	require.NoError(t, b.book.Commit(&record.Batch{From: t0.Add(-15 * time.Minute), To: t0.Add(-5 * time.Minute), Now: t0.Add(time.Hour)}))
 	position, err := b.book.Position()
 	require.NoError(t, err)
 	assert.Equal(t, t0, position.Cursor)

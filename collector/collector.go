@@ -19,7 +19,7 @@ type aggregator interface {
 	observe(e *ledger.Event)
 }
 
-// refresher is an aggregator that has something to do after each reading.
+// refresher is an aggregator that has something to do after each batch.
 type refresher interface {
 	refresh(now time.Time, l *ledger.Ledger)
 }
@@ -31,9 +31,9 @@ type keeper interface {
 	save(batch *store.Batch)
 }
 
-// wholeReader is an aggregator that looks at a reading as a whole, before any event.
-type wholeReader interface {
-	read(r *record.Reading)
+// batchReader is an aggregator that looks at a batch as a whole, before any event.
+type batchReader interface {
+	read(r *record.Batch)
 }
 
 // Kind is what a source tells of.
@@ -53,9 +53,9 @@ var aggregators = map[Kind]func(*tables, Options) []aggregator{
 	Logins:        ofLogins,
 	DesktopLogins: func(t *tables, o Options) []aggregator { return append(ofLogins(t, o), newRoundTrips(t)) },
 	Sessions: func(t *tables, _ Options) []aggregator {
-		return []aggregator{newSessions(t, newReadings(t)), newOnServers(t)}
+		return []aggregator{newSessions(t, newBatchStats(t)), newOnServers(t)}
 	},
-	AccessStatistics: func(t *tables, _ Options) []aggregator { return []aggregator{newAccesses(t, newReadings(t))} },
+	AccessStatistics: func(t *tables, _ Options) []aggregator { return []aggregator{newAccesses(t, newBatchStats(t))} },
 }
 
 func ofLogins(t *tables, o Options) []aggregator {
@@ -67,7 +67,7 @@ func ofLogins(t *tables, o Options) []aggregator {
 		newDurations(t),
 		newPeople(t, o.UserWindows, logins),
 		reasons, reasonCounts{reasons},
-		newReadings(t),
+		newBatchStats(t),
 		newDay(),
 	}
 	if !o.Rules.HideMachines {

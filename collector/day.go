@@ -36,9 +36,9 @@ func newDay() *day { return &day{quarters: map[int64]Quarter{}, changed: map[int
 // quarterOf is the number of the quarter that a time is in.
 func quarterOf(t time.Time) int64 { return t.Unix() / int64(QuarterLength/time.Second) }
 
-// read takes note of the time that a reading is of.
-func (d *day) read(r *record.Reading) {
-	if r.Review {
+// read takes note of the time that a batch is of.
+func (d *day) read(r *record.Batch) {
+	if r.Reread {
 		return // it looks for single records of times that were read before
 	}
 	first := max(quarterOf(r.From), quarterOf(r.Now)-DayQuarters+1)

@@ -24,31 +24,31 @@ func TestTheDayHasEveryRecordInItsQuarter(t *testing.T) {
 		var attempts, failures float64
 		number := 0
 		for now := t0; now.Before(t0.Add(50 * time.Hour)); {
-			reading := &record.Reading{From: cursor.Add(-b.options.Lookback), To: now, Now: now, UpToDate: true}
+			batch := &record.Batch{From: cursor.Add(-b.options.Lookback), To: now, Now: now, UpToDate: true}
 			if cursor.Before(t0) {
-				reading.From = cursor
+				batch.From = cursor
 			}
 			var added []Quarter
 			for range rapid.IntRange(0, 4).Draw(rt, "records") {
 				number++
-				age := rapid.Int64Range(0, int64(now.Sub(reading.From))).Draw(rt, "age")
+				age := rapid.Int64Range(0, int64(now.Sub(batch.From))).Draw(rt, "age")
 				at := now.Add(-time.Duration(age)).Truncate(time.Second)
 				l, q := login(number, at), Quarter{Start: at.Truncate(QuarterLength), Attempts: 1}
 				if rapid.Bool().Draw(rt, "fails") {
 					l = login(number, at, func(l *record.Login) { l.FailedCode = "7" })
 					q.Failures = 1
 				}
-				reading.Logins, added = append(reading.Logins, l, l), append(added, q) // each is read twice
+				batch.Logins, added = append(batch.Logins, l, l), append(added, q) // each is read twice
 			}
 			if rapid.Bool().Draw(rt, "fails to commit") {
 				before := b.book.Day()
 				b.storage.fail = errors.New("no space left on device")
-				require.Error(rt, b.book.Commit(reading))
+				require.Error(rt, b.book.Commit(batch))
 				require.Equal(rt, before, b.book.Day())
 				b.storage.fail = nil
 			}
 			b.clock = now
-			require.NoError(rt, b.book.Commit(reading))
+			require.NoError(rt, b.book.Commit(batch))
 			for _, q := range added {
 				sum := want[q.Start]
 				want[q.Start] = Quarter{q.Start, sum.Attempts + q.Attempts, sum.Failures + q.Failures}
@@ -96,7 +96,7 @@ func rowsOf(m *memory, table string) int {
 
 func TestTheDayOfWhatIsNotKnownYet(t *testing.T) {
 	b := newBench(t, nil)
-	half := &record.Reading{From: t0.Add(-time.Hour), To: t0.Add(-time.Minute), Now: t0}
+	half := &record.Batch{From: t0.Add(-time.Hour), To: t0.Add(-time.Minute), Now: t0}
 	require.NoError(t, b.book.Commit(half))
 	assert.Nil(t, b.book.Day(), "a backlog that is half read")
 	require.NoError(t, b.read(t0))
@@ -117,7 +117,7 @@ func TestTheDayOfWhatIsNotKnownYet(t *testing.T) {
 	assert.Equal(t, Quarter{t0.Add(-QuarterLength), 1, 1}, b.book.Day()[3])
 
 	// A review is of single records: it does not make time known.
-	review := &record.Reading{From: t0.Add(-20 * time.Hour), To: t0.Add(-19 * time.Hour), Now: t0.Add(22 * time.Minute), Review: true}
+	review := &record.Batch{From: t0.Add(-20 * time.Hour), To: t0.Add(-19 * time.Hour), Now: t0.Add(22 * time.Minute), Reread: true}
 	require.NoError(t, b.book.Commit(review))
 	assert.Len(t, b.book.Day(), 6)
 }

@@ -228,7 +228,7 @@ func (s *SourceMetrics) RowsSkipped(reason string, rows int) {
 	s.exporter.rowsSkipped.WithLabelValues(s.labels["project"], s.labels["source"], reason).Add(float64(rows))
 }
 
-// Reconciled shows in how many records two readings of the same hour differ.
+// Reconciled shows in how many records pages and export of an hour differ.
 func (s *SourceMetrics) Reconciled(difference int) {
 	s.exporter.difference.With(s.labels).Set(float64(difference))
 }

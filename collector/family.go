@@ -64,7 +64,7 @@ type family struct {
 	limits   *Limits
 	scope    []*dto.LabelPair
 	births   *births
-	volatile bool // computed anew for each reading, and not stored
+	volatile bool // computed anew for each batch, and not stored
 
 	series  map[string]*series
 	sorted  []*series

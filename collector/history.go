@@ -85,13 +85,13 @@ func (h *History) CountUnfinished() (int, error) { return 0, nil }
 
 // Skip takes note of records that belong to the counters which begin at the end, so that
 // they are not counted here.
-func (h *History) Skip(r *record.Reading) error {
+func (h *History) Skip(r *record.Batch) error {
 	h.page.ledger.Apply(r, func(*ledger.Event) {})
 	return nil
 }
 
-// Commit counts a reading.
-func (h *History) Commit(r *record.Reading) error {
+// Commit counts a batch.
+func (h *History) Commit(r *record.Batch) error {
 	h.page.ledger.Apply(r, h.count)
 	h.cursor = r.To
 	h.page.ledger.Forget(r.To.Add(-h.lookback - 2*margin))
@@ -101,7 +101,7 @@ func (h *History) Commit(r *record.Reading) error {
 	return nil
 }
 
-// count adds what one reading of a record changes.
+// count adds what one version of a record changes.
 func (h *History) count(e *ledger.Event) {
 	if e.Login == nil {
 		return // a connection that is not there any more

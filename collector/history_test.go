@@ -28,8 +28,8 @@ func TestAHistoryIsWrittenAsOpenMetrics(t *testing.T) {
 		Period{Since: since, Until: at(130), Step: time.Minute})
 	now := at(1000)
 	after := login(4, at(130), time.Time{})
-	require.NoError(t, h.Skip(&record.Reading{From: at(130), To: at(132), Now: now, Logins: []record.Login{after}}))
-	require.NoError(t, h.Commit(&record.Reading{From: since, To: at(130), Now: now, UpToDate: true, Logins: []record.Login{
+	require.NoError(t, h.Skip(&record.Batch{From: at(130), To: at(132), Now: now, Logins: []record.Login{after}}))
+	require.NoError(t, h.Commit(&record.Batch{From: since, To: at(130), Now: now, UpToDate: true, Logins: []record.Login{
 		login(0, at(-1), at(50)),  // before it, ends in the second step
 		login(1, at(0), at(100)),  // in the first step, ends in the last
 		login(2, at(20), at(140)), // in the second step, ends behind the history

@@ -137,9 +137,9 @@ func (m *model) list(from, to, now time.Time) (logins []record.Login) {
 	return rapid.Permutation(logins).Draw(m.rt, "order")
 }
 
-// commit commits a reading, unless something comes in between, of which the process may
+// commit commits a batch, unless something comes in between, of which the process may
 // die. It reports whether all is well.
-func (m *model) commit(r *record.Reading) bool {
+func (m *model) commit(r *record.Batch) bool {
 	m.storage.fail, m.storage.failAfter = nil, nil
 	switch accident := rapid.IntRange(0, 11).Draw(m.rt, "accident"); {
 	case m.calm:
@@ -235,7 +235,7 @@ func (m *model) poll(now time.Time) {
 	require.NoError(m.rt, err)
 	for _, at := range times {
 		first, last := at.Add(-4*time.Second), at.Add(4*time.Second)
-		m.commit(&record.Reading{From: first, To: last, Now: now, Logins: m.list(first, last, now), Review: true})
+		m.commit(&record.Batch{From: first, To: last, Now: now, Logins: m.list(first, last, now), Reread: true})
 	}
 }
 
@@ -255,7 +255,7 @@ func (m *model) piece(from, to, now time.Time, parts int) bool {
 				part = append(part, l)
 			}
 		}
-		if !m.commit(&record.Reading{From: from, To: upTo, Now: now, Logins: part, UpToDate: upTo.Equal(now)}) {
+		if !m.commit(&record.Batch{From: from, To: upTo, Now: now, Logins: part, UpToDate: upTo.Equal(now)}) {
 			return false
 		}
 		from, logins = upTo, rest

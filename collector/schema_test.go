@@ -71,7 +71,7 @@ func (r release) install(t testing.TB) {
 		if r.histogram != nil {
 			a.durations = t.family(r.histogram)
 		}
-		return []aggregator{a, newReadings(t)}
+		return []aggregator{a, newBatchStats(t)}
 	}
 	for _, m := range []*Metric{r.counter, r.histogram} {
 		if m != nil {

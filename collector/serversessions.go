@@ -29,7 +29,7 @@ func newOnServers(t *tables) *onServers {
 func (o *onServers) observe(*ledger.Event) {}
 
 // read takes a snapshot.
-func (o *onServers) read(r *record.Reading) {
+func (o *onServers) read(r *record.Batch) {
 	newest := map[record.Identity]*record.Session{} // a file may hold two versions of a session
 	for i := range r.Sessions {
 		session := &r.Sessions[i]

@@ -13,7 +13,7 @@ import (
 
 // sessions counts each session once that could not be initialised.
 type sessions struct {
-	*readings
+	*batchStats
 	failures *family
 
 	failed      map[record.Identity]*failedSession
@@ -33,13 +33,13 @@ type failedSession struct {
 	snapshot      uint64 // the last one that held it
 }
 
-func newSessions(t *tables, r *readings) *sessions {
-	return &sessions{readings: r, failures: t.family(sessionFailures), failed: map[record.Identity]*failedSession{},
+func newSessions(t *tables, r *batchStats) *sessions {
+	return &sessions{batchStats: r, failures: t.family(sessionFailures), failed: map[record.Identity]*failedSession{},
 		byInvariant: map[record.Identity][]*failedSession{}, changed: map[*failedSession]bool{}}
 }
 
 // read takes a snapshot.
-func (s *sessions) read(r *record.Reading) {
+func (s *sessions) read(r *record.Batch) {
 	s.records.add(int64(r.SignedOut), disposition.is(string(ledger.Duplicate)))
 	s.snapshot++
 	var unknown []*record.Session

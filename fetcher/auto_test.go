@@ -211,7 +211,7 @@ func TestFailedExportOfADenseBacklog(t *testing.T) {
 		records := int((time.Hour + lookback) / s.every)
 		assert.Less(t, s.requests, 2*records/pageLimit)
 		covered := w.now().Add(-time.Hour - lookback)
-		for _, r := range w.readings {
+		for _, r := range w.batches {
 			assert.False(t, r.From.After(covered), "a hole")
 			assert.LessOrEqual(t, len(r.Logins), maxRecords)
 			covered = r.To
@@ -234,7 +234,7 @@ func TestReviewsAreNotExported(t *testing.T) {
 			require.NoError(t, p.Poll(t.Context()))
 			time.Sleep(interval)
 		}
-		assert.True(t, slices.ContainsFunc(w.readings, func(r record.Reading) bool { return r.Review }))
+		assert.True(t, slices.ContainsFunc(w.batches, func(r record.Batch) bool { return r.Reread }))
 		assert.Len(t, b.cloud.made, reviewEvery)
 		for _, made := range b.cloud.made {
 			assert.False(t, made.from.Before(begin.Add(-lookback)))

@@ -331,7 +331,7 @@ func TestStatisticsThatNeverHoldStill(t *testing.T) {
 		}))
 		require.NoError(t, p.Poll(t.Context()))
 		rows := 0
-		for _, r := range w.readings {
+		for _, r := range w.batches {
 			rows += len(r.Accesses)
 		}
 		assert.Equal(t, 500, rows)

@@ -148,8 +148,8 @@ func timesOf[T any, P interface {
 	}
 }
 
-// timesOfReading are those of all that a reading holds.
-func timesOfReading(r *record.Reading, end time.Time) iter.Seq[time.Time] {
+// timesOfBatch are those of all that a batch holds.
+func timesOfBatch(r *record.Batch, end time.Time) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
 		for _, times := range []iter.Seq[time.Time]{timesOf(r.Logins, end), timesOf(r.Sessions, end), timesOf(r.Accesses, end)} {
 			for t := range times {

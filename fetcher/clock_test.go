@@ -389,8 +389,8 @@ func FuzzWrongClocksLoseNoStatistics(f *testing.F) {
 			upTo := func(d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d) + 1)) }
 			settle := [...]time.Duration{time.Second, settle}[r.IntN(2)]
 			v := &vendor{t: t, storage: newShelf(), world: world{t: t}}
-			source := whole(func(w window) (*record.Reading, error) {
-				reading := &record.Reading{}
+			source := whole(func(w window) (*record.Batch, error) {
+				reading := &record.Batch{}
 				for i, l := range v.logins {
 					if !l.shows.After(time.Now()) && !l.at.Before(w.from) && l.at.Before(w.to) {
 						reading.Accesses = append(reading.Accesses, record.Access{ID: record.Identity{byte(i), byte(i >> 8)}, User: 1, Failures: 1, Last: l.at})

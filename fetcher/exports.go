@@ -153,12 +153,12 @@ type SessionExports struct{ Export }
 
 // ReadAll implements WholeSource. A task that is under way for a window that ended
 // shortly before is as good as a new one; the reading says when that was.
-func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
+func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
 	w, err := s.instead(window{from.Truncate(time.Second), to}, func(begun window) bool { return to.Sub(begun.to) < s.Tasks.Timeout })
 	if err != nil {
 		return nil, err
 	}
-	r := &record.Reading{To: w.to}
+	r := &record.Batch{To: w.to}
 	err = s.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
 		_, err := s.Files.Sessions(ctx, f, size, r.AddSession)
 		return err
@@ -171,13 +171,13 @@ type AccessExports struct{ Export }
 
 // ReadAll implements WholeSource: of the task that was under way for a window with the
 // same beginning, if there is one. The reading says which window it is.
-func (a *AccessExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
+func (a *AccessExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
 	// The API's windows include their ends.
 	w, err := a.instead(window{from, to.Add(-time.Second)}, func(begun window) bool { return begun.from.Equal(from) })
 	if err != nil {
 		return nil, err
 	}
-	r := &record.Reading{To: w.to.Add(time.Second)}
+	r := &record.Batch{To: w.to.Add(time.Second)}
 	err = a.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
 		_, err := a.Files.Accesses(ctx, f, size, into(&r.Accesses))
 		return err

@@ -252,15 +252,15 @@ func TestTaskIsTakenUpAgain(t *testing.T) {
 				crash(t, w.from(c.logins()), c.took/2)
 				require.Len(t, c.made, 1)
 				begun := c.made[0]
-				assert.Empty(t, w.readings)
+				assert.Empty(t, w.batches)
 
 				time.Sleep(10 * time.Minute)
 				now := w.now()
 				require.NoError(t, w.from(c.logins()).Poll(t.Context()))
-				assert.Equal(t, begun, window{w.readings[0].From, w.readings[0].To})
-				assert.Len(t, c.made, len(w.readings), "no window is asked for again")
-				for i, r := range w.readings[1:] {
-					assert.Equal(t, w.readings[i].To.Add(-lookback), r.From)
+				assert.Equal(t, begun, window{w.batches[0].From, w.batches[0].To})
+				assert.Len(t, c.made, len(w.batches), "no window is asked for again")
+				for i, r := range w.batches[1:] {
+					assert.Equal(t, w.batches[i].To.Add(-lookback), r.From)
 				}
 				assert.Empty(t, c.memory)
 				assert.Equal(t, now, w.position.Cursor)
@@ -282,14 +282,14 @@ func TestLaterPieceIsTakenUpAgain(t *testing.T) {
 			return nil
 		}
 		require.Error(t, w.from(c.logins()).Poll(ctx))
-		require.Len(t, w.readings, 2)
+		require.Len(t, w.batches, 2)
 		begun := c.made[2]
 		assert.Equal(t, w.position.Cursor.Add(-lookback), begun.from)
 
 		time.Sleep(time.Hour)
 		require.NoError(t, w.from(c.logins()).Poll(t.Context()))
-		assert.Equal(t, begun, window{w.readings[2].From, w.readings[2].To})
-		assert.Len(t, c.made, len(w.readings))
+		assert.Equal(t, begun, window{w.batches[2].From, w.batches[2].To})
+		assert.Len(t, c.made, len(w.batches))
 	})
 }
 
@@ -303,8 +303,8 @@ func TestTaskBehindTheHorizonIsLeft(t *testing.T) {
 		old := source.key(window{w.now().Add(-day), w.now().Add(-interval)})
 		c.memory[old] = "t0"
 		require.NoError(t, w.from(source).Poll(t.Context()))
-		require.Len(t, w.readings, 1)
-		assert.False(t, w.readings[0].From.Before(w.position.Horizon))
+		require.Len(t, w.batches, 1)
+		assert.False(t, w.batches[0].From.Before(w.position.Horizon))
 		assert.Empty(t, c.memory)
 	})
 }
@@ -318,7 +318,7 @@ func TestTaskOutOfReachIsLeft(t *testing.T) {
 		time.Sleep(time.Hour)
 		now := w.now()
 		require.NoError(t, w.from(c.logins()).Poll(t.Context()))
-		assert.Equal(t, now.Add(-maxAge), w.readings[0].From)
+		assert.Equal(t, now.Add(-maxAge), w.batches[0].From)
 		assert.Empty(t, c.memory)
 	})
 }
@@ -326,14 +326,14 @@ func TestTaskOutOfReachIsLeft(t *testing.T) {
 // committed notes what a book takes, over all restarts.
 type committed struct {
 	*collector.Book
-	readings int
-	begin    time.Time // of the first
+	batches int
+	begin   time.Time // of the first
 }
 
-func (c *committed) Commit(r *record.Reading) error {
+func (c *committed) Commit(r *record.Batch) error {
 	err := c.Book.Commit(r)
-	if err == nil && !r.Review {
-		if c.readings++; c.readings == 1 {
+	if err == nil && !r.Reread {
+		if c.batches++; c.batches == 1 {
 			c.begin = r.From
 		}
 	}
@@ -376,7 +376,7 @@ func FuzzTasksAreTakenUpAgain(f *testing.F) {
 				}
 				time.Sleep(upTo(3 * day))
 			}
-			require.Len(t, c.made, book.readings)
+			require.Len(t, c.made, book.batches)
 			require.Empty(t, c.tasks, "tasks that nobody reads")
 		})
 	})

@@ -144,7 +144,7 @@ func TestRecordsOfPagesAndSpreadsheets(t *testing.T) {
 				}
 				book := openBook(t, newShelf(), kind, lookback)
 				for i, logins := range [][]record.Login{read(id), read(cell)} {
-					require.NoError(t, book.Commit(&record.Reading{From: now.Add(-time.Hour), To: now.Add(time.Duration(i) * time.Second), Now: now, Logins: logins, UpToDate: true}))
+					require.NoError(t, book.Commit(&record.Batch{From: now.Add(-time.Hour), To: now.Add(time.Duration(i) * time.Second), Now: now, Logins: logins, UpToDate: true}))
 				}
 				sum := 0.0
 				for key, n := range counted(t, book) {

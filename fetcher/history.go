@@ -18,7 +18,7 @@ const maxFailures = 5
 type HistoryBook interface {
 	Book
 	// Skip takes note of records that are not to be counted.
-	Skip(*record.Reading) error
+	Skip(*record.Batch) error
 }
 
 // NewHistory returns a poller of a window of the past: from one time, in whole seconds,
@@ -73,7 +73,7 @@ func (p *Poller) readSeam(ctx context.Context, book HistoryBook, end, now time.T
 	if p.clock.wasWrong() {
 		return errWrongClock
 	}
-	return book.Skip(&record.Reading{From: after.from, To: after.to, Now: now, Logins: logins})
+	return book.Skip(&record.Batch{From: after.from, To: after.to, Now: now, Logins: logins})
 }
 
 // Finish polls until a poll has succeeded, or too many have failed without getting on.

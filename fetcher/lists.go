@@ -69,7 +69,7 @@ type Sessions struct {
 
 // ReadAll implements WholeSource. The window is cut smaller if it has to be. What has been
 // read of it outlives a failure; the reading says of which moment it is then.
-func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
+func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
 	if s.partial == nil || time.Since(s.partial.at) > keptFor || s.partial.todo.to.After(to) {
 		s.partial = s.begin(window{from, to})
 	}
@@ -86,12 +86,12 @@ func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Rea
 			s.quota.refused()
 		}
 		if err != nil && !w.adapt(err, most) {
-			return &record.Reading{}, w.explain(err)
+			return &record.Batch{}, w.explain(err)
 		}
 		if err != nil {
 			err = w.test(ctx, func(ctx context.Context, todo window) (bool, error) { return r.ignoresWindow(ctx, todo, sessionTimes) })
 			if err != nil {
-				return &record.Reading{}, err
+				return &record.Batch{}, err
 			}
 			continue
 		}
@@ -125,8 +125,8 @@ func (p *partialSnapshot) add(sessions []record.Session) {
 }
 
 // reading is the snapshot, which was to end at a time.
-func (p *partialSnapshot) reading(to time.Time) *record.Reading {
-	r := &record.Reading{}
+func (p *partialSnapshot) reading(to time.Time) *record.Batch {
+	r := &record.Batch{}
 	if !p.todo.to.Equal(to) {
 		r.To = p.todo.to
 	}
@@ -152,12 +152,12 @@ type AccessStatistics struct {
 }
 
 // ReadAll implements WholeSource.
-func (a *AccessStatistics) ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error) {
+func (a *AccessStatistics) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
 	r := pager[record.Access, *record.Access]{limit: pageLimit, mismatch: a.Mismatch, memory: &a.memory, additive: true,
 		list: listOf(a.API.ListAccessStatistics, inZone(a.Zone, (*record.AppUserAccess).Access))}
 	// The API's windows include their ends, and ours must not overlap.
 	accesses, err := r.read(ctx, window{from, to.Add(-time.Second)}, maxWhole)
-	return &record.Reading{Accesses: accesses}, err
+	return &record.Batch{Accesses: accesses}, err
 }
 
 // listOf makes the list of a pager from a call of the client and what reads an item.

@@ -172,7 +172,7 @@ func TestPartsCountAsTheWhole(t *testing.T) {
 				whole := openBook(t, newShelf(), collector.Logins, lookback)
 				logins, err := gather(t.Context(), c.logins(), window{time.Now().Add(-time.Hour), time.Now()}, 0)
 				require.NoError(t, err)
-				require.NoError(t, whole.Commit(&record.Reading{From: time.Now().Add(-time.Hour), To: time.Now(), Now: time.Now(), Logins: logins, UpToDate: true}))
+				require.NoError(t, whole.Commit(&record.Batch{From: time.Now().Add(-time.Hour), To: time.Now(), Now: time.Now(), Logins: logins, UpToDate: true}))
 
 				storage, commits := newShelf(), 0
 				storage.fails = func() bool { commits++; return commits == failing }
@@ -264,7 +264,7 @@ func TestTheEndComesBetweenTwoParts(t *testing.T) {
 		defer cancel()
 		p := w.from(inThree{cancel})
 		p.Run(ctx, nil)
-		assert.Len(t, w.readings, 1)
+		assert.Len(t, w.batches, 1)
 		assert.Empty(t, w.polls, "that is no failure")
 	})
 }
@@ -280,7 +280,7 @@ func TestTheLastPollIsEnded(t *testing.T) {
 				close(last)
 			}
 		}}).Run(t.Context(), last)
-		assert.Len(t, w.readings, 3)
+		assert.Len(t, w.batches, 3)
 		assert.Equal(t, []error{nil}, w.polls)
 	})
 }

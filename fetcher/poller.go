@@ -33,7 +33,7 @@ type Book interface {
 	// Position says how far the source has been counted.
 	Position() (record.Position, error)
 	// Commit counts a reading as a whole, or fails and counts nothing of it.
-	Commit(*record.Reading) error
+	Commit(*record.Batch) error
 	// Unfinished lists the times before t at which unfinished records may be found.
 	Unfinished(t time.Time) ([]time.Time, error)
 	// CountUnfinished is how many records are unfinished, wherever they lie.
@@ -427,7 +427,7 @@ func (p *Poller) pieceOf(now time.Time) pieceReader {
 			if believed.Before(w.todo.from) {
 				believed = w.todo.from // there is nothing to go by yet
 			}
-			part := &record.Reading{From: from, To: upTo, Now: believed, Logins: logins, UpToDate: upTo.Equal(w.todo.to), Late: w.late}
+			part := &record.Batch{From: from, To: upTo, Now: believed, Logins: logins, UpToDate: upTo.Equal(w.todo.to), Late: w.late}
 			from, records = upTo, records+len(logins)
 			if err := p.commit(part); err != nil {
 				return err
@@ -471,7 +471,7 @@ func (p *Poller) lost(gap time.Duration) {
 	}
 }
 
-func (p *Poller) commit(r *record.Reading) error {
+func (p *Poller) commit(r *record.Batch) error {
 	if err := p.book.Commit(r); err != nil {
 		return because{err, Disk}
 	}

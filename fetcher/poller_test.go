@@ -28,7 +28,7 @@ type world struct {
 	askedAt []time.Time // when
 
 	position     record.Position
-	readings     []record.Reading
+	batches      []record.Batch
 	commitErr    error
 	unfinished   []time.Time
 	given, shown int // windows of unfinished records that were given up; how many records are shown
@@ -61,12 +61,12 @@ func (w *world) Read(ctx context.Context, from, to time.Time, most int, take Tak
 
 func (w *world) Position() (record.Position, error) { return w.position, nil }
 
-func (w *world) Commit(r *record.Reading) error {
+func (w *world) Commit(r *record.Batch) error {
 	if w.commitErr != nil {
 		return w.commitErr
 	}
-	w.readings = append(w.readings, *r)
-	if r.Review {
+	w.batches = append(w.batches, *r)
+	if r.Reread {
 		return nil
 	}
 	reached := r.To
@@ -173,7 +173,7 @@ func TestBacksOff(t *testing.T) {
 		}
 		assert.NotEqual(t, waits[20], waits[21], "jitter")
 		assert.Greater(t, slices.Max(waits), interval/2)
-		assert.Empty(t, w.readings)
+		assert.Empty(t, w.batches)
 		s := p.Status()
 		assert.True(t, s.Polled)
 		assert.ErrorContains(t, s.LastError, "no network")
@@ -213,7 +213,7 @@ func TestResumes(t *testing.T) {
 		}
 		p := w.poller()
 		require.ErrorIs(t, p.Poll(t.Context()), failure)
-		require.Len(t, w.readings, 2)
+		require.Len(t, w.batches, 2)
 		assert.Equal(t, begin.Add(2*maxPiece), w.position.Cursor)
 		assert.Equal(t, w.position, p.Status().Position)
 		assert.False(t, w.position.Complete)
@@ -221,14 +221,14 @@ func TestResumes(t *testing.T) {
 		assert.True(t, p.Status().CatchUp)
 
 		require.NoError(t, p.Poll(t.Context()))
-		require.Len(t, w.readings, 4)
-		assert.Equal(t, begin.Add(2*maxPiece-seam), w.readings[2].From, "what was read is not read again")
-		assert.True(t, w.readings[2].Late)
-		assert.Equal(t, w.now().Add(-lookback), w.readings[3].From, "and then what is new")
+		require.Len(t, w.batches, 4)
+		assert.Equal(t, begin.Add(2*maxPiece-seam), w.batches[2].From, "what was read is not read again")
+		assert.True(t, w.batches[2].Late)
+		assert.Equal(t, w.now().Add(-lookback), w.batches[3].From, "and then what is new")
 		assert.Equal(t, w.now(), w.position.Cursor)
 		assert.True(t, w.position.Complete)
 		assert.False(t, p.Status().CatchUp)
-		for i, r := range w.readings {
+		for i, r := range w.batches {
 			assert.Equal(t, i >= 2, r.UpToDate)
 			assert.Equal(t, w.now(), r.Now)
 		}
@@ -275,7 +275,7 @@ func TestCutsWhatIsTooLarge(t *testing.T) {
 				assert.Less(t, len(w.asked), 60)
 				assert.Equal(t, w.now(), w.position.Cursor)
 				end := w.now().Add(-time.Hour - lookback)
-				for _, r := range w.readings {
+				for _, r := range w.batches {
 					assert.False(t, r.From.After(end), "a hole")
 					end = r.To
 				}
@@ -289,7 +289,7 @@ func TestMovesEvenInTheSmallestWindow(t *testing.T) {
 		w.read = func(context.Context, window, int) ([]record.Login, error) { return nil, errMoved }
 		require.ErrorIs(t, w.poller().Poll(t.Context()), errMoved)
 		assert.Less(t, len(w.asked), 20)
-		assert.Empty(t, w.readings)
+		assert.Empty(t, w.batches)
 	})
 }
 
@@ -323,7 +323,7 @@ func TestStopsWithinAPoll(t *testing.T) {
 		cancel()
 		<-done
 		assert.Zero(t, time.Since(begun))
-		assert.Empty(t, w.readings)
+		assert.Empty(t, w.batches)
 		assert.Empty(t, w.polls)
 		assert.NotContains(t, w.log.String(), "error")
 		assert.False(t, p.Status().Polled)
@@ -388,7 +388,7 @@ func (w *world) pollsWithWrongLocalClock(t *testing.T, skew time.Duration, recor
 	if restarted || records > 0 || skew < maxDrift {
 		assert.WithinDuration(t, w.now(), w.position.Cursor, interval)
 	}
-	if last := w.readings[len(w.readings)-1]; records > 0 {
+	if last := w.batches[len(w.batches)-1]; records > 0 {
 		assert.Len(t, last.Logins, records)
 		assert.WithinDuration(t, w.now().Add(-initial), last.From, initial, "no more history than is wanted")
 	}

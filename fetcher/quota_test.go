@@ -296,7 +296,7 @@ func TestAnyQuotaGetsOnWithWholeLists(t *testing.T) {
 			defer cancel()
 			p.Run(ctx, nil)
 			rows := 0
-			for _, r := range w.readings {
+			for _, r := range w.batches {
 				rows += len(r.Accesses)
 			}
 			assert.Equal(t, 700, rows)
@@ -366,8 +366,8 @@ func TestRefusedOffsetsAndWindows(t *testing.T) {
 			p := w.statistics(&AccessStatistics{API: s, Mismatch: func() {}})
 			time.Sleep(settle)
 			require.NoError(t, p.Poll(t.Context()))
-			rows, end := 0, w.readings[0].From
-			for _, r := range w.readings {
+			rows, end := 0, w.batches[0].From
+			for _, r := range w.batches {
 				rows += len(r.Accesses)
 				assert.Equal(t, end, r.From, "windows neither overlap nor leave anything out")
 				end = r.To

@@ -83,7 +83,7 @@ func (p *Poller) readUnfinished(ctx context.Context, from, now time.Time, budget
 		case p.clock.wasWrong():
 			return errWrongClock
 		case err == nil:
-			if err := p.commit(&record.Reading{From: w.from, To: w.to, Now: now, Logins: logins, Review: true}); err != nil {
+			if err := p.commit(&record.Batch{From: w.from, To: w.to, Now: now, Logins: logins, Reread: true}); err != nil {
 				return err
 			}
 		case throttled(err) && r.refused+1 < reviewRefusals:

@@ -41,8 +41,8 @@ func (m moments) read(requests *int) func(context.Context, window, int) ([]recor
 // a window are in it.
 func (w *world) unseen() (times []time.Time) {
 	for _, at := range w.unfinished {
-		if !slices.ContainsFunc(w.readings, func(r record.Reading) bool {
-			return r.Review && !at.Before(r.From.Add(seam)) && !at.After(r.To.Add(-seam))
+		if !slices.ContainsFunc(w.batches, func(r record.Batch) bool {
+			return r.Reread && !at.Before(r.From.Add(seam)) && !at.After(r.To.Add(-seam))
 		}) {
 			times = append(times, at)
 		}

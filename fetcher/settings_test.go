@@ -125,8 +125,8 @@ func TestWhatIsReadLateEndsNothing(t *testing.T) {
 		require.NoError(t, err)
 		now := time.Now()
 		pending := record.Login{ID: record.Identity{1}, Invariant: record.Identity{1}, Group: "g", PreConnect: now.Add(-10 * time.Minute)}
-		require.NoError(t, book.Commit(&record.Reading{From: now.Add(-time.Hour), To: now, Now: now, Logins: []record.Login{pending}, UpToDate: true}))
-		late := record.Reading{From: now.Add(-time.Hour), To: now, Now: now.Add(time.Hour), UpToDate: true, Late: true}
+		require.NoError(t, book.Commit(&record.Batch{From: now.Add(-time.Hour), To: now, Now: now, Logins: []record.Login{pending}, UpToDate: true}))
+		late := record.Batch{From: now.Add(-time.Hour), To: now, Now: now.Add(time.Hour), UpToDate: true, Late: true}
 		require.NoError(t, book.Commit(&late))
 		assert.Empty(t, counted(t, book))
 		position, err := book.Position()

@@ -12,7 +12,7 @@ import (
 // WholeSource reads all that a window holds, however much that is. The reading may say
 // in To that it is of a shorter window.
 type WholeSource interface {
-	ReadAll(ctx context.Context, from, to time.Time) (*record.Reading, error)
+	ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error)
 }
 
 // NewSnapshotPoller returns a poller that reads, each time, everything of the API's
@@ -135,13 +135,13 @@ func (p *Poller) lookForRows(ctx context.Context, source WholeSource, claim time
 		if p.clock.wasWrong() {
 			return claim, errWrongClock
 		}
-		p.clock.learn(timesOfReading(r, w.to), p.clock.borneOut(claim, cursor))
+		p.clock.learn(timesOfBatch(r, w.to), p.clock.borneOut(claim, cursor))
 	}
 	if borneOut = p.clock.borneOut(claim, cursor); !borneOut.IsZero() {
 		return borneOut, nil
 	}
 	// There is nothing to go by: the first window begins where it may, and ends later.
-	return borneOut, p.commit(&record.Reading{From: w.from, To: w.from, Now: w.from})
+	return borneOut, p.commit(&record.Batch{From: w.from, To: w.from, Now: w.from})
 }
 
 // nothingSettled is a poll without a window, as long as the clock is right. A clock that
@@ -176,7 +176,7 @@ func statistics(p record.Position, settle time.Duration, now time.Time) (w windo
 
 // readWhole reads and commits a window, unless only what is before least is borne out. It
 // may be the last one of a poll.
-func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, least time.Time, last bool) (*record.Reading, error) {
+func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, least time.Time, last bool) (*record.Batch, error) {
 	r, err := source.ReadAll(ctx, w.from, w.to)
 	if err != nil {
 		return nil, err
@@ -192,7 +192,7 @@ func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, le
 		r.To = w.to
 	}
 	cursor := p.Status().Position.Cursor
-	p.clock.learn(timesOfReading(r, w.to), p.clock.borneOut(w.to, cursor))
+	p.clock.learn(timesOfBatch(r, w.to), p.clock.borneOut(w.to, cursor))
 	r.From, r.Now, r.UpToDate = w.from, p.clock.borneOut(p.clock.claim, cursor), last
 	if r.Now.Before(least) {
 		return nil, errNotBorneOut

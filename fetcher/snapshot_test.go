@@ -24,9 +24,9 @@ import (
 const settle = 10 * time.Minute
 
 // whole is a WholeSource that is a function.
-type whole func(w window) (*record.Reading, error)
+type whole func(w window) (*record.Batch, error)
 
-func (f whole) ReadAll(_ context.Context, from, to time.Time) (*record.Reading, error) {
+func (f whole) ReadAll(_ context.Context, from, to time.Time) (*record.Batch, error) {
 	return f(window{from, to})
 }
 
@@ -101,14 +101,14 @@ func TestStatisticsPoller(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var asked []window
 		var fails error
-		p := w.statistics(whole(func(w window) (*record.Reading, error) {
+		p := w.statistics(whole(func(w window) (*record.Batch, error) {
 			asked = append(asked, w)
-			return &record.Reading{Accesses: make([]record.Access, 3)}, fails
+			return &record.Batch{Accesses: make([]record.Access, 3)}, fails
 		}))
 		begin := w.now()
 		require.NoError(t, p.Poll(t.Context()))
-		first := record.Reading{From: begin.Add(-settle - firstStatistics), To: begin.Add(-settle), Now: begin, UpToDate: true, Accesses: make([]record.Access, 3)}
-		assert.Equal(t, []record.Reading{first}, w.readings)
+		first := record.Batch{From: begin.Add(-settle - firstStatistics), To: begin.Add(-settle), Now: begin, UpToDate: true, Accesses: make([]record.Access, 3)}
+		assert.Equal(t, []record.Batch{first}, w.batches)
 		assert.Equal(t, []bool{false, false}, w.catchingUp)
 
 		require.NoError(t, p.Poll(t.Context()))
@@ -121,10 +121,10 @@ func TestStatisticsPoller(t *testing.T) {
 			require.ErrorIs(t, err, errFault)
 			require.ErrorContains(t, err, "window "+begin.Add(-settle).Format(time.RFC3339)+" to")
 		}
-		assert.Len(t, w.readings, 1)
+		assert.Len(t, w.batches, 1)
 		fails, w.commitErr = nil, errFault
 		require.ErrorIs(t, p.Poll(t.Context()), errFault)
-		assert.Len(t, w.readings, 1)
+		assert.Len(t, w.batches, 1)
 		w.commitErr = nil
 		require.NoError(t, p.Poll(t.Context()))
 		assert.Equal(t, []window{{begin.Add(-settle), begin.Add(interval - settle)}, {begin.Add(interval - settle), begin.Add(3*interval - settle)}},
@@ -138,7 +138,7 @@ func TestStatisticsOutOfReach(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.position.Cursor = w.now().Add(-31 * day)
 		var fails error
-		p := w.statistics(whole(func(window) (*record.Reading, error) { return &record.Reading{}, fails }))
+		p := w.statistics(whole(func(window) (*record.Batch, error) { return &record.Batch{}, fails }))
 		fails = errFault
 		require.Error(t, p.Poll(t.Context()))
 		assert.Zero(t, w.gaps, "nothing is lost yet")
@@ -149,7 +149,7 @@ func TestStatisticsOutOfReach(t *testing.T) {
 		require.NoError(t, p.Poll(t.Context()))
 		assert.Equal(t, 1, w.gaps)
 		assert.Equal(t, 31*day-maxAge, w.gap)
-		assert.Equal(t, w.readings[0].To, w.readings[1].From)
+		assert.Equal(t, w.batches[0].To, w.batches[1].From)
 		assert.False(t, p.Status().CatchUp)
 	})
 }
@@ -161,8 +161,8 @@ func TestShorterReading(t *testing.T) {
 		w.position.Cursor = w.now().Add(-5 * time.Hour)
 		begin := w.position.Cursor
 		shorter := true
-		p := w.statistics(whole(func(asked window) (*record.Reading, error) {
-			r := &record.Reading{}
+		p := w.statistics(whole(func(asked window) (*record.Batch, error) {
+			r := &record.Batch{}
 			if shorter {
 				r.To = asked.from.Add(time.Hour)
 			}
@@ -173,8 +173,8 @@ func TestShorterReading(t *testing.T) {
 		assert.True(t, p.Status().CatchUp)
 		require.NoError(t, p.Poll(t.Context()))
 		assert.False(t, p.Status().CatchUp)
-		assert.Equal(t, begin.Add(time.Hour), w.readings[0].To)
-		assert.Equal(t, begin.Add(time.Hour), w.readings[1].From)
+		assert.Equal(t, begin.Add(time.Hour), w.batches[0].To)
+		assert.Equal(t, begin.Add(time.Hour), w.batches[1].From)
 		assert.Equal(t, w.now().Add(-settle), w.position.Cursor)
 	})
 }
@@ -182,13 +182,13 @@ func TestShorterReading(t *testing.T) {
 func TestSnapshotPoller(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var fails error
-		p := w.snapshots(whole(func(asked window) (*record.Reading, error) {
+		p := w.snapshots(whole(func(asked window) (*record.Batch, error) {
 			assert.Equal(t, window{w.now().Add(-maxAge), w.now()}, asked, "all of the API's 30 days, each time")
-			return &record.Reading{Sessions: make([]record.Session, 2)}, fails
+			return &record.Batch{Sessions: make([]record.Session, 2)}, fails
 		}))
 		for range 3 {
 			require.NoError(t, p.Poll(t.Context()))
-			r := w.readings[len(w.readings)-1]
+			r := w.batches[len(w.batches)-1]
 			assert.Equal(t, w.now(), r.To)
 			assert.Equal(t, w.now(), r.Now)
 			assert.True(t, r.UpToDate)
@@ -200,7 +200,7 @@ func TestSnapshotPoller(t *testing.T) {
 		require.ErrorIs(t, p.Poll(t.Context()), errFault)
 		fails, w.commitErr = nil, errFault
 		require.ErrorIs(t, p.Poll(t.Context()), errFault)
-		assert.Len(t, w.readings, 3)
+		assert.Len(t, w.batches, 3)
 		assert.Equal(t, before, w.position)
 		assert.Equal(t, before, p.Status().Position)
 	})
@@ -212,14 +212,14 @@ func TestWholeByAWrongClock(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.skew, w.unknown = -5*time.Hour, true
 		var asked []window
-		p := w.snapshots(whole(func(a window) (*record.Reading, error) {
+		p := w.snapshots(whole(func(a window) (*record.Batch, error) {
 			asked, w.unknown = append(asked, a), false
-			return &record.Reading{}, nil
+			return &record.Batch{}, nil
 		}))
 		require.NoError(t, p.Poll(t.Context()))
 		require.Len(t, asked, 2)
-		require.Len(t, w.readings, 1)
-		assert.Equal(t, w.now(), w.readings[0].To)
+		require.Len(t, w.batches, 1)
+		assert.Equal(t, w.now(), w.batches[0].To)
 	})
 }
 
@@ -230,9 +230,9 @@ func TestStatisticsByAClockThatIsBehind(t *testing.T) {
 		w.skew, w.unknown = 5*time.Hour, true
 		w.position.Cursor = w.now().Add(-time.Hour)
 		begin, shown := w.position.Cursor, w.now().Add(-30*time.Minute)
-		p := w.statistics(whole(func(asked window) (*record.Reading, error) {
+		p := w.statistics(whole(func(asked window) (*record.Batch, error) {
 			w.unknown = false
-			r := &record.Reading{}
+			r := &record.Batch{}
 			if asked.from.Before(shown) && asked.to.After(shown) {
 				r.Accesses = []record.Access{{User: 1, Last: shown}, {User: 2, Last: shown}}
 			}
@@ -241,17 +241,17 @@ func TestStatisticsByAClockThatIsBehind(t *testing.T) {
 		p.ServerTime = func() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown }
 		p.clock.server = p.ServerTime
 		require.NoError(t, p.Poll(t.Context()))
-		require.Len(t, w.readings, 1)
-		assert.Equal(t, begin, w.readings[0].From)
+		require.Len(t, w.batches, 1)
+		assert.Equal(t, begin, w.batches[0].From)
 		assert.Equal(t, shown.Add(-settle), w.position.Cursor)
-		assert.Empty(t, w.readings[0].Accesses, "they are in a window to come")
+		assert.Empty(t, w.batches[0].Accesses, "they are in a window to come")
 
 		time.Sleep(settle + interval)
 		w.skew -= 3 * time.Hour // less than the rows have shown
 		require.NoError(t, p.Poll(t.Context()))
-		require.Len(t, w.readings, 2)
-		assert.Len(t, w.readings[1].Accesses, 2)
-		assert.Equal(t, w.readings[0].To, w.readings[1].From)
+		require.Len(t, w.batches, 2)
+		assert.Len(t, w.batches[1].Accesses, 2)
+		assert.Equal(t, w.batches[0].To, w.batches[1].From)
 	})
 }
 
@@ -278,10 +278,10 @@ func TestSessionExportsAreTakenUpAgain(t *testing.T) {
 				now := w.now()
 				require.NoError(t, w.snapshots(source).Poll(t.Context()))
 				require.Len(t, cloud.made, c.made)
-				require.Len(t, w.readings, 1)
-				assert.Len(t, w.readings[0].Sessions, 2)
-				assert.Equal(t, now, w.readings[0].Now)
-				assert.Equal(t, cloud.made[c.made-1].to, w.readings[0].To)
+				require.Len(t, w.batches, 1)
+				assert.Len(t, w.batches[0].Sessions, 2)
+				assert.Equal(t, now, w.batches[0].Now)
+				assert.Equal(t, cloud.made[c.made-1].to, w.batches[0].To)
 				assert.Equal(t, c.made == 1 && c.later > 2*interval, w.catchingUp[0])
 				assert.Empty(t, cloud.memory)
 			})
@@ -304,11 +304,11 @@ func TestAccessExportsAreTakenUpAgain(t *testing.T) {
 		time.Sleep(30 * time.Minute)
 		require.NoError(t, w.statistics(source).Poll(t.Context()))
 		require.Len(t, cloud.made, 1)
-		require.Len(t, w.readings, 1)
-		assert.Equal(t, begin, w.readings[0].From)
-		assert.Equal(t, first.to.Add(time.Second), w.readings[0].To)
-		assert.Equal(t, 3, w.readings[0].Accesses[0].Failures)
-		assert.Equal(t, w.readings[0].To, w.position.Cursor)
+		require.Len(t, w.batches, 1)
+		assert.Equal(t, begin, w.batches[0].From)
+		assert.Equal(t, first.to.Add(time.Second), w.batches[0].To)
+		assert.Equal(t, 3, w.batches[0].Accesses[0].Failures)
+		assert.Equal(t, w.batches[0].To, w.position.Cursor)
 
 		cloud.memory[source.key(window{begin, begin.Add(time.Minute)})] = "t1"             // done long ago
 		cloud.memory[source.key(window{begin, w.position.Cursor.Add(time.Minute)})] = "t1" // would count twice

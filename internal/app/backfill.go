@@ -208,7 +208,7 @@ type watched struct {
 }
 
 // Commit implements fetcher.Book.
-func (w watched) Commit(r *record.Reading) error {
+func (w watched) Commit(r *record.Batch) error {
 	if err := w.History.Commit(r); err != nil {
 		return err
 	}

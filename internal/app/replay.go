@@ -191,7 +191,7 @@ func configured(o *ReplayOptions, source string, defaultCodes []string) (setting
 func (r *replay) run(ctx context.Context, f io.ReaderAt, size int64) error {
 	switch r.source {
 	case sessions:
-		reading := &record.Reading{}
+		reading := &record.Batch{}
 		err := r.read(r.files.Sessions(ctx, f, size, func(s *record.Session) error {
 			r.seen.add(cmp.Or(s.Start, s.PreConnect), s.End, s.Updated)
 			r.count(s.Malformed, s.State == record.StateFailed)
@@ -199,7 +199,7 @@ func (r *replay) run(ctx context.Context, f io.ReaderAt, size int64) error {
 		}))
 		return r.commit(reading, err)
 	case accessStatistics:
-		reading := &record.Reading{}
+		reading := &record.Batch{}
 		err := r.read(r.files.Accesses(ctx, f, size, func(a *record.Access) error {
 			r.seen.add(a.Last)
 			r.count(a.Malformed, true)
@@ -223,7 +223,7 @@ func (r *replay) run(ctx context.Context, f io.ReaderAt, size int64) error {
 		if from.IsZero() {
 			from = first
 		}
-		part := &record.Reading{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(now)}
+		part := &record.Batch{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(now)}
 		from = upTo
 		return r.book.Commit(part)
 	})
@@ -246,7 +246,7 @@ func (r *replay) count(malformed, failed bool) {
 }
 
 // commit counts what is read whole.
-func (r *replay) commit(reading *record.Reading, err error) error {
+func (r *replay) commit(reading *record.Batch, err error) error {
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,9 @@ import (
 
 // sessions are records from number first on, one a millisecond, each of a connection
 // that has ended.
-func sessions(first, n int) *record.Reading {
+func sessions(first, n int) *record.Batch {
 	now := noon.Add(time.Duration(first+n) * time.Millisecond)
-	r := &record.Reading{From: now, To: now, Now: now, Logins: make([]record.Login, n)}
+	r := &record.Batch{From: now, To: now, Now: now, Logins: make([]record.Login, n)}
 	for i := range r.Logins {
 		end := noon.Add(time.Duration(first+i) * time.Millisecond)
 		l := &r.Logins[i]

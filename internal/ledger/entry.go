@@ -43,8 +43,8 @@ type entry struct {
 	place                           Place         // where it is open
 	invalid                         string        // names of fields that could not be read, each with a comma
 	login                           *record.Login // newest version, while it is pending
-	reading                         uint64        // number of the last reading that held it
-	absent                          uint8         // at which of its times readings since have not shown it: see isAbsent
+	batch                           uint64        // number of the last batch that held it
+	absent                          uint8         // at which of its times batches since have not shown it: see isAbsent
 }
 
 func (e *entry) has(f flags) bool { return e.is&f != 0 }
@@ -74,7 +74,7 @@ func (e *entry) merge(login *record.Login, latest time.Time, ev *Event) (newest 
 	take(&e.end, login.End)
 	take(&e.updated, login.Updated)
 	if newest && !e.has(settled) && (e.login == nil || !sameLabels(e.login, login)) {
-		version := *login // not a pointer into the reading, which would keep all of it
+		version := *login // not a pointer into the batch, which would keep all of it
 		e.login = &version
 	}
 	for _, name := range login.Invalid {
@@ -160,10 +160,10 @@ func (e *entry) duration(observed flags, from, to int64, name string, ev *Event)
 // places are the times that the API may select the record by; 0 if unknown.
 func (e *entry) places() [3]int64 { return [...]int64{e.preConnect, e.start, e.updated} }
 
-// isAbsent reports whether the record is nowhere, of which a reading that does not show
+// isAbsent reports whether the record is nowhere, of which a batch that does not show
 // it may be the last proof. The API selects by one of its times, nobody knows which: only
-// what is absent at all of them was deleted. One reading need not cover them all.
-func (e *entry) isAbsent(r *record.Reading) bool {
+// what is absent at all of them was deleted. One batch need not cover them all.
+func (e *entry) isAbsent(r *record.Batch) bool {
 	from, to, end := r.From.Add(edge).UnixMilli(), r.To.Add(-edge).UnixMilli(), latest(r).UnixMilli()
 	known, absent := uint8(0), e.absent
 	for i, t := range e.places() {

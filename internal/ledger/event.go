@@ -6,7 +6,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Disposition says what became of one reading of a record.
+// Disposition says what became of one version of a record.
 type Disposition string
 
 // The dispositions, as the label of workspace_exporter_records_total shows them.
@@ -24,13 +24,13 @@ const (
 // Dispositions lists all of them.
 var Dispositions = []Disposition{Counted, Duplicate, Updated, Pending, Expired, Reclassified, Invalid, GivenUp}
 
-// Event is what one reading of a record changes, to be added to the metrics once.
+// Event is what one version of a record changes, to be added to the metrics once.
 type Event struct {
 	Disposition Disposition
 	// Login is the version of the record that was read. It is nil when a connection
 	// is taken for closed because the record is not there any more.
 	Login *record.Login
-	// Now is the server's clock at the reading.
+	// Now is the server's clock when the batch was read.
 	Now time.Time
 
 	// Attempt is true when the record settles.

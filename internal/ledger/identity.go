@@ -118,7 +118,7 @@ func (l *Ledger) alike(login *record.Login) *entry {
 }
 
 // best is, of the records that a login may be another version of, the likeliest. What
-// cannot be two versions of one record, and stands in one reading, is two records.
+// cannot be two versions of one record, and stands in one batch, is two records.
 func (l *Ledger) best(login *record.Login, form record.Identity, onlyPending bool) *entry {
 	var best *entry
 	top := 0
@@ -128,17 +128,17 @@ func (l *Ledger) best(login *record.Login, form record.Identity, onlyPending boo
 			continue // two ids are two records
 		case onlyPending && e.has(settled):
 			continue
-		case e.contradicts(login) && (e.reading == l.reading || l.hasRival(e, login)):
+		case e.contradicts(login) && (e.batch == l.batch || l.hasRival(e, login)):
 			continue
 		}
-		if n := e.likeness(login, l.reading); n > top {
+		if n := e.likeness(login, l.batch); n > top {
 			best, top = e, n
 		}
 	}
 	return best
 }
 
-// hasRival reports whether another login of the reading fits an entry better than one
+// hasRival reports whether another login of the batch fits an entry better than one
 // that contradicts it.
 func (l *Ledger) hasRival(e *entry, login *record.Login) bool {
 	if l.rows == nil {
@@ -282,11 +282,11 @@ func (e *entry) contradicts(login *record.Login) bool {
 }
 
 // likeness is how much a login looks like a version of the entry.
-func (e *entry) likeness(login *record.Login, reading uint64) int {
+func (e *entry) likeness(login *record.Login, batch uint64) int {
 	n := 1
 	for weight, is := range [...]bool{
 		e.isUnfinished(),
-		e.reading != reading,
+		e.batch != batch,
 		timeOf(e.updated).Equal(login.Updated) && timeOf(e.end).Equal(login.End),
 		!e.contradicts(login),
 	} {

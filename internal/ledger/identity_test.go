@@ -83,7 +83,7 @@ func TestWhatNeverChangesBecomesKnown(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, restart %v", name, restart), func(t *testing.T) {
 				l, got, rows := New(defaultRules), newTotals(), map[string][]byte{}
 				for i, version := range c.versions {
-					l.Apply(reading(float64(i), version.login()), got.add)
+					l.Apply(batch(float64(i), version.login()), got.add)
 					if restart {
 						l = restarted(t, l, rows)
 					}
@@ -100,7 +100,7 @@ func TestDesktopWithoutTransaction(t *testing.T) {
 	l, got := New(defaultRules), newTotals()
 	connection := fields{"user_name": "u", "connection_start_time": text(-9)}
 	for i, version := range []fields{connection.with("transaction_id", "t"), connection.with("computer_name", "VDI-1"), connection.with("transaction_id", "t", "computer_name", "VDI-1")} {
-		l.Apply(reading(float64(i), version.desktop()), got.add)
+		l.Apply(batch(float64(i), version.desktop()), got.add)
 	}
 	assert.Equal(t, 1, got.Attempts)
 }
@@ -111,7 +111,7 @@ func TestTwins(t *testing.T) {
 	open, ended := started.with("update_time", text(-9)), started.with("end_time", text(-5), "update_time", text(-5))
 	one, two := open.with("id", "1"), ended.with("id", "2")
 	for name, c := range map[string]struct {
-		readings [][]fields
+		batches  [][]fields
 		attempts int
 	}{
 		"by pages":                             {[][]fields{{one, two}, {one, two}}, 2},
@@ -128,12 +128,12 @@ func TestTwins(t *testing.T) {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, restart %v", name, restart), func(t *testing.T) {
 				l, got, rows := New(defaultRules), newTotals(), map[string][]byte{}
-				for i, versions := range c.readings {
+				for i, versions := range c.batches {
 					var logins []record.Login
 					for _, v := range versions {
 						logins = append(logins, v.login())
 					}
-					l.Apply(reading(float64(i), logins...), got.add)
+					l.Apply(batch(float64(i), logins...), got.add)
 					if restart {
 						l = restarted(t, l, rows)
 					}
@@ -145,7 +145,7 @@ func TestTwins(t *testing.T) {
 	}
 	for _, restart := range []bool{false, true} {
 		l, rows := New(defaultRules), map[string][]byte{}
-		got := applyAll(l, reading(0, one.login(), two.login()), reading(120))
+		got := applyAll(l, batch(0, one.login(), two.login()), batch(120))
 		l.Forget(at(60))
 		require.Equal(t, 1, l.Len(), "one is open")
 		if restart {
@@ -153,8 +153,8 @@ func TestTwins(t *testing.T) {
 		}
 		last := open.with("end_time", text(119), "update_time", text(119))
 		for range 2 {
-			l.Apply(reading(121, last.login()), got.add)
-			l.Apply(reading(122, last.with("id", "1").login()), got.add)
+			l.Apply(batch(121, last.login()), got.add)
+			l.Apply(batch(122, last.with("id", "1").login()), got.add)
 		}
 		assert.Equal(t, 2, got.Attempts, "the other one is forgotten, restart %v", restart)
 		assert.Empty(t, l.OpenConnections())
@@ -176,7 +176,7 @@ func TestIDsThatBeginAnew(t *testing.T) {
 			olds, both = append(olds, old(n)), append(both, young(n), old(n))
 		}
 		for i, logins := range [][]record.Login{olds, both, olds, both} {
-			l.Apply(reading(float64(i), logins...), got.add)
+			l.Apply(batch(float64(i), logins...), got.add)
 			if restart {
 				l = restarted(t, l, rows)
 			}
@@ -185,15 +185,15 @@ func TestIDsThatBeginAnew(t *testing.T) {
 		assert.Equal(t, 40, l.Len())
 		ended := young(3)
 		ended.End = at(3)
-		l.Apply(&record.Reading{From: at(9), To: at(10), Now: at(10), Logins: []record.Login{ended}}, got.add)
+		l.Apply(&record.Batch{From: at(9), To: at(10), Now: at(10), Logins: []record.Login{ended}}, got.add)
 		assert.Equal(t, 7*time.Minute, got.Sessions[20])
 		assert.EqualValues(t, 19, l.OpenConnections()[Place{"", "APS-1"}])
 
 		// The old ones are forgotten, the young ones are not.
-		l.Apply(reading(11), got.add)
+		l.Apply(batch(11), got.add)
 		l.Forget(at(-7))
 		assert.Equal(t, 20, l.Len())
-		l.Apply(reading(12, young(3)), got.add)
+		l.Apply(batch(12, young(3)), got.add)
 		assert.Equal(t, 40, got.Attempts)
 	}
 	for name, c := range map[string]struct {
@@ -209,7 +209,7 @@ func TestIDsThatBeginAnew(t *testing.T) {
 		"another user, nothing known":       {[]string{"user_name", "v", "pre_conn_time", "", "start_time", ""}, 1},
 	} {
 		first := started.with("id", "1")
-		got := applyAll(New(defaultRules), reading(0, first.login()), reading(1, first.with(c.changes...).login()), reading(2, first.login()))
+		got := applyAll(New(defaultRules), batch(0, first.login()), batch(1, first.with(c.changes...).login()), batch(2, first.login()))
 		assert.Equal(t, c.attempts, got.Attempts, name)
 	}
 }
@@ -217,8 +217,8 @@ func TestIDsThatBeginAnew(t *testing.T) {
 // What was deleted at the source is given up when none of the windows that may show it
 // has: one for each of its times, hours apart, in whatever order.
 func TestAbsentAtAllItsTimes(t *testing.T) {
-	window := func(minutes, now float64) *record.Reading {
-		return &record.Reading{From: at(minutes - 0.07), To: at(minutes + 0.07), Now: at(now), Review: true}
+	window := func(minutes, now float64) *record.Batch {
+		return &record.Batch{From: at(minutes - 0.07), To: at(minutes + 0.07), Now: at(now), Reread: true}
 	}
 	for name, version := range map[string]login{
 		"open":    {pre: -180, start: -120, updated: -60},
@@ -230,7 +230,7 @@ func TestAbsentAtAllItsTimes(t *testing.T) {
 		}
 		rapid.Check(t, func(t *rapid.T) {
 			l := New(defaultRules)
-			got := applyAll(l, &record.Reading{From: at(-200), To: at(1), Now: at(1), UpToDate: true, Logins: []record.Login{version.record()}})
+			got := applyAll(l, &record.Batch{From: at(-200), To: at(1), Now: at(1), UpToDate: true, Logins: []record.Login{version.record()}})
 			now := 70.0
 			left := map[float64]bool{}
 			for _, at := range times {
@@ -260,31 +260,31 @@ func TestAbsentAtAllItsTimes(t *testing.T) {
 	}
 
 	l := New(defaultRules)
-	applyAll(l, reading(0, login{pre: -10, start: 9000, updated: -9}.record()))
+	applyAll(l, batch(0, login{pre: -10, start: 9000, updated: -9}.record()))
 	assert.Equal(t, []time.Time{at(-10), at(-9)}, l.Unfinished(at(60)), "nobody looks for a time to come")
 	applyAll(l, window(-10, 60), window(-9, 61))
 	assert.Empty(t, l.OpenConnections(), "it is absent where it may have been")
 
 	connection := fields{"user_name": "u", "connection_start_time": text(-300)}.desktop()
 	l = New(defaultRules)
-	applyAll(l, &record.Reading{From: at(-310), To: at(0), Now: at(0), UpToDate: true, Logins: []record.Login{connection}})
+	applyAll(l, &record.Batch{From: at(-310), To: at(0), Now: at(0), UpToDate: true, Logins: []record.Login{connection}})
 	require.Len(t, l.OpenConnections(), 1)
 	applyAll(l, window(-300, 60))
 	assert.Empty(t, l.OpenConnections())
 }
 
-// A record whose times change with each reading does not fill the memory.
+// A record whose times change with each batch does not fill the memory.
 func TestFormsAreBounded(t *testing.T) {
 	l := New(defaultRules)
 	for n := range 20 {
-		applyAll(l, reading(float64(n), started.with("id", "1", "pre_conn_time", text(float64(-100-n))).login()))
+		applyAll(l, batch(float64(n), started.with("id", "1", "pre_conn_time", text(float64(-100-n))).login()))
 	}
 	require.Equal(t, 1, l.Len())
 	assert.Len(t, l.byForm.one, 1+maxForms)
-	got := applyAll(l, reading(30, started.with("pre_conn_time", text(-119)).login()))
+	got := applyAll(l, batch(30, started.with("pre_conn_time", text(-119)).login()))
 	assert.Zero(t, got.Attempts)
 	restarted(t, l, map[string][]byte{})
-	applyAll(l, reading(31))
+	applyAll(l, batch(31))
 	for e := range l.unfinished {
 		l.remove(e)
 	}
@@ -322,9 +322,9 @@ func TestAnyIdentitiesSameTotals(t *testing.T) {
 				logins = append(logins, f.login())
 			}
 			now++
-			j.apply(reading(now, logins...), func(*Ledger) {})
+			j.apply(batch(now, logins...), func(*Ledger) {})
 		}
-		for range rapid.IntRange(0, 4).Draw(t, "readings") {
+		for range rapid.IntRange(0, 4).Draw(t, "batches") {
 			n := rapid.IntRange(0, len(records)).Draw(t, "how many")
 			read(rapid.Permutation(records).Draw(t, "which")[:n], rapid.Bool().Draw(t, "without ids"))
 			require.LessOrEqual(t, j.totals.Attempts, len(records))

@@ -6,7 +6,7 @@
 // as rows to whoever commits them, together with all that was counted.
 //
 // It remembers a record while the record can still come back: until its newest
-// time is behind the horizon, and it was not in the last complete reading, and it
+// time is behind the horizon, and it was not in the last complete batch, and it
 // is neither pending nor open. Memory follows the lookback, not the history.
 package ledger
 
@@ -21,8 +21,8 @@ import (
 // MaxAge is how far back the API keeps records: 30 days. What is older is given up.
 const MaxAge = 30 * 24 * time.Hour
 
-// latest is the newest time for which a reading may show a record.
-func latest(r *record.Reading) time.Time {
+// latest is the newest time for which a batch may show a record.
+func latest(r *record.Batch) time.Time {
 	if r.To.After(r.Now) {
 		return r.To
 	}
@@ -80,11 +80,11 @@ type Ledger struct {
 	unfinished map[*entry]struct{}
 	changed    map[*entry]struct{}
 	forgotten  []rowKey
-	reading    uint64                              // number of the reading that is being applied
+	batch      uint64                              // number of the batch that is being applied
 	logins     []*record.Login                     // its records
 	rows       map[record.Identity][]*record.Login // those without an id; nil until they are asked for
-	latest     time.Time                           // for which a reading may have shown a record
-	surplus    int                                 // records that the last reading made too many
+	latest     time.Time                           // for which a batch may have shown a record
+	surplus    int                                 // records that the last batch made too many
 	last       *entry                              // of those given up for being too many, the one that began last
 }
 
@@ -106,15 +106,15 @@ func (l *Ledger) Unsettled() int { return len(l.unfinished) }
 // Len is the number of records that are remembered.
 func (l *Ledger) Len() int { return len(l.entries) }
 
-// Apply takes a whole reading and calls emit for every change that is to be
-// counted. Events hold pointers into the reading.
-func (l *Ledger) Apply(r *record.Reading, emit func(*Event)) {
-	l.reading++
+// Apply takes a whole batch and calls emit for every change that is to be
+// counted. Events hold pointers into the batch.
+func (l *Ledger) Apply(r *record.Batch, emit func(*Event)) {
+	l.batch++
 	l.latest = latest(r)
 	l.logins = inOrder(r.Logins)
 	for _, login := range l.logins {
 		e := l.find(login)
-		if e == nil && r.Review {
+		if e == nil && r.Reread {
 			continue // counted and forgotten long ago, or later than the lookback allows
 		}
 		ev := Event{Login: login, Now: r.Now}
@@ -141,7 +141,7 @@ func inOrder(logins []record.Login) []*record.Login {
 	return ordered
 }
 
-func (l *Ledger) update(e *entry, login *record.Login, r *record.Reading, ev *Event) {
+func (l *Ledger) update(e *entry, login *record.Login, r *record.Batch, ev *Event) {
 	isNew := e == nil
 	if isNew {
 		e = &entry{id: l.freeID(login), invariant: login.Invariant, keep: r.Now.UnixMilli(), firstSeen: r.Now.UnixMilli()}
@@ -149,7 +149,7 @@ func (l *Ledger) update(e *entry, login *record.Login, r *record.Reading, ev *Ev
 		e.identify(login)
 		l.add(e)
 	}
-	e.reading, e.absent = l.reading, 0
+	e.batch, e.absent = l.batch, 0
 	before := *e
 	if login.Malformed {
 		e.is |= settled
@@ -220,7 +220,7 @@ func (l *Ledger) note(e, before *entry, isNew bool) {
 
 // giveUp ends what will not end by itself: records pending for too long, records
 // that the source has deleted, and records older than the API keeps.
-func (l *Ledger) giveUp(r *record.Reading, emit func(*Event)) {
+func (l *Ledger) giveUp(r *record.Batch, emit func(*Event)) {
 	l.end(r.Now, func(e *entry) bool { return l.isDue(e, r) }, emit)
 }
 
@@ -261,11 +261,11 @@ func (l *Ledger) end(now time.Time, isDue func(*entry) bool, emit func(*Event)) 
 	}
 }
 
-func (l *Ledger) isDue(e *entry, r *record.Reading) bool {
+func (l *Ledger) isDue(e *entry, r *record.Batch) bool {
 	first, _, dated := e.span()
-	seen := e.reading == l.reading
+	seen := e.batch == l.batch
 	// While a poll catches up, a record that has changed may stand in a later window.
-	fresh := r.UpToDate && !r.Late || r.Review // not a file that was asked for before a restart
+	fresh := r.UpToDate && !r.Late || r.Reread // not a file that was asked for before a restart
 	gone := !seen && fresh && e.isAbsent(r)
 	tooOld := dated && r.Now.Sub(first) > MaxAge
 	if e.has(settled) {
@@ -278,14 +278,14 @@ func (l *Ledger) isDue(e *entry, r *record.Reading) bool {
 }
 
 // Forget drops what cannot come back: records whose newest time is before horizon
-// and that were not in the reading just applied.
+// and that were not in the batch just applied.
 func (l *Ledger) Forget(horizon time.Time) {
 	h := horizon.UnixMilli()
 	if l.last != nil && h-l.last.begin() > MaxAge.Milliseconds() {
 		l.last = nil
 	}
 	for _, e := range l.entries {
-		if e.keep < h && e.reading != l.reading && !e.isUnfinished() && e != l.last {
+		if e.keep < h && e.batch != l.batch && !e.isUnfinished() && e != l.last {
 			l.remove(e)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// noon is when the first reading of a test is made.
+// noon is when the first batch of a test is made.
 var noon = time.Date(2026, 5, 21, 12, 0, 0, 0, time.UTC)
 
 var defaultRules = Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: time.Hour}
@@ -45,10 +45,10 @@ func (v login) record() record.Login {
 		PreConnect: at(v.pre), Start: at(v.start), End: at(v.end), Updated: at(v.updated), FailedCode: v.code, FailedReason: v.reason}
 }
 
-// reading is a reading of the last hour, so many minutes after noon.
-func reading(minutes float64, versions ...record.Login) *record.Reading {
+// batch is a batch of the last hour, so many minutes after noon.
+func batch(minutes float64, versions ...record.Login) *record.Batch {
 	now := noon.Add(time.Duration(minutes * float64(time.Minute)))
-	return &record.Reading{From: now.Add(-time.Hour), To: now, Now: now, Logins: versions, UpToDate: true}
+	return &record.Batch{From: now.Add(-time.Hour), To: now, Now: now, Logins: versions, UpToDate: true}
 }
 
 // totals are what events add up to.
@@ -82,9 +82,9 @@ func (s *totals) add(e *Event) {
 	slices.Sort(s.Sessions)
 }
 
-func applyAll(l *Ledger, readings ...*record.Reading) *totals {
+func applyAll(l *Ledger, batches ...*record.Batch) *totals {
 	s := newTotals()
-	for _, r := range readings {
+	for _, r := range batches {
 		l.Apply(r, s.add)
 	}
 	return s
@@ -127,7 +127,7 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
-// A history is what was read of one record, one slice of versions a reading, made at
+// A history is what was read of one record, one slice of versions a batch, made at
 // the minutes 1, 2, .. after noon.
 func TestHistories(t *testing.T) {
 	const pre, start, end = -10, -9.5, -1
@@ -139,9 +139,9 @@ func TestHistories(t *testing.T) {
 	login30s, session := 30*time.Second, 510*time.Second
 
 	for name, c := range map[string]struct {
-		readings [][]login
-		want     totals
-		open     bool
+		batches [][]login
+		want    totals
+		open    bool
 	}{
 		"success": {[][]login{{stands}}, totals{Attempts: 1, Logins: []time.Duration{login30s}, Dispositions: []Disposition{Counted}}, true},
 		"failure": {[][]login{{broke}}, totals{Attempts: 1, Failures: map[string]int{"7": 1}, Dispositions: []Disposition{Counted}}, false},
@@ -156,7 +156,7 @@ func TestHistories(t *testing.T) {
 			totals{Attempts: 1, Logins: []time.Duration{login30s}, Sessions: []time.Duration{session}, Dispositions: []Disposition{Counted, Duplicate, Updated, Duplicate}}, false},
 		"all at once": {[][]login{{ended}},
 			totals{Attempts: 1, Logins: []time.Duration{login30s}, Sessions: []time.Duration{session}, Dispositions: []Disposition{Counted}}, false},
-		"two versions in one reading": {[][]login{{stands, ended}},
+		"two versions in one batch": {[][]login{{stands, ended}},
 			totals{Attempts: 1, Logins: []time.Duration{login30s}, Sessions: []time.Duration{session}, Dispositions: []Disposition{Counted, Updated}}, false},
 		"two versions, the newer first": {[][]login{{ended, stands}},
 			totals{Attempts: 1, Logins: []time.Duration{login30s}, Sessions: []time.Duration{session}, Dispositions: []Disposition{Counted, Updated}}, false},
@@ -164,7 +164,7 @@ func TestHistories(t *testing.T) {
 			totals{Attempts: 1, Logins: []time.Duration{login30s}, Sessions: []time.Duration{session}, Dispositions: []Disposition{Counted, Duplicate, Duplicate, Duplicate}}, false},
 		"success, then failure": {[][]login{{stands}, {broken}, {broken}},
 			totals{Attempts: 1, Failures: map[string]int{"7": 1}, Logins: []time.Duration{login30s}, Dispositions: []Disposition{Counted, Reclassified, Duplicate}}, false},
-		"success, then failure, in one reading": {[][]login{{broken, stands}},
+		"success, then failure, in one batch": {[][]login{{broken, stands}},
 			totals{Attempts: 1, Failures: map[string]int{"7": 1}, Logins: []time.Duration{login30s}, Dispositions: []Disposition{Counted, Reclassified}}, false},
 		"success, failure, other failure": {[][]login{{stands}, {broken}, {{pre: pre, start: start, code: "8", updated: -4}}},
 			totals{Attempts: 1, Failures: map[string]int{"7": 1}, Logins: []time.Duration{login30s}, Dispositions: []Disposition{Counted, Reclassified, Updated}}, false},
@@ -193,12 +193,12 @@ func TestHistories(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, got := New(defaultRules), newTotals()
-			for i, versions := range c.readings {
+			for i, versions := range c.batches {
 				var logins []record.Login
 				for _, v := range versions {
 					logins = append(logins, v.record())
 				}
-				l.Apply(reading(float64(i+1), logins...), got.add)
+				l.Apply(batch(float64(i+1), logins...), got.add)
 			}
 			if c.want.Failures == nil {
 				c.want.Failures = map[string]int{}
@@ -217,31 +217,31 @@ func TestHistories(t *testing.T) {
 func TestPendingExpires(t *testing.T) {
 	began := login{pre: -1, updated: -1}
 	for name, c := range map[string]struct {
-		version  login
-		readings []*record.Reading // after the first one, at minute 0; Logins is replaced if it is not empty
-		want     []Disposition
+		version login
+		batches []*record.Batch // after the first one, at minute 0; Logins is replaced if it is not empty
+		want    []Disposition
 	}{
-		"not before its time": {began, []*record.Reading{reading(59, record.Login{})}, []Disposition{Pending, Duplicate}},
-		"after its time":      {began, []*record.Reading{reading(60, record.Login{})}, []Disposition{Pending, Duplicate, Expired}},
-		"once":                {began, []*record.Reading{reading(60, record.Login{}), reading(61, record.Login{}), reading(62)}, []Disposition{Pending, Duplicate, Expired, Duplicate}},
+		"not before its time": {began, []*record.Batch{batch(59, record.Login{})}, []Disposition{Pending, Duplicate}},
+		"after its time":      {began, []*record.Batch{batch(60, record.Login{})}, []Disposition{Pending, Duplicate, Expired}},
+		"once":                {began, []*record.Batch{batch(60, record.Login{}), batch(61, record.Login{}), batch(62)}, []Disposition{Pending, Duplicate, Expired, Duplicate}},
 		"not while nobody looks where it is": {began,
-			[]*record.Reading{reading(600), reading(1200)}, []Disposition{Pending}},
+			[]*record.Batch{batch(600), batch(1200)}, []Disposition{Pending}},
 		"when it was looked for and is gone": {began,
-			[]*record.Reading{{From: at(-30), To: at(30), Now: at(90), Review: true}}, []Disposition{Pending, Expired}},
+			[]*record.Batch{{From: at(-30), To: at(30), Now: at(90), Reread: true}}, []Disposition{Pending, Expired}},
 		"when a review finds it as it was": {began,
-			[]*record.Reading{{From: at(-30), To: at(30), Now: at(90), Review: true, Logins: make([]record.Login, 1)}}, []Disposition{Pending, Duplicate, Expired}},
+			[]*record.Batch{{From: at(-30), To: at(30), Now: at(90), Reread: true, Logins: make([]record.Login, 1)}}, []Disposition{Pending, Duplicate, Expired}},
 		"not at the edge of a window, which may be exclusive": {began,
-			[]*record.Reading{{From: at(-1), To: at(30), Now: at(90), Review: true}, {From: at(-30), To: at(-1), Now: at(91), Review: true}}, []Disposition{Pending}},
+			[]*record.Batch{{From: at(-1), To: at(30), Now: at(90), Reread: true}, {From: at(-30), To: at(-1), Now: at(91), Reread: true}}, []Disposition{Pending}},
 		"not in the middle of catching up, when it may stand in a later piece": {began,
-			[]*record.Reading{{From: at(-30), To: at(30), Now: at(90)}}, []Disposition{Pending}},
-		"without any time, by the clock alone":        {login{}, []*record.Reading{reading(59), reading(60)}, []Disposition{Pending, Expired}},
-		"after 30 days, although nobody could look":   {began, []*record.Reading{reading(30*24*60 - 2), reading(30 * 24 * 60)}, []Disposition{Pending, Expired}},
-		"counted from first sight, not from its time": {login{pre: -50}, []*record.Reading{reading(11, record.Login{})}, []Disposition{Pending, Duplicate}},
+			[]*record.Batch{{From: at(-30), To: at(30), Now: at(90)}}, []Disposition{Pending}},
+		"without any time, by the clock alone":        {login{}, []*record.Batch{batch(59), batch(60)}, []Disposition{Pending, Expired}},
+		"after 30 days, although nobody could look":   {began, []*record.Batch{batch(30*24*60 - 2), batch(30 * 24 * 60)}, []Disposition{Pending, Expired}},
+		"counted from first sight, not from its time": {login{pre: -50}, []*record.Batch{batch(11, record.Login{})}, []Disposition{Pending, Duplicate}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := New(defaultRules)
-			got := applyAll(l, reading(0, c.version.record()))
-			for _, r := range c.readings {
+			got := applyAll(l, batch(0, c.version.record()))
+			for _, r := range c.batches {
 				if len(r.Logins) > 0 {
 					r.Logins[0] = c.version.record()
 				}
@@ -265,7 +265,7 @@ func TestSettlesAfterItExpired(t *testing.T) {
 	} {
 		l := New(defaultRules)
 		began := login{pre: -1, updated: -1}
-		got := applyAll(l, reading(0, began.record()), reading(60, began.record()), reading(62, version.record()))
+		got := applyAll(l, batch(0, began.record()), batch(60, began.record()), batch(62, version.record()))
 		assert.Equal(t, []Disposition{Pending, Duplicate, Expired, Updated}, got.Dispositions, code)
 		assert.Equal(t, 1, got.Attempts, code)
 		assert.Equal(t, map[string]int{CodePendingTimeout: 1}, got.Failures, code)
@@ -279,12 +279,12 @@ func TestExpiredEventDescribesTheRecord(t *testing.T) {
 	second.Group, second.AgentVersion, second.User, second.ClientIP = "factory", "2.0", 7, 9
 	for _, restart := range []bool{false, true} {
 		l := New(defaultRules)
-		applyAll(l, reading(0, first), reading(6, second))
+		applyAll(l, batch(0, first), batch(6, second))
 		if restart {
 			l = restarted(t, l, map[string][]byte{})
 		}
 		var expired []*Event
-		l.Apply(reading(70, second), func(e *Event) {
+		l.Apply(batch(70, second), func(e *Event) {
 			if e.Disposition == Expired {
 				expired = append(expired, e)
 			}
@@ -299,30 +299,30 @@ func TestExpiredEventDescribesTheRecord(t *testing.T) {
 
 func TestDeletedConnectionIsClosed(t *testing.T) {
 	stands := login{pre: -10, start: -9, updated: -9}.record()
-	gone := func(change func(*record.Reading)) *record.Reading {
-		r := reading(5)
+	gone := func(change func(*record.Batch)) *record.Batch {
+		r := batch(5)
 		change(r)
 		return r
 	}
 	for name, c := range map[string]struct {
-		reading *record.Reading
-		open    bool
+		batch *record.Batch
+		open  bool
 	}{
-		"it is still there":         {reading(5, stands), true},
-		"it is not there":           {reading(5), false},
-		"a review misses it":        {gone(func(r *record.Reading) { r.Review, r.UpToDate = true, false }), false},
-		"a piece misses it":         {gone(func(r *record.Reading) { r.UpToDate = false }), true},
-		"part of it is outside":     {gone(func(r *record.Reading) { r.From = at(-9.5) }), true},
-		"it is at the end":          {gone(func(r *record.Reading) { r.To = at(-9) }), true},
-		"it is at the start":        {gone(func(r *record.Reading) { r.From = at(-10) }), true},
-		"30 days are over":          {&record.Reading{From: at(43199), To: at(43200), Now: at(43200), UpToDate: true}, false},
-		"30 days are not over":      {&record.Reading{From: at(43188), To: at(43189), Now: at(43189), UpToDate: true}, true},
-		"30 days are over, but why": {&record.Reading{From: at(-20), To: at(43200), Now: at(43200), UpToDate: true, Logins: []record.Login{stands}}, false},
+		"it is still there":         {batch(5, stands), true},
+		"it is not there":           {batch(5), false},
+		"a reread misses it":        {gone(func(r *record.Batch) { r.Reread, r.UpToDate = true, false }), false},
+		"a piece misses it":         {gone(func(r *record.Batch) { r.UpToDate = false }), true},
+		"part of it is outside":     {gone(func(r *record.Batch) { r.From = at(-9.5) }), true},
+		"it is at the end":          {gone(func(r *record.Batch) { r.To = at(-9) }), true},
+		"it is at the start":        {gone(func(r *record.Batch) { r.From = at(-10) }), true},
+		"30 days are over":          {&record.Batch{From: at(43199), To: at(43200), Now: at(43200), UpToDate: true}, false},
+		"30 days are not over":      {&record.Batch{From: at(43188), To: at(43189), Now: at(43189), UpToDate: true}, true},
+		"30 days are over, but why": {&record.Batch{From: at(-20), To: at(43200), Now: at(43200), UpToDate: true, Logins: []record.Login{stands}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := New(defaultRules)
-			applyAll(l, reading(0, stands))
-			got := applyAll(l, c.reading)
+			applyAll(l, batch(0, stands))
+			got := applyAll(l, c.batch)
 			if c.open {
 				assert.Equal(t, map[Place]int64{{"office", "vm"}: 1}, l.OpenConnections())
 			} else {
@@ -340,12 +340,12 @@ func TestDeletedConnectionIsClosed(t *testing.T) {
 func TestClosedConnectionComesBack(t *testing.T) {
 	l := New(defaultRules)
 	stands, ended := login{pre: -10, start: -9, updated: -9}, login{pre: -10, start: -9, end: 6, updated: 6}
-	applyAll(l, reading(0, stands.record()), reading(5))
+	applyAll(l, batch(0, stands.record()), batch(5))
 	require.Empty(t, l.OpenConnections())
-	applyAll(l, reading(6, stands.record()))
+	applyAll(l, batch(6, stands.record()))
 	require.Equal(t, map[Place]int64{{"office", "vm"}: 1}, l.OpenConnections())
-	applyAll(l, reading(7))
-	got := applyAll(l, reading(8, ended.record()))
+	applyAll(l, batch(7))
+	got := applyAll(l, batch(8, ended.record()))
 	assert.Equal(t, []time.Duration{15 * time.Minute}, got.Sessions)
 	assert.Zero(t, got.Attempts)
 }
@@ -356,11 +356,11 @@ func TestClosedConnectionComesBack(t *testing.T) {
 func TestMovedRecordIsNotCountedTwice(t *testing.T) {
 	l := New(defaultRules)
 	stands, ended := login{pre: -10, start: -9, updated: -9}, login{pre: -10, start: -9, end: 120, updated: 120}
-	applyAll(l, reading(0, stands.record()), reading(120))
-	applyAll(l, &record.Reading{From: at(-11), To: at(-8), Now: at(120), Review: true})
-	applyAll(l, reading(120))
+	applyAll(l, batch(0, stands.record()), batch(120))
+	applyAll(l, &record.Batch{From: at(-11), To: at(-8), Now: at(120), Reread: true})
+	applyAll(l, batch(120))
 	l.Forget(at(60))
-	got := applyAll(l, reading(121, ended.record()))
+	got := applyAll(l, batch(121, ended.record()))
 	assert.Zero(t, got.Attempts)
 	assert.Len(t, got.Sessions, 1)
 }
@@ -369,17 +369,17 @@ func TestMovedRecordIsNotCountedTwice(t *testing.T) {
 func TestChangeWithFutureTimeIsRemembered(t *testing.T) {
 	l := New(defaultRules)
 	ended := login{pre: -10, start: -9, end: 120.1, updated: 120.1}
-	applyAll(l, reading(0, login{pre: -10, start: -9, updated: -9}.record()), reading(120, ended.record()))
-	applyAll(l, &record.Reading{From: at(60), To: at(70), Now: at(121)}) // the first piece of the next poll
+	applyAll(l, batch(0, login{pre: -10, start: -9, updated: -9}.record()), batch(120, ended.record()))
+	applyAll(l, &record.Batch{From: at(60), To: at(70), Now: at(121)}) // the first piece of the next poll
 	l.Forget(at(60))
-	got := applyAll(l, &record.Reading{From: at(70), To: at(121), Now: at(121), UpToDate: true, Logins: []record.Login{ended.record()}})
+	got := applyAll(l, &record.Batch{From: at(70), To: at(121), Now: at(121), UpToDate: true, Logins: []record.Login{ended.record()}})
 	assert.Zero(t, got.Attempts)
 }
 
 func TestReviewCountsNothingNew(t *testing.T) {
 	l := New(defaultRules)
-	applyAll(l, reading(0, login{n: 1, pre: -1}.record()))
-	got := applyAll(l, &record.Reading{From: at(-5), To: at(5), Now: at(1), Review: true, Logins: []record.Login{
+	applyAll(l, batch(0, login{n: 1, pre: -1}.record()))
+	got := applyAll(l, &record.Batch{From: at(-5), To: at(5), Now: at(1), Reread: true, Logins: []record.Login{
 		login{n: 1, pre: -1, start: -0.5}.record(), login{n: 2, pre: -1, start: -0.5}.record(), {ID: identity('x', 3), Invariant: identity('x', 3), Malformed: true}}})
 	assert.Equal(t, []Disposition{Counted}, got.Dispositions)
 	assert.Equal(t, 1, l.Len())
@@ -388,11 +388,11 @@ func TestReviewCountsNothingNew(t *testing.T) {
 func TestMalformed(t *testing.T) {
 	l := New(defaultRules)
 	bad := record.Login{ID: identity('x', 1), Invariant: identity('x', 1), Malformed: true}
-	got := applyAll(l, reading(0, bad, login{n: 2, code: "7"}.record()), reading(1, bad))
+	got := applyAll(l, batch(0, bad, login{n: 2, code: "7"}.record()), batch(1, bad))
 	assert.Equal(t, []Disposition{Invalid, Counted, Duplicate}, got.Dispositions)
 	assert.Equal(t, 1, got.Attempts)
 	l = restarted(t, l, map[string][]byte{})
-	assert.Equal(t, []Disposition{Duplicate}, applyAll(l, reading(2, bad)).Dispositions)
+	assert.Equal(t, []Disposition{Duplicate}, applyAll(l, batch(2, bad)).Dispositions)
 }
 
 func TestInvalidFieldsCountOnce(t *testing.T) {
@@ -402,11 +402,11 @@ func TestInvalidFieldsCountOnce(t *testing.T) {
 		return v
 	}
 	l := New(defaultRules)
-	got := applyAll(l, reading(1, version(-1, "tenant_id", "end_time")), reading(2, version(-1, "tenant_id", "end_time")),
-		reading(3, version(2, "end_time", "id", "pre_conn_time")))
+	got := applyAll(l, batch(1, version(-1, "tenant_id", "end_time")), batch(2, version(-1, "tenant_id", "end_time")),
+		batch(3, version(2, "end_time", "id", "pre_conn_time")))
 	assert.Equal(t, []string{"tenant_id", "end_time", "id", "pre_conn_time"}, got.Invalid)
 	l = restarted(t, l, map[string][]byte{})
-	assert.Empty(t, applyAll(l, reading(4, version(2, "id", "tenant_id"))).Invalid)
+	assert.Empty(t, applyAll(l, batch(4, version(2, "id", "tenant_id"))).Invalid)
 }
 
 // A record may come with its id from one way and without it from another.
@@ -422,14 +422,14 @@ func TestTwoIdentities(t *testing.T) {
 		return v
 	}
 	for name, c := range map[string]struct {
-		readings [][]record.Login
+		batches  [][]record.Login
 		attempts int
 	}{
 		"with, then without":             {[][]record.Login{{with(1, 1)}, {without(1)}}, 1},
 		"without, then with":             {[][]record.Login{{without(1)}, {with(1, 1)}}, 1},
 		"without, with, without, with":   {[][]record.Login{{without(1)}, {with(1, 1)}, {without(1)}, {with(1, 1)}}, 1},
 		"never with":                     {[][]record.Login{{without(1), without(2)}, {without(2)}, {without(1)}}, 2},
-		"both in one reading":            {[][]record.Login{{without(1), with(1, 1)}}, 1},
+		"both in one batch":              {[][]record.Login{{without(1), with(1, 1)}}, 1},
 		"both, the other way round":      {[][]record.Login{{with(1, 1), without(1)}}, 1},
 		"two that look the same":         {[][]record.Login{{with(1, 1), with(1, 2)}, {with(1, 2), with(1, 1)}}, 2},
 		"two, one of them seen without":  {[][]record.Login{{without(1)}, {with(1, 1), with(1, 2)}, {with(1, 1)}}, 2},
@@ -440,8 +440,8 @@ func TestTwoIdentities(t *testing.T) {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, restart %v", name, restart), func(t *testing.T) {
 				l, got, rows := New(defaultRules), newTotals(), map[string][]byte{}
-				for i, logins := range c.readings {
-					l.Apply(reading(float64(i+1), slices.Clone(logins)...), got.add)
+				for i, logins := range c.batches {
+					l.Apply(batch(float64(i+1), slices.Clone(logins)...), got.add)
 					if restart {
 						l = restarted(t, l, rows)
 					}
@@ -456,7 +456,7 @@ func TestTwoIdentities(t *testing.T) {
 func TestForget(t *testing.T) {
 	l := New(defaultRules)
 	rows := map[string][]byte{}
-	applyAll(l, reading(0,
+	applyAll(l, batch(0,
 		login{n: 1, pre: -50, code: "7"}.record(),                // over
 		login{n: 2, pre: -50}.record(),                           // pending
 		login{n: 3, pre: -50, start: -50}.record(),               // open
@@ -467,7 +467,7 @@ func TestForget(t *testing.T) {
 		login{n: 8, pre: -50, start: -49, end: -48}.record()))    // over
 	l = restarted(t, l, rows)
 	require.Equal(t, 8, l.Len())
-	applyAll(l, &record.Reading{From: at(0.1), To: at(0.1), Now: at(0.1)}) // in which they are not
+	applyAll(l, &record.Batch{From: at(0.1), To: at(0.1), Now: at(0.1)}) // in which they are not
 	l.Forget(at(-30))
 	assert.Equal(t, 6, l.Len())
 	assert.Len(t, saved(t, l, rows), 6)
@@ -475,17 +475,17 @@ func TestForget(t *testing.T) {
 	assert.Equal(t, 2, l.Len(), "what is unfinished stays")
 	assert.Equal(t, 2, restarted(t, l, rows).Len())
 
-	applyAll(l, reading(1, login{n: 9, pre: -50, code: "7"}.record()))
+	applyAll(l, batch(1, login{n: 9, pre: -50, code: "7"}.record()))
 	l.Forget(at(1))
 	assert.Equal(t, 3, l.Len(), "what was just read may be read again")
-	applyAll(l, reading(2))
+	applyAll(l, batch(2))
 	l.Forget(at(1))
 	assert.Equal(t, 2, l.Len())
 }
 
 func TestUnfinished(t *testing.T) {
 	l := New(defaultRules)
-	applyAll(l, reading(0,
+	applyAll(l, batch(0,
 		login{n: 1, pre: -50, updated: -20}.record(),
 		login{n: 2, pre: -50, start: -40, updated: -20}.record(),
 		login{n: 3, pre: -45, start: -44, end: -43}.record(),
@@ -506,7 +506,7 @@ func TestOpenConnectionsByPlace(t *testing.T) {
 	}
 	stands := login{pre: -10, start: -9, updated: -9}
 	l := New(defaultRules)
-	applyAll(l, reading(0, at(1, "a", "x", stands), at(2, "a", "x", stands), at(3, "a", "y", stands), at(4, "", "", stands)))
+	applyAll(l, batch(0, at(1, "a", "x", stands), at(2, "a", "x", stands), at(3, "a", "y", stands), at(4, "", "", stands)))
 	want := map[Place]int64{{"a", "x"}: 2, {"a", "y"}: 1, {}: 1}
 	assert.Equal(t, want, l.OpenConnections())
 	l = restarted(t, l, map[string][]byte{})
@@ -515,7 +515,7 @@ func TestOpenConnectionsByPlace(t *testing.T) {
 	moved.updated = -1
 	stale := stands
 	stale.updated = -9.5
-	applyAll(l, reading(1, at(1, "a", "y", moved), at(2, "b", "z", stale), at(3, "a", "y", stands), at(4, "", "", stands)))
+	applyAll(l, batch(1, at(1, "a", "y", moved), at(2, "b", "z", stale), at(3, "a", "y", stands), at(4, "", "", stands)))
 	assert.Equal(t, map[Place]int64{{"a", "x"}: 1, {"a", "y"}: 2, {}: 1}, l.OpenConnections())
 }
 

@@ -47,7 +47,7 @@ func (l *Ledger) limit(now time.Time, emit func(*Event)) {
 	}
 }
 
-// GaveUp is how many records the last reading has made too many.
+// GaveUp is how many records the last batch has made too many.
 func (l *Ledger) GaveUp() int { return l.surplus }
 
 // begin is when a record began, as far as that is known.
@@ -70,7 +70,7 @@ func (l *Ledger) noteGivenUp(e *entry) {
 // given up and forgotten, which its end has brought into a window again: it began before
 // the window, and before the last of those that were given up. What began within the
 // window would still be known.
-func (l *Ledger) mayBeGivenUp(login *record.Login, r *record.Reading) bool {
+func (l *Ledger) mayBeGivenUp(login *record.Login, r *record.Batch) bool {
 	if l.last == nil {
 		return false
 	}

@@ -31,7 +31,7 @@ func TestMoreUnfinishedThanTheLimit(t *testing.T) {
 	l, s := limited(), newTotals()
 	minutes, n := -30.5, 0
 	for range 200 {
-		r := reading(minutes+1, opens(n, 30, minutes)...)
+		r := batch(minutes+1, opens(n, 30, minutes)...)
 		r.UpToDate = false // what it does not show may be elsewhere
 		l.Apply(r, s.add)
 		l.Forget(noon.Add(time.Duration((minutes - 60) * float64(time.Minute))))
@@ -56,13 +56,13 @@ func TestMoreUnfinishedThanTheLimit(t *testing.T) {
 			began := -30.5 + 10*float64(i/30) + float64(i%30)/60
 			ended = append(ended, login{n: i, start: began, end: minutes, updated: minutes}.record())
 		}
-		r := reading(minutes+1, ended...)
+		r := batch(minutes+1, ended...)
 		r.From = r.To.Add(-5 * time.Minute)
 		again := newTotals()
 		l.Apply(r, again.add)
 		assert.Zero(t, again.Attempts)
 		// What began later than those is counted as ever.
-		l.Apply(reading(minutes+2, opens(n, 10, minutes)...), again.add)
+		l.Apply(batch(minutes+2, opens(n, 10, minutes)...), again.add)
 		assert.Equal(t, 10, again.Attempts)
 	}
 	stored := restarted(t, l, map[string][]byte{})
@@ -75,7 +75,7 @@ func TestGivenUpStaysGivenUp(t *testing.T) {
 	l, s := limited(), newTotals()
 	logins := opens(1, 250, -20)
 	for i := range 5 {
-		l.Apply(reading(float64(i), logins...), s.add)
+		l.Apply(batch(float64(i), logins...), s.add)
 		if i > 0 {
 			assert.Zero(t, l.GaveUp())
 		}
@@ -92,7 +92,7 @@ func TestGivenUpStaysGivenUp(t *testing.T) {
 	for i := range logins {
 		logins[i].End, logins[i].Updated = at(5), at(5)
 	}
-	l.Apply(reading(6, logins...), s.add)
+	l.Apply(batch(6, logins...), s.add)
 	assert.Equal(t, 250, s.Attempts)
 	assert.Len(t, s.Sessions, 250)
 	assert.Zero(t, l.Unsettled())
@@ -105,12 +105,12 @@ func TestPendingBeyondTheLimit(t *testing.T) {
 	for i := range 150 {
 		logins = append(logins, login{n: i, pre: -20 + float64(i)/60, updated: -10}.record())
 	}
-	l.Apply(reading(1, logins...), s.add)
+	l.Apply(batch(1, logins...), s.add)
 	assert.Equal(t, 55, l.GaveUp())
 	for i := range logins {
 		logins[i].Start, logins[i].Updated = at(1), at(1)
 	}
-	l.Apply(reading(2, logins...), s.add)
+	l.Apply(batch(2, logins...), s.add)
 	assert.Equal(t, 150, s.Attempts)
 	assert.Equal(t, map[string]int{CodePendingTimeout: 55}, s.Failures)
 	assert.Equal(t, 95, l.Unsettled(), "of those that were given up none is followed")

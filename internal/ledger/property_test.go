@@ -27,9 +27,9 @@ func newJournal(t *rapid.T, rules Rules) *journal {
 	return &journal{t: t, ledger: New(rules), rows: map[string][]byte{}, totals: newTotals()}
 }
 
-// apply counts a reading, with a crash before its commit and a restart after it where
+// apply counts a batch, with a crash before its commit and a restart after it where
 // chance wants them.
-func (j *journal) apply(r *record.Reading, advance func(*Ledger)) {
+func (j *journal) apply(r *record.Batch, advance func(*Ledger)) {
 	if !j.calm && rapid.IntRange(0, 5).Draw(j.t, "crash before commit") == 0 {
 		j.ledger.Apply(r, func(*Event) {})
 		advance(j.ledger)
@@ -134,7 +134,7 @@ func (h *history) count(want *totals) (open bool) {
 	return stood && !ended && h.kinds[len(h.kinds)-1] != isFailed
 }
 
-// Records in any versions, read in any order, any number of times, in any readings,
+// Records in any versions, read in any order, any number of times, in any batches,
 // through any crashes, add up to the same.
 func TestAnyOrderSameTotals(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -153,10 +153,10 @@ func TestAnyOrderSameTotals(t *testing.T) {
 		j := newJournal(t, Rules{SuccessCodes: defaultRules.SuccessCodes, PendingTimeout: 1000 * time.Hour})
 		var before []record.Login
 		for now := noon.Add(time.Hour); len(queue) > 0; now = now.Add(time.Second) {
-			n := rapid.IntRange(1, len(queue)).Draw(t, "size of a reading")
+			n := rapid.IntRange(1, len(queue)).Draw(t, "size of a batch")
 			overlap := rapid.IntRange(0, len(before)).Draw(t, "overlap")
 			logins := slices.Concat(before[len(before)-overlap:], queue[:n])
-			j.apply(&record.Reading{From: now, To: now, Now: now, Logins: logins, UpToDate: true}, func(*Ledger) {})
+			j.apply(&record.Batch{From: now, To: now, Now: now, Logins: logins, UpToDate: true}, func(*Ledger) {})
 			before, queue = logins, queue[n:]
 		}
 		j.requireTotals(want, open)
@@ -340,7 +340,7 @@ func (w *watcher) poll(now time.Time, moment time.Duration) time.Time {
 		if to.After(now) {
 			to = now
 		}
-		w.apply(&record.Reading{From: begin, To: to, Now: now, Logins: w.read(begin, to, seen), UpToDate: to.Equal(now)}, func(l *Ledger) {
+		w.apply(&record.Batch{From: begin, To: to, Now: now, Logins: w.read(begin, to, seen), UpToDate: to.Equal(now)}, func(l *Ledger) {
 			if to.After(w.cursor) {
 				w.cursor = to
 			}
@@ -357,7 +357,7 @@ func (w *watcher) poll(now time.Time, moment time.Duration) time.Time {
 	}
 	for _, at := range w.ledger.Unfinished(from.Add(4 * time.Second)) {
 		from, to := at.Add(-4*time.Second), at.Add(4*time.Second)
-		w.apply(&record.Reading{From: from, To: to, Now: now, Logins: w.read(from, to, seen), Review: true}, func(*Ledger) {})
+		w.apply(&record.Batch{From: from, To: to, Now: now, Logins: w.read(from, to, seen), Reread: true}, func(*Ledger) {})
 	}
 	return seen
 }
@@ -417,7 +417,7 @@ func TestReadAgainIsDuplicate(t *testing.T) {
 		j := newJournal(t, defaultRules)
 		now := newest.PreConnect.Add(time.Duration(rapid.IntRange(-5, 600).Draw(t, "age")) * time.Second)
 		for range 4 {
-			j.apply(&record.Reading{From: now, To: now, Now: now, Logins: []record.Login{newest}, UpToDate: true}, func(*Ledger) {})
+			j.apply(&record.Batch{From: now, To: now, Now: now, Logins: []record.Login{newest}, UpToDate: true}, func(*Ledger) {})
 			now = now.Add(time.Minute)
 		}
 		require.Equal(t, []Disposition{Duplicate, Duplicate, Duplicate}, j.totals.Dispositions[1:])

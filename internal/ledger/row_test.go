@@ -22,7 +22,7 @@ func everyState(t testing.TB) (*Ledger, map[string][]byte) {
 	invalid.Invalid = []string{"end_time", "pre_conn_time"}
 	bare := record.Login{ID: identity('v', 7), Invariant: identity('v', 7)}
 	malformed := record.Login{ID: identity('x', 8), Invariant: identity('x', 8), Malformed: true}
-	applyAll(l, reading(0, began, invalid,
+	applyAll(l, batch(0, began, invalid,
 		login{n: 3, pre: -6, start: -5}.record(),
 		login{n: 4, pre: -6, start: -5, end: -4, updated: -4}.record(),
 		login{n: 5, pre: -6, code: "7"}.record(),
@@ -40,7 +40,7 @@ func TestSaveAndLoad(t *testing.T) {
 	require.Len(t, again.entries, len(l.entries))
 	for id, e := range l.entries {
 		want := *e
-		want.reading = 0 // which is forgotten
+		want.batch = 0 // which is forgotten
 		require.Equal(t, &want, again.entries[id])
 		assert.Contains(t, slices.Collect(again.byForm.all(e.invariant)), again.entries[id])
 	}
@@ -108,7 +108,7 @@ func TestRowsOfFormat1(t *testing.T) {
 	l, _ := everyState(t)
 	for _, e := range l.entries {
 		want := *e
-		want.user, want.machine, want.forms, want.reading = 0, 0, "", 0
+		want.user, want.machine, want.forms, want.batch = 0, 0, "", 0
 		key := e.rowKey()
 		k, v, err := FromFormat1(key[:], rowOfFormat1(e))
 		require.NoError(t, err)
@@ -131,7 +131,7 @@ func TestRowOfFormat1(t *testing.T) {
 	old := was
 	old.ID, old.Invariant = was.Legacy, was.Legacy
 	l := New(defaultRules)
-	applyAll(l, reading(0, old))
+	applyAll(l, batch(0, old))
 	for _, e := range l.entries {
 		key := e.rowKey()
 		k, v, err := FromFormat1(key[:], rowOfFormat1(e))
@@ -143,14 +143,14 @@ func TestRowOfFormat1(t *testing.T) {
 		for key, value := range rows {
 			require.NoError(t, again.Load([]byte(key), value))
 		}
-		assert.Equal(t, []Disposition{Duplicate}, applyAll(again, reading(1, was)).Dispositions)
+		assert.Equal(t, []Disposition{Duplicate}, applyAll(again, batch(1, was)).Dispositions)
 		if restart {
 			again = restarted(t, again, maps.Clone(rows))
 		}
 		was.Legacy = record.Identity{}
-		assert.Equal(t, []Disposition{Duplicate}, applyAll(again, reading(2, was)).Dispositions)
+		assert.Equal(t, []Disposition{Duplicate}, applyAll(again, batch(2, was)).Dispositions)
 		was.ID = identity('i', 1)
-		assert.Equal(t, []Disposition{Duplicate}, applyAll(again, reading(3, was)).Dispositions)
+		assert.Equal(t, []Disposition{Duplicate}, applyAll(again, batch(3, was)).Dispositions)
 		was.ID, was.Legacy = was.Invariant, old.ID
 	}
 }
@@ -175,7 +175,7 @@ func FuzzLoad(f *testing.F) {
 
 		l.Unfinished(at(1))
 		l.OpenConnections()
-		got := applyAll(l, reading(1, record.Login{ID: id, Invariant: e.invariant, Start: at(-1)}), reading(2))
+		got := applyAll(l, batch(1, record.Login{ID: id, Invariant: e.invariant, Start: at(-1)}), batch(2))
 		require.LessOrEqual(t, got.Attempts, 1)
 		l.Forget(at(1e6))
 		saved(t, l, map[string][]byte{string(key): value})

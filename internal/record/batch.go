@@ -2,9 +2,9 @@ package record
 
 import "time"
 
-// Reading is what one window of a source held: every record of it, in the order
+// Batch is what one window of a source held: every record of it, in the order
 // in which they were read. A record may stand in it in several versions.
-type Reading struct {
+type Batch struct {
 	// From and To bound the window. Now is the time, as far as clocks and records bear it
 	// out: To may be later, by a clock that is not to be believed.
 	From, To, Now time.Time
@@ -18,7 +18,7 @@ type Reading struct {
 	// Review marks a window that was read again only for the sake of records that
 	// are unfinished: the cursor stays, and records that are not known any more
 	// are not counted anew.
-	Review bool
+	Reread bool
 	// UpToDate marks the last window of a poll, the one that ends at Now.
 	UpToDate bool
 	// Late marks a window that ended some time before Now, when an earlier poll began to
@@ -28,7 +28,7 @@ type Reading struct {
 
 // AddSession adds a session. Of those that are over, which in 30 days are nearly all,
 // only the number is kept.
-func (r *Reading) AddSession(s *Session) error {
+func (r *Batch) AddSession(s *Session) error {
 	if s.State == StateSignedOut {
 		r.SignedOut++
 	} else {
@@ -37,9 +37,9 @@ func (r *Reading) AddSession(s *Session) error {
 	return nil
 }
 
-// Newest is the newest time that the reading's records show. A time after the window's
+// Newest is the newest time that the batch's records show. A time after the window's
 // end, or after what is borne out, shows nothing. Zero if there is none.
-func (r *Reading) Newest() time.Time {
+func (r *Batch) Newest() time.Time {
 	latest := r.To
 	if r.Now.Before(latest) {
 		latest = r.Now

@@ -6,21 +6,21 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 )
 
-// readings counts what became of the records that were read.
-type readings struct{ records, invalid, delay *family }
+// batchStats counts what became of the records that were read.
+type batchStats struct{ records, invalid, delay *family }
 
-func newReadings(t *tables) *readings {
-	return &readings{records: t.family(recordsTotal), invalid: t.family(invalidFields), delay: t.family(recordDelay)}
+func newBatchStats(t *tables) *batchStats {
+	return &batchStats{records: t.family(recordsTotal), invalid: t.family(invalidFields), delay: t.family(recordDelay)}
 }
 
-func (r *readings) observe(e *ledger.Event) {
+func (r *batchStats) observe(e *ledger.Event) {
 	r.add(e.Disposition, e.InvalidFields)
 	if e.Attempt {
 		r.delayed(e.Login.Time(), e.Now)
 	}
 }
 
-func (r *readings) add(d ledger.Disposition, invalidFields []string) {
+func (r *batchStats) add(d ledger.Disposition, invalidFields []string) {
 	r.records.add(1, disposition.is(string(d)))
 	for _, name := range invalidFields {
 		r.invalid.add(1, fieldName.is(name))
@@ -28,14 +28,14 @@ func (r *readings) add(d ledger.Disposition, invalidFields []string) {
 }
 
 // delayed observes how long after its own time a record is counted.
-func (r *readings) delayed(at, now time.Time) {
+func (r *batchStats) delayed(at, now time.Time) {
 	if !at.IsZero() {
 		r.delay.observe(max(0, now.Sub(at)))
 	}
 }
 
 // refresh lets every disposition begin at 0.
-func (r *readings) refresh(time.Time, *ledger.Ledger) {
+func (r *batchStats) refresh(time.Time, *ledger.Ledger) {
 	for _, d := range ledger.Dispositions {
 		r.records.admits(disposition.is(string(d)))
 	}
