@@ -10,15 +10,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// How a source gets its records.
-const (
-	ModeAuto     = "auto"      // pages, or an export task where there are many records
-	ModeQuery    = "query"     // pages
-	ModeExport   = "export"    // an export task
-	ModeExportV2 = "export_v2" // a file in the answer itself; desktop connections only
-	ModeExportV3 = "export_v3" // an export task; desktop connections only
-)
-
 // Config is the whole file.
 type Config struct {
 	Global   Global     `yaml:"global"`
@@ -114,64 +105,6 @@ type RateLimit struct {
 	Burst             int     `yaml:"burst"`
 }
 
-// Sources are the sources of a project; nil is off.
-type Sources struct {
-	UserConnections    *UserConnections    `yaml:"user_connections,omitempty"`
-	Sessions           *Sessions           `yaml:"sessions,omitempty"`
-	AccessStatistics   *AccessStatistics   `yaml:"access_statistics,omitempty"`
-	DesktopConnections *DesktopConnections `yaml:"desktop_connections,omitempty"`
-}
-
-// Source is what every source has.
-type Source struct {
-	PollInterval  model.Duration `yaml:"poll_interval"`
-	Mode          string         `yaml:"mode"`
-	ExportTimeout model.Duration `yaml:"export_timeout"` // until an export task counts as failed
-	// Columns are headers of export files with the API's field name of each; an empty one
-	// drops the column.
-	Columns map[string]string `yaml:"columns,omitempty"`
-	// TimeZone is the IANA name of the zone of times that tell none; empty is UTC.
-	TimeZone string `yaml:"time_zone,omitempty"`
-}
-
-// Window is which records a source of login records reads.
-type Window struct {
-	Lookback        model.Duration `yaml:"lookback"`         // how far behind the cursor each poll reads again
-	InitialLookback model.Duration `yaml:"initial_lookback"` // how far the first poll reads back
-	PendingTimeout  model.Duration `yaml:"pending_timeout"`  // until a record without an outcome counts as a failure
-}
-
-// UserConnections are the login records of application streaming.
-type UserConnections struct {
-	Source          `yaml:",inline"`
-	Window          `yaml:",inline"`
-	ExportThreshold int      `yaml:"export_threshold"` // mode auto: more records than this go by export task
-	SuccessCodes    []string `yaml:"success_codes"`    // values of failed_code that mean success
-	// ReconcileInterval is how often pages and export are compared for a closed hour.
-	// 0 turns it off.
-	ReconcileInterval model.Duration `yaml:"reconcile_interval"`
-}
-
-// Sessions are the sessions on application servers.
-type Sessions struct {
-	Source `yaml:",inline"`
-}
-
-// AccessStatistics are failed accesses by user and error code.
-type AccessStatistics struct {
-	Source `yaml:",inline"`
-	Settle model.Duration `yaml:"settle"` // how old a window must be before it is read
-}
-
-// DesktopConnections are the login records of cloud desktops.
-type DesktopConnections struct {
-	Source   `yaml:",inline"`
-	Window   `yaml:",inline"`
-	Language string `yaml:"language"` // of the export file
-	// DesktopNames shows the names of desktops, often those of persons, in metrics.
-	DesktopNames bool `yaml:"desktop_names"`
-}
-
 // Metrics is about what is exposed.
 type Metrics struct {
 	NewSeriesHold  model.Duration    `yaml:"new_series_hold"` // 0 turns it off
@@ -220,56 +153,8 @@ func (p *Project) setDefaults() {
 	p.Concurrency = 4
 }
 
-func (u *UserConnections) setDefaults() {
-	u.Source = Source{PollInterval: minutes(1), Mode: ModeAuto, ExportTimeout: minutes(15)}
-	u.Window = defaultWindow()
-	u.ExportThreshold = 5000
-	u.SuccessCodes = DefaultSuccessCodes()
-}
-
-// DefaultSuccessCodes are the values of failed_code that mean success, as far as anybody
-// has seen them.
-func DefaultSuccessCodes() []string { return []string{"", "0", "WKS.00000000"} }
-
-func (s *Sessions) setDefaults() {
-	s.Source = Source{PollInterval: minutes(5), Mode: ModeExport, ExportTimeout: minutes(15)}
-}
-
-func (a *AccessStatistics) setDefaults() {
-	a.Source = Source{PollInterval: minutes(15), Mode: ModeExport, ExportTimeout: minutes(15)}
-	a.Settle = minutes(10)
-}
-
-func (d *DesktopConnections) setDefaults() {
-	d.Source = Source{PollInterval: minutes(1), Mode: ModeExportV2, ExportTimeout: minutes(15)}
-	d.Window = defaultWindow()
-	d.Language = "en_US"
-}
-
-func defaultWindow() Window {
-	return Window{Lookback: minutes(15), InitialLookback: minutes(60), PendingTimeout: minutes(60)}
-}
-
 func minutes(n int) model.Duration { return model.Duration(time.Duration(n) * time.Minute) }
 func seconds(n int) model.Duration { return model.Duration(time.Duration(n) * time.Second) }
-
-// enabled lists the sources that are on, by the key of the configuration.
-func (s *Sources) enabled() map[string]*Source {
-	on := map[string]*Source{}
-	if s.UserConnections != nil {
-		on["user_connections"] = &s.UserConnections.Source
-	}
-	if s.Sessions != nil {
-		on["sessions"] = &s.Sessions.Source
-	}
-	if s.AccessStatistics != nil {
-		on["access_statistics"] = &s.AccessStatistics.Source
-	}
-	if s.DesktopConnections != nil {
-		on["desktop_connections"] = &s.DesktopConnections.Source
-	}
-	return on
-}
 
 // MaskedYAML is the configuration in force, defaults and all, as the file could
 // have written it, with every secret masked.

@@ -61,12 +61,11 @@ func (r *reader) inherit(c *Config) {
 	for i, p := range c.Projects {
 		at := fmt.Sprintf("projects[%d].sources", i)
 		if !r.given(at) {
-			p.Sources.UserConnections = &UserConnections{}
-			p.Sources.UserConnections.setDefaults()
+			p.Sources = defaultSources()
 		}
-		for name, s := range p.Sources.enabled() {
+		for name, block := range p.Sources.On() {
 			if r.given("global.poll_interval") && !r.given(join(at, name)+".poll_interval") {
-				s.PollInterval = c.Global.PollInterval
+				block.Common().PollInterval = c.Global.PollInterval
 			}
 		}
 	}
@@ -172,43 +171,21 @@ func (r *reader) project(at string, p *Project) {
 }
 
 func (r *reader) sources(at string, s *Sources) {
-	if len(s.enabled()) == 0 {
-		r.refuse(at, "no source is on; name one, or leave the key `sources` out for user_connections")
+	on := 0
+	for name, block := range s.On() {
+		on++
+		r.source(join(at, name), block)
 	}
-	if u := s.UserConnections; u != nil {
-		at := at + ".user_connections"
-		r.source(at, &u.Source, record.UserConnectionFields, ModeAuto, ModeQuery, ModeExport)
-		r.window(at, &u.Window)
-		r.atLeast(at+".export_threshold", u.ExportThreshold, 1)
-		r.between(at+".reconcile_interval", u.ReconcileInterval, 0, history)
-		if len(u.SuccessCodes) == 0 {
-			r.refuse(at+".success_codes", `must not be empty, or every login would be a failure; the default is ["", "0", "WKS.00000000"]`)
-		}
-	}
-	if u := s.Sessions; u != nil {
-		r.source(at+".sessions", &u.Source, record.SessionInfoFields, ModeExport, ModeQuery)
-	}
-	if u := s.AccessStatistics; u != nil {
-		at := at + ".access_statistics"
-		r.source(at, &u.Source, record.AppUserAccessFields, ModeExport, ModeQuery)
-		r.between(at+".settle", u.Settle, 0, day)
-	}
-	if u := s.DesktopConnections; u != nil {
-		at := at + ".desktop_connections"
-		r.source(at, &u.Source, record.DesktopConnectionFields, ModeExportV2, ModeExportV3, ModeQuery)
-		r.window(at, &u.Window)
-		r.oneOf(at+".language", u.Language, "en_US", "zh_CN")
-		if u.DesktopNames {
-			r.warn(at+".desktop_names", "the names of desktops become labels of metrics: if desktops are named after persons, everybody who can read metrics sees who logs in")
-		}
+	if on == 0 {
+		r.refuse(at, "no source is on; name one, or leave the key `sources` out for %s", NameOf[*UserConnections]())
 	}
 }
 
-// source checks what every source has. Fields are those of its records.
-func (r *reader) source(at string, s *Source, fields []string, modes ...string) {
+func (r *reader) source(at string, block Block) {
+	s, t := block.Common(), block.traits()
 	r.between(at+".poll_interval", s.PollInterval, shortest, history)
 	r.positive(at+".export_timeout", s.ExportTimeout, day)
-	r.oneOf(at+".mode", s.Mode, modes...)
+	r.oneOf(at+".mode", s.Mode, t.modes...)
 	if _, err := s.Location(); err != nil {
 		r.refuse(at+".time_zone", "%v", err)
 	}
@@ -218,16 +195,11 @@ func (r *reader) source(at string, s *Source, fields []string, modes ...string) 
 		case strings.TrimSpace(header) == "":
 			r.refuse(at, "the header must not be empty")
 		case field == "": // the column is dropped
-		case !slices.Contains(fields, field):
-			r.refuse(at, "unknown field %q; allowed are %s", field, strings.Join(fields, ", "))
+		case !slices.Contains(t.fields, field):
+			r.refuse(at, "unknown field %q; allowed are %s", field, strings.Join(t.fields, ", "))
 		}
 	}
-}
-
-func (r *reader) window(at string, w *Window) {
-	r.between(at+".lookback", w.Lookback, 0, history)
-	r.positive(at+".initial_lookback", w.InitialLookback, history)
-	r.positive(at+".pending_timeout", w.PendingTimeout, history)
+	block.check(r, at)
 }
 
 func (r *reader) credentials(at string, c *Credentials) {
@@ -331,29 +303,38 @@ func (r *reader) endpoints(at string, p *Project) {
 	if missing := p.missingEndpoints(); len(missing) > 0 {
 		r.refuse(at+".region", "missing; give it, or endpoints for %s", strings.Join(missing, " and "))
 	}
-	if u := p.Sources.UserConnections; u != nil && u.Mode == ModeAuto && e.Workspace == "" {
-		r.warn(at+".sources.user_connections.mode", "auto means query here: export tasks need endpoints.workspace or region")
-		u.Mode = ModeQuery
+	for name, block := range p.Sources.On() {
+		if s := block.Common(); s.Mode == ModeAuto && e.Workspace == "" {
+			r.warn(join(at+".sources", name)+".mode", "auto means query here: export tasks need endpoints.workspace or region")
+			s.Mode = ModeQuery
+		}
 	}
 }
 
 // missingEndpoints names the endpoints that sources or credentials cannot do
-// without and that are not given. The workspace host has the desktops, the
-// statistics and all export tasks.
+// without and that are not given.
 func (p *Project) missingEndpoints() (missing []string) {
-	e, s := &p.Endpoints, &p.Sources
-	if e.AppStream == "" && (s.UserConnections != nil || s.Sessions != nil) {
-		missing = append(missing, "appstream")
+	e := &p.Endpoints
+	if e.AppStream == "" && p.needs(endpointAppStream) {
+		missing = append(missing, endpointAppStream)
 	}
-	if e.Workspace == "" && (s.AccessStatistics != nil || s.DesktopConnections != nil ||
-		s.UserConnections != nil && s.UserConnections.Mode == ModeExport ||
-		s.Sessions != nil && s.Sessions.Mode == ModeExport) {
-		missing = append(missing, "workspace")
+	if e.Workspace == "" && p.needs(endpointWorkspace) {
+		missing = append(missing, endpointWorkspace)
 	}
 	if e.IAM == "" && p.Credentials.Password != nil {
 		missing = append(missing, "iam")
 	}
 	return missing
+}
+
+// needs reports whether a source that is on cannot do without an endpoint.
+func (p *Project) needs(endpoint string) bool {
+	for _, block := range p.Sources.On() {
+		if block.traits().endpoint == endpoint || endpoint == endpointWorkspace && block.Common().Mode == ModeExport {
+			return true
+		}
+	}
+	return false
 }
 
 // fill derives the endpoints that are not given.

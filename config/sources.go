@@ -1,0 +1,215 @@
+package config
+
+import (
+	"iter"
+	"reflect"
+	"slices"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// Sources are the sources of a project; nil is off. The key of each is its name, everywhere.
+type Sources struct {
+	UserConnections    *UserConnections    `yaml:"user_connections,omitempty"`
+	Sessions           *Sessions           `yaml:"sessions,omitempty"`
+	AccessStatistics   *AccessStatistics   `yaml:"access_statistics,omitempty"`
+	DesktopConnections *DesktopConnections `yaml:"desktop_connections,omitempty"`
+}
+
+// defaultSources are on where the file has no sources.
+func defaultSources() Sources {
+	on := &UserConnections{}
+	on.setDefaults()
+	return Sources{UserConnections: on}
+}
+
+// Block is the block of one source. Each has a type of its own, and a field of Sources.
+type Block interface {
+	hasDefaults
+	// Common are the settings that every source has.
+	Common() *Source
+	traits() traits
+	// check refuses values of settings that only this source has.
+	check(r *reader, at string)
+}
+
+// traits are what the settings of a source are checked by.
+type traits struct {
+	modes    []string // the first is the default
+	endpoint string   // the one that has its records
+	fields   []string // of its records
+}
+
+// How a source gets its records.
+const (
+	ModeAuto     = "auto"      // pages, or an export task where there are many records
+	ModeQuery    = "query"     // pages
+	ModeExport   = "export"    // an export task
+	ModeExportV2 = "export_v2" // a file in the answer itself; desktop connections only
+	ModeExportV3 = "export_v3" // an export task; desktop connections only
+)
+
+// The endpoints that have records. Export tasks are on the second.
+const (
+	endpointAppStream = "appstream"
+	endpointWorkspace = "workspace"
+)
+
+// Source is what every source has.
+type Source struct {
+	PollInterval  model.Duration `yaml:"poll_interval"`
+	Mode          string         `yaml:"mode"`
+	ExportTimeout model.Duration `yaml:"export_timeout"` // until an export task counts as failed
+	// Columns are headers of export files with the API's field name of each; an empty one
+	// drops the column.
+	Columns map[string]string `yaml:"columns,omitempty"`
+	// TimeZone is the IANA name of the zone of times that tell none; empty is UTC.
+	TimeZone string `yaml:"time_zone,omitempty"`
+}
+
+// Common implements Block.
+func (s *Source) Common() *Source { return s }
+
+func defaultSource(interval model.Duration, t traits) Source {
+	return Source{PollInterval: interval, Mode: t.modes[0], ExportTimeout: minutes(15)}
+}
+
+// Window is which records a source of login records reads.
+type Window struct {
+	Lookback        model.Duration `yaml:"lookback"`         // how far behind the cursor each poll reads again
+	InitialLookback model.Duration `yaml:"initial_lookback"` // how far the first poll reads back
+	PendingTimeout  model.Duration `yaml:"pending_timeout"`  // until a record without an outcome counts as a failure
+}
+
+func defaultWindow() Window {
+	return Window{Lookback: minutes(15), InitialLookback: minutes(60), PendingTimeout: minutes(60)}
+}
+
+func (r *reader) window(at string, w *Window) {
+	r.between(at+".lookback", w.Lookback, 0, history)
+	r.positive(at+".initial_lookback", w.InitialLookback, history)
+	r.positive(at+".pending_timeout", w.PendingTimeout, history)
+}
+
+// UserConnections are the login records of application streaming.
+type UserConnections struct {
+	Source          `yaml:",inline"`
+	Window          `yaml:",inline"`
+	ExportThreshold int      `yaml:"export_threshold"` // mode auto: more records than this go by export task
+	SuccessCodes    []string `yaml:"success_codes"`    // values of failed_code that mean success
+	// ReconcileInterval is how often pages and export are compared for a closed hour.
+	// 0 turns it off.
+	ReconcileInterval model.Duration `yaml:"reconcile_interval"`
+}
+
+func (u *UserConnections) traits() traits {
+	return traits{[]string{ModeAuto, ModeQuery, ModeExport}, endpointAppStream, record.UserConnectionFields}
+}
+
+func (u *UserConnections) setDefaults() {
+	u.Source, u.Window = defaultSource(minutes(1), u.traits()), defaultWindow()
+	u.ExportThreshold = 5000
+	u.SuccessCodes = DefaultSuccessCodes()
+}
+
+// DefaultSuccessCodes are the values of failed_code that mean success, as far as anybody
+// has seen them.
+func DefaultSuccessCodes() []string { return []string{"", "0", "WKS.00000000"} }
+
+func (u *UserConnections) check(r *reader, at string) {
+	r.window(at, &u.Window)
+	r.atLeast(at+".export_threshold", u.ExportThreshold, 1)
+	r.between(at+".reconcile_interval", u.ReconcileInterval, 0, history)
+	if len(u.SuccessCodes) == 0 {
+		r.refuse(at+".success_codes", `must not be empty, or every login would be a failure; the default is ["", "0", "WKS.00000000"]`)
+	}
+}
+
+// Sessions are the sessions on application servers.
+type Sessions struct {
+	Source `yaml:",inline"`
+}
+
+func (s *Sessions) traits() traits {
+	return traits{[]string{ModeExport, ModeQuery}, endpointAppStream, record.SessionInfoFields}
+}
+
+func (s *Sessions) setDefaults() { s.Source = defaultSource(minutes(5), s.traits()) }
+
+func (s *Sessions) check(*reader, string) {}
+
+// AccessStatistics are failed accesses by user and error code.
+type AccessStatistics struct {
+	Source `yaml:",inline"`
+	Settle model.Duration `yaml:"settle"` // how old a window must be before it is read
+}
+
+func (a *AccessStatistics) traits() traits {
+	return traits{[]string{ModeExport, ModeQuery}, endpointWorkspace, record.AppUserAccessFields}
+}
+
+func (a *AccessStatistics) setDefaults() {
+	a.Source = defaultSource(minutes(15), a.traits())
+	a.Settle = minutes(10)
+}
+
+func (a *AccessStatistics) check(r *reader, at string) {
+	r.between(at+".settle", a.Settle, 0, day)
+}
+
+// DesktopConnections are the login records of cloud desktops.
+type DesktopConnections struct {
+	Source   `yaml:",inline"`
+	Window   `yaml:",inline"`
+	Language string `yaml:"language"` // of the export file
+	// DesktopNames shows the names of desktops, often those of persons, in metrics.
+	DesktopNames bool `yaml:"desktop_names"`
+}
+
+func (d *DesktopConnections) traits() traits {
+	return traits{[]string{ModeExportV2, ModeExportV3, ModeQuery}, endpointWorkspace, record.DesktopConnectionFields}
+}
+
+func (d *DesktopConnections) setDefaults() {
+	d.Source, d.Window = defaultSource(minutes(1), d.traits()), defaultWindow()
+	d.Language = "en_US"
+}
+
+func (d *DesktopConnections) check(r *reader, at string) {
+	r.window(at, &d.Window)
+	r.oneOf(at+".language", d.Language, "en_US", "zh_CN")
+	if d.DesktopNames {
+		r.warn(at+".desktop_names", "the names of desktops become labels of metrics: if desktops are named after persons, everybody who can read metrics sees who logs in")
+	}
+}
+
+// On yields the name and the block of each source that is on, in the order of Sources.
+func (s *Sources) On() iter.Seq2[string, Block] {
+	return func(yield func(string, Block) bool) {
+		names, fields := yamlFields(reflect.ValueOf(s).Elem())
+		for _, name := range names {
+			if block := fields[name]; !block.IsNil() && !yield(name, block.Interface().(Block)) {
+				return
+			}
+		}
+	}
+}
+
+// NameOf is the name of the source whose block is of a type.
+func NameOf[B Block]() string {
+	names, fields := yamlFields(reflect.ValueOf(Sources{}))
+	i := slices.IndexFunc(names, func(name string) bool { return fields[name].Type() == reflect.TypeFor[B]() })
+	return names[i]
+}
+
+// BlockOf is the block of a type, nil if its source is off.
+func BlockOf[B Block](s *Sources) (block B) {
+	for _, b := range s.On() {
+		if b, ok := b.(B); ok {
+			return b
+		}
+	}
+	return block
+}
