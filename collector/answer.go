@@ -68,7 +68,7 @@ var lastVersion atomic.Uint64
 // NewVersion is one that no answer has had.
 func NewVersion() Version { return Version{n: lastVersion.Add(1)} }
 
-// part is what /metrics shows of a metric of one book, until that changes: it is written
+// part is what /metrics shows of a metric of one accumulator, until that changes: it is written
 // once in each format that is asked for, and not at all in others.
 type part struct {
 	metrics []*dto.Metric
@@ -112,15 +112,15 @@ func (e *Exposition) Answer(ctx context.Context, s Scrape) (*Answer, error) {
 // sections are the families that are wanted, in the order of their names.
 func (e *Exposition) sections(asked time.Time, s Scrape) []section {
 	shown := e.shown.Load()
-	// Each book is looked at once: all that a scrape shows of it is of one commit.
+	// Each accumulator is looked at once: all that a scrape shows of it is of one commit.
 	var pages []map[*Metric]*part
-	for _, b := range shown.books {
+	for _, b := range shown.accumulators {
 		if len(s.Projects) == 0 || slices.Contains(s.Projects, b.options.Project) {
 			pages = append(pages, b.exposition())
 		}
 	}
 	all := e.processSections(asked, shown, s.Projects)
-	for _, m := range BookMetrics {
+	for _, m := range Metrics {
 		section := section{m.Name, m.Help, m.kind(), nil}
 		for _, page := range pages {
 			if p := page[m]; p != nil && len(p.metrics) > 0 {

@@ -49,7 +49,7 @@ func (c *counted) Gather() (families []*dto.MetricFamily, err error) {
 // busy shows two projects with metrics of every kind, some of them large.
 func busy(t testing.TB) (*Exposition, []*bench) {
 	var benches []*bench
-	var books []*Book
+	var accumulators []*Accumulator
 	for i, project := range []string{"q", "p"} {
 		for _, kind := range formatKinds {
 			b := newBench(t, func(o *Options) {
@@ -69,11 +69,11 @@ func busy(t testing.TB) (*Exposition, []*bench) {
 			}
 			require.NoError(t, b.read(t0, logins...))
 			require.NoError(t, b.read(t0.Add(time.Minute), login(1000, t0, inGroup("held"), failing("new")))) // held at 0
-			benches, books = append(benches, b), append(books, b.book)
+			benches, accumulators = append(benches, b), append(accumulators, b.accumulator)
 		}
 	}
 	e := NewExposition(newCounted())
-	e.Show(books, map[string]string{"region": "北京\n\"x\\"})
+	e.Show(accumulators, map[string]string{"region": "北京\n\"x\\"})
 	return e, benches
 }
 
@@ -120,10 +120,10 @@ func TestAnswersAreTheLibrarys(t *testing.T) {
 					}
 				}
 			}
-			// Some changes, one book's holds end, and the next round is another.
+			// Some changes, one accumulator's holds end, and the next round is another.
 			require.NoError(t, benches[0].read(t0.Add(time.Duration(round+2)*time.Minute), login(2000+round, t0, inGroup("more"))))
 			benches[1].clock = t0.Add(time.Hour)
-			require.NoError(t, benches[1].book.EndHolds())
+			require.NoError(t, benches[1].accumulator.EndHolds())
 		}
 	}
 }
@@ -163,7 +163,7 @@ func TestAnswersShareWhatHasNotChanged(t *testing.T) {
 	require.NoError(t, benches[0].read(t0.Add(2*time.Minute), login(2000, t0)))
 	require.NotEqual(t, first, version(Scrape{}))
 	for _, b := range benches {
-		for _, p := range b.book.exposition() {
+		for _, p := range b.accumulator.exposition() {
 			require.Nil(t, p.written[Protobuf].plain)
 			require.Nil(t, p.written[Text].packed)
 		}

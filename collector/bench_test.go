@@ -14,7 +14,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// crowded is a book with at least n series of counters.
+// crowded is an accumulator with at least n series of counters.
 func crowded(b *testing.B, n int) *bench {
 	w := newBench(b, func(o *Options) { o.Limits = NewLimits(1<<20, nil) })
 	var logins []record.Login
@@ -36,7 +36,7 @@ func BenchmarkScrape(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			w := crowded(b, 7_000)
 			e := NewExposition(prometheus.NewRegistry())
-			e.Show([]*Book{w.book}, nil)
+			e.Show([]*Accumulator{w.accumulator}, nil)
 			h := promhttp.HandlerFor(e, promhttp.HandlerOpts{EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true})
 			request := httptest.NewRequest("GET", "/metrics", nil)
 			request.Header.Set("Accept", accept)
@@ -57,12 +57,12 @@ func BenchmarkScrape(b *testing.B) {
 func BenchmarkCount(b *testing.B) {
 	w := newBench(b, nil)
 	w.options.Limits = NewLimits(1<<20, nil)
-	book, err := OpenBook(store.Discard{}, w.options)
+	accumulator, err := Open(store.Discard{}, w.options)
 	require.NoError(b, err)
 	now, n := t0, 0
 	for b.Loop() {
 		now = now.Add(time.Minute)
-		commitPage(b, book, now, &n)
+		commitPage(b, accumulator, now, &n)
 	}
 }
 
@@ -73,16 +73,16 @@ func BenchmarkPoll(b *testing.B) {
 	require.NoError(b, err)
 	defer s.Close()
 	w := newBench(b, nil)
-	book, err := OpenBook(s.Book("p", "user_connections"), w.options)
+	accumulator, err := Open(s.Book("p", "user_connections"), w.options)
 	require.NoError(b, err)
 	now, n := t0, 0
 	for b.Loop() {
 		now = now.Add(time.Minute)
-		commitPage(b, book, now, &n)
+		commitPage(b, accumulator, now, &n)
 	}
 }
 
-func commitPage(b *testing.B, book *Book, now time.Time, n *int) {
+func commitPage(b *testing.B, accumulator *Accumulator, now time.Time, n *int) {
 	logins := make([]record.Login, 100)
 	for i := range logins {
 		*n++
@@ -93,5 +93,5 @@ func commitPage(b *testing.B, book *Book, now time.Time, n *int) {
 			}
 		})
 	}
-	require.NoError(b, book.Commit(&record.Batch{From: now.Add(-16 * time.Minute), To: now, Now: now, Logins: logins, UpToDate: true}))
+	require.NoError(b, accumulator.Commit(&record.Batch{From: now.Add(-16 * time.Minute), To: now, Now: now, Logins: logins, UpToDate: true}))
 }

@@ -1,7 +1,7 @@
 // Package collector turns what the ledger says into metrics: one aggregator per
 // file, and one list, below, that names them all.
 //
-// A Book holds all of one source: it commits ledger, counters and cursor together,
+// An Accumulator holds all of one source: it commits ledger, counters and cursor together,
 // and only then shows the new values. A scrape reads what was shown last and
 // nothing else.
 package collector

@@ -103,7 +103,7 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "workspace_exporter_log_lines_lost_total",
 		Help: "Lines of the exporter's log that could not be written: a full disk, or a reader that has gone away or stopped."},
 		func() float64 { return float64(e.logLost()) }))
-	for _, m := range BookMetrics {
+	for _, m := range Metrics {
 		e.limited.WithLabelValues(m.Name) // at 0, so that increase() sees the first addition
 	}
 	return e

@@ -15,7 +15,7 @@ import (
 )
 
 // Exposition is what /metrics shows: the metrics of the process, and those of every
-// book as of its last commit. Gathering takes no lock that a poll holds.
+// accumulator as of its last commit. Gathering takes no lock that a poll holds.
 type Exposition struct {
 	// CreatedSamples adds _created lines to OpenMetrics.
 	CreatedSamples bool
@@ -33,22 +33,22 @@ type Exposition struct {
 
 // shown is what Show was given.
 type shown struct {
-	books     []*Book
-	constants []*dto.LabelPair
+	accumulators []*Accumulator
+	constants    []*dto.LabelPair
 }
 
-// NewExposition shows the metrics of process, and of the books that Show is given.
+// NewExposition shows the metrics of process, and of the accumulators that Show is given.
 func NewExposition(process prometheus.Gatherer) *Exposition {
 	e := &Exposition{process: process, turn: make(chan struct{}, 1)}
 	e.shown.Store(&shown{})
 	return e
 }
 
-// Show replaces the books that are shown, and the labels that every metric of the
-// process has. Those of the books come from their options.
-func (e *Exposition) Show(books []*Book, constantLabels map[string]string) {
-	s := &shown{books: slices.Clone(books)}
-	slices.SortFunc(s.books, (*Book).compare)
+// Show replaces the accumulators that are shown, and the labels that every metric of the
+// process has. Those of the accumulators come from their options.
+func (e *Exposition) Show(accumulators []*Accumulator, constantLabels map[string]string) {
+	s := &shown{accumulators: slices.Clone(accumulators)}
+	slices.SortFunc(s.accumulators, (*Accumulator).compare)
 	for name, value := range constantLabels {
 		s.constants = append(s.constants, &dto.LabelPair{Name: proto.String(name), Value: proto.String(value)})
 	}
@@ -61,7 +61,7 @@ const (
 	holdRetry    = 30 * time.Second
 )
 
-// EndHolds lets the holds of all books end in time, until ctx ends.
+// EndHolds lets the holds of all accumulators end in time, until ctx ends.
 func (e *Exposition) EndHolds(ctx context.Context, logger log.Logger) {
 	for wait := holdInterval; ; {
 		select {
@@ -70,7 +70,7 @@ func (e *Exposition) EndHolds(ctx context.Context, logger log.Logger) {
 		case <-time.After(wait):
 		}
 		wait = holdInterval
-		for _, b := range e.shown.Load().books {
+		for _, b := range e.shown.Load().accumulators {
 			if err := b.EndHolds(); err != nil {
 				level.Warn(logger).Log("msg", "new series stay at 0 until the store can be written, will retry",
 					"project", b.options.Project, "source", b.options.Source, "err", err)
@@ -87,12 +87,12 @@ func (e *Exposition) Gather() ([]*dto.MetricFamily, error) {
 	for _, f := range families {
 		addLabels(f, s.constants)
 	}
-	// Each book is looked at once: all that a scrape shows of it is of one commit.
-	pages := make([]map[*Metric]*part, len(s.books))
-	for i, b := range s.books {
+	// Each accumulator is looked at once: all that a scrape shows of it is of one commit.
+	pages := make([]map[*Metric]*part, len(s.accumulators))
+	for i, b := range s.accumulators {
 		pages[i] = b.exposition()
 	}
-	for _, m := range BookMetrics {
+	for _, m := range Metrics {
 		if f := gather(m, pages); len(f.Metric) > 0 {
 			families = append(families, f)
 		}

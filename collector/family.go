@@ -19,7 +19,7 @@ import (
 // room for.
 const other = "other"
 
-// Limits shares max_series, per metric family, among all books.
+// Limits shares max_series, per metric family, among all accumulators.
 type Limits struct {
 	max     int
 	limited *prometheus.CounterVec
@@ -57,7 +57,7 @@ type births struct {
 	heldUntil time.Time // until when they are shown as 0
 }
 
-// family holds the series of one metric in one book. It is not safe for concurrent
+// family holds the series of one metric in one accumulator. It is not safe for concurrent
 // use; what it exposes is.
 type family struct {
 	*Metric

@@ -48,7 +48,7 @@ var format1Buckets = map[string][]float64{
 	"workspace_exporter_record_delay_seconds":         {1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 86400},
 }
 
-// format1Schemas is what the head of a book of format 1 would have said.
+// format1Schemas is what the head of an accumulator of format 1 would have said.
 func format1Schemas() map[string]schema {
 	schemas := map[string]schema{}
 	for name, labels := range format1Labels {

@@ -23,12 +23,12 @@ import (
 // formatKinds are the sources of the stores below.
 var formatKinds = []Kind{Logins, DesktopLogins, Sessions, AccessStatistics}
 
-// benchOn is a bench whose book of a kind is in a real store.
+// benchOn is a bench whose accumulator of a kind is in a real store.
 func benchOn(t testing.TB, s *store.Store, k Kind) *bench {
 	b := newBench(t, ofKind(k))
 	b.clock = t0.Add(time.Hour)
 	var err error
-	b.book, err = OpenBook(s.Book("p", b.options.Source), b.options)
+	b.accumulator, err = Open(s.Book("p", b.options.Source), b.options)
 	require.NoError(t, err)
 	return b
 }
@@ -102,14 +102,14 @@ func storeOfFormat(t *testing.T, format int) (dir string) {
 	return dir
 }
 
-// textOf is what all books of a store show.
+// textOf is what all accumulators of a store show.
 func textOf(t testing.TB, s *store.Store) string {
 	e := NewExposition(prometheus.NewRegistry())
-	var books []*Book
+	var accumulators []*Accumulator
 	for _, k := range formatKinds {
-		books = append(books, benchOn(t, s, k).book)
+		accumulators = append(accumulators, benchOn(t, s, k).accumulator)
 	}
-	e.Show(books, nil)
+	e.Show(accumulators, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)
 	var text bytes.Buffer
@@ -138,7 +138,7 @@ func writeStore(t *testing.T, dir string) {
 			require.NoError(t, b.read(now, login(1, t0), login(2, t0, ended), login(3, t0, failing("7"), reason), login(4, t0, pending),
 				login(5, t0, inGroup("h"), odd), login(6, t0, measured), login(7, t0.Add(-2*time.Hour)), record.Login{Malformed: true, ID: record.Identity{8}}))
 		}
-		require.NoError(t, b.book.Set("a window", "task-1"))
+		require.NoError(t, b.accumulator.Set("a window", "task-1"))
 	}
 	failed := session(1, "m", record.StateFailed)
 	failed.FailedCode = "7"
@@ -196,7 +196,7 @@ func TestHistogramThatDoesNotAddUp(t *testing.T) {
 	}
 }
 
-// Whatever a row of the store holds, it is refused, or the book that has it can count
+// Whatever a row of the store holds, it is refused, or the accumulator that has it can count
 // and be shown.
 func FuzzStoredRow(f *testing.F) {
 	for _, k := range formatKinds {
@@ -212,14 +212,14 @@ func FuzzStoredRow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind int, table string, key, value []byte) {
 		b := newBench(t, ofKind(formatKinds[uint(kind)%uint(len(formatKinds))]))
 		b.storage.rows[table+"\x00"+string(key)] = string(value)
-		book, err := OpenBook(b.storage, b.options)
+		accumulator, err := Open(b.storage, b.options)
 		if err != nil {
 			return
 		}
-		b.book = book
+		b.accumulator = accumulator
 		require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0), login(2, t0, failing("7"))))
 		e := NewExposition(prometheus.NewRegistry())
-		e.Show([]*Book{b.book}, nil)
+		e.Show([]*Accumulator{b.accumulator}, nil)
 		families, err := e.Gather()
 		require.NoError(t, err)
 		for _, family := range families {

@@ -19,7 +19,7 @@ import (
 
 // History is how the counters of one source would have grown over a stretch of the
 // past, had they been scraped at every step. It counts records by their own time. It
-// is a book in memory: of each series it keeps the steps in which it grew.
+// is an accumulator in memory: of each series it keeps the steps in which it grew.
 type History struct {
 	period Period
 	page   *page
@@ -196,7 +196,7 @@ func HistoryMetrics() []string {
 // are written.
 func WriteHistories(out io.Writer, histories []*History, metrics []string) error {
 	w := &historyWriter{Writer: bufio.NewWriterSize(out, 1<<20)}
-	for _, m := range BookMetrics {
+	for _, m := range Metrics {
 		if !slices.Contains(metrics, m.Name) {
 			continue
 		}
@@ -330,7 +330,7 @@ func openMetricsFloat(v float64) string {
 	return s
 }
 
-// Began is the time from which on the counters of a stored book count. It is not ok if
+// Began is the time from which on the counters of a stored accumulator count. It is not ok if
 // there are none.
 func Began(storage Storage) (began time.Time, ok bool, err error) {
 	err = storage.Load(func(table string, _, value []byte) error {

@@ -9,16 +9,16 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Books commit at the same time, and share the limits: no room is given twice, and none is
+// Accumulators commit at the same time, and share the limits: no room is given twice, and none is
 // lost.
-func TestLimitsAreSharedByBooksThatCommitAtOnce(t *testing.T) {
+func TestLimitsAreSharedByAccumulatorsThatCommitAtOnce(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(4, runtime.NumCPU())))
-	const books, each = 8, 5000
-	l := NewLimits(books*each, nil)
+	const accumulators, each = 8, 5000
+	l := NewLimits(accumulators*each, nil)
 	var taken atomic.Int64
 	begin := make(chan struct{})
 	var all sync.WaitGroup
-	for range books {
+	for range accumulators {
 		all.Go(func() {
 			<-begin
 			for range 5 * each {
@@ -30,13 +30,13 @@ func TestLimitsAreSharedByBooksThatCommitAtOnce(t *testing.T) {
 		all.Go(func() {
 			<-begin
 			for i := range 20 * each {
-				l.add("other", 1-2*(i%2)) // a book that is loaded, and one that is released
+				l.add("other", 1-2*(i%2)) // an accumulator that is loaded, and one that is released
 			}
 		})
 	}
 	close(begin)
 	all.Wait()
-	assert.EqualValues(t, books*each, taken.Load())
-	assert.Equal(t, books*each, l.used["family"])
+	assert.EqualValues(t, accumulators*each, taken.Load())
+	assert.Equal(t, accumulators*each, l.used["family"])
 	assert.Zero(t, l.used["other"])
 }

@@ -3,7 +3,7 @@ package collector
 // Type is the type of a metric.
 type Type string
 
-// The types of metrics that a book holds.
+// The types of metrics that an accumulator holds.
 const (
 	Counter   Type = "counter"
 	Gauge     Type = "gauge"
@@ -125,8 +125,8 @@ var (
 		Help:    "Time from a record's own time to its being counted."}
 )
 
-// BookMetrics lists every metric that comes from records.
-var BookMetrics = []*Metric{
+// Metrics lists every metric that comes from records.
+var Metrics = []*Metric{
 	loginAttempts, loginFailures, clientAttempts, clientFailures, versionAttempts, versionFailures, serverAttempts, serverFailures,
 	openConnections, loginDuration, sessionDuration,
 	loginUsers, loginFailedUsers, groupUsers, groupFailedUsers, maxFailuresPerUser, maxFailuresPerClientIP,

@@ -96,7 +96,7 @@ func listedAt(v *record.Login, by string) time.Time {
 	return v.PreConnect
 }
 
-// model is a book, the source that it reads, and what may come in between.
+// model is an accumulator, the source that it reads, and what may come in between.
 type model struct {
 	*bench
 	rt    *rapid.T
@@ -149,7 +149,7 @@ func (m *model) commit(r *record.Batch) bool {
 		m.storage.failAfter = errAfter
 	}
 	m.clock = r.Now
-	err := m.book.Commit(r)
+	err := m.accumulator.Commit(r)
 	m.storage.fail, m.storage.failAfter = nil, nil
 	if !m.calm && rapid.IntRange(0, 5).Draw(m.rt, "restart") == 1 {
 		m.restart()
@@ -208,7 +208,7 @@ func modelKey(m *Metric, values string) string {
 // poll reads up to now as the fetcher does: from the lookback behind the cursor, in
 // pieces that overlap, each in parts that follow each other; and then what is unfinished.
 func (m *model) poll(now time.Time) {
-	position, err := m.book.Position()
+	position, err := m.accumulator.Position()
 	require.NoError(m.rt, err)
 	from := t0.Add(-time.Hour)
 	if !position.Cursor.IsZero() {
@@ -231,7 +231,7 @@ func (m *model) poll(now time.Time) {
 			break
 		}
 	}
-	times, err := m.book.Unfinished(from.Add(4 * time.Second))
+	times, err := m.accumulator.Unfinished(from.Add(4 * time.Second))
 	require.NoError(m.rt, err)
 	for _, at := range times {
 		first, last := at.Add(-4*time.Second), at.Add(4*time.Second)
@@ -265,7 +265,7 @@ func (m *model) piece(from, to, now time.Time, parts int) bool {
 
 // Over any history, in whatever order, pieces and parts it is read, with whatever
 // accident at each commit, what is shown never falls, and in the end is the reference.
-func TestTheBookAgreesWithTheReference(t *testing.T) {
+func TestTheAccumulatorAgreesWithTheReference(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{rt: rt, shown: map[string]float64{}, by: rapid.SampledFrom([]string{"pre-connect", "start", "update"}).Draw(rt, "filter"),
 			bench: newBench(t, func(o *Options) { o.Lookback, o.Rules.PendingTimeout = modelLookback, 2*time.Hour })}

@@ -29,7 +29,7 @@ func TestReadmeListsTheMetrics(t *testing.T) {
 		documented = append(documented, strings.Join(m[1:], " | "))
 	}
 	var want []string
-	for _, m := range BookMetrics {
+	for _, m := range Metrics {
 		want = append(want, reference(m.Name, string(m.Type), labelNames(m), m.Help))
 	}
 	want = append(want, processReference(t)...)

@@ -15,7 +15,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// What a release, or a configuration, changes in the metrics is handled here, when a book
+// What a release, or a configuration, changes in the metrics is handled here, when an accumulator
 // is loaded that another one has written. CONTRIBUTING.md says how to make each change.
 //
 //	label added      it is empty in what was counted before
@@ -30,7 +30,7 @@ import (
 // Loading writes nothing. What has to change in the store is written with the next
 // commit, so that a configuration that is refused leaves no trace.
 //
-// The head of a book says what its rows are like.
+// The head of an accumulator says what its rows are like.
 const (
 	projectHead = "project_id"
 	familyHead  = "family " // and the metric's name: its schema
@@ -90,7 +90,7 @@ var ofOneProject = map[string]bool{
 	ledger.Table: true, failedSessionsTable: true, peopleTable: true, failedUsersTable: true, serverSessionsTable: true, taskTable: true,
 }
 
-// loading is a book being loaded. Rows are taken as they are stored; what must change for
+// loading is an accumulator being loaded. Rows are taken as they are stored; what must change for
 // them to be as this release writes them is collected.
 type loading struct {
 	page *page

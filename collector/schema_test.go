@@ -60,9 +60,9 @@ func (r *releaseAggregator) observe(e *ledger.Event) {
 
 // install makes a release the one that runs, until the test ends.
 func (r release) install(t testing.TB) {
-	before, metrics := aggregators[releaseKind], BookMetrics
-	t.Cleanup(func() { aggregators[releaseKind], BookMetrics = before, metrics })
-	BookMetrics = slices.Clone(BookMetrics[:slices.Index(BookMetrics, recordDelay)+1])
+	before, metrics := aggregators[releaseKind], Metrics
+	t.Cleanup(func() { aggregators[releaseKind], Metrics = before, metrics })
+	Metrics = slices.Clone(Metrics[:slices.Index(Metrics, recordDelay)+1])
 	aggregators[releaseKind] = func(t *tables, _ Options) []aggregator {
 		a := &releaseAggregator{release: r}
 		if r.counter != nil {
@@ -75,7 +75,7 @@ func (r release) install(t testing.TB) {
 	}
 	for _, m := range []*Metric{r.counter, r.histogram} {
 		if m != nil {
-			BookMetrics = append(BookMetrics, m)
+			Metrics = append(Metrics, m)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func histogramOf(name string, buckets []float64, labels ...Label) *Metric {
 	return &Metric{Name: name, Help: "h", Type: Histogram, Labels: labels, Buckets: buckets}
 }
 
-// releases is a bench whose book is opened by one release after another.
+// releases is a bench whose accumulator is opened by one release after another.
 type releases struct {
 	*bench
 	logged bytes.Buffer
@@ -219,7 +219,7 @@ func TestWhatIsNotKnownIsKept(t *testing.T) {
 // first one's.
 func TestNoNameIsUsedTwice(t *testing.T) {
 	taken := map[string]string{}
-	for _, m := range BookMetrics {
+	for _, m := range Metrics {
 		for _, name := range append(slices.Clone(m.Formerly), m.Name) {
 			assert.Empty(t, taken[name], "%s is a name of %s, too", name, m.Name)
 			taken[name] = m.Name
@@ -337,7 +337,7 @@ func TestAnotherProjectIDIsOtherRecords(t *testing.T) {
 	var logged bytes.Buffer
 	b := newBench(t, func(o *Options) { o.ProjectID, o.Logger = "one", log.NewLogfmtLogger(&logged) })
 	require.NoError(t, b.read(t0, login(1, t0), login(2, t0, failing("7"))))
-	require.NoError(t, b.book.Set("a window", "a task"))
+	require.NoError(t, b.accumulator.Set("a window", "a task"))
 	b.restart()
 	require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0), login(2, t0, failing("7"))))
 	assert.Equal(t, map[string]float64{"g": 2}, b.values(loginAttempts, "desktop_group"), "the same project")
@@ -357,10 +357,10 @@ func TestAnotherProjectIDIsOtherRecords(t *testing.T) {
 	b.restart()
 	assert.Contains(t, logged.String(), "project_id has changed")
 	assert.Equal(t, map[string]float64{"g": 2}, b.values(loginAttempts, "desktop_group"), "counters go on")
-	p, err := b.book.Position()
+	p, err := b.accumulator.Position()
 	require.NoError(t, err)
 	assert.Zero(t, p.Cursor, "its history is read as at the start")
-	_, known, err := b.book.Get("a window")
+	_, known, err := b.accumulator.Get("a window")
 	require.NoError(t, err)
 	assert.False(t, known, "the task is the other project's")
 	for range 2 {

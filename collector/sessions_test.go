@@ -160,7 +160,7 @@ func TestAccessFailuresByTheWindowsEnd(t *testing.T) {
 	b := newBench(t, ofKind(AccessStatistics))
 	read := func(to time.Time, accesses ...record.Access) {
 		b.clock = to.Add(50 * time.Minute) // the window is settled long before now
-		require.NoError(t, b.book.Commit(&record.Batch{From: to.Add(-time.Minute), To: to, Now: b.clock, Accesses: accesses, UpToDate: true}))
+		require.NoError(t, b.accumulator.Commit(&record.Batch{From: to.Add(-time.Minute), To: to, Now: b.clock, Accesses: accesses, UpToDate: true}))
 	}
 	users := func() float64 { return b.values(accessFailedUsers)[""] }
 	read(t0, record.Access{User: 1, Failures: 1, Last: t0.Add(-time.Minute)}, record.Access{User: 2, Failures: 1, Last: t0.Add(-59 * time.Minute)})

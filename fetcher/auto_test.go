@@ -287,7 +287,7 @@ func FuzzAutoHistory(f *testing.F) {
 	})
 }
 
-func (a *api) liveByBoth(t *testing.T, lookback time.Duration) *collector.Book {
+func (a *api) liveByBoth(t *testing.T, lookback time.Duration) *collector.Accumulator {
 	t.Helper()
 	a.begin = time.Now()
 	fault := func(one int) func() bool { return func() bool { return a.faults && a.IntN(one) == 0 } }
@@ -299,14 +299,14 @@ func (a *api) liveByBoth(t *testing.T, lookback time.Duration) *collector.Book {
 		}
 		return nil
 	}
-	var book *collector.Book
+	var accumulator *collector.Accumulator
 	restart := func() *Poller {
-		book = openBook(t, storage, collector.Logins, lookback)
+		accumulator = openAccumulator(t, storage, collector.Logins, lookback)
 		pages := &UserConnections{API: a, Mismatch: func() {}}
-		auto := &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, book)}, Threshold: 3, Logger: log.NewNopLogger()}
+		auto := &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, accumulator)}, Threshold: 3, Logger: log.NewNopLogger()}
 		o := options(lookback)
 		o.InitialLookback = span
-		p, err := NewPoller(auto, pages, book, nothing{}, o)
+		p, err := NewPoller(auto, pages, accumulator, nothing{}, o)
 		require.NoError(t, err)
 		return p
 	}
@@ -332,5 +332,5 @@ func (a *api) liveByBoth(t *testing.T, lookback time.Duration) *collector.Book {
 		require.NoError(t, p.Poll(t.Context()))
 		time.Sleep(step)
 	}
-	return book
+	return accumulator
 }

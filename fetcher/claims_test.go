@@ -91,14 +91,14 @@ func TestPollsWithCountsThatAreNotOfTheWindow(t *testing.T) {
 						for i := range burst { // from the second login on
 							s.times = append(s.times, time.Now().Add(20*time.Minute+time.Duration(i)*100*time.Millisecond).Truncate(time.Second))
 						}
-						p, book, c := s.reader(t, w, mode)
+						p, accumulator, c := s.reader(t, w, mode)
 						if auto, ok := p.source.(*Auto); ok && burst < maxRecords {
 							auto.Threshold = 500
 						}
 						ctx, cancel := context.WithTimeout(t.Context(), 80*time.Minute)
 						defer cancel()
 						p.Run(ctx, nil)
-						require.Equal(t, float64(len(s.times)), attemptsOf(t, book))
+						require.Equal(t, float64(len(s.times)), attemptsOf(t, accumulator))
 						failed := 0
 						for _, err := range w.polls {
 							if err != nil {
@@ -160,7 +160,7 @@ func TestListWithoutItsItems(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		broken := true
 		s := &strict{times: spreadOver(25, 10*time.Minute), count: func(n, _ int) int { return n }}
-		p, book, _ := s.reader(t, w, "query")
+		p, accumulator, _ := s.reader(t, w, "query")
 		lists := p.source.(*UserConnections)
 		lists.API = pageLister(func(ctx context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
 			page, err := s.ListUserConnections(ctx, q)
@@ -176,16 +176,16 @@ func TestListWithoutItsItems(t *testing.T) {
 		}
 		broken = false
 		require.NoError(t, p.Poll(t.Context()))
-		assert.Equal(t, 25.0, attemptsOf(t, book))
+		assert.Equal(t, 25.0, attemptsOf(t, accumulator))
 	})
 	inWorld(t, func(t *testing.T, w *world) {
 		s := &strict{times: spreadOver(2, time.Minute), count: func(int, int) int { return 25 }}
-		p, book, _ := s.reader(t, w, "query")
+		p, accumulator, _ := s.reader(t, w, "query")
 		for range 40 {
 			require.NoError(t, p.Poll(t.Context()))
 			time.Sleep(interval)
 		}
-		assert.Equal(t, 2.0, attemptsOf(t, book))
+		assert.Equal(t, 2.0, attemptsOf(t, accumulator))
 
 		// Two counts in a row that come true, of different lengths, and the list is believed
 		// again.
@@ -368,16 +368,16 @@ func TestAStaleFileLetsNothingExpire(t *testing.T) {
 		}
 		c, storage := newCloud(pending), newShelf()
 		c.took = 10 * time.Minute
-		var book *collector.Book
+		var accumulator *collector.Accumulator
 		open := func() *Poller {
 			var err error
-			book, err = collector.OpenBook(storage, collector.Options{Kind: collector.Logins, Project: "p", Product: "app_streaming", Source: "s",
+			accumulator, err = collector.Open(storage, collector.Options{Kind: collector.Logins, Project: "p", Product: "app_streaming", Source: "s",
 				Lookback: time.Hour, Limits: collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})), Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: 20 * time.Minute}})
 			require.NoError(t, err)
 			o := options(time.Hour)
-			source := &UserConnectionExports{c.export(export.Logins, book)}
+			source := &UserConnectionExports{c.export(export.Logins, accumulator)}
 			pages := &UserConnections{API: &list{}, Mismatch: func() {}}
-			p, err := NewPoller(source, pages, book, nothing{}, o)
+			p, err := NewPoller(source, pages, accumulator, nothing{}, o)
 			require.NoError(t, err)
 			return p
 		}
@@ -390,6 +390,6 @@ func TestAStaleFileLetsNothingExpire(t *testing.T) {
 		p := open()
 		require.NoError(t, p.Poll(t.Context())) // the old file, and then a new one
 		require.NoError(t, p.Poll(t.Context()))
-		assert.Equal(t, map[string]float64{"workspace_login_attempts_total ": 1, "workspace_server_open_connections ": 1, "workspace_login_duration_seconds ": 1}, counted(t, book))
+		assert.Equal(t, map[string]float64{"workspace_login_attempts_total ": 1, "workspace_server_open_connections ": 1, "workspace_login_duration_seconds ": 1}, counted(t, accumulator))
 	})
 }

@@ -33,7 +33,7 @@ type vendor struct {
 	storage        collector.Storage
 	world          world
 	poller         *Poller
-	book           *collector.Book
+	accumulator    *collector.Accumulator
 	windows        []window
 }
 
@@ -68,14 +68,14 @@ func (v *vendor) ListUserConnections(_ context.Context, q workspace.UserConnecti
 // start begins a new process on what the one before it has stored.
 func (v *vendor) start() {
 	v.date = time.Time{}
-	v.book = openBook(v.t, v.storage, collector.Logins, lookback)
+	v.accumulator = openAccumulator(v.t, v.storage, collector.Logins, lookback)
 	o := options(lookback)
 	o.InitialLookback = initial
 	o.ServerTime = func() (time.Time, bool) { return v.date.Add(time.Since(v.answered)).UTC(), !v.date.IsZero() }
 	o.LocalTime = func() time.Time { return time.Now().Add(v.local) }
 	o.Logger = log.NewLogfmtLogger(&v.world.log)
 	pages := &UserConnections{API: v, Mismatch: func() {}}
-	p, err := NewPoller(pages, pages, v.book, &v.world, o)
+	p, err := NewPoller(pages, pages, v.accumulator, &v.world, o)
 	require.NoError(v.t, err)
 	v.poller = p
 }
@@ -87,7 +87,7 @@ func (v *vendor) run(d time.Duration) {
 }
 
 func (v *vendor) counted() int {
-	return int(counted(v.t, v.book)["workspace_login_attempts_total "])
+	return int(counted(v.t, v.accumulator)["workspace_login_attempts_total "])
 }
 
 func (v *vendor) failed() (n int) {
@@ -407,11 +407,11 @@ func FuzzWrongClocksLoseNoStatistics(f *testing.F) {
 			}
 			start := func() {
 				v.date = time.Time{}
-				v.book = openBook(t, v.storage, collector.AccessStatistics, 0)
+				v.accumulator = openAccumulator(t, v.storage, collector.AccessStatistics, 0)
 				o := options(0)
 				o.ServerTime = func() (time.Time, bool) { return v.date.Add(time.Since(v.answered)).UTC(), !v.date.IsZero() }
 				o.LocalTime = func() time.Time { return time.Now().Add(v.local) }
-				p, err := NewStatisticsPoller(source, settle, v.book, &v.world, o)
+				p, err := NewStatisticsPoller(source, settle, v.accumulator, &v.world, o)
 				require.NoError(t, err)
 				v.poller = p
 			}
@@ -443,7 +443,7 @@ func FuzzWrongClocksLoseNoStatistics(f *testing.F) {
 			v.run(settle + 3*interval)
 			require.NoError(t, v.poller.Poll(t.Context()))
 			e := collector.NewExposition(prometheus.NewRegistry())
-			e.Show([]*collector.Book{v.book}, nil)
+			e.Show([]*collector.Accumulator{v.accumulator}, nil)
 			families, err := e.Gather()
 			require.NoError(t, err)
 			failures := 0.0

@@ -148,14 +148,14 @@ func (s *shelf) Commit(b *store.Batch) error {
 	return nil
 }
 
-// openBook opens the real book of a source.
-func openBook(t *testing.T, storage collector.Storage, kind collector.Kind, lookback time.Duration) *collector.Book {
+// openAccumulator opens the real accumulator of a source.
+func openAccumulator(t *testing.T, storage collector.Storage, kind collector.Kind, lookback time.Duration) *collector.Accumulator {
 	t.Helper()
-	book, err := collector.OpenBook(storage, collector.Options{Kind: kind, Project: "p", Product: "app_streaming", Source: "s", Lookback: lookback,
+	accumulator, err := collector.Open(storage, collector.Options{Kind: kind, Project: "p", Product: "app_streaming", Source: "s", Lookback: lookback,
 		Limits: collector.NewLimits(20_000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})),
 		Rules:  ledger.Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: 24 * time.Hour}})
 	require.NoError(t, err)
-	return book
+	return accumulator
 }
 
 // options are those of a poller in a world in which all clocks are right.
@@ -323,15 +323,15 @@ func TestTaskOutOfReachIsLeft(t *testing.T) {
 	})
 }
 
-// committed notes what a book takes, over all restarts.
+// committed notes what an accumulator takes, over all restarts.
 type committed struct {
-	*collector.Book
+	*collector.Accumulator
 	batches int
 	begin   time.Time // of the first
 }
 
 func (c *committed) Commit(r *record.Batch) error {
-	err := c.Book.Commit(r)
+	err := c.Accumulator.Commit(r)
 	if err == nil && !r.Reread {
 		if c.batches++; c.batches == 1 {
 			c.begin = r.From
@@ -353,11 +353,11 @@ func FuzzTasksAreTakenUpAgain(f *testing.F) {
 			lookback := [...]time.Duration{0, 1500 * time.Millisecond, 15 * time.Minute, 2 * time.Hour}[r.IntN(4)]
 			c, storage := newCloud(noRows), newShelf()
 			c.took = time.Second + upTo(40*time.Second)
-			book := &committed{}
+			accumulator := &committed{}
 			restart := func() *Poller {
-				book.Book = openBook(t, storage, collector.Logins, lookback)
-				source := &UserConnectionExports{c.export(export.Logins, book)}
-				p, err := NewPoller(source, &world{t: t}, book, nothing{}, options(lookback))
+				accumulator.Accumulator = openAccumulator(t, storage, collector.Logins, lookback)
+				source := &UserConnectionExports{c.export(export.Logins, accumulator)}
+				p, err := NewPoller(source, &world{t: t}, accumulator, nothing{}, options(lookback))
 				require.NoError(t, err)
 				return p
 			}
@@ -376,7 +376,7 @@ func FuzzTasksAreTakenUpAgain(f *testing.F) {
 				}
 				time.Sleep(upTo(3 * day))
 			}
-			require.Len(t, c.made, book.batches)
+			require.Len(t, c.made, accumulator.batches)
 			require.Empty(t, c.tasks, "tasks that nobody reads")
 		})
 	})

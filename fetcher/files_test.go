@@ -142,12 +142,12 @@ func TestRecordsOfPagesAndSpreadsheets(t *testing.T) {
 					require.Len(t, logins, 1)
 					return logins
 				}
-				book := openBook(t, newShelf(), kind, lookback)
+				accumulator := openAccumulator(t, newShelf(), kind, lookback)
 				for i, logins := range [][]record.Login{read(id), read(cell)} {
-					require.NoError(t, book.Commit(&record.Batch{From: now.Add(-time.Hour), To: now.Add(time.Duration(i) * time.Second), Now: now, Logins: logins, UpToDate: true}))
+					require.NoError(t, accumulator.Commit(&record.Batch{From: now.Add(-time.Hour), To: now.Add(time.Duration(i) * time.Second), Now: now, Logins: logins, UpToDate: true}))
 				}
 				sum := 0.0
-				for key, n := range counted(t, book) {
+				for key, n := range counted(t, accumulator) {
 					if strings.HasPrefix(key, "workspace_login_attempts_total") {
 						sum += n
 					}

@@ -14,9 +14,9 @@ const MaxAge = maxAge
 // maxFailures is how many polls of a history may fail one after the other.
 const maxFailures = 5
 
-// HistoryBook counts a history.
-type HistoryBook interface {
-	Book
+// HistoryAccumulator counts a history.
+type HistoryAccumulator interface {
+	Accumulator
 	// Skip takes note of records that are not to be counted.
 	Skip(*record.Batch) error
 }
@@ -24,10 +24,10 @@ type HistoryBook interface {
 // NewHistory returns a poller of a window of the past: from one time, in whole seconds,
 // to another. A poll that fails goes on where the one before it ended.
 //
-// First it reads what a window that begins at the end shows, so that the book knows
+// First it reads what a window that begins at the end shows, so that the accumulator knows
 // which records are not of this history, whatever time windows select by.
-func NewHistory(source Source, book HistoryBook, metrics Metrics, from, to time.Time, o Options) (*Poller, error) {
-	p, err := newPoller(book, metrics, o)
+func NewHistory(source Source, accumulator HistoryAccumulator, metrics Metrics, from, to time.Time, o Options) (*Poller, error) {
+	p, err := newPoller(accumulator, metrics, o)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func NewHistory(source Source, book HistoryBook, metrics Metrics, from, to time.
 			now = claim
 		}
 		if !seamRead {
-			if err := p.readSeam(ctx, book, to, now); err != nil {
+			if err := p.readSeam(ctx, accumulator, to, now); err != nil {
 				return err
 			}
 			seamRead = true
@@ -61,7 +61,7 @@ func NewHistory(source Source, book HistoryBook, metrics Metrics, from, to time.
 }
 
 // readSeam reads the first of what comes after a history.
-func (p *Poller) readSeam(ctx context.Context, book HistoryBook, end, now time.Time) error {
+func (p *Poller) readSeam(ctx context.Context, accumulator HistoryAccumulator, end, now time.Time) error {
 	after := window{end, end.Add(seam)}
 	if after.to.After(now) {
 		return nil // there is nothing yet
@@ -73,7 +73,7 @@ func (p *Poller) readSeam(ctx context.Context, book HistoryBook, end, now time.T
 	if p.clock.wasWrong() {
 		return errWrongClock
 	}
-	return book.Skip(&record.Batch{From: after.from, To: after.to, Now: now, Logins: logins})
+	return accumulator.Skip(&record.Batch{From: after.from, To: after.to, Now: now, Logins: logins})
 }
 
 // Finish polls until a poll has succeeded, or too many have failed without getting on.

@@ -144,9 +144,9 @@ func (a *api) truth() map[string]float64 {
 }
 
 // counted is what the metrics do say, without what is 0.
-func counted(t *testing.T, book *collector.Book) map[string]float64 {
+func counted(t *testing.T, accumulator *collector.Accumulator) map[string]float64 {
 	e := collector.NewExposition(prometheus.NewRegistry())
-	e.Show([]*collector.Book{book}, nil)
+	e.Show([]*collector.Accumulator{accumulator}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)
 	sum := map[string]float64{}
@@ -250,19 +250,19 @@ const (
 )
 
 // live polls a history from its beginning until all of it can be known.
-func (a *api) live(t *testing.T, storage collector.Storage, lookback time.Duration) *collector.Book {
+func (a *api) live(t *testing.T, storage collector.Storage, lookback time.Duration) *collector.Accumulator {
 	a.begin = time.Now()
 	limits := collector.NewLimits(20_000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
-	var book *collector.Book
+	var accumulator *collector.Accumulator
 	var p *Poller
 	restart := func() {
 		var err error
-		book, err = collector.OpenBook(faulty{storage, func() bool { return a.faults && a.IntN(25) == 0 }}, collector.Options{
+		accumulator, err = collector.Open(faulty{storage, func() bool { return a.faults && a.IntN(25) == 0 }}, collector.Options{
 			Project: "p", Product: "app_streaming", Source: "s", Lookback: lookback, Limits: limits,
 			Rules: ledger.Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: 24 * time.Hour}})
 		require.NoError(t, err)
 		source := &UserConnections{API: a, Mismatch: func() {}}
-		p, err = NewPoller(source, source, book, nothing{}, Options{Interval: step, Lookback: lookback, InitialLookback: span,
+		p, err = NewPoller(source, source, accumulator, nothing{}, Options{Interval: step, Lookback: lookback, InitialLookback: span,
 			ServerTime: func() (time.Time, bool) { return time.Now().UTC(), true }, Logger: log.NewNopLogger()})
 		require.NoError(t, err)
 	}
@@ -285,7 +285,7 @@ func (a *api) live(t *testing.T, storage collector.Storage, lookback time.Durati
 		require.NoError(t, p.Poll(t.Context()))
 		time.Sleep(step)
 	}
-	return book
+	return accumulator
 }
 
 // nothing is metrics that nobody looks at.

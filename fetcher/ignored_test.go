@@ -34,7 +34,7 @@ func TestListThatIgnoresItsWindow(t *testing.T) {
 			t.Run(fmt.Sprintf("%d %s", i, name), func(t *testing.T) {
 				inWorld(t, func(t *testing.T, w *world) {
 					s := &strict{times: spreadOver(n, c.stretch), deaf: true, descending: c.descending, longest: c.longest, count: count}
-					p, book, _ := s.reader(t, w, "query")
+					p, accumulator, _ := s.reader(t, w, "query")
 					p.Logger = log.NewLogfmtLogger(&w.log)
 					if p.quota.records = c.records; c.records > 0 {
 						p.quota.length = time.Second
@@ -42,7 +42,7 @@ func TestListThatIgnoresItsWindow(t *testing.T) {
 					for range 2 {
 						s.requests = 0
 						require.NoError(t, p.Poll(t.Context()))
-						require.Equal(t, float64(n), attemptsOf(t, book))
+						require.Equal(t, float64(n), attemptsOf(t, accumulator))
 						most := 30 + 3*n/pageLimit + 2*maxRecords/pageLimit
 						if c.longest > 0 {
 							most *= 6 // of the windows of an hour that it grants
@@ -70,7 +70,7 @@ func TestListThatIgnoresItsWindowAndIsTooLarge(t *testing.T) {
 					n = 12_000
 				}
 				s.times = spreadOver(n, 20*24*time.Hour)
-				p, book, _ := s.reader(t, w, "query")
+				p, accumulator, _ := s.reader(t, w, "query")
 				for range 2 {
 					s.requests = 0
 					require.ErrorIs(t, p.Poll(t.Context()), errWindowIgnored)
@@ -80,7 +80,7 @@ func TestListThatIgnoresItsWindowAndIsTooLarge(t *testing.T) {
 				}
 				s.deaf = false // and all is well when it heeds them again
 				require.NoError(t, p.Poll(t.Context()))
-				assert.Positive(t, attemptsOf(t, book))
+				assert.Positive(t, attemptsOf(t, accumulator))
 			})
 		})
 	}
@@ -91,10 +91,10 @@ func TestListThatHeedsItsWindow(t *testing.T) {
 	for i, count := range lies(rand.New(rand.NewPCG(1, 1))) {
 		inWorld(t, func(t *testing.T, w *world) {
 			s := &strict{times: spreadOver(6_000, time.Hour-time.Second), count: count, descending: i%2 == 0}
-			p, book, _ := s.reader(t, w, "query")
+			p, accumulator, _ := s.reader(t, w, "query")
 			p.Logger = log.NewLogfmtLogger(&w.log)
 			require.NoError(t, p.Poll(t.Context()))
-			assert.Equal(t, 6_000.0, attemptsOf(t, book))
+			assert.Equal(t, 6_000.0, attemptsOf(t, accumulator))
 			assert.NotContains(t, w.log.String(), "ignores the window")
 			assert.False(t, p.ignored)
 		})

@@ -141,11 +141,11 @@ func bigFile(end time.Time, random *rand.Rand) func(window) string {
 	}
 }
 
-// shownBy is what a book shows, less what tells of how it was read.
-func shownBy(t *testing.T, book *collector.Book) string {
+// shownBy is what an accumulator shows, less what tells of how it was read.
+func shownBy(t *testing.T, accumulator *collector.Accumulator) string {
 	t.Helper()
 	e := collector.NewExposition(prometheus.NewRegistry())
-	e.Show([]*collector.Book{book}, nil)
+	e.Show([]*collector.Accumulator{accumulator}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)
 	var text bytes.Buffer
@@ -169,7 +169,7 @@ func TestPartsCountAsTheWhole(t *testing.T) {
 				random := rand.New(rand.NewPCG(7, uint64(failing)))
 				c := newCloud(bigFile(time.Now(), random))
 
-				whole := openBook(t, newShelf(), collector.Logins, lookback)
+				whole := openAccumulator(t, newShelf(), collector.Logins, lookback)
 				logins, err := gather(t.Context(), c.logins(), window{time.Now().Add(-time.Hour), time.Now()}, 0)
 				require.NoError(t, err)
 				require.NoError(t, whole.Commit(&record.Batch{From: time.Now().Add(-time.Hour), To: time.Now(), Now: time.Now(), Logins: logins, UpToDate: true}))
@@ -177,16 +177,16 @@ func TestPartsCountAsTheWhole(t *testing.T) {
 				storage, commits := newShelf(), 0
 				storage.fails = func() bool { commits++; return commits == failing }
 				c.memory = map[string]string{}
-				book := openBook(t, storage, collector.Logins, lookback)
+				accumulator := openAccumulator(t, storage, collector.Logins, lookback)
 				poll := func() error {
-					p, err := NewPoller(c.logins(), &world{t: t}, book, nothing{}, options(lookback))
+					p, err := NewPoller(c.logins(), &world{t: t}, accumulator, nothing{}, options(lookback))
 					require.NoError(t, err)
 					return p.Poll(t.Context())
 				}
 				err = poll()
 				if failing > 0 {
 					require.ErrorIs(t, err, errFault)
-					book = openBook(t, storage, collector.Logins, lookback)
+					accumulator = openAccumulator(t, storage, collector.Logins, lookback)
 					require.NoError(t, poll())
 				} else {
 					require.NoError(t, err)
@@ -194,7 +194,7 @@ func TestPartsCountAsTheWhole(t *testing.T) {
 				require.Greater(t, commits, 3)
 				want := shownBy(t, whole)
 				require.Contains(t, want, "workspace_login_attempts_total")
-				assert.True(t, undated(want) == undated(shownBy(t, book)), "other totals")
+				assert.True(t, undated(want) == undated(shownBy(t, accumulator)), "other totals")
 			})
 		})
 	}

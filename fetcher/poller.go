@@ -1,7 +1,7 @@
 // Package fetcher gets records. A Poller reads one source of one project, window by
 // window, and hands each window over only when every record in it has been seen.
 //
-// It knows nothing of what is counted: what it reads goes to a Book, which says how
+// It knows nothing of what is counted: what it reads goes to an Accumulator, which says how
 // far the source has been counted.
 package fetcher
 
@@ -28,8 +28,8 @@ type Source interface {
 	Read(ctx context.Context, from, to time.Time, most int, take Take) error
 }
 
-// Book counts what is read.
-type Book interface {
+// Accumulator counts what is read.
+type Accumulator interface {
 	// Position says how far the source has been counted.
 	Position() (record.Position, error)
 	// Commit counts a reading as a whole, or fails and counts nothing of it.
@@ -87,18 +87,18 @@ type Status struct {
 // Poller reads one source again and again.
 type Poller struct {
 	Options
-	once    func(context.Context) error // what one poll does
-	source  Source
-	again   Source // reads what is unfinished
-	book    Book
-	metrics Metrics
-	retry   backoff.BackOff
-	clock   steadyClock
-	pieces  *pieces // what an earlier poll has left unread; nil: nothing
-	quota   quota
-	moved   bool // something was committed since the last wait
-	review  review
-	doubted bool // the clocks disagree, which was logged
+	once        func(context.Context) error // what one poll does
+	source      Source
+	again       Source // reads what is unfinished
+	accumulator Accumulator
+	metrics     Metrics
+	retry       backoff.BackOff
+	clock       steadyClock
+	pieces      *pieces // what an earlier poll has left unread; nil: nothing
+	quota       quota
+	moved       bool // something was committed since the last wait
+	review      review
+	doubted     bool // the clocks disagree, which was logged
 	// dateless is true once an answer has come, and no answer has had a Date.
 	dateless bool
 	ignored  bool // the list ignores its windows, which was logged
@@ -110,8 +110,8 @@ type Poller struct {
 // NewPoller returns a poller of login records that has not polled yet. Records that
 // are unfinished, and lie behind the lookback, are read from the source again, in many
 // small windows.
-func NewPoller(source, again Source, book Book, metrics Metrics, o Options) (*Poller, error) {
-	p, err := newPoller(book, metrics, o)
+func NewPoller(source, again Source, accumulator Accumulator, metrics Metrics, o Options) (*Poller, error) {
+	p, err := newPoller(accumulator, metrics, o)
 	if err != nil {
 		return nil, err
 	}
@@ -120,13 +120,13 @@ func NewPoller(source, again Source, book Book, metrics Metrics, o Options) (*Po
 	return p, nil
 }
 
-func newPoller(book Book, metrics Metrics, o Options) (*Poller, error) {
-	position, err := book.Position()
+func newPoller(accumulator Accumulator, metrics Metrics, o Options) (*Poller, error) {
+	position, err := accumulator.Position()
 	if err != nil {
 		return nil, err
 	}
 	metrics.At(position)
-	p := &Poller{Options: o, book: book, metrics: metrics,
+	p := &Poller{Options: o, accumulator: accumulator, metrics: metrics,
 		status: Status{Project: o.Project, Source: o.Source, Interval: o.Interval, Position: position}}
 	p.Logger = log.With(o.Logger, "project", o.Project, "source", o.Source)
 	p.clock.server, p.clock.local = o.ServerTime, o.LocalTime
@@ -264,7 +264,7 @@ func (p *Poller) compareClocks() {
 
 // pollLogins reads what is new, and then what is unfinished.
 func (p *Poller) pollLogins(ctx context.Context) error {
-	position, err := p.book.Position()
+	position, err := p.accumulator.Position()
 	if err != nil {
 		return err
 	}
@@ -472,10 +472,10 @@ func (p *Poller) lost(gap time.Duration) {
 }
 
 func (p *Poller) commit(r *record.Batch) error {
-	if err := p.book.Commit(r); err != nil {
+	if err := p.accumulator.Commit(r); err != nil {
 		return because{err, Disk}
 	}
-	position, err := p.book.Position()
+	position, err := p.accumulator.Position()
 	if err != nil {
 		return err
 	}
@@ -490,7 +490,7 @@ func (p *Poller) commit(r *record.Batch) error {
 
 // showUnfinished shows how many records are unfinished, as far as that is known.
 func (p *Poller) showUnfinished() {
-	if n, err := p.book.CountUnfinished(); err == nil && p.source != nil {
+	if n, err := p.accumulator.CountUnfinished(); err == nil && p.source != nil {
 		p.metrics.ShowUnfinished(n)
 	}
 }

@@ -153,10 +153,10 @@ func (s *strict) file(w window) string {
 	return b.String()
 }
 
-// attemptsOf is how many logins a book shows.
-func attemptsOf(t *testing.T, book *collector.Book) (n float64) {
+// attemptsOf is how many logins an accumulator shows.
+func attemptsOf(t *testing.T, accumulator *collector.Accumulator) (n float64) {
 	t.Helper()
-	for name, v := range counted(t, book) {
+	for name, v := range counted(t, accumulator) {
 		if name == "workspace_login_attempts_total" || bytes.HasPrefix([]byte(name), []byte("workspace_login_attempts_total ")) {
 			n += v
 		}
@@ -164,19 +164,19 @@ func attemptsOf(t *testing.T, book *collector.Book) (n float64) {
 	return n
 }
 
-// reader is a poller of a strict API with a book of its own.
-func (s *strict) reader(t *testing.T, m Metrics, mode string) (*Poller, *collector.Book, *cloud) {
+// reader is a poller of a strict API with an accumulator of its own.
+func (s *strict) reader(t *testing.T, m Metrics, mode string) (*Poller, *collector.Accumulator, *cloud) {
 	t.Helper()
-	book := openBook(t, newShelf(), collector.Logins, lookback)
+	accumulator := openAccumulator(t, newShelf(), collector.Logins, lookback)
 	pages := &UserConnections{API: s, Mismatch: func() {}}
 	c := newCloud(s.file)
 	var source Source = pages
 	if mode == "auto" {
-		source = &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, book)}, Threshold: 5000, Logger: log.NewNopLogger()}
+		source = &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, accumulator)}, Threshold: 5000, Logger: log.NewNopLogger()}
 	}
-	p, err := NewPoller(source, pages, book, m, options(lookback))
+	p, err := NewPoller(source, pages, accumulator, m, options(lookback))
 	require.NoError(t, err)
-	return p, book, c
+	return p, accumulator, c
 }
 
 // spreadOver are so many times, evenly within a stretch before now.
@@ -216,7 +216,7 @@ func TestAnyQuotaGetsOn(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							begun := time.Now()
 							s := &strict{times: c.times(), perMinute: perMinute, retryAfter: retryAfter, code: "APIGW.0308", descending: retryAfter}
-							p, book, _ := s.reader(t, nothing{}, mode)
+							p, accumulator, _ := s.reader(t, nothing{}, mode)
 							ctx, cancel := context.WithTimeout(t.Context(), 6*time.Hour)
 							defer cancel()
 							go func() {
@@ -232,14 +232,14 @@ func TestAnyQuotaGetsOn(t *testing.T) {
 							take := time.Duration(0)
 							go func() {
 								defer cancel()
-								for ctx.Err() == nil && attemptsOf(t, book) < float64(len(s.times)) {
+								for ctx.Err() == nil && attemptsOf(t, accumulator) < float64(len(s.times)) {
 									pause(ctx, time.Minute)
 								}
 								take = time.Since(begun)
 							}()
 							p.Run(ctx, nil)
 							synctest.Wait()
-							require.Equal(t, float64(len(s.times)), attemptsOf(t, book), "after %d requests, cursor %s", s.requests, p.Status().Position.Cursor)
+							require.Equal(t, float64(len(s.times)), attemptsOf(t, accumulator), "after %d requests, cursor %s", s.requests, p.Status().Position.Cursor)
 							own := max(1, perMinute-c.others)
 							assert.LessOrEqual(t, take, time.Duration(5+(50+3*len(s.times)/pageLimit)/own)*time.Minute)
 						})
@@ -258,12 +258,12 @@ func TestQuotaBelowTheLookback(t *testing.T) {
 		for i := range 8 * 3600 / 2 { // 900 in each lookback are 10 requests
 			s.times = append(s.times, time.Now().Add(time.Duration(i)*2*time.Second))
 		}
-		p, book, _ := s.reader(t, w, "query")
+		p, accumulator, _ := s.reader(t, w, "query")
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Hour)
 		defer cancel()
 		p.Run(ctx, nil)
 		passed := 7 * time.Hour / (2 * time.Second)
-		assert.Greater(t, attemptsOf(t, book), float64(passed)-45*30, "45 minutes late at most")
+		assert.Greater(t, attemptsOf(t, accumulator), float64(passed)-45*30, "45 minutes late at most")
 		assert.Contains(t, w.failing, Throttled)
 		assert.True(t, w.catchingUp[len(w.catchingUp)-2])
 	})
@@ -316,9 +316,9 @@ func TestRefusedOffsetsAndWindows(t *testing.T) {
 				inWorld(t, func(t *testing.T, w *world) {
 					s := &strict{times: append(spreadOver(4000, 50*time.Minute), slices.Repeat([]time.Time{time.Now().Add(-20 * time.Minute).Truncate(time.Second)}, 280)...),
 						reach: c.reach, longest: c.longest, exclusive: mode == "auto"}
-					p, book, cloud := s.reader(t, w, mode)
+					p, accumulator, cloud := s.reader(t, w, mode)
 					require.NoError(t, p.Poll(t.Context()))
-					require.Equal(t, 4280.0, attemptsOf(t, book))
+					require.Equal(t, 4280.0, attemptsOf(t, accumulator))
 					assert.Empty(t, cloud.made)
 					if c.longest == 0 {
 						assert.Less(t, s.requests, 140)
@@ -326,7 +326,7 @@ func TestRefusedOffsetsAndWindows(t *testing.T) {
 					time.Sleep(interval)
 					s.requests = 0
 					require.NoError(t, p.Poll(t.Context()))
-					require.Equal(t, 4280.0, attemptsOf(t, book))
+					require.Equal(t, 4280.0, attemptsOf(t, accumulator))
 					assert.WithinDuration(t, w.now(), p.Status().Position.Cursor, time.Minute)
 				})
 			})
@@ -337,7 +337,7 @@ func TestRefusedOffsetsAndWindows(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				time.Sleep(day) // into a year that a file's records can be of
 				s := &strict{times: append(spreadOver(300, 50*time.Minute), slices.Repeat([]time.Time{time.Now().Add(-20 * time.Minute)}, 1500)...), reach: 1000}
-				p, book, cloud := s.reader(t, w, mode)
+				p, accumulator, cloud := s.reader(t, w, mode)
 				err := p.Poll(t.Context())
 				if mode == "query" {
 					require.Error(t, err)
@@ -345,7 +345,7 @@ func TestRefusedOffsetsAndWindows(t *testing.T) {
 					return
 				}
 				require.NoError(t, err)
-				assert.Equal(t, 1800.0, attemptsOf(t, book))
+				assert.Equal(t, 1800.0, attemptsOf(t, accumulator))
 				assert.NotEmpty(t, cloud.made, "a file has them")
 			})
 		}
@@ -392,16 +392,16 @@ func TestStrictAPIs(t *testing.T) {
 					at := s.times[r.IntN(n)]
 					s.times = append(s.times, slices.Repeat([]time.Time{at}, r.IntN(250))...)
 				}
-				p, book, _ := s.reader(t, nothing{}, []string{"query", "auto"}[r.IntN(2)])
+				p, accumulator, _ := s.reader(t, nothing{}, []string{"query", "auto"}[r.IntN(2)])
 				var err error
 				for range 1000 {
 					err = p.Poll(t.Context())
-					if got := attemptsOf(t, book); err == nil && got == float64(len(s.times)) {
+					if got := attemptsOf(t, accumulator); err == nil && got == float64(len(s.times)) {
 						return
 					}
 					time.Sleep(20 * time.Second)
 				}
-				assert.Equal(t, float64(len(s.times)), attemptsOf(t, book), "%d requests, %d refused, pages of %d, %d a minute, reach %d: %v", s.requests, s.refusals, s.size, s.perMinute, s.reach, err)
+				assert.Equal(t, float64(len(s.times)), attemptsOf(t, accumulator), "%d requests, %d refused, pages of %d, %d a minute, reach %d: %v", s.requests, s.refusals, s.size, s.perMinute, s.reach, err)
 			})
 		})
 	}

@@ -61,7 +61,7 @@ func (p *Poller) readUnfinished(ctx context.Context, from, now time.Time, budget
 	if r.next.IsZero() && r.polls < reviewEvery {
 		return nil
 	}
-	times, err := p.book.Unfinished(from.Add(2 * seam))
+	times, err := p.accumulator.Unfinished(from.Add(2 * seam))
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (a *api) fileWithoutIDs(w window) string {
 	return strings.Join(lines, "\n")
 }
 
-func (a *api) liveWithSettings(t *testing.T, least time.Duration) *collector.Book {
+func (a *api) liveWithSettings(t *testing.T, least time.Duration) *collector.Accumulator {
 	a.begin = time.Now()
 	fault := func(one int) func() bool { return func() bool { return a.faults && a.IntN(one) == 0 } }
 	storage, c := newShelf(), newCloud(nil)
@@ -69,16 +69,16 @@ func (a *api) liveWithSettings(t *testing.T, least time.Duration) *collector.Boo
 		}
 		return nil
 	}
-	var book *collector.Book
+	var accumulator *collector.Accumulator
 	restart := func() *Poller {
 		lookback := [...]time.Duration{least, least, 2*least + time.Minute, 20 * time.Minute}[a.IntN(4)]
-		book = openBook(t, storage, collector.Logins, lookback)
+		accumulator = openAccumulator(t, storage, collector.Logins, lookback)
 		pages := &UserConnections{API: a, Mismatch: func() {}}
-		exports := &UserConnectionExports{c.export(export.Logins, book)}
+		exports := &UserConnectionExports{c.export(export.Logins, accumulator)}
 		auto := &Auto{Pages: pages, Export: exports, Threshold: 3, Logger: log.NewNopLogger()}
 		o := options(lookback)
 		o.InitialLookback = span
-		p, err := NewPoller([]Source{pages, exports, auto}[a.IntN(3)], pages, book, nothing{}, o)
+		p, err := NewPoller([]Source{pages, exports, auto}[a.IntN(3)], pages, accumulator, nothing{}, o)
 		require.NoError(t, err)
 		return p
 	}
@@ -99,7 +99,7 @@ func (a *api) liveWithSettings(t *testing.T, least time.Duration) *collector.Boo
 		if errors.Is(err, context.DeadlineExceeded) || a.IntN(6) == 0 {
 			p = restart()
 		}
-		now := counted(t, book)
+		now := counted(t, accumulator)
 		for name, v := range before {
 			if !strings.Contains(name, "open_connections") {
 				require.GreaterOrEqual(t, now[name], v, name)
@@ -112,29 +112,29 @@ func (a *api) liveWithSettings(t *testing.T, least time.Duration) *collector.Boo
 		require.NoError(t, p.Poll(t.Context()))
 		time.Sleep(step)
 	}
-	return book
+	return accumulator
 }
 
 // A window that was begun by an earlier poll and is read late shows no more what has
 // changed since: that what was in it is gone, or has waited too long.
 func TestWhatIsReadLateEndsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		book, err := collector.OpenBook(newShelf(), collector.Options{Kind: collector.Logins, Project: "p", Product: "app_streaming", Source: "s", Lookback: lookback,
+		accumulator, err := collector.Open(newShelf(), collector.Options{Kind: collector.Logins, Project: "p", Product: "app_streaming", Source: "s", Lookback: lookback,
 			Limits: collector.NewLimits(100, prometheus.NewCounterVec(prometheus.CounterOpts{}, []string{"family"})),
 			Rules:  ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Minute}})
 		require.NoError(t, err)
 		now := time.Now()
 		pending := record.Login{ID: record.Identity{1}, Invariant: record.Identity{1}, Group: "g", PreConnect: now.Add(-10 * time.Minute)}
-		require.NoError(t, book.Commit(&record.Batch{From: now.Add(-time.Hour), To: now, Now: now, Logins: []record.Login{pending}, UpToDate: true}))
+		require.NoError(t, accumulator.Commit(&record.Batch{From: now.Add(-time.Hour), To: now, Now: now, Logins: []record.Login{pending}, UpToDate: true}))
 		late := record.Batch{From: now.Add(-time.Hour), To: now, Now: now.Add(time.Hour), UpToDate: true, Late: true}
-		require.NoError(t, book.Commit(&late))
-		assert.Empty(t, counted(t, book))
-		position, err := book.Position()
+		require.NoError(t, accumulator.Commit(&late))
+		assert.Empty(t, counted(t, accumulator))
+		position, err := accumulator.Position()
 		require.NoError(t, err)
 		assert.WithinDuration(t, now, position.LastSuccess, 0, "that is when it was up to date")
 		late.Late = false
-		require.NoError(t, book.Commit(&late))
-		assert.Equal(t, map[string]float64{"workspace_login_attempts_total g": 1, "workspace_login_failures_total g pending_timeout": 1}, counted(t, book))
+		require.NoError(t, accumulator.Commit(&late))
+		assert.Equal(t, map[string]float64{"workspace_login_attempts_total g": 1, "workspace_login_failures_total g pending_timeout": 1}, counted(t, accumulator))
 	})
 }
 

@@ -17,8 +17,8 @@ type WholeSource interface {
 
 // NewSnapshotPoller returns a poller that reads, each time, everything of the API's
 // 30 days (system S3).
-func NewSnapshotPoller(source WholeSource, book Book, metrics Metrics, o Options) (*Poller, error) {
-	p, err := newPoller(book, metrics, o)
+func NewSnapshotPoller(source WholeSource, accumulator Accumulator, metrics Metrics, o Options) (*Poller, error) {
+	p, err := newPoller(accumulator, metrics, o)
 	if err != nil {
 		return nil, err
 	}
@@ -58,13 +58,13 @@ const firstStatistics = time.Hour
 // NewStatisticsPoller returns a poller that reads windows which follow each other
 // without gap or overlap, and end when they are as old as settle (system S4): what is
 // in them can be counted, and nothing of it twice.
-func NewStatisticsPoller(source WholeSource, settle time.Duration, book Book, metrics Metrics, o Options) (*Poller, error) {
-	p, err := newPoller(book, metrics, o)
+func NewStatisticsPoller(source WholeSource, settle time.Duration, accumulator Accumulator, metrics Metrics, o Options) (*Poller, error) {
+	p, err := newPoller(accumulator, metrics, o)
 	if err != nil {
 		return nil, err
 	}
 	p.once = func(ctx context.Context) error {
-		position, err := p.book.Position()
+		position, err := p.accumulator.Position()
 		if err != nil {
 			return err
 		}

@@ -407,14 +407,14 @@ func FuzzAccessHistory(f *testing.F) {
 				return nil
 			}
 			pages := r.IntN(3) == 0
-			book := &committed{}
+			accumulator := &committed{}
 			restart := func() *Poller {
-				book.Book = openBook(t, storage, collector.AccessStatistics, 0)
-				var source WholeSource = &AccessExports{cloud.export(export.AccessStatistics, book)}
+				accumulator.Accumulator = openAccumulator(t, storage, collector.AccessStatistics, 0)
+				var source WholeSource = &AccessExports{cloud.export(export.AccessStatistics, accumulator)}
 				if pages {
 					source = &AccessStatistics{API: a, Mismatch: func() {}}
 				}
-				p, err := NewStatisticsPoller(source, settle, book, nothing{}, options(0))
+				p, err := NewStatisticsPoller(source, settle, accumulator, nothing{}, options(0))
 				require.NoError(t, err)
 				return p
 			}
@@ -431,25 +431,25 @@ func FuzzAccessHistory(f *testing.F) {
 			for range 2 { // the first may take an earlier task up again
 				require.NoError(t, p.Poll(t.Context()))
 			}
-			position, err := book.Position()
+			position, err := accumulator.Position()
 			require.NoError(t, err)
 			truth := map[string]float64{}
 			for _, f := range a.failures {
-				if at := a.begin.Add(f.last); !at.Before(book.begin) && at.Before(position.Cursor) {
+				if at := a.begin.Add(f.last); !at.Before(accumulator.begin) && at.Before(position.Cursor) {
 					truth["workspace_access_failures_total "+strconv.Itoa(f.code)] += float64(f.failures)
 				}
 			}
-			require.Equal(t, truth, accessFailures(t, book.Book), fmt.Sprintf("by pages: %t", pages))
+			require.Equal(t, truth, accessFailures(t, accumulator.Accumulator), fmt.Sprintf("by pages: %t", pages))
 			require.WithinDuration(t, time.Now().Add(-settle), position.Cursor, 2*time.Minute)
 		})
 	})
 }
 
 // accessFailures is what the metrics say, by code.
-func accessFailures(t *testing.T, book *collector.Book) map[string]float64 {
+func accessFailures(t *testing.T, accumulator *collector.Accumulator) map[string]float64 {
 	t.Helper()
 	e := collector.NewExposition(prometheus.NewRegistry())
-	e.Show([]*collector.Book{book}, nil)
+	e.Show([]*collector.Accumulator{accumulator}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)
 	sum := map[string]float64{}

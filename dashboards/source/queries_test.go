@@ -156,7 +156,7 @@ func exposed(t *testing.T) map[string][]string {
 		}
 		there[name] = names
 	}
-	for _, m := range collector.BookMetrics {
+	for _, m := range collector.Metrics {
 		scope := "product"
 		if m.AboutSource {
 			scope = "source"

@@ -153,13 +153,13 @@ func (b *backfill) read(ctx context.Context) ([]*collector.History, error) {
 		}
 		o := &opener{service: b.service, config: b.config, project: p, limits: limits, client: client}
 		if c := p.Sources.UserConnections; c != nil {
-			err = b.readSource(ctx, o, userConnectionsBook(c), c.Source, c.Window, &histories,
+			err = b.readSource(ctx, o, userConnectionsOptions(c), c.Source, c.Window, &histories,
 				func(m *collector.SourceMetrics) (ways, error) {
 					return o.waysToUserConnections(c, export.NoMemory{}, m)
 				})
 		}
 		if c := p.Sources.DesktopConnections; c != nil && err == nil {
-			err = b.readSource(ctx, o, desktopConnectionsBook(c), c.Source, c.Window, &histories,
+			err = b.readSource(ctx, o, desktopConnectionsOptions(c), c.Source, c.Window, &histories,
 				func(m *collector.SourceMetrics) (ways, error) {
 					return o.waysToDesktopConnections(c, export.NoMemory{}, m)
 				})
@@ -175,9 +175,9 @@ func (b *backfill) read(ctx context.Context) ([]*collector.History, error) {
 }
 
 // readSource adds the history of one source.
-func (b *backfill) readSource(ctx context.Context, o *opener, book collector.Options, c config.Source, w config.Window,
+func (b *backfill) readSource(ctx context.Context, o *opener, options collector.Options, c config.Source, w config.Window,
 	histories *[]*collector.History, find func(*collector.SourceMetrics) (ways, error)) error {
-	name := sourceName{o.project.Name, book.Source}
+	name := sourceName{o.project.Name, options.Source}
 	period := collector.Period{Since: b.Since, Until: b.end(name, time.Duration(w.InitialLookback)), Step: b.Step, Sparse: b.Sparse}
 	if !period.Since.Before(period.Until) {
 		level.Warn(b.service.logger).Log("msg", "no history: it would end before it begins", "project", name.project, "source", name.source,
@@ -189,8 +189,8 @@ func (b *backfill) readSource(ctx context.Context, o *opener, book collector.Opt
 	if err != nil {
 		return err
 	}
-	h := collector.NewHistory(o.complete(book), period)
-	poller, err := fetcher.NewHistory(from.from, watched{h, b.bar.of(name, period)}, metrics, period.Since, period.Until, o.options(book.Source, c, w))
+	h := collector.NewHistory(o.complete(options), period)
+	poller, err := fetcher.NewHistory(from.from, watched{h, b.bar.of(name, period)}, metrics, period.Since, period.Until, o.options(options.Source, c, w))
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ type watched struct {
 	seen func(to time.Time, records int)
 }
 
-// Commit implements fetcher.Book.
+// Commit implements fetcher.Accumulator.
 func (w watched) Commit(r *record.Batch) error {
 	if err := w.History.Commit(r); err != nil {
 		return err

@@ -94,16 +94,16 @@ func TestNothingGrows(t *testing.T) {
 		registry := prometheus.NewRegistry()
 		metrics := collector.NewExporter(registry).Source("p", userConnections)
 		limits := collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
-		book, err := collector.OpenBook(st.Book("p", userConnections), collector.Options{Project: "p", Source: userConnections, Product: appStreaming,
+		accumulator, err := collector.Open(st.Book("p", userConnections), collector.Options{Project: "p", Source: userConnections, Product: appStreaming,
 			Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Hour}, Lookback: 15 * time.Minute,
 			UserWindows: []collector.Window{{Name: "15m", Length: 15 * time.Minute}}, Limits: limits})
 		require.NoError(t, err)
 		source := &fetcher.UserConnections{API: client}
-		poller, err := fetcher.NewPoller(source, source, book, metrics, fetcher.Options{Project: "p", Source: userConnections, Interval: time.Minute,
+		poller, err := fetcher.NewPoller(source, source, accumulator, metrics, fetcher.Options{Project: "p", Source: userConnections, Interval: time.Minute,
 			Lookback: 15 * time.Minute, InitialLookback: time.Hour, ServerTime: client.AppStream().ServerTime, Logger: log.NewNopLogger()})
 		require.NoError(t, err)
 		exposition := collector.NewExposition(registry)
-		exposition.Show([]*collector.Book{book}, nil)
+		exposition.Show([]*collector.Accumulator{accumulator}, nil)
 
 		var early footprint
 		for n := range growthPolls {

@@ -138,7 +138,7 @@ func (s *Service) landing(telemetryPath string) http.HandlerFunc {
 		p := &page{Version: version.Version, Revision: version.GetRevision(), Telemetry: telemetryPath,
 			Style: template.CSS(landingCSS), Now: time.Now(), Paused: r.URL.Query().Has("pause")}
 		for i, src := range s.seen.Load().sources {
-			p.add(newSourceView(i, src.poller.Status(), src.book.Day(), p.Now))
+			p.add(newSourceView(i, src.poller.Status(), src.accumulator.Day(), p.Now))
 		}
 		var body bytes.Buffer
 		if err := landingPage.Execute(&body, p); err != nil {

@@ -68,7 +68,7 @@ func Replay(ctx context.Context, file string, o ReplayOptions, out, why io.Write
 	}
 	r.summarise()
 	exposition := collector.NewExposition(prometheus.NewRegistry())
-	exposition.Show([]*collector.Book{r.book}, nil)
+	exposition.Show([]*collector.Accumulator{r.accumulator}, nil)
 	return writeText(out, exposition)
 }
 
@@ -76,13 +76,13 @@ const gcPercent = 36
 
 // replay is one run of Replay.
 type replay struct {
-	source string
-	files  fetcher.Files
-	book   *collector.Book
-	report fetcher.FileReport
-	why    io.Writer
-	seen   span
-	events map[ledger.Disposition]int
+	source      string
+	files       fetcher.Files
+	accumulator *collector.Accumulator
+	report      fetcher.FileReport
+	why         io.Writer
+	seen        span
+	events      map[ledger.Disposition]int
 	// counted are records that are no logins, failed those of all that are failures.
 	counted, failed int
 }
@@ -101,7 +101,7 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 		return nil, err
 	}
 	r.files = fetcher.Files{Columns: columns, Zone: zoneOf(settings), Logger: log.NewNopLogger()} // the summary tells it
-	options := replayBooks[r.source]
+	options := replayOptions[r.source]
 	options.Project, options.Source = o.Project, r.source
 	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: ledger.MaxAge} // nobody waits in a replay
 	options.Lookback = replayLookback
@@ -116,12 +116,12 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 			fmt.Fprintln(why, explain(e))
 		}
 	}
-	r.book, err = collector.OpenBook(store.Discard{}, options)
+	r.accumulator, err = collector.Open(store.Discard{}, options)
 	return r, err
 }
 
-// replayBooks are what the books of the sources differ in.
-var replayBooks = map[string]collector.Options{
+// replayOptions are what the accumulators of the sources differ in.
+var replayOptions = map[string]collector.Options{
 	userConnections:    {Product: appStreaming, Kind: collector.Logins},
 	sessions:           {Product: appStreaming, Kind: collector.Sessions},
 	accessStatistics:   {Product: appStreaming, Kind: collector.AccessStatistics},
@@ -225,7 +225,7 @@ func (r *replay) run(ctx context.Context, f io.ReaderAt, size int64) error {
 		}
 		part := &record.Batch{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(now)}
 		from = upTo
-		return r.book.Commit(part)
+		return r.accumulator.Commit(part)
 	})
 }
 
@@ -252,7 +252,7 @@ func (r *replay) commit(reading *record.Batch, err error) error {
 	}
 	reading.From, reading.To = r.seen.bounds()
 	reading.Now, reading.UpToDate = reading.To, true
-	return r.book.Commit(reading)
+	return r.accumulator.Commit(reading)
 }
 
 // summarise says in three lines what was read, counted and not understood.

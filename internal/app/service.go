@@ -62,10 +62,10 @@ type state struct {
 
 // source is one source of one project, with all that belongs to it.
 type source struct {
-	poller     *fetcher.Poller
-	book       *collector.Book
-	metrics    *collector.SourceMetrics
-	reconciler *fetcher.Reconciler // nil if it is off
+	poller      *fetcher.Poller
+	accumulator *collector.Accumulator
+	metrics     *collector.SourceMetrics
+	reconciler  *fetcher.Reconciler // nil if it is off
 }
 
 // NewService opens the store of cfg and loads what was counted before. It does not
@@ -111,11 +111,11 @@ func storeOptions(key string, logger log.Logger) []store.Option {
 }
 
 func (s *Service) show() {
-	books := make([]*collector.Book, len(s.sources))
+	accumulators := make([]*collector.Accumulator, len(s.sources))
 	for i := range s.sources {
-		books[i] = s.sources[i].book
+		accumulators[i] = s.sources[i].accumulator
 	}
-	s.exposition.Show(books, s.config.Metrics.ConstantLabels)
+	s.exposition.Show(accumulators, s.config.Metrics.ConstantLabels)
 	seen := s.state
 	s.seen.Store(&seen)
 }

@@ -40,7 +40,7 @@ type opener struct {
 	client   *workspace.Client
 }
 
-// complete fills in the options of a source's book that all books share.
+// complete fills in the options of a source's accumulator that all accumulators share.
 func (o *opener) complete(b collector.Options) collector.Options {
 	b.Project, b.ProjectID, b.Logger = o.project.Name, o.project.ProjectID, o.service.logger
 	b.ConstantLabels = o.config.Metrics.ConstantLabels
@@ -53,9 +53,9 @@ func (o *opener) complete(b collector.Options) collector.Options {
 	return b
 }
 
-// book opens the book of a source.
-func (o *opener) book(b collector.Options) (*collector.Book, error) {
-	return collector.OpenBook(o.store.Book(o.project.Name, b.Source), o.complete(b))
+// accumulator opens the accumulator of a source.
+func (o *opener) accumulator(b collector.Options) (*collector.Accumulator, error) {
+	return collector.Open(o.store.Book(o.project.Name, b.Source), o.complete(b))
 }
 
 // options are those of a poller.
@@ -111,8 +111,8 @@ func rulesOf(w config.Window, successCodes []string) ledger.Rules {
 	return ledger.Rules{SuccessCodes: successCodes, PendingTimeout: time.Duration(w.PendingTimeout)}
 }
 
-// userConnectionsBook are the options of their book.
-func userConnectionsBook(c *config.UserConnections) collector.Options {
+// userConnectionsOptions are the options of their accumulator.
+func userConnectionsOptions(c *config.UserConnections) collector.Options {
 	return collector.Options{Source: userConnections, Product: appStreaming, Kind: collector.Logins,
 		Rules: rulesOf(c.Window, c.SuccessCodes), Lookback: time.Duration(c.Lookback)}
 }
@@ -137,19 +137,19 @@ func (o *opener) userConnections() (*source, error) {
 		return nil, nil
 	}
 	metrics := o.service.exporter.Source(o.project.Name, userConnections)
-	book, err := o.book(userConnectionsBook(c))
+	accumulator, err := o.accumulator(userConnectionsOptions(c))
 	if err != nil {
 		return nil, err
 	}
-	w, err := o.waysToUserConnections(c, book, metrics)
+	w, err := o.waysToUserConnections(c, accumulator, metrics)
 	if err != nil {
 		return nil, err
 	}
-	poller, err := fetcher.NewPoller(w.from, w.again, book, metrics, o.options(userConnections, c.Source, c.Window))
+	poller, err := fetcher.NewPoller(w.from, w.again, accumulator, metrics, o.options(userConnections, c.Source, c.Window))
 	if err != nil {
 		return nil, err
 	}
-	src := &source{poller: poller, book: book, metrics: metrics}
+	src := &source{poller: poller, accumulator: accumulator, metrics: metrics}
 	if c.ReconcileInterval > 0 {
 		tasks := w.tasks.Tasks
 		compared := w.tasks
@@ -161,8 +161,8 @@ func (o *opener) userConnections() (*source, error) {
 	return src, nil
 }
 
-// desktopConnectionsBook are the options of their book.
-func desktopConnectionsBook(c *config.DesktopConnections) collector.Options {
+// desktopConnectionsOptions are the options of their accumulator.
+func desktopConnectionsOptions(c *config.DesktopConnections) collector.Options {
 	rules := rulesOf(c.Window, []string{""})
 	rules.HideMachines = !c.DesktopNames // desktops are often named after their persons
 	return collector.Options{Source: desktopConnections, Product: desktop, Kind: collector.DesktopLogins,
@@ -194,16 +194,16 @@ func (o *opener) desktopConnections() (*source, error) {
 		return nil, nil
 	}
 	metrics := o.service.exporter.Source(o.project.Name, desktopConnections)
-	book, err := o.book(desktopConnectionsBook(c))
+	accumulator, err := o.accumulator(desktopConnectionsOptions(c))
 	if err != nil {
 		return nil, err
 	}
-	w, err := o.waysToDesktopConnections(c, book, metrics)
+	w, err := o.waysToDesktopConnections(c, accumulator, metrics)
 	if err != nil {
 		return nil, err
 	}
-	poller, err := fetcher.NewPoller(w.from, w.again, book, metrics, o.options(desktopConnections, c.Source, c.Window))
-	return &source{poller: poller, book: book, metrics: metrics}, err
+	poller, err := fetcher.NewPoller(w.from, w.again, accumulator, metrics, o.options(desktopConnections, c.Source, c.Window))
+	return &source{poller: poller, accumulator: accumulator, metrics: metrics}, err
 }
 
 func (o *opener) sessions() (*source, error) {
@@ -212,20 +212,20 @@ func (o *opener) sessions() (*source, error) {
 		return nil, nil
 	}
 	metrics := o.service.exporter.Source(o.project.Name, sessions)
-	book, err := o.book(collector.Options{Source: sessions, Product: appStreaming, Kind: collector.Sessions})
+	accumulator, err := o.accumulator(collector.Options{Source: sessions, Product: appStreaming, Kind: collector.Sessions})
 	if err != nil {
 		return nil, err
 	}
 	var from fetcher.WholeSource = &fetcher.Sessions{API: o.client, Mismatch: metrics.Mismatch, Zone: zoneOf(c.Source)}
 	if c.Mode == config.ModeExport {
-		tasks, err := o.export(sessions, c.Source, book, metrics, o.client.ExportSessions)
+		tasks, err := o.export(sessions, c.Source, accumulator, metrics, o.client.ExportSessions)
 		if err != nil {
 			return nil, err
 		}
 		from = &fetcher.SessionExports{Export: tasks}
 	}
-	poller, err := fetcher.NewSnapshotPoller(from, book, metrics, o.options(sessions, c.Source, config.Window{}))
-	return &source{poller: poller, book: book, metrics: metrics}, err
+	poller, err := fetcher.NewSnapshotPoller(from, accumulator, metrics, o.options(sessions, c.Source, config.Window{}))
+	return &source{poller: poller, accumulator: accumulator, metrics: metrics}, err
 }
 
 func (o *opener) accessStatistics() (*source, error) {
@@ -234,18 +234,18 @@ func (o *opener) accessStatistics() (*source, error) {
 		return nil, nil
 	}
 	metrics := o.service.exporter.Source(o.project.Name, accessStatistics)
-	book, err := o.book(collector.Options{Source: accessStatistics, Product: appStreaming, Kind: collector.AccessStatistics})
+	accumulator, err := o.accumulator(collector.Options{Source: accessStatistics, Product: appStreaming, Kind: collector.AccessStatistics})
 	if err != nil {
 		return nil, err
 	}
 	var from fetcher.WholeSource = &fetcher.AccessStatistics{API: o.client, Mismatch: metrics.Mismatch, Zone: zoneOf(c.Source)}
 	if c.Mode == config.ModeExport {
-		tasks, err := o.export(accessStatistics, c.Source, book, metrics, o.client.ExportAccessStatistics)
+		tasks, err := o.export(accessStatistics, c.Source, accumulator, metrics, o.client.ExportAccessStatistics)
 		if err != nil {
 			return nil, err
 		}
 		from = &fetcher.AccessExports{Export: tasks}
 	}
-	poller, err := fetcher.NewStatisticsPoller(from, time.Duration(c.Settle), book, metrics, o.options(accessStatistics, c.Source, config.Window{}))
-	return &source{poller: poller, book: book, metrics: metrics}, err
+	poller, err := fetcher.NewStatisticsPoller(from, time.Duration(c.Settle), accumulator, metrics, o.options(accessStatistics, c.Source, config.Window{}))
+	return &source{poller: poller, accumulator: accumulator, metrics: metrics}, err
 }

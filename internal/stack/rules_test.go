@@ -332,7 +332,7 @@ func exportedAndRecorded(t *testing.T) map[string][]string {
 func exported(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{"workspace_exporter_build_info": nil}
-	for _, m := range collector.BookMetrics {
+	for _, m := range collector.Metrics {
 		scope := "product"
 		if m.AboutSource {
 			scope = "source"

@@ -60,15 +60,15 @@ func (m *memory) Commit(b *store.Batch) error {
 	return m.failAfter
 }
 
-// bench is a book with its surroundings, for one test.
+// bench is an accumulator with its surroundings, for one test.
 type bench struct {
-	t       testing.TB
-	storage *memory
-	options Options
-	limited *prometheus.CounterVec
-	book    *Book
-	clock   time.Time
-	holdErr error // of the last EndHolds
+	t           testing.TB
+	storage     *memory
+	options     Options
+	limited     *prometheus.CounterVec
+	accumulator *Accumulator
+	clock       time.Time
+	holdErr     error // of the last EndHolds
 }
 
 func newBench(t testing.TB, change func(*Options)) *bench {
@@ -88,22 +88,22 @@ func newBench(t testing.TB, change func(*Options)) *bench {
 func (b *bench) restart() {
 	b.t.Helper()
 	b.options.Limits = NewLimits(b.options.Limits.max, b.limited)
-	book, err := OpenBook(b.storage, b.options)
+	accumulator, err := Open(b.storage, b.options)
 	require.NoError(b.t, err)
-	b.book = book
+	b.accumulator = accumulator
 }
 
 // read commits a batch that ends at the time now.
 func (b *bench) read(now time.Time, logins ...record.Login) error {
 	b.clock = now
-	return b.book.Commit(&record.Batch{From: now.Add(-time.Hour), To: now, Now: now, Logins: logins, UpToDate: true})
+	return b.accumulator.Commit(&record.Batch{From: now.Add(-time.Hour), To: now, Now: now, Logins: logins, UpToDate: true})
 }
 
 func (b *bench) families() map[string]*dto.MetricFamily {
 	b.t.Helper()
-	b.holdErr = b.book.EndHolds()
+	b.holdErr = b.accumulator.EndHolds()
 	e := NewExposition(prometheus.NewRegistry())
-	e.Show([]*Book{b.book}, nil)
+	e.Show([]*Accumulator{b.accumulator}, nil)
 	families, err := e.Gather()
 	require.NoError(b.t, err)
 	byName := map[string]*dto.MetricFamily{}
@@ -157,7 +157,7 @@ func inGroup(group string) func(*record.Login) { return func(l *record.Login) { 
 func TestNothingIsShownBeforeTheFirstPollEnds(t *testing.T) {
 	b := newBench(t, nil)
 	assert.Empty(t, b.families())
-	require.NoError(t, b.book.Commit(&record.Batch{From: t0.Add(-time.Hour), To: t0.Add(-time.Minute), Now: t0, Logins: []record.Login{login(1, t0.Add(-2*time.Minute))}}))
+	require.NoError(t, b.accumulator.Commit(&record.Batch{From: t0.Add(-time.Hour), To: t0.Add(-time.Minute), Now: t0, Logins: []record.Login{login(1, t0.Add(-2*time.Minute))}}))
 	assert.Empty(t, b.families(), "a backlog that is half read")
 	require.NoError(t, b.read(t0, login(1, t0.Add(-2*time.Minute)), login(2, t0.Add(-time.Second))))
 	assert.Equal(t, map[string]float64{"g": 2}, b.values(loginAttempts, "desktop_group"))
@@ -172,7 +172,7 @@ func TestFailedCommitChangesNothing(t *testing.T) {
 		require.ErrorIs(t, b.read(t0.Add(time.Minute), login(1, t0), login(2, t0)), b.storage.fail)
 		assert.Equal(t, before, b.families())
 	}
-	position, err := b.book.Position()
+	position, err := b.accumulator.Position()
 	require.NoError(t, err)
 	assert.Equal(t, t0, position.Cursor)
 	b.storage.fail = nil
@@ -343,7 +343,7 @@ func TestAUserOfTheFutureLeaves(t *testing.T) {
 	assert.Zero(t, failed())
 	assert.Zero(t, b.values(maxFailuresPerUser, "window")["1h"])
 
-	list := b.book.page.aggregators
+	list := b.accumulator.page.aggregators
 	p := list[slices.IndexFunc(list, func(a aggregator) bool { _, is := a.(*people); return is })].(*people)
 	v := visit{at: future.Start.UnixMilli(), id: future.ID, group: "g", user: 2, failed: true}
 	p.insert(v)
@@ -409,13 +409,13 @@ func ofKind(k Kind) func(*Options) {
 func (b *bench) snapshot(now time.Time, sessions ...record.Session) {
 	b.t.Helper()
 	b.clock = now
-	require.NoError(b.t, b.book.Commit(&record.Batch{From: now.Add(-30 * 24 * time.Hour), To: now, Now: now, Sessions: sessions, UpToDate: true}))
+	require.NoError(b.t, b.accumulator.Commit(&record.Batch{From: now.Add(-30 * 24 * time.Hour), To: now, Now: now, Sessions: sessions, UpToDate: true}))
 }
 
 func (b *bench) statistics(from, to time.Time, accesses ...record.Access) {
 	b.t.Helper()
 	b.clock = to
-	require.NoError(b.t, b.book.Commit(&record.Batch{From: from, To: to, Now: to, Accesses: accesses, UpToDate: true}))
+	require.NoError(b.t, b.accumulator.Commit(&record.Batch{From: from, To: to, Now: to, Accesses: accesses, UpToDate: true}))
 }
 
 func session(n int, machine, state string) record.Session {
@@ -454,7 +454,7 @@ func TestSessionsThatAreOverAreRead(t *testing.T) {
 		require.NoError(t, r.AddSession(&s))
 	}
 	require.Len(t, r.Sessions, 1)
-	require.NoError(t, b.book.Commit(r))
+	require.NoError(t, b.accumulator.Commit(r))
 	assert.Equal(t, map[string]float64{"m/Active": 1}, b.values(serverSessions, "machine_name", "session_state"))
 	assert.Equal(t, 3.0, b.values(recordsTotal, "disposition")["duplicate"])
 }
@@ -512,23 +512,23 @@ func TestDesktopsHaveRoundTrips(t *testing.T) {
 
 func TestExportTasksOutliveTheProcess(t *testing.T) {
 	b := newBench(t, nil)
-	require.NoError(t, b.book.Set("b", "2"))
-	require.NoError(t, b.book.Set("a", "1"))
+	require.NoError(t, b.accumulator.Set("b", "2"))
+	require.NoError(t, b.accumulator.Set("a", "1"))
 	require.NoError(t, b.read(t0))
 	b.restart()
-	keys, err := b.book.Keys()
+	keys, err := b.accumulator.Keys()
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a", "b"}, keys)
-	id, ok, err := b.book.Get("b")
+	id, ok, err := b.accumulator.Get("b")
 	require.NoError(t, err)
 	assert.True(t, ok)
 	assert.Equal(t, "2", id)
 	b.storage.fail = errors.New("disk full")
-	require.ErrorIs(t, b.book.Clear("b"), b.storage.fail)
+	require.ErrorIs(t, b.accumulator.Clear("b"), b.storage.fail)
 	b.storage.fail = nil
-	require.NoError(t, b.book.Clear("b"))
+	require.NoError(t, b.accumulator.Clear("b"))
 	b.restart()
-	_, ok, err = b.book.Get("b")
+	_, ok, err = b.accumulator.Get("b")
 	require.NoError(t, err)
 	assert.False(t, ok)
 }
@@ -549,7 +549,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	ours.Source("p", "user_connections")
 	ours.Request("p")("ListUserConnection", "200", time.Second)
 	e := NewExposition(process)
-	e.Show([]*Book{logins.book, desktops.book, snapshots.book, statistics.book}, map[string]string{"site": "x"})
+	e.Show([]*Accumulator{logins.accumulator, desktops.accumulator, snapshots.accumulator, statistics.accumulator}, map[string]string{"site": "x"})
 	// The library's own gatherer checks consistency, which ours leaves out.
 	families, err := prometheus.Gatherers{e}.Gather()
 	require.NoError(t, err)
@@ -566,7 +566,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 			assert.True(t, slices.ContainsFunc(m.Label, func(l *dto.LabelPair) bool { return l.GetName() == "site" }), f.GetName())
 		}
 	}
-	for _, m := range BookMetrics {
+	for _, m := range Metrics {
 		assert.True(t, shown[m.Name], "%s is fed by nothing", m.Name)
 	}
 }
@@ -620,7 +620,7 @@ func TestClockSetBackLetsNoCounterFall(t *testing.T) {
 	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"))
 }
 
-// seenWithItsValue is a book of which a scrape has seen a new series with its value, with
+// seenWithItsValue is an accumulator of which a scrape has seen a new series with its value, with
 // no commit of records since its hold ended. The machine's clock is then set back.
 func seenWithItsValue(t *testing.T) *bench {
 	b := newBench(t, func(o *Options) { o.NewSeriesHold = 2 * time.Minute })
@@ -646,7 +646,7 @@ func TestAHoldThatHasEndedStaysEnded(t *testing.T) {
 		b.storage.fail = errors.New("disk full")
 		require.Error(t, b.read(b.clock))
 		b.storage.fail = nil
-		_, err := b.book.Position() // loads what the store holds
+		_, err := b.accumulator.Position() // loads what the store holds
 		require.NoError(t, err)
 		assert.Equal(t, one, b.values(loginAttempts, "desktop_group"))
 	})
@@ -672,7 +672,7 @@ func TestAHoldEndsOnDiskFirst(t *testing.T) {
 	b.storage.failAfter = nil
 	b.clock = t0.Add(-time.Hour)
 	assert.Equal(t, map[string]float64{"g": 0}, b.values(loginAttempts, "desktop_group"), "no commit since")
-	_, err := b.book.Position()
+	_, err := b.accumulator.Position()
 	require.NoError(t, err)
 	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"), "as it is on disk")
 }
@@ -681,11 +681,11 @@ func TestAReviewMovesNothing(t *testing.T) {
 	b := newBench(t, nil)
 	open := login(1, t0.Add(-time.Hour))
 	require.NoError(t, b.read(t0, open))
-	before, err := b.book.Position()
+	before, err := b.accumulator.Position()
 	require.NoError(t, err)
-	require.NoError(t, b.book.Commit(&record.Batch{From: t0.Add(-time.Hour), To: t0.Add(time.Minute), Now: t0.Add(time.Minute), Reread: true,
+	require.NoError(t, b.accumulator.Commit(&record.Batch{From: t0.Add(-time.Hour), To: t0.Add(time.Minute), Now: t0.Add(time.Minute), Reread: true,
 		Logins: []record.Login{open, login(2, t0)}}))
-	after, err := b.book.Position()
+	after, err := b.accumulator.Position()
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
 	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"), "what it finds beside is for the next poll")
@@ -695,8 +695,8 @@ func TestAReviewMovesNothing(t *testing.T) {
 func TestTheCursorNeverGoesBack(t *testing.T) {
 	b := newBench(t, nil)
 	require.NoError(t, b.read(t0))
-	require.NoError(t, b.book.Commit(&record.Batch{From: t0.Add(-15 * time.Minute), To: t0.Add(-5 * time.Minute), Now: t0.Add(time.Hour)}))
-	position, err := b.book.Position()
+	require.NoError(t, b.accumulator.Commit(&record.Batch{From: t0.Add(-15 * time.Minute), To: t0.Add(-5 * time.Minute), Now: t0.Add(time.Hour)}))
+	position, err := b.accumulator.Position()
 	require.NoError(t, err)
 	assert.Equal(t, t0, position.Cursor)
 }

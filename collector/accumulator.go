@@ -19,13 +19,13 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// Storage keeps the rows of one book. A commit is whole or not at all.
+// Storage keeps the rows of one accumulator. A commit is whole or not at all.
 type Storage interface {
 	Load(row func(table string, key, value []byte) error) error
 	Commit(batch *store.Batch) error
 }
 
-// Options of a book.
+// Options of an accumulator.
 type Options struct {
 	// Kind says what the source tells of.
 	Kind Kind
@@ -49,13 +49,13 @@ type Options struct {
 	Committed func(time.Duration)
 	// Now is the clock by which holds end. Nil is time.Now.
 	Now func() time.Time
-	// Logger is told what becomes of a book that another release wrote. Nil logs nothing.
+	// Logger is told what becomes of an accumulator that another release wrote. Nil logs nothing.
 	Logger log.Logger
 }
 
-// Book is everything of one source of one project: ledger, series and cursor.
+// Accumulator is everything of one source of one project: ledger, series and cursor.
 // Its methods may be called concurrently.
-type Book struct {
+type Accumulator struct {
 	options Options
 	storage Storage
 
@@ -65,13 +65,13 @@ type Book struct {
 	heldUntil atomic.Pointer[time.Time] // when the first hold ends; zero if nothing is held
 }
 
-// published is what a book shows, all of it as of one commit.
+// published is what an accumulator shows, all of it as of one commit.
 type published struct {
 	metrics map[*Metric]*part
 	day     []Quarter
 }
 
-// page is the content of a book in memory.
+// page is the content of an accumulator in memory.
 type page struct {
 	tables      *tables
 	ledger      *ledger.Ledger
@@ -119,15 +119,15 @@ func (t *tables) scope(m *Metric) []*dto.LabelPair {
 	return pairs
 }
 
-// OpenBook loads a book. What it showed before, it shows at once.
-func OpenBook(storage Storage, o Options) (*Book, error) {
+// Open loads an accumulator. What it showed before, it shows at once.
+func Open(storage Storage, o Options) (*Accumulator, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = log.NewNopLogger()
 	}
-	b := &Book{options: o, storage: storage}
+	b := &Accumulator{options: o, storage: storage}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b, b.load()
@@ -144,7 +144,7 @@ var (
 )
 
 // load reads the page from the store, in place of what is in memory.
-func (b *Book) load() error {
+func (b *Accumulator) load() error {
 	p := &page{tables: &tables{options: &b.options}, ledger: ledger.New(b.options.Rules), tasks: map[string]string{}}
 	p.aggregators = aggregators[b.options.Kind](p.tables, b.options)
 	l := newLoading(p)
@@ -165,7 +165,7 @@ func (b *Book) load() error {
 
 // EndHolds shows the series whose hold is over with their values, once that is on disk.
 // It is to be called often; it costs next to nothing while no hold ends.
-func (b *Book) EndHolds() error {
+func (b *Accumulator) EndHolds() error {
 	if until := b.heldUntil.Load(); until == nil || until.IsZero() || b.options.Now().Before(*until) {
 		return nil
 	}
@@ -187,7 +187,7 @@ func (b *Book) EndHolds() error {
 
 // saveHolds ends the holds that are over, and makes durable what that, the configuration
 // or a clock that was set back has changed in them.
-func (b *Book) saveHolds(p *page) error {
+func (b *Accumulator) saveHolds(p *page) error {
 	for _, f := range p.tables.families {
 		f.release(b.options.Now())
 	}
@@ -242,8 +242,8 @@ func (p *page) release() {
 	}
 }
 
-// Position says how far the book has come.
-func (b *Book) Position() (record.Position, error) {
+// Position says how far the accumulator has come.
+func (b *Accumulator) Position() (record.Position, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.ready(); err != nil {
@@ -254,7 +254,7 @@ func (b *Book) Position() (record.Position, error) {
 
 // Unfinished lists, in order, the times at which the API may find the records that
 // are pending or open and that a window from t on may not show any more.
-func (b *Book) Unfinished(t time.Time) ([]time.Time, error) {
+func (b *Accumulator) Unfinished(t time.Time) ([]time.Time, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.ready(); err != nil {
@@ -264,7 +264,7 @@ func (b *Book) Unfinished(t time.Time) ([]time.Time, error) {
 }
 
 // CountUnfinished is how many records are pending or open.
-func (b *Book) CountUnfinished() (int, error) {
+func (b *Accumulator) CountUnfinished() (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.ready(); err != nil {
@@ -275,7 +275,7 @@ func (b *Book) CountUnfinished() (int, error) {
 
 // ready loads the page again if a commit has failed, so that memory is never ahead
 // of the store.
-func (b *Book) ready() error {
+func (b *Accumulator) ready() error {
 	if b.page != nil {
 		return nil
 	}
@@ -285,7 +285,7 @@ func (b *Book) ready() error {
 // Commit counts a whole batch: ledger, counters and cursor go to the store
 // together, and only then /metrics shows the new values. If it fails, nothing is
 // counted, and the batch must be read again.
-func (b *Book) Commit(r *record.Batch) error {
+func (b *Accumulator) Commit(r *record.Batch) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.ready(); err != nil {
@@ -341,7 +341,7 @@ func (b *Book) Commit(r *record.Batch) error {
 // births says how series that this batch makes begin. History that is read at the
 // start counts from the start of the history, and is shown at once: a scrape that
 // sees it grow from 0 would take it for a spike.
-func (b *Book) births(p *record.Position, r *record.Batch) births {
+func (b *Accumulator) births(p *record.Position, r *record.Batch) births {
 	if !p.Complete {
 		begin := r.From
 		if !p.Cursor.IsZero() {
@@ -429,7 +429,7 @@ func loadPosition(p *record.Position, value []byte) error {
 }
 
 // show publishes the page. A source of which nothing is known yet shows nothing.
-func (b *Book) show() {
+func (b *Accumulator) show() {
 	if !b.page.position.Complete {
 		return
 	}
@@ -450,8 +450,8 @@ func (b *Book) show() {
 	b.shown.Store(shown)
 }
 
-// exposition is what the book shows, as of its last commit.
-func (b *Book) exposition() map[*Metric]*part {
+// exposition is what the accumulator shows, as of its last commit.
+func (b *Accumulator) exposition() map[*Metric]*part {
 	if shown := b.shown.Load(); shown != nil {
 		return shown.metrics
 	}
@@ -461,7 +461,7 @@ func (b *Book) exposition() map[*Metric]*part {
 // Day is what was counted of the last day, in the order of time, as of the last commit:
 // a quarter of an hour that is not there was not read. It is nil for a source that has
 // no logins, or has not ended its first poll.
-func (b *Book) Day() []Quarter {
+func (b *Accumulator) Day() []Quarter {
 	if shown := b.shown.Load(); shown != nil {
 		return shown.day
 	}
@@ -472,7 +472,7 @@ func (b *Book) Day() []Quarter {
 const taskTable = "tasks"
 
 // Get returns the id of the export task that is under way for a key, if there is one.
-func (b *Book) Get(key string) (id string, ok bool, err error) {
+func (b *Accumulator) Get(key string) (id string, ok bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.ready(); err != nil {
@@ -483,7 +483,7 @@ func (b *Book) Get(key string) (id string, ok bool, err error) {
 }
 
 // Keys lists, in order, what export tasks are under way for.
-func (b *Book) Keys() ([]string, error) {
+func (b *Accumulator) Keys() ([]string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.ready(); err != nil {
@@ -493,16 +493,16 @@ func (b *Book) Keys() ([]string, error) {
 }
 
 // Set remembers an export task, on disk when it returns.
-func (b *Book) Set(key, id string) error {
+func (b *Accumulator) Set(key, id string) error {
 	return b.keep(func(batch *store.Batch) { batch.Put(taskTable, []byte(key), []byte(id)) }, func(tasks map[string]string) { tasks[key] = id })
 }
 
 // Clear forgets an export task.
-func (b *Book) Clear(key string) error {
+func (b *Accumulator) Clear(key string) error {
 	return b.keep(func(batch *store.Batch) { batch.Delete(taskTable, []byte(key)) }, func(tasks map[string]string) { delete(tasks, key) })
 }
 
-func (b *Book) keep(change func(*store.Batch), then func(map[string]string)) error {
+func (b *Accumulator) keep(change func(*store.Batch), then func(map[string]string)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.ready(); err != nil {
@@ -517,8 +517,8 @@ func (b *Book) keep(change func(*store.Batch), then func(map[string]string)) err
 	return nil
 }
 
-// compare orders books by their labels.
-func (b *Book) compare(o *Book) int {
+// compare orders accumulators by their labels.
+func (b *Accumulator) compare(o *Accumulator) int {
 	if c := strings.Compare(b.options.Project, o.options.Project); c != 0 {
 		return c
 	}
