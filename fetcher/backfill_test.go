@@ -25,7 +25,7 @@ type flaky struct {
 	windows     []window
 }
 
-func (f *flaky) Read(_ context.Context, from, to time.Time, _ int, take Take) error {
+func (f *flaky) Read(_ context.Context, from, to time.Time, _ int, handle HandlePart) error {
 	if f.calls++; f.calls%(f.good+1) == 0 {
 		return errors.New("no network")
 	}
@@ -36,7 +36,7 @@ func (f *flaky) Read(_ context.Context, from, to time.Time, _ int, take Take) er
 			logins = append(logins, l)
 		}
 	}
-	return take(to, logins)
+	return handle(to, logins)
 }
 
 func TestAHistoryGoesOnAfterAFailure(t *testing.T) {

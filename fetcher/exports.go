@@ -92,13 +92,13 @@ func (e *Export) fetch(ctx context.Context, w window, read func(f io.ReaderAt, s
 type UserConnectionExports struct{ Export }
 
 // Read implements Source. An export has no limit.
-func (u *UserConnectionExports) Read(ctx context.Context, from, to time.Time, _ int, take Take) error {
-	return u.readAtLeast(ctx, window{from, to}, 0, take)
+func (u *UserConnectionExports) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
+	return u.readAtLeast(ctx, window{from, to}, 0, handle)
 }
 
 // readAtLeast takes nothing from a file with fewer records that differ: it is not whole,
 // or its ids have been rounded.
-func (u *UserConnectionExports) readAtLeast(ctx context.Context, w window, least int, take Take) error {
+func (u *UserConnectionExports) readAtLeast(ctx context.Context, w window, least int, handle HandlePart) error {
 	return InParts(ctx, func(add func(*record.Login) error) error {
 		var records distinct
 		err := u.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
@@ -112,21 +112,21 @@ func (u *UserConnectionExports) readAtLeast(ctx context.Context, w window, least
 			return fmt.Errorf("the file of an export task has %d records that differ, and the API says there are %d", n, least)
 		}
 		return err
-	}, w.bounds, take)
+	}, w.bounds, handle)
 }
 
 // DesktopExports reads desktop connections by export task (the v3 call).
 type DesktopExports struct{ Export }
 
 // Read implements Source.
-func (d *DesktopExports) Read(ctx context.Context, from, to time.Time, _ int, take Take) error {
+func (d *DesktopExports) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
 	w := window{from, to}
 	return InParts(ctx, func(add func(*record.Login) error) error {
 		return d.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
 			_, err := d.Files.Desktops(ctx, f, size, add)
 			return err
 		})
-	}, w.bounds, take)
+	}, w.bounds, handle)
 }
 
 // DesktopFiles reads desktop connections from the file that a request answers with
@@ -138,14 +138,14 @@ type DesktopFiles struct {
 }
 
 // Read implements Source.
-func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int, take Take) error {
+func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
 	return InParts(ctx, func(add func(*record.Login) error) error {
 		return export.Spool(func(w io.Writer) error { return d.Download(ctx, from, to, w) },
 			func(f io.ReaderAt, size int64) error {
 				_, err := d.Files.Desktops(ctx, f, size, add)
 				return err
 			})
-	}, window{from, to}.bounds, take)
+	}, window{from, to}.bounds, handle)
 }
 
 // SessionExports reads sessions by export task (system S3).
@@ -213,15 +213,15 @@ type Auto struct {
 const pagesFor = 15 * time.Minute
 
 // Read implements Source.
-func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
+func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
 	if time.Now().Before(a.pagesUntil) {
-		return a.Pages.Read(ctx, from, to, most, take)
+		return a.Pages.Read(ctx, from, to, most, handle)
 	}
 	limit := a.Threshold
 	if most > 0 {
 		limit = min(limit, max(most, pageLimit))
 	}
-	err := a.Pages.readAtMost(ctx, window{from, to}, limit, take)
+	err := a.Pages.readAtMost(ctx, window{from, to}, limit, handle)
 	var many *TooManyError
 	large := errors.As(err, &many) && many.Count > a.Threshold
 	// What the API refuses to page, and no smaller window makes less, only a file has.
@@ -235,14 +235,14 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, take Take
 	exported := false
 	exportErr := a.Export.readAtLeast(ctx, window{from, to}, least, func(upTo time.Time, logins []record.Login) error {
 		exported = true
-		return take(upTo, logins)
+		return handle(upTo, logins)
 	})
 	if exportErr == nil || exported || ctx.Err() != nil || throttled(exportErr) {
 		return exportErr
 	}
 	level.Warn(a.Logger).Log("msg", "export failed, its records are read by pages", "records", least, "err", exportErr)
 	a.pagesUntil = time.Now().Add(pagesFor)
-	return a.Pages.Read(ctx, from, to, most, take)
+	return a.Pages.Read(ctx, from, to, most, handle)
 }
 
 func (a *Auto) resume(todo window, oldest time.Time) (window, bool, error) {

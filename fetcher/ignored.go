@@ -69,7 +69,7 @@ func (p *pieces) test(ctx context.Context, ignores func(context.Context, window)
 // explain gives the cause of an error, if it is that the list ignores its windows.
 func (p *pieces) explain(err error) error {
 	if p.ignored && tooLarge(err) {
-		return because{fmt.Errorf("%w: %w", errWindowIgnored, err), Unreadable}
+		return reasonError{fmt.Errorf("%w: %w", errWindowIgnored, err), Unreadable}
 	}
 	return err
 }

@@ -26,7 +26,7 @@ type DesktopConnections struct {
 }
 
 // Read implements Source.
-func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
+func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
 	if most > 0 {
 		most = max(most, desktopPageLimit) // as with UserConnections
 	}
@@ -34,7 +34,7 @@ func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most 
 	if err != nil {
 		return err
 	}
-	return take(to, logins)
+	return handle(to, logins)
 }
 
 func (d *DesktopConnections) pager() *pager[record.Login, *record.Login] {

@@ -17,10 +17,10 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Take is handed the records of a window, in parts from old to new: with each part
+// HandlePart is called with the records of a window, in parts from old to new: with each part
 // there has been every record of the window that began before upTo, and with the last
 // one, whose upTo is the window's end, every record at all.
-type Take func(upTo time.Time, logins []record.Login) error
+type HandlePart func(upTo time.Time, logins []record.Login) error
 
 // partSize is how many records a part of a file has, if no more than that began in one
 // second. Memory follows it, and not the file. A variable for tests.
@@ -30,10 +30,10 @@ var partSize = 5000
 // looked through, so that the time would grow with the square of the file.
 const mostParts = 60
 
-// InParts puts the records that read adds into the order of time, on disk, and hands
-// them to take. It asks for the window when read is done. Nothing is taken unless read
-// succeeds.
-func InParts(ctx context.Context, read func(add func(*record.Login) error) error, bounds func() (from, to time.Time), take Take) error {
+// InParts puts the records that read adds into the order of time, on disk, and calls
+// handle with them. It asks for the window when read is done. If read fails, handle is
+// not called.
+func InParts(ctx context.Context, read func(add func(*record.Login) error) error, bounds func() (from, to time.Time), handle HandlePart) error {
 	s := sorter{}
 	return export.Spool(func(w io.Writer) error {
 		s.out = bufio.NewWriterSize(w, 64<<10)
@@ -43,7 +43,7 @@ func InParts(ctx context.Context, read func(add func(*record.Login) error) error
 		return s.out.Flush()
 	}, func(f io.ReaderAt, _ int64) error {
 		from, to := bounds()
-		return s.parts(contextReader{ctx, f}, from, to, take)
+		return s.parts(contextReader{ctx, f}, from, to, handle)
 	})
 }
 
@@ -90,14 +90,14 @@ func (s *sorter) add(l *record.Login) error {
 
 // parts hands over what was added. A part ends between two seconds, and not before the
 // window begins: the cursor never goes back.
-func (s *sorter) parts(f io.ReaderAt, from, to time.Time, take Take) error {
+func (s *sorter) parts(f io.ReaderAt, from, to time.Time, handle HandlePart) error {
 	slices.SortFunc(s.places, func(a, b place) int { return cmp.Or(cmp.Compare(a.began, b.began), cmp.Compare(a.at, b.at)) })
 	var part []record.Login
 	size := max(partSize, len(s.places)/mostParts)
 	for i, p := range s.places {
 		second := time.UnixMilli(p.began).UTC().Truncate(time.Second)
 		if len(part) >= size && s.places[i-1].began < second.UnixMilli() && second.After(from) && second.Before(to) {
-			if err := take(second, part); err != nil {
+			if err := handle(second, part); err != nil {
 				return err
 			}
 			part = make([]record.Login, 0, size)
@@ -108,7 +108,7 @@ func (s *sorter) parts(f io.ReaderAt, from, to time.Time, take Take) error {
 		}
 		part = append(part, login)
 	}
-	return take(to, part)
+	return handle(to, part)
 }
 
 func (s *sorter) read(f io.ReaderAt, p place) (l record.Login, err error) {

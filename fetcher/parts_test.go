@@ -21,7 +21,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// part is what Take is handed.
+// part is what HandlePart is called with.
 type part struct {
 	upTo   time.Time
 	logins []record.Login
@@ -225,12 +225,12 @@ func TestFailedCommitIsNoFailedExport(t *testing.T) {
 // takesTwice is a source that hands over two parts, and does something between them.
 type takesTwice func()
 
-func (between takesTwice) Read(_ context.Context, from, to time.Time, _ int, take Take) error {
-	if err := take(from.Add(to.Sub(from)/2), nil); err != nil {
+func (between takesTwice) Read(_ context.Context, from, to time.Time, _ int, handle HandlePart) error {
+	if err := handle(from.Add(to.Sub(from)/2), nil); err != nil {
 		return err
 	}
 	between()
-	return take(to, nil)
+	return handle(to, nil)
 }
 
 // Once a part is counted, the cursor is behind the gap: nobody would find it later.
@@ -247,9 +247,9 @@ func TestGapIsToldWithTheFirstPart(t *testing.T) {
 // inThree is a source whose window comes in three parts.
 type inThree struct{ between func() }
 
-func (s inThree) Read(_ context.Context, from, to time.Time, _ int, take Take) error {
+func (s inThree) Read(_ context.Context, from, to time.Time, _ int, handle HandlePart) error {
 	for _, upTo := range []time.Time{from.Add(time.Minute), from.Add(2 * time.Minute), to} {
-		if err := take(upTo, nil); err != nil {
+		if err := handle(upTo, nil); err != nil {
 			return err
 		}
 		s.between()

@@ -22,10 +22,10 @@ import (
 
 // Source reads the records of a window, all of them or none.
 type Source interface {
-	// Read hands every record of the window to take, once it knows that it has all of
+	// Read hands every record of the window to handle, once it knows that it has all of
 	// them. It fails with a *TooManyError if they are more than most (0 is no limit),
-	// and with take's error.
-	Read(ctx context.Context, from, to time.Time, most int, take Take) error
+	// and with handle's error.
+	Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error
 }
 
 // Accumulator counts what is read.
@@ -212,7 +212,7 @@ func (p *Poller) report(err error) {
 	before := p.Status()
 	switch {
 	case err != nil:
-		level.Error(p.Logger).Log("msg", "poll failed; nothing is lost, it will be tried again", "reason", reasonOf(err), "err", err)
+		level.Error(p.Logger).Log("msg", "poll failed, will retry", "reason", reasonOf(err), "err", err)
 	case !before.Polled || before.LastError != nil:
 		level.Info(p.Logger).Log("msg", "poll succeeded", "cursor", before.Position.Cursor.Format(time.RFC3339))
 	}
@@ -328,7 +328,7 @@ func (p *Poller) lookAhead(ctx context.Context, to, cursor time.Time) (end, beli
 	}
 	believed = p.clock.borneOut(to, cursor)
 	if to.Sub(believed) > maxAge && cursor.IsZero() {
-		return to, believed, because{fmt.Errorf("the clock of %s shows %s, and the local one %s; there is no record to tell which is right: set the one that is wrong right",
+		return to, believed, reasonError{fmt.Errorf("the clock of %s shows %s, and the local one %s; there is no record to tell which is right: set the one that is wrong right",
 			p.Host, to.Format(time.RFC3339), p.clock.local().UTC().Format(time.RFC3339)), Clock}
 	}
 	if to.Sub(believed) > maxAge {
@@ -459,7 +459,7 @@ func (p *Poller) takeUp(r resumer, todo window, now time.Time) (piece window, fo
 }
 
 func (p *Poller) clockBehind(now, cursor time.Time) error {
-	return because{fmt.Errorf("the clock of %s shows %s, but records up to %s are counted already; if that clock was wrong before, counting goes on when it has passed that time",
+	return reasonError{fmt.Errorf("the clock of %s shows %s, but records up to %s are counted already; if that clock was wrong before, counting goes on when it has passed that time",
 		p.Host, now.Format(time.RFC3339), cursor.Format(time.RFC3339)), Clock}
 }
 
@@ -473,7 +473,7 @@ func (p *Poller) lost(gap time.Duration) {
 
 func (p *Poller) commit(r *record.Batch) error {
 	if err := p.accumulator.Commit(r); err != nil {
-		return because{err, Disk}
+		return reasonError{err, Disk}
 	}
 	position, err := p.accumulator.Position()
 	if err != nil {

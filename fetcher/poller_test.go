@@ -46,17 +46,17 @@ type world struct {
 	log     bytes.Buffer
 }
 
-func (w *world) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
+func (w *world) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
 	w.asked, w.askedAt = append(w.asked, window{from, to}), append(w.askedAt, time.Now())
 	w.unknown = false
 	if w.read == nil {
-		return take(to, nil)
+		return handle(to, nil)
 	}
 	logins, err := w.read(ctx, window{from, to}, most)
 	if err != nil {
 		return err
 	}
-	return take(to, logins)
+	return handle(to, logins)
 }
 
 func (w *world) Position() (record.Position, error) { return w.position, nil }

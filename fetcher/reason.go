@@ -30,17 +30,17 @@ const (
 // Reasons lists all of them.
 var Reasons = []Reason{Unreachable, ServerError, Throttled, Credentials, Permission, Refused, ExportTask, Unreadable, Clock, Disk}
 
-// because is an error whose reason its text alone would not tell.
-type because struct {
+// reasonError is an error whose reason its text alone would not tell.
+type reasonError struct {
 	error
 	reason Reason
 }
 
-func (b because) Unwrap() error { return b.error }
+func (e reasonError) Unwrap() error { return e.error }
 
 // reasonOf is the reason of an error; empty if there is none.
 func reasonOf(err error) Reason {
-	var known because
+	var known reasonError
 	var file *fs.PathError
 	var task *export.TaskError
 	var api *workspace.Error

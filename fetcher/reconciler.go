@@ -40,11 +40,11 @@ func (r *Reconciler) Run(ctx context.Context) {
 		case errors.Is(err, errNoClock):
 			wait = min(wait, untilClock)
 		case err != nil:
-			level.Warn(r.Logger).Log("msg", "reconciliation failed, it will be tried again", "err", err)
+			level.Warn(r.Logger).Log("msg", "reconciliation failed, will retry", "err", err)
 		default:
 			r.Show(difference)
 			if difference != 0 {
-				level.Warn(r.Logger).Log("msg", "pages and export do not tell the same of an hour", "records", difference)
+				level.Warn(r.Logger).Log("msg", "pages and export disagree for one hour", "records", difference)
 			}
 		}
 		select {

@@ -25,19 +25,19 @@ type UserConnections struct {
 }
 
 // Read implements Source. A page costs a request, however few records are wanted.
-func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int, take Take) error {
+func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
 	if most > 0 {
 		most = max(most, pageLimit)
 	}
-	return u.readAtMost(ctx, window{from, to}, most, take)
+	return u.readAtMost(ctx, window{from, to}, most, handle)
 }
 
-func (u *UserConnections) readAtMost(ctx context.Context, w window, most int, take Take) error {
+func (u *UserConnections) readAtMost(ctx context.Context, w window, most int, handle HandlePart) error {
 	logins, err := u.pager().read(ctx, w, most)
 	if err != nil {
 		return err
 	}
-	return take(w.to, logins)
+	return handle(w.to, logins)
 }
 
 func (u *UserConnections) pager() *pager[record.Login, *record.Login] {
