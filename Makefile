@@ -34,7 +34,7 @@ test-code:
 	scripts/check-metrics ./workspace_exporter
 	scripts/check-rules
 	$(GO) test -race -timeout 30m ./... # ten minutes are too few for a busy machine
-	$(GO) test -run 'FlippedByte|MisplacedPage|NothingGrows|HostileFiles|TheEndDoesNotWait|UnderAQuota|RefusedOffsets' ./internal/store ./internal/app ./fetcher/export ./internal/e2e # too slow with -race
+	$(GO) test -run 'FlippedByte|MisplacedPage|NothingGrows|HostileFiles|TheEndDoesNotWait|UnderAQuota|RefusedOffsets' ./internal/store ./internal/service ./fetcher/export ./internal/e2e # too slow with -race
 	cd internal/oracle && $(GO) test ./...
 	cd internal/browser && $(GO) vet ./... && $(GO) test ./...
 	cd dashboards/source && $(GO) vet ./... && $(GO) test ./...
@@ -85,7 +85,7 @@ release:
 ## load: the figures of docs/performance.md that no benchmark gives
 load:
 	$(GO) test -tags load -run Load -v -count 1 -timeout 60m ./internal/e2e
-	$(GO) test -run NothingGrows -v -count 1 ./internal/app
+	$(GO) test -run NothingGrows -v -count 1 ./internal/service
 
 clean:
 	rm -rf workspace_exporter bench.txt dist .tools

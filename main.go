@@ -6,22 +6,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"path"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/version"
-	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
-	"github.com/workspace-exporter/workspace_exporter/internal/app"
+	"github.com/workspace-exporter/workspace_exporter/internal/command"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
+	"github.com/workspace-exporter/workspace_exporter/internal/service"
+	"github.com/workspace-exporter/workspace_exporter/internal/web"
 )
 
 // Exit codes.
@@ -33,20 +32,20 @@ const (
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// command is what a command line means.
-type command func(l *logging.Log) error
+// action is what a command line means.
+type action func(l *logging.Log) error
 
 func run(args []string) int {
-	cli := kingpin.New(app.Name, "Prometheus exporter for the login records of Huawei Cloud Workspace.")
+	cli := kingpin.New(command.Name, "Prometheus exporter for the login records of Huawei Cloud Workspace.")
 	cli.HelpFlag.Short('h')
-	cli.Version(version.Print(app.Name))
+	cli.Version(version.Print(command.Name))
 	cli.UsageWriter(os.Stdout)
 	terminated := -1
 	cli.Terminate(func(code int) { terminated = code })
 
 	logLevel := cli.Flag("log.level", "Only log messages with this severity or above.").Default("info").Enum("debug", "info", "warn", "error")
 	logFormat := cli.Flag("log.format", "Format of the log.").Default("logfmt").Enum("logfmt", "json")
-	commands := map[string]command{}
+	commands := map[string]action{}
 	addRun(cli, commands)
 	addDemo(cli, commands)
 	addSimulate(cli, commands)
@@ -60,14 +59,14 @@ func run(args []string) int {
 		return terminated
 	}
 	if err != nil {
-		logging.New(os.Stderr, "info", formatOf(args)).Fatal(app.Name, fmt.Errorf("%w; see --help", err))
+		logging.New(os.Stderr, "info", formatOf(args)).Fatal(command.Name, fmt.Errorf("%w; see --help", err))
 		return exitUsage
 	}
 	l := logging.New(os.Stderr, *logLevel, *logFormat)
 	l.Capture()
 	if err := commands[name](l); err != nil {
-		l.Fatal(app.Name, err)
-		if errors.Is(err, app.ErrConfig) && !strings.HasPrefix(name, "check-config") {
+		l.Fatal(command.Name, err)
+		if errors.Is(err, command.ErrConfig) && !strings.HasPrefix(name, "check-config") {
 			return exitUsage
 		}
 		return exitFailed
@@ -90,11 +89,11 @@ func formatOf(args []string) string {
 }
 
 func configFlag(c *kingpin.CmdClause) *string {
-	return c.Flag("config.file", "Path to the configuration file.").Default(app.Name + ".yml").String()
+	return c.Flag("config.file", "Path to the configuration file.").Default(command.Name + ".yml").String()
 }
 
-func webFlags(c *kingpin.CmdClause) *app.WebOptions {
-	o := &app.WebOptions{Flags: kingpinflag.AddFlags(c, ":9914")}
+func webFlags(c *kingpin.CmdClause) *command.WebOptions {
+	o := &command.WebOptions{Options: web.Options{Flags: kingpinflag.AddFlags(c, ":9914")}}
 	c.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	c.Flag("web.enable-lifecycle", "Allow reloading the configuration by POST /-/reload.").BoolVar(&o.EnableLifecycle)
 	c.Flag("web.enable-pprof", "Show profiles of the process under /debug/pprof/.").BoolVar(&o.EnablePprof)
@@ -102,48 +101,32 @@ func webFlags(c *kingpin.CmdClause) *app.WebOptions {
 	return o
 }
 
-// validate checks what kingpin cannot.
-func validate(o *app.WebOptions) error {
-	for _, address := range *o.Flags.WebListenAddresses {
-		if _, _, err := net.SplitHostPort(address); err != nil && !strings.Contains(address, "://") {
-			return fmt.Errorf("--web.listen-address %q: must be host:port, like :9914", address)
-		}
-	}
-	if err := web.Validate(*o.Flags.WebConfigFile); err != nil {
-		return fmt.Errorf("--web.config.file: %w", err)
-	}
-	if p := o.TelemetryPath; p != path.Clean(p) || !strings.HasPrefix(p, "/") || p == "/" || p == "/config" || strings.HasPrefix(p, "/-/") || strings.HasPrefix(p, "/debug/") || strings.ContainsAny(p, " {}?#") {
-		return fmt.Errorf("--web.telemetry-path %q: must begin with / and be none of /, /config and what begins with /-/ or /debug/", p)
-	}
-	return nil
-}
-
-func addRun(cli *kingpin.Application, commands map[string]command) {
+func addRun(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("run", "Fetch login records and serve metrics.").Default()
-	file, web := configFlag(c), webFlags(c)
+	file, o := configFlag(c), webFlags(c)
 	once := c.Flag("once", "Poll every source once, print the metrics, and end: with 1 if a source failed.").Bool()
-	c.Validate(func(*kingpin.CmdClause) error { return validate(web) })
+	c.Validate(func(*kingpin.CmdClause) error { return o.Validate() })
 	commands[c.FullCommand()] = func(l *logging.Log) error {
 		if *once {
-			return app.Once(*file, os.Stdout, l)
+			return command.Once(*file, os.Stdout, l)
 		}
-		return app.Run(*file, *web, l)
+		return command.Run(*file, *o, l)
 	}
 }
 
-func addDemo(cli *kingpin.Application, commands map[string]command) {
+func addDemo(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("demo", "Run against a simulator inside: no account, no configuration, no network.")
-	web := webFlags(c)
-	var o app.DemoOptions
+	served := webFlags(c)
+	var o command.DemoOptions
 	c.Flag("seed", "Decides all that is made up.").Default("1").Uint64Var(&o.Seed)
 	c.Flag("cycle", "How long the script of incidents takes until it begins again.").Default("15m").DurationVar(&o.Cycle)
-	c.Validate(func(*kingpin.CmdClause) error { return validate(web) })
-	commands[c.FullCommand()] = func(l *logging.Log) error { return app.Demo(o, *web, l) }
+	c.Validate(func(*kingpin.CmdClause) error { return served.Validate() })
+	commands[c.FullCommand()] = func(l *logging.Log) error { return command.Demo(o, *served, l) }
 }
 
-func addSimulate(cli *kingpin.Application, commands map[string]command) {
+func addSimulate(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("simulate", "Serve a simulator of the Workspace API.")
-	var o app.SimulateOptions
+	var o command.SimulateOptions
 	var history string
 	c.Flag("listen-address", "Address on which to serve.").Default("127.0.0.1:9915").StringVar(&o.ListenAddress)
 	c.Flag("seed", "Decides all that is made up.").Default("1").Uint64Var(&o.Seed)
@@ -162,31 +145,31 @@ func addSimulate(cli *kingpin.Application, commands map[string]command) {
 		}
 		return nil
 	})
-	commands[c.FullCommand()] = func(l *logging.Log) error { return app.Simulate(o, l) }
+	commands[c.FullCommand()] = func(l *logging.Log) error { return command.Simulate(o, l) }
 }
 
-func addChecks(cli *kingpin.Application, commands map[string]command) {
+func addChecks(cli *kingpin.Application, commands map[string]action) {
 	check := cli.Command("check-config", "Load and validate the configuration; print every problem with its line.")
 	checkFile := configFlag(check)
-	commands[check.FullCommand()] = func(*logging.Log) error { return app.CheckConfig(*checkFile, os.Stdout) }
+	commands[check.FullCommand()] = func(*logging.Log) error { return command.CheckConfig(*checkFile, os.Stdout) }
 
 	doctor := cli.Command("doctor", "Make one call for each source, and say what works and what does not; changes nothing.")
 	doctorFile := configFlag(doctor)
 	commands[doctor.FullCommand()] = func(l *logging.Log) error {
-		return app.Doctor(context.Background(), *doctorFile, os.Stdout, l)
+		return command.Doctor(context.Background(), *doctorFile, os.Stdout, l)
 	}
 }
 
-func addPseudonym(cli *kingpin.Application, commands map[string]command) {
+func addPseudonym(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("pseudonym", "Read user names, a line each, from standard input; print what stands for them in the log of failed logins.")
 	file := configFlag(c)
-	commands[c.FullCommand()] = func(*logging.Log) error { return app.Pseudonyms(*file, os.Stdin, os.Stdout) }
+	commands[c.FullCommand()] = func(*logging.Log) error { return command.Pseudonyms(*file, os.Stdin, os.Stdout) }
 }
 
-func addBackfill(cli *kingpin.Application, commands map[string]command) {
+func addBackfill(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("backfill", "Write the API's history as OpenMetrics, for `promtool tsdb create-blocks-from openmetrics`.")
 	file := configFlag(c)
-	var o app.BackfillOptions
+	var o service.BackfillOptions
 	var since, until, step string
 	c.Flag("since", "Where history begins: a time (RFC 3339), or how long ago. The API keeps 30 days.").Default("30d").StringVar(&since)
 	c.Flag("until", "Where it ends, likewise. Default: where the counters of the store begin; without any, where those of an exporter that is started now begin.").StringVar(&until)
@@ -222,7 +205,7 @@ func addBackfill(cli *kingpin.Application, commands map[string]command) {
 		}
 		return nil
 	})
-	commands[c.FullCommand()] = func(l *logging.Log) error { return app.Backfill(*file, o, l) }
+	commands[c.FullCommand()] = func(l *logging.Log) error { return command.Backfill(*file, o, l) }
 }
 
 // pastTime reads a time, or how long ago it was.
@@ -241,16 +224,16 @@ func pastTime(flag, value string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-func addReplay(cli *kingpin.Application, commands map[string]command) {
+func addReplay(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("replay", "Count the records of a file as if they had been fetched; print the metrics, and on standard error why.")
 	file := c.Arg("file", "Records as .csv, .xlsx, .jsonl or .json, or a .zip of these.").Required().String()
-	o := app.ReplayOptions{UserWindows: config.DefaultMetrics().UserWindows}
+	o := command.ReplayOptions{UserWindows: config.DefaultMetrics().UserWindows}
 	c.Flag("project", "The label `project`; with --config.file also which of its projects.").Default("replay").StringVar(&o.Project)
-	c.Flag("source", "What the file holds. Default: what its columns tell.").EnumVar(&o.Source, app.ReplaySources...)
+	c.Flag("source", "What the file holds. Default: what its columns tell.").EnumVar(&o.Source, command.ReplaySources...)
 	c.Flag("config.file", "Configuration file from which to take success_codes, columns and time_zone.").StringVar(&o.ConfigFile)
 	c.Flag("success-code", "A failed_code that means success, instead of those configured; repeatable.").StringsVar(&o.SuccessCodes)
 	c.Flag("quiet", "Leave out the line for each record.").BoolVar(&o.Quiet)
 	commands[c.FullCommand()] = func(l *logging.Log) error {
-		return app.Replay(context.Background(), *file, o, os.Stdout, l.Text())
+		return command.Replay(context.Background(), *file, o, os.Stdout, l.Text())
 	}
 }

@@ -1,9 +1,7 @@
-package app
+package service
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,10 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/go-kit/log"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -51,7 +47,7 @@ func slowService(t *testing.T, takes time.Duration) (s *Service, load func(windo
 	}
 	cfg, err := load("15m")
 	require.NoError(t, err)
-	s, err = NewService(cfg, logging.New(io.Discard, "error", "logfmt"))
+	s, err = New(cfg, logging.New(io.Discard, "error", "logfmt"))
 	require.NoError(t, err)
 	s.Start()
 	return s, load, server.Close
@@ -71,8 +67,8 @@ func TestAStormOfReloads(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, s.Reload(func() (*config.Config, error) { return cfg, nil }))
 				counted = 0
-				for _, st := range s.Status() {
-					if st.Position.Complete {
+				for _, src := range s.Sources() {
+					if src.Status().Position.Complete {
 						counted++
 					}
 				}
@@ -145,21 +141,4 @@ func TestTheEndWaitsForNoReload(t *testing.T) {
 	require.NoError(t, s.Close())
 	assert.Less(t, time.Since(start), pollPatience/2)
 	all.Wait()
-}
-
-func TestWhatTakesTooLongIsAbandoned(t *testing.T) {
-	for _, takes := range []time.Duration{time.Millisecond, 5 * time.Second, time.Hour} {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			start := time.Now()
-			err := abandon(ctx, log.NewNopLogger(), func() error {
-				time.Sleep(takes)
-				return errors.New("late")
-			})
-			assert.Equal(t, takes < endTime, err != nil)
-			assert.Equal(t, min(takes, time.Second+endTime), time.Since(start))
-			time.Sleep(takes)
-		})
-	}
 }

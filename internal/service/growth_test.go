@@ -1,4 +1,4 @@
-package app
+package service
 
 import (
 	"bytes"
@@ -92,14 +92,14 @@ func TestNothingGrows(t *testing.T) {
 			Credentials: workspace.Token(func() (string, error) { return "token", nil }), Transport: endless(20 * time.Second)})
 		require.NoError(t, err)
 		registry := prometheus.NewRegistry()
-		metrics := collector.NewExporter(registry).Source("p", userConnections)
+		metrics := collector.NewExporter(registry).Source("p", UserConnections)
 		limits := collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
-		accumulator, err := collector.Open(st.Book("p", userConnections), collector.Options{Project: "p", Source: userConnections, Product: appStreaming,
+		accumulator, err := collector.Open(st.Book("p", UserConnections), collector.Options{Project: "p", Source: UserConnections, Product: AppStreaming,
 			Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Hour}, Lookback: 15 * time.Minute,
 			UserWindows: []collector.Window{{Name: "15m", Length: 15 * time.Minute}}, Limits: limits})
 		require.NoError(t, err)
 		source := &fetcher.UserConnections{API: client}
-		poller, err := fetcher.NewPoller(source, source, accumulator, metrics, fetcher.Options{Project: "p", Source: userConnections, Interval: time.Minute,
+		poller, err := fetcher.NewPoller(source, source, accumulator, metrics, fetcher.Options{Project: "p", Source: UserConnections, Interval: time.Minute,
 			Lookback: 15 * time.Minute, InitialLookback: time.Hour, ServerTime: client.AppStream().ServerTime, Logger: log.NewNopLogger()})
 		require.NoError(t, err)
 		exposition := collector.NewExposition(registry)

@@ -1,8 +1,7 @@
-package app
+package web
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -15,7 +14,6 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/version"
 
-	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 )
 
@@ -49,7 +47,7 @@ type page struct {
 
 // sourceView is one source on the page.
 type sourceView struct {
-	fetcher.Status
+	Source
 	N       int
 	State   string
 	Trouble *trouble // nil if the last poll went well
@@ -83,23 +81,13 @@ func stateOf(s fetcher.Status, now time.Time) string {
 	return up
 }
 
-func newSourceView(n int, s fetcher.Status, day []collector.Quarter, now time.Time) sourceView {
-	v := sourceView{Status: s, N: n, State: stateOf(s, now), Chart: newChart(day, now)}
+func newSourceView(n int, s Source, now time.Time) sourceView {
+	v := sourceView{Source: s, N: n, State: stateOf(s.Status, now), Chart: newChart(s.Day, now)}
 	if s.LastError != nil {
 		t := explainTrouble(s.Reason, s.LastError)
 		v.Trouble = &t
 	}
 	return v
-}
-
-// Title names the source in plain words.
-func (v sourceView) Title() string {
-	return cmp.Or(map[string]string{
-		userConnections:    "Logins to application streaming",
-		sessions:           "Sessions",
-		accessStatistics:   "Access statistics",
-		desktopConnections: "Logins to cloud desktops",
-	}[v.Source], v.Source)
 }
 
 // Every is the time between two polls, as the configuration has it.
@@ -133,12 +121,12 @@ func (p *page) Clock(t time.Time) string {
 }
 
 // landing shows the state of every source.
-func (s *Service) landing(telemetryPath string) http.HandlerFunc {
+func landing(e Exporter, telemetryPath string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p := &page{Version: version.Version, Revision: version.GetRevision(), Telemetry: telemetryPath,
 			Style: template.CSS(landingCSS), Now: time.Now(), Paused: r.URL.Query().Has("pause")}
-		for i, src := range s.seen.Load().sources {
-			p.add(newSourceView(i, src.poller.Status(), src.accumulator.Day(), p.Now))
+		for i, s := range e.Sources() {
+			p.add(newSourceView(i, s, p.Now))
 		}
 		var body bytes.Buffer
 		if err := landingPage.Execute(&body, p); err != nil {

@@ -1,4 +1,4 @@
-package app
+package service
 
 import (
 	"errors"
@@ -86,7 +86,6 @@ func (s *Service) change(load func() (*config.Config, error)) error {
 	if err != nil {
 		return err
 	}
-	logWarnings(s.logger, cfg)
 	if err := s.keepsKey(cfg); err != nil {
 		return err
 	}
@@ -171,7 +170,7 @@ func (s *Service) replace(cfg *config.Config) error {
 	s.show()
 	s.start()
 	for _, gone := range old.sources {
-		if !slices.ContainsFunc(sources, func(src *source) bool { return src.is(gone) }) {
+		if !slices.ContainsFunc(sources, func(src *Source) bool { return src.is(gone) }) {
 			gone.metrics.Forget()
 		}
 	}

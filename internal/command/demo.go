@@ -1,4 +1,4 @@
-package app
+package command
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 
 	"github.com/go-kit/log/level"
 
-	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
 )
@@ -92,7 +91,7 @@ metrics:
 
 // Demo runs the exporter against a simulator in the same process. What it counts is
 // thrown away at the end.
-func Demo(o DemoOptions, web WebOptions, logger *logging.Log) (err error) {
+func Demo(o DemoOptions, w WebOptions, logger *logging.Log) (err error) {
 	dir, err := os.MkdirTemp("", Name+"-demo-")
 	if err != nil {
 		return err
@@ -118,5 +117,5 @@ func Demo(o DemoOptions, web WebOptions, logger *logging.Log) (err error) {
 		return err
 	}
 	level.Info(logger).Log("msg", "demo: the records are made up; incidents come and go", "cycle", o.Cycle)
-	return run(func() (*config.Config, error) { return load(file) }, web, logger)
+	return serve(file, w, logger)
 }

@@ -1,5 +1,5 @@
 //go:build !race
 
-package app
+package service
 
 const growthPolls = 10_000

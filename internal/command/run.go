@@ -1,11 +1,9 @@
-package app
+package command
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,48 +14,35 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/version"
-	"github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
+	"github.com/workspace-exporter/workspace_exporter/internal/service"
+	"github.com/workspace-exporter/workspace_exporter/internal/web"
 )
 
-// shutdownTime is how long scrapes under way may take after the signal to end.
-const shutdownTime = 5 * time.Second
-
-// ErrConfig wraps every refusal of a configuration.
-var ErrConfig = errors.New("bad configuration")
-
-func load(path string) (*config.Config, error) {
-	cfg, err := config.Load(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w\n%w", ErrConfig, err)
-	}
-	return cfg, nil
+// WebOptions say how the exporter is seen from outside.
+type WebOptions struct {
+	web.Options
+	// OpenMetricsCreatedSamples adds the creation times of counters to OpenMetrics, as
+	// lines which Prometheus stores as series of their own.
+	OpenMetricsCreatedSamples bool
 }
 
 // Run fetches and serves until it is told to end.
-func Run(configFile string, o WebOptions, l *logging.Log) error {
-	return run(func() (*config.Config, error) { return load(configFile) }, o, l)
-}
-
-// untilSignal is a context that ends with the signal to end. A log, or an output, whose
-// reader has gone away is an error of whoever writes to it, and ends nothing else.
-func untilSignal() (context.Context, context.CancelFunc) {
-	signal.Ignore(syscall.SIGPIPE)
-	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-}
+func Run(configFile string, o WebOptions, l *logging.Log) error { return serve(configFile, o, l) }
 
 // endTime is how long the program may take to end. What is not done by then is abandoned,
 // as in a crash: what was not committed is counted after the next start.
 const endTime = 9 * time.Second
 
-func run(load func() (*config.Config, error), o WebOptions, logger *logging.Log) error {
+func serve(configFile string, o WebOptions, logger *logging.Log) error {
 	// Listen to signals first: one that comes while a large store is loaded must
 	// not be lost.
 	ctx, stop := untilSignal()
 	defer stop()
-	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, load, o, logger) })
+	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, configFile, o, logger) })
 }
 
 // abandon calls f, and waits no longer than endTime for it once ctx has ended.
@@ -78,52 +63,72 @@ func abandon(ctx context.Context, logger log.Logger, f func() error) error {
 	}
 }
 
-func serveUntilSignal(ctx context.Context, load func() (*config.Config, error), o WebOptions, logger *logging.Log) error {
+func serveUntilSignal(ctx context.Context, configFile string, o WebOptions, logger *logging.Log) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 
 	level.Info(logger).Log("msg", "starting "+Name, "version", version.Version, "revision", version.GetRevision())
-	cfg, err := load()
+	cfg, err := loadAndWarn(configFile, logger)
 	if err != nil {
 		return err
 	}
-	logWarnings(logger, cfg)
-	s, err := NewService(cfg, logger)
+	s, err := service.New(cfg, logger)
 	if err != nil {
 		return err
 	}
+	s.Exposition().CreatedSamples = o.OpenMetricsCreatedSamples
 	s.Start()
-	return errors.Join(s.serve(ctx, hangups, o, load), s.Close())
+	e := &exporter{s, func() (*config.Config, error) { return loadAndWarn(configFile, logger) }}
+	return errors.Join(e.serve(ctx, hangups, &o.Options, logger), s.Close())
 }
 
+// exporter is the service as the web sees it.
+type exporter struct {
+	*service.Service
+	load func() (*config.Config, error)
+}
+
+// Answer implements web.Exporter.
+func (e *exporter) Answer(ctx context.Context, s collector.Scrape) (*collector.Answer, error) {
+	return e.Exposition().Answer(ctx, s)
+}
+
+// Sources implements web.Exporter.
+func (e *exporter) Sources() []web.Source {
+	var sources []web.Source
+	for _, s := range e.Service.Sources() {
+		sources = append(sources, web.Source{Status: s.Status(), Title: s.Title(), Day: s.Day()})
+	}
+	return sources
+}
+
+// Reload implements web.Exporter.
+func (e *exporter) Reload() error { return e.Service.Reload(e.load) }
+
 // serve answers HTTP until ctx ends, and reloads on each hang-up.
-func (s *Service) serve(ctx context.Context, hangups <-chan os.Signal, o WebOptions, load func() (*config.Config, error)) error {
-	server := newServer(s.handler(o, load))
+func (e *exporter) serve(ctx context.Context, hangups <-chan os.Signal, o *web.Options, logger log.Logger) error {
+	server := web.NewServer(e, o, logger)
 	failed := make(chan error, 1)
-	go func() { failed <- web.ListenAndServe(server, o.Flags, slogLogger(s.logger)) }()
-	go s.reloadOn(ctx, hangups, load)
+	go func() { failed <- server.ListenAndServe() }()
+	go e.reloadOn(ctx, hangups)
 	select {
 	case err := <-failed:
-		return fmt.Errorf("cannot serve HTTP: %w", err)
+		return err
 	case <-ctx.Done():
-		level.Info(s.logger).Log("msg", "shutting down: cancelling polls, committing what is counted")
-		s.Stop()
-		ending, cancel := context.WithTimeout(context.Background(), shutdownTime)
-		defer cancel()
-		if err := server.Shutdown(ending); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			_ = server.Close()
-		}
+		level.Info(logger).Log("msg", "shutting down: cancelling polls, committing what is counted")
+		e.Stop()
+		server.Shutdown()
 		return nil
 	}
 }
 
 // reloadOn reloads on each hang-up, until ctx ends.
-func (s *Service) reloadOn(ctx context.Context, hangups <-chan os.Signal, load func() (*config.Config, error)) {
+func (e *exporter) reloadOn(ctx context.Context, hangups <-chan os.Signal) {
 	for {
 		select {
 		case <-hangups:
-			_ = s.Reload(load) // it logs and counts its own failure
+			_ = e.Reload() // it logs and counts its own failure
 		case <-ctx.Done():
 			return
 		}
@@ -135,18 +140,17 @@ func (s *Service) reloadOn(ctx context.Context, hangups <-chan os.Signal, load f
 func Once(configFile string, out io.Writer, logger *logging.Log) error {
 	ctx, stop := untilSignal()
 	defer stop()
-	cfg, err := load(configFile)
+	cfg, err := loadAndWarn(configFile, logger)
 	if err != nil {
 		return err
 	}
-	logWarnings(logger, cfg)
 	cfg.Metrics.NewSeriesHold = 0 // nobody will see the value later
-	s, err := NewService(cfg, logger)
+	s, err := service.New(cfg, logger)
 	if err != nil {
 		return err
 	}
 	polled := s.PollOnce(ctx)
-	return errors.Join(polled, writeText(out, s.exposition), s.Close())
+	return errors.Join(polled, writeText(out, s.Exposition()), s.Close())
 }
 
 // writeText writes metrics in the text format.

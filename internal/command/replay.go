@@ -1,4 +1,4 @@
-package app
+package command
 
 import (
 	"cmp"
@@ -22,11 +22,12 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/service"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
 // ReplaySources are the sources whose files Replay reads.
-var ReplaySources = []string{userConnections, sessions, accessStatistics, desktopConnections}
+var ReplaySources = []string{service.UserConnections, service.Sessions, service.AccessStatistics, service.DesktopConnections}
 
 // ReplayOptions say how Replay counts.
 type ReplayOptions struct {
@@ -96,16 +97,16 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 	if err != nil {
 		return nil, err
 	}
-	columns, err := columnsOf[r.source].With(settings.Columns)
+	columns, err := service.ColumnsOf[r.source].With(settings.Columns)
 	if err != nil {
 		return nil, err
 	}
-	r.files = fetcher.Files{Columns: columns, Zone: zoneOf(settings), Logger: log.NewNopLogger()} // the summary tells it
+	r.files = fetcher.Files{Columns: columns, Zone: service.ZoneOf(settings), Logger: log.NewNopLogger()} // the summary tells it
 	options := replayOptions[r.source]
 	options.Project, options.Source = o.Project, r.source
 	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: ledger.MaxAge} // nobody waits in a replay
 	options.Lookback = replayLookback
-	options.UserWindows = userWindows(o.UserWindows)
+	options.UserWindows = service.UserWindows(o.UserWindows)
 	options.Limits = collector.NewLimits(math.MaxInt32, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
 	options.Trace = func(e *ledger.Event) {
 		r.events[e.Disposition]++
@@ -122,21 +123,21 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 
 // replayOptions are what the accumulators of the sources differ in.
 var replayOptions = map[string]collector.Options{
-	userConnections:    {Product: appStreaming, Kind: collector.Logins},
-	sessions:           {Product: appStreaming, Kind: collector.Sessions},
-	accessStatistics:   {Product: appStreaming, Kind: collector.AccessStatistics},
-	desktopConnections: {Product: desktop, Kind: collector.DesktopLogins},
+	service.UserConnections:    {Product: service.AppStreaming, Kind: collector.Logins},
+	service.Sessions:           {Product: service.AppStreaming, Kind: collector.Sessions},
+	service.AccessStatistics:   {Product: service.AppStreaming, Kind: collector.AccessStatistics},
+	service.DesktopConnections: {Product: service.Desktop, Kind: collector.DesktopLogins},
 }
 
 // sourceOf is the source that a file is of, by its columns.
 func sourceOf(f io.ReaderAt, size int64) string {
 	kinds := make([]export.Columns, len(ReplaySources))
 	for i, source := range ReplaySources {
-		kinds[i] = columnsOf[source]
+		kinds[i] = service.ColumnsOf[source]
 	}
 	i, ok := export.Recognise(f, size, kinds...)
 	if !ok {
-		return userConnections
+		return service.UserConnections
 	}
 	return ReplaySources[i]
 }
@@ -152,7 +153,7 @@ func settingsOf(o *ReplayOptions, source string) (settings config.Source, codes 
 	if len(o.SuccessCodes) > 0 {
 		codes = o.SuccessCodes
 	}
-	if source == desktopConnections { // their codes are made of reasons
+	if source == service.DesktopConnections { // their codes are made of reasons
 		codes = []string{""}
 	}
 	return settings, codes, nil
@@ -175,13 +176,13 @@ func configured(o *ReplayOptions, source string, defaultCodes []string) (setting
 		codes = s.UserConnections.SuccessCodes
 	}
 	switch {
-	case source == userConnections && s.UserConnections != nil:
+	case source == service.UserConnections && s.UserConnections != nil:
 		settings = s.UserConnections.Source
-	case source == sessions && s.Sessions != nil:
+	case source == service.Sessions && s.Sessions != nil:
 		settings = s.Sessions.Source
-	case source == accessStatistics && s.AccessStatistics != nil:
+	case source == service.AccessStatistics && s.AccessStatistics != nil:
 		settings = s.AccessStatistics.Source
-	case source == desktopConnections && s.DesktopConnections != nil:
+	case source == service.DesktopConnections && s.DesktopConnections != nil:
 		settings = s.DesktopConnections.Source
 	}
 	return settings, codes, nil
@@ -190,7 +191,7 @@ func configured(o *ReplayOptions, source string, defaultCodes []string) (setting
 // run reads the file and counts its records.
 func (r *replay) run(ctx context.Context, f io.ReaderAt, size int64) error {
 	switch r.source {
-	case sessions:
+	case service.Sessions:
 		reading := &record.Batch{}
 		err := r.read(r.files.Sessions(ctx, f, size, func(s *record.Session) error {
 			r.seen.add(cmp.Or(s.Start, s.PreConnect), s.End, s.Updated)
@@ -198,7 +199,7 @@ func (r *replay) run(ctx context.Context, f io.ReaderAt, size int64) error {
 			return reading.AddSession(s)
 		}))
 		return r.commit(reading, err)
-	case accessStatistics:
+	case service.AccessStatistics:
 		reading := &record.Batch{}
 		err := r.read(r.files.Accesses(ctx, f, size, func(a *record.Access) error {
 			r.seen.add(a.Last)
@@ -211,7 +212,7 @@ func (r *replay) run(ctx context.Context, f io.ReaderAt, size int64) error {
 	from := time.Time{}
 	return fetcher.InParts(ctx, func(add func(*record.Login) error) error {
 		read := r.files.Logins
-		if r.source == desktopConnections {
+		if r.source == service.DesktopConnections {
 			read = r.files.Desktops
 		}
 		return r.read(read(ctx, f, size, func(l *record.Login) error {
@@ -260,7 +261,7 @@ func (r *replay) summarise() {
 	report := &r.report
 	fmt.Fprintf(r.why, "Read %d records of %s in %d rows: %s\n", report.Rows-report.NoRecords, r.source, report.Rows, report.Format)
 	counted := fmt.Sprintf("%d %s, %d of them failures", r.counted, r.source, r.failed)
-	if r.source == userConnections || r.source == desktopConnections {
+	if r.source == service.UserConnections || r.source == service.DesktopConnections {
 		var others []string
 		for _, d := range ledger.Dispositions {
 			if d != ledger.Counted && r.events[d] > 0 {

@@ -1,4 +1,4 @@
-package app
+package service
 
 import (
 	"context"
@@ -56,14 +56,7 @@ type sourceName struct{ project, source string }
 
 // Backfill reads the history of all sources of login records, and writes it as
 // OpenMetrics. The store is looked at, and not changed.
-func Backfill(configFile string, o BackfillOptions, logger *logging.Log) error {
-	ctx, stop := untilSignal()
-	defer stop()
-	cfg, err := load(configFile)
-	if err != nil {
-		return err
-	}
-	logWarnings(logger, cfg)
+func Backfill(ctx context.Context, cfg *config.Config, o BackfillOptions, logger *logging.Log) error {
 	cfg.Metrics.ConstantLabels = merged(cfg.Metrics.ConstantLabels, o.Labels)
 	b := &backfill{BackfillOptions: o, config: cfg, now: time.Now(), bar: newProgress(os.Stderr, logger),
 		service: &Service{logger: logger, exporter: collector.NewExporter(prometheus.NewRegistry())}}
@@ -104,7 +97,7 @@ func (b *backfill) findBeginnings() error {
 	err = store.ReadCopy(b.config.Storage.Path, func(st *store.Store) error {
 		b.began = map[sourceName]time.Time{} // a copy before this one may have been torn
 		for _, p := range b.config.Projects {
-			for _, source := range []string{userConnections, desktopConnections} {
+			for _, source := range []string{UserConnections, DesktopConnections} {
 				began, ok, err := collector.Began(st.Book(p.Name, source))
 				if err != nil {
 					return err
@@ -147,7 +140,7 @@ func (b *backfill) read(ctx context.Context) ([]*collector.History, error) {
 	limits := collector.NewLimits(b.config.Metrics.MaxSeries, b.service.exporter.Limited())
 	var histories []*collector.History
 	for _, p := range b.config.Projects {
-		client, err := b.service.factory.make(b.config, p, nil, b.service.logger)
+		client, err := b.service.factory.New(b.config, p, nil, b.service.logger)
 		if err != nil {
 			return nil, err
 		}
@@ -169,7 +162,7 @@ func (b *backfill) read(ctx context.Context) ([]*collector.History, error) {
 		}
 	}
 	if len(histories) == 0 {
-		return nil, errors.New("nothing to write: no source of login records has a history in that time; sessions and access statistics have none")
+		return nil, errors.New("nothing to write: no source of login records has a history in that time; Sessions and access statistics have none")
 	}
 	return histories, nil
 }

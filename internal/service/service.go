@@ -1,13 +1,12 @@
-// Package app puts the rooms of the house together: what each command of the
-// program does.
-package app
+// Package service wires the rooms of the house together: it makes a poller and an accumulator for
+// each source of each project, lets them run, and changes to another configuration.
+package service
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,14 +26,11 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// Name is the program's.
-const Name = "workspace_exporter"
-
 // Service fetches from every source of a configuration, and shows what it counted.
 type Service struct {
 	logger     log.Logger
 	stderr     io.Writer
-	factory    clients
+	factory    Clients
 	exporter   *collector.Exporter
 	exposition *collector.Exposition
 
@@ -55,28 +51,29 @@ type Service struct {
 // state is what the pages show; what is seen of it never waits for a change.
 type state struct {
 	config   *config.Config
-	sources  []*source
+	sources  []*Source
 	clients  []*workspace.Client // one for each project
 	failures *loginlog.Log       // nil if it is off
 }
 
-// source is one source of one project, with all that belongs to it.
-type source struct {
+// Source is one source of one project, with all that belongs to it.
+type Source struct {
 	poller      *fetcher.Poller
 	accumulator *collector.Accumulator
 	metrics     *collector.SourceMetrics
 	reconciler  *fetcher.Reconciler // nil if it is off
 }
 
-// NewService opens the store of cfg and loads what was counted before. It does not
+// New opens the store of cfg and loads what was counted before. It does not
 // fetch yet.
-func NewService(cfg *config.Config, l *logging.Log) (*Service, error) {
+func New(cfg *config.Config, l *logging.Log) (*Service, error) {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(versioncollector.NewCollector(Name), collectors.NewGoCollector(),
+	registry.MustRegister(versioncollector.NewCollector("workspace_exporter"), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := &Service{logger: l, stderr: l.Output, state: state{config: cfg}, exporter: collector.NewExporter(registry, fetcher.Reasons...), leave: func(time.Duration) {}}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.exposition = collector.NewExposition(registry)
+	s.exposition.Failed = func(err error) { level.Warn(l).Log("msg", "some metrics are missing from a scrape", "err", err) }
 	s.exporter.LogLost(l.Lost)
 	var err error
 	if s.failures, err = s.openFailures(cfg); err != nil {
@@ -121,7 +118,7 @@ func (s *Service) show() {
 }
 
 // open makes the sources of a configuration, and the clients that they use.
-func (s *Service) open(cfg *config.Config, st *store.Store, failures *loginlog.Log) (sources []*source, clients []*workspace.Client, err error) {
+func (s *Service) open(cfg *config.Config, st *store.Store, failures *loginlog.Log) (sources []*Source, clients []*workspace.Client, err error) {
 	defer func() {
 		if err != nil {
 			closeAll(clients)
@@ -129,13 +126,13 @@ func (s *Service) open(cfg *config.Config, st *store.Store, failures *loginlog.L
 	}()
 	limits := collector.NewLimits(cfg.Metrics.MaxSeries, s.exporter.Limited())
 	for _, p := range cfg.Projects {
-		client, err := s.factory.make(cfg, p, s.exporter.Request(p.Name), s.logger)
+		client, err := s.factory.New(cfg, p, s.exporter.Request(p.Name), s.logger)
 		if err != nil {
 			return nil, clients, err
 		}
 		clients = append(clients, client)
 		o := &opener{s, cfg, p, st, failures, limits, client}
-		for _, open := range []func() (*source, error){o.userConnections, o.sessions, o.accessStatistics, o.desktopConnections} {
+		for _, open := range []func() (*Source, error){o.userConnections, o.sessions, o.accessStatistics, o.desktopConnections} {
 			src, err := open()
 			if err != nil {
 				return nil, clients, fmt.Errorf("project %q: %w", p.Name, err)
@@ -168,7 +165,8 @@ func (s *Service) openFailures(cfg *config.Config) (*loginlog.Log, error) {
 	return loginlog.Open(o)
 }
 
-func userWindows(configured []config.UserWindow) []collector.Window {
+// UserWindows are the windows that a configuration has.
+func UserWindows(configured []config.UserWindow) []collector.Window {
 	windows := make([]collector.Window, len(configured))
 	for i, w := range configured {
 		windows[i] = collector.Window{Name: w.Label, Length: w.Duration}
@@ -249,7 +247,7 @@ func (s *Service) PollOnce(ctx context.Context) error {
 }
 
 // is reports whether two sources are the same one of the same project.
-func (s *source) is(other *source) bool {
+func (s *Source) is(other *Source) bool {
 	a, b := s.poller.Status(), other.poller.Status()
 	return a.Project == b.Project && a.Source == b.Source
 }
@@ -257,23 +255,14 @@ func (s *source) is(other *source) bool {
 // Config is the configuration in force.
 func (s *Service) Config() *config.Config { return s.seen.Load().config }
 
-// Status says how each source does.
-func (s *Service) Status() []fetcher.Status {
-	sources := s.seen.Load().sources
-	status := make([]fetcher.Status, len(sources))
-	for i, src := range sources {
-		status[i] = src.poller.Status()
-	}
-	return status
-}
+// Sources are the sources of the configuration in force.
+func (s *Service) Sources() []*Source { return s.seen.Load().sources }
 
-// Ready reports whether every source has polled once, well or not.
-func (s *Service) Ready() bool {
-	return !slices.ContainsFunc(s.Status(), func(st fetcher.Status) bool { return !st.Polled })
-}
+// Status is how the source does.
+func (s *Source) Status() fetcher.Status { return s.poller.Status() }
 
-func logWarnings(logger log.Logger, cfg *config.Config) {
-	for _, w := range cfg.Warnings {
-		level.Warn(logger).Log("msg", "configuration: "+w)
-	}
-}
+// Day is what was counted in the last day.
+func (s *Source) Day() []collector.Quarter { return s.accumulator.Day() }
+
+// Exposition is what scrapes are answered from.
+func (s *Service) Exposition() *collector.Exposition { return s.exposition }

@@ -1,33 +1,104 @@
-package app
+// Package web serves the exporter over HTTP: scrapes, the landing page, the
+// configuration and reloads, within limits that no client can go beyond.
+package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/pprof"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 	"github.com/prometheus/exporter-toolkit/web"
 	slgk "github.com/tjhop/slog-gokit"
 
+	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/fetcher"
 )
 
-// WebOptions say how the service is seen from outside.
-type WebOptions struct {
+// Exporter is what the pages show.
+type Exporter interface {
+	// Answer answers a scrape.
+	Answer(context.Context, collector.Scrape) (*collector.Answer, error)
+	// Config is the configuration in force.
+	Config() *config.Config
+	// Sources are the sources of the configuration, in its order.
+	Sources() []Source
+	// Reload reads the configuration again. If it fails, the old one stays.
+	Reload() error
+}
+
+// Source is the state of one source.
+type Source struct {
+	fetcher.Status
+	Title string
+	Day   []collector.Quarter // the last day, as far as it was read
+}
+
+// Options say what is served, and where.
+type Options struct {
 	Flags         *web.FlagConfig
 	TelemetryPath string
 	// EnableLifecycle allows POST /-/reload.
 	EnableLifecycle bool
 	// EnablePprof shows the profiles of the process under /debug/pprof/.
 	EnablePprof bool
-	// OpenMetricsCreatedSamples adds the creation times of counters to OpenMetrics, as
-	// lines which Prometheus stores as series of their own.
-	OpenMetricsCreatedSamples bool
+}
+
+// Validate checks what the command line cannot.
+func (o *Options) Validate() error {
+	for _, address := range *o.Flags.WebListenAddresses {
+		if _, _, err := net.SplitHostPort(address); err != nil && !strings.Contains(address, "://") {
+			return fmt.Errorf("--web.listen-address %q: must be host:port, like :9914", address)
+		}
+	}
+	if err := web.Validate(*o.Flags.WebConfigFile); err != nil {
+		return fmt.Errorf("--web.config.file: %w", err)
+	}
+	if p := o.TelemetryPath; p != path.Clean(p) || !strings.HasPrefix(p, "/") || p == "/" || p == "/config" || strings.HasPrefix(p, "/-/") || strings.HasPrefix(p, "/debug/") || strings.ContainsAny(p, " {}?#") {
+		return fmt.Errorf("--web.telemetry-path %q: must begin with / and be none of /, /config and what begins with /-/ or /debug/", p)
+	}
+	return nil
+}
+
+// shutdownTime is how long answers under way may take after the end was asked for.
+const shutdownTime = 5 * time.Second
+
+// Server serves the pages of an exporter.
+type Server struct {
+	server *http.Server
+	flags  *web.FlagConfig
+	logger log.Logger
+}
+
+// NewServer makes the server of an exporter.
+func NewServer(e Exporter, o *Options, logger log.Logger) *Server {
+	return &Server{server: newServer(handler(e, o)), flags: o.Flags, logger: logger}
+}
+
+// ListenAndServe serves until Shutdown, or until it fails.
+func (s *Server) ListenAndServe() error {
+	if err := web.ListenAndServe(s.server, s.flags, slogLogger(s.logger)); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("cannot serve HTTP: %w", err)
+	}
+	return nil
+}
+
+// Shutdown lets answers under way finish, for a short time.
+func (s *Server) Shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		_ = s.server.Close()
+	}
 }
 
 // newServer limits what a slow or greedy client can take.
@@ -69,13 +140,13 @@ func secure(h http.Handler) http.Handler {
 	})
 }
 
-// handler serves everything that the exporter shows. Load is what reads the
-// configuration again for a reload.
-func (s *Service) handler(o WebOptions, load func() (*config.Config, error)) http.Handler {
+// handler serves everything that the exporter shows.
+func handler(e Exporter, o *Options) http.Handler {
 	mux := http.NewServeMux()
-	s.exposition.CreatedSamples = o.OpenMetricsCreatedSamples
-	s.exposition.Failed = func(err error) { level.Warn(s.logger).Log("msg", "some metrics are missing from a scrape", "err", err) }
-	mux.Handle("GET "+o.TelemetryPath, newScrapes(s.exposition, s.hasProject, maxHeldBytes))
+	hasProject := func(name string) bool {
+		return slices.ContainsFunc(e.Config().Projects, func(p *config.Project) bool { return p.Name == name })
+	}
+	mux.Handle("GET "+o.TelemetryPath, newScrapes(e, hasProject, maxHeldBytes))
 	if o.EnablePprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -83,17 +154,17 @@ func (s *Service) handler(o WebOptions, load func() (*config.Config, error)) htt
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	mux.HandleFunc("GET /{$}", s.landing(o.TelemetryPath))
+	mux.HandleFunc("GET /{$}", landing(e, o.TelemetryPath))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
-		if !s.Ready() {
+		if slices.ContainsFunc(e.Sources(), func(s Source) bool { return !s.Polled }) {
 			text(w, http.StatusServiceUnavailable, "not ready: a source has not polled yet")
 			return
 		}
 		text(w, http.StatusOK, "ready")
 	})
 	reload := func(w http.ResponseWriter, _ *http.Request) {
-		if err := s.Reload(load); err != nil {
+		if err := e.Reload(); err != nil {
 			text(w, http.StatusInternalServerError, "not reloaded, the old configuration stays:\n"+err.Error())
 			return
 		}
@@ -107,7 +178,7 @@ func (s *Service) handler(o WebOptions, load func() (*config.Config, error)) htt
 	mux.HandleFunc("POST /-/reload", notByScripts(reload))
 	mux.HandleFunc("PUT /-/reload", notByScripts(reload))
 	mux.HandleFunc("GET /config", notByScripts(func(w http.ResponseWriter, _ *http.Request) {
-		masked, err := s.Config().MaskedYAML()
+		masked, err := e.Config().MaskedYAML()
 		if err != nil {
 			text(w, http.StatusInternalServerError, "the configuration cannot be shown: "+err.Error())
 			return
@@ -135,11 +206,6 @@ func text(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	fmt.Fprintln(w, body)
-}
-
-// hasProject reports whether the configuration has a project of the name.
-func (s *Service) hasProject(name string) bool {
-	return slices.ContainsFunc(s.Config().Projects, func(p *config.Project) bool { return p.Name == name })
 }
 
 // slogLogger is the logger for libraries that want log/slog.

@@ -1,4 +1,4 @@
-package app
+package service
 
 import (
 	"fmt"
@@ -13,9 +13,9 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 )
 
-// clients makes the API's clients. What it keeps outlives them: a reload makes new ones,
+// Clients makes the API's clients. What it keeps outlives them: a reload makes new ones,
 // and must not ask what the API has refused to answer. The zero value is ready for use.
-type clients struct {
+type Clients struct {
 	mu     sync.Mutex
 	pauses map[string]*workspace.Pause
 
@@ -23,7 +23,7 @@ type clients struct {
 }
 
 // pause is that of a project, as the API knows it.
-func (c *clients) pause(p *config.Project) *workspace.Pause {
+func (c *Clients) pause(p *config.Project) *workspace.Pause {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := strings.Join([]string{p.ProjectID, p.Endpoints.AppStream, p.Endpoints.Workspace}, " ")
@@ -36,8 +36,8 @@ func (c *clients) pause(p *config.Project) *workspace.Pause {
 	return c.pauses[key]
 }
 
-// make makes the client of a project.
-func (c *clients) make(cfg *config.Config, p *config.Project, observe func(string, string, time.Duration), logger log.Logger) (*workspace.Client, error) {
+// New makes the client of a project.
+func (c *Clients) New(cfg *config.Config, p *config.Project, observe func(string, string, time.Duration), logger log.Logger) (*workspace.Client, error) {
 	transport, err := p.Transport()
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package app
+package service
 
 import (
 	"context"
@@ -19,14 +19,25 @@ import (
 
 // Values of the labels source and product.
 const (
-	userConnections    = "user_connections"
-	sessions           = "sessions"
-	accessStatistics   = "access_statistics"
-	desktopConnections = "desktop_connections"
+	UserConnections    = "user_connections"
+	Sessions           = "sessions"
+	AccessStatistics   = "access_statistics"
+	DesktopConnections = "desktop_connections"
 
-	appStreaming = "app_streaming"
-	desktop      = "desktop"
+	AppStreaming = "app_streaming"
+	Desktop      = "desktop"
 )
+
+// titles name the sources in plain words.
+var titles = map[string]string{
+	UserConnections:    "Logins to application streaming",
+	Sessions:           "Sessions",
+	AccessStatistics:   "Access statistics",
+	DesktopConnections: "Logins to cloud desktops",
+}
+
+// Title names the source in plain words.
+func (s *Source) Title() string { return titles[s.poller.Source] }
 
 // opener makes the sources of one project. Each of its methods returns nil for a
 // source that is off.
@@ -45,7 +56,7 @@ func (o *opener) complete(b collector.Options) collector.Options {
 	b.Project, b.ProjectID, b.Logger = o.project.Name, o.project.ProjectID, o.service.logger
 	b.ConstantLabels = o.config.Metrics.ConstantLabels
 	b.NewSeriesHold = time.Duration(o.config.Metrics.NewSeriesHold)
-	b.UserWindows = userWindows(o.config.Metrics.UserWindows)
+	b.UserWindows = UserWindows(o.config.Metrics.UserWindows)
 	b.Limits, b.Committed = o.limits, o.service.exporter.Committed
 	if o.failures != nil {
 		b.Failed = func(failures []ledger.Event) { o.failures.Write(b.Project, b.Source, b.Product, failures) }
@@ -67,10 +78,11 @@ func (o *opener) options(source string, interval config.Source, w config.Window)
 }
 
 // host is the one that has the records of a source, and whose clock counts for it.
-func (o *opener) host(source string) workspace.Host { return hostOf(o.client, source) }
+func (o *opener) host(source string) workspace.Host { return HostOf(o.client, source) }
 
-func hostOf(client *workspace.Client, source string) workspace.Host {
-	if source == userConnections || source == sessions {
+// HostOf is the host that has the records of a source.
+func HostOf(client *workspace.Client, source string) workspace.Host {
+	if source == UserConnections || source == Sessions {
 		return client.AppStream()
 	}
 	return client.Workspace()
@@ -80,14 +92,14 @@ func hostOf(client *workspace.Client, source string) workspace.Host {
 func (o *opener) export(source string, c config.Source, memory fetcher.TaskMemory, metrics *collector.SourceMetrics,
 	create func(context.Context, time.Time, time.Time) (string, error)) (fetcher.Export, error) {
 	logger := log.With(o.service.logger, "project", o.project.Name, "source", source)
-	columns, err := columnsOf[source].With(c.Columns)
+	columns, err := ColumnsOf[source].With(c.Columns)
 	return fetcher.Export{Kind: source, Memory: memory, Create: create,
-		Files: fetcher.Files{Columns: columns, Zone: zoneOf(c), Skipped: metrics.RowsSkipped, Logger: logger},
+		Files: fetcher.Files{Columns: columns, Zone: ZoneOf(c), Skipped: metrics.RowsSkipped, Logger: logger},
 		Tasks: &export.Tasks{API: o.client, Memory: memory, Timeout: time.Duration(c.ExportTimeout), Observe: metrics.ExportTask, Logger: logger}}, err
 }
 
-// zoneOf is the zone of a source's times that tell none. The configuration was validated.
-func zoneOf(c config.Source) *time.Location {
+// ZoneOf is the zone of a source's times that tell none. The configuration was validated.
+func ZoneOf(c config.Source) *time.Location {
 	zone, err := c.Location()
 	if err != nil {
 		return time.UTC
@@ -95,9 +107,10 @@ func zoneOf(c config.Source) *time.Location {
 	return zone
 }
 
-var columnsOf = map[string]export.Columns{
-	userConnections: export.Logins, sessions: export.Sessions,
-	accessStatistics: export.AccessStatistics, desktopConnections: export.DesktopConnections,
+// ColumnsOf are the columns of the files of each source.
+var ColumnsOf = map[string]export.Columns{
+	UserConnections: export.Logins, Sessions: export.Sessions,
+	AccessStatistics: export.AccessStatistics, DesktopConnections: export.DesktopConnections,
 }
 
 // ways are the ways to login records: by which they are read at first, and again while
@@ -113,13 +126,13 @@ func rulesOf(w config.Window, successCodes []string) ledger.Rules {
 
 // userConnectionsOptions are the options of their accumulator.
 func userConnectionsOptions(c *config.UserConnections) collector.Options {
-	return collector.Options{Source: userConnections, Product: appStreaming, Kind: collector.Logins,
+	return collector.Options{Source: UserConnections, Product: AppStreaming, Kind: collector.Logins,
 		Rules: rulesOf(c.Window, c.SuccessCodes), Lookback: time.Duration(c.Lookback)}
 }
 
 func (o *opener) waysToUserConnections(c *config.UserConnections, memory fetcher.TaskMemory, metrics *collector.SourceMetrics) (ways, error) {
-	pages := &fetcher.UserConnections{API: o.client, Mismatch: metrics.Mismatch, Zone: zoneOf(c.Source)}
-	tasks, err := o.export(userConnections, c.Source, memory, metrics, o.client.ExportUserConnections)
+	pages := &fetcher.UserConnections{API: o.client, Mismatch: metrics.Mismatch, Zone: ZoneOf(c.Source)}
+	tasks, err := o.export(UserConnections, c.Source, memory, metrics, o.client.ExportUserConnections)
 	exports := &fetcher.UserConnectionExports{Export: tasks}
 	w := ways{pages, pages, tasks}
 	switch c.Mode {
@@ -131,12 +144,12 @@ func (o *opener) waysToUserConnections(c *config.UserConnections, memory fetcher
 	return w, err
 }
 
-func (o *opener) userConnections() (*source, error) {
+func (o *opener) userConnections() (*Source, error) {
 	c := o.project.Sources.UserConnections
 	if c == nil {
 		return nil, nil
 	}
-	metrics := o.service.exporter.Source(o.project.Name, userConnections)
+	metrics := o.service.exporter.Source(o.project.Name, UserConnections)
 	accumulator, err := o.accumulator(userConnectionsOptions(c))
 	if err != nil {
 		return nil, err
@@ -145,17 +158,17 @@ func (o *opener) userConnections() (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	poller, err := fetcher.NewPoller(w.from, w.again, accumulator, metrics, o.options(userConnections, c.Source, c.Window))
+	poller, err := fetcher.NewPoller(w.from, w.again, accumulator, metrics, o.options(UserConnections, c.Source, c.Window))
 	if err != nil {
 		return nil, err
 	}
-	src := &source{poller: poller, accumulator: accumulator, metrics: metrics}
+	src := &Source{poller: poller, accumulator: accumulator, metrics: metrics}
 	if c.ReconcileInterval > 0 {
 		tasks := w.tasks.Tasks
 		compared := w.tasks
 		compared.Tasks = &export.Tasks{API: o.client, Memory: export.NoMemory{}, Timeout: tasks.Timeout, Observe: metrics.ExportTask, Logger: tasks.Logger}
 		src.reconciler = &fetcher.Reconciler{One: w.again, Other: &fetcher.UserConnectionExports{Export: compared},
-			Interval: time.Duration(c.ReconcileInterval), Lookback: time.Duration(c.Lookback), ServerTime: o.host(userConnections).ServerTime,
+			Interval: time.Duration(c.ReconcileInterval), Lookback: time.Duration(c.Lookback), ServerTime: o.host(UserConnections).ServerTime,
 			Show: metrics.Reconciled, Logger: tasks.Logger}
 	}
 	return src, nil
@@ -165,7 +178,7 @@ func (o *opener) userConnections() (*source, error) {
 func desktopConnectionsOptions(c *config.DesktopConnections) collector.Options {
 	rules := rulesOf(c.Window, []string{""})
 	rules.HideMachines = !c.DesktopNames // desktops are often named after their persons
-	return collector.Options{Source: desktopConnections, Product: desktop, Kind: collector.DesktopLogins,
+	return collector.Options{Source: DesktopConnections, Product: Desktop, Kind: collector.DesktopLogins,
 		Rules: rules, Lookback: time.Duration(c.Lookback)}
 }
 
@@ -173,8 +186,8 @@ func (o *opener) waysToDesktopConnections(c *config.DesktopConnections, memory f
 	create := func(ctx context.Context, from, to time.Time) (string, error) {
 		return o.client.ExportDesktopConnections(ctx, from, to, c.Language)
 	}
-	tasks, err := o.export(desktopConnections, c.Source, memory, metrics, create)
-	pages := &fetcher.DesktopConnections{API: o.client, Mismatch: metrics.Mismatch, Zone: zoneOf(c.Source)}
+	tasks, err := o.export(DesktopConnections, c.Source, memory, metrics, create)
+	pages := &fetcher.DesktopConnections{API: o.client, Mismatch: metrics.Mismatch, Zone: ZoneOf(c.Source)}
 	w := ways{pages, pages, tasks}
 	switch c.Mode {
 	case config.ModeExportV3:
@@ -188,12 +201,12 @@ func (o *opener) waysToDesktopConnections(c *config.DesktopConnections, memory f
 	return w, err
 }
 
-func (o *opener) desktopConnections() (*source, error) {
+func (o *opener) desktopConnections() (*Source, error) {
 	c := o.project.Sources.DesktopConnections
 	if c == nil {
 		return nil, nil
 	}
-	metrics := o.service.exporter.Source(o.project.Name, desktopConnections)
+	metrics := o.service.exporter.Source(o.project.Name, DesktopConnections)
 	accumulator, err := o.accumulator(desktopConnectionsOptions(c))
 	if err != nil {
 		return nil, err
@@ -202,50 +215,50 @@ func (o *opener) desktopConnections() (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	poller, err := fetcher.NewPoller(w.from, w.again, accumulator, metrics, o.options(desktopConnections, c.Source, c.Window))
-	return &source{poller: poller, accumulator: accumulator, metrics: metrics}, err
+	poller, err := fetcher.NewPoller(w.from, w.again, accumulator, metrics, o.options(DesktopConnections, c.Source, c.Window))
+	return &Source{poller: poller, accumulator: accumulator, metrics: metrics}, err
 }
 
-func (o *opener) sessions() (*source, error) {
+func (o *opener) sessions() (*Source, error) {
 	c := o.project.Sources.Sessions
 	if c == nil {
 		return nil, nil
 	}
-	metrics := o.service.exporter.Source(o.project.Name, sessions)
-	accumulator, err := o.accumulator(collector.Options{Source: sessions, Product: appStreaming, Kind: collector.Sessions})
+	metrics := o.service.exporter.Source(o.project.Name, Sessions)
+	accumulator, err := o.accumulator(collector.Options{Source: Sessions, Product: AppStreaming, Kind: collector.Sessions})
 	if err != nil {
 		return nil, err
 	}
-	var from fetcher.WholeSource = &fetcher.Sessions{API: o.client, Mismatch: metrics.Mismatch, Zone: zoneOf(c.Source)}
+	var from fetcher.WholeSource = &fetcher.Sessions{API: o.client, Mismatch: metrics.Mismatch, Zone: ZoneOf(c.Source)}
 	if c.Mode == config.ModeExport {
-		tasks, err := o.export(sessions, c.Source, accumulator, metrics, o.client.ExportSessions)
+		tasks, err := o.export(Sessions, c.Source, accumulator, metrics, o.client.ExportSessions)
 		if err != nil {
 			return nil, err
 		}
 		from = &fetcher.SessionExports{Export: tasks}
 	}
-	poller, err := fetcher.NewSnapshotPoller(from, accumulator, metrics, o.options(sessions, c.Source, config.Window{}))
-	return &source{poller: poller, accumulator: accumulator, metrics: metrics}, err
+	poller, err := fetcher.NewSnapshotPoller(from, accumulator, metrics, o.options(Sessions, c.Source, config.Window{}))
+	return &Source{poller: poller, accumulator: accumulator, metrics: metrics}, err
 }
 
-func (o *opener) accessStatistics() (*source, error) {
+func (o *opener) accessStatistics() (*Source, error) {
 	c := o.project.Sources.AccessStatistics
 	if c == nil {
 		return nil, nil
 	}
-	metrics := o.service.exporter.Source(o.project.Name, accessStatistics)
-	accumulator, err := o.accumulator(collector.Options{Source: accessStatistics, Product: appStreaming, Kind: collector.AccessStatistics})
+	metrics := o.service.exporter.Source(o.project.Name, AccessStatistics)
+	accumulator, err := o.accumulator(collector.Options{Source: AccessStatistics, Product: AppStreaming, Kind: collector.AccessStatistics})
 	if err != nil {
 		return nil, err
 	}
-	var from fetcher.WholeSource = &fetcher.AccessStatistics{API: o.client, Mismatch: metrics.Mismatch, Zone: zoneOf(c.Source)}
+	var from fetcher.WholeSource = &fetcher.AccessStatistics{API: o.client, Mismatch: metrics.Mismatch, Zone: ZoneOf(c.Source)}
 	if c.Mode == config.ModeExport {
-		tasks, err := o.export(accessStatistics, c.Source, accumulator, metrics, o.client.ExportAccessStatistics)
+		tasks, err := o.export(AccessStatistics, c.Source, accumulator, metrics, o.client.ExportAccessStatistics)
 		if err != nil {
 			return nil, err
 		}
 		from = &fetcher.AccessExports{Export: tasks}
 	}
-	poller, err := fetcher.NewStatisticsPoller(from, time.Duration(c.Settle), accumulator, metrics, o.options(accessStatistics, c.Source, config.Window{}))
-	return &source{poller: poller, accumulator: accumulator, metrics: metrics}, err
+	poller, err := fetcher.NewStatisticsPoller(from, time.Duration(c.Settle), accumulator, metrics, o.options(AccessStatistics, c.Source, config.Window{}))
+	return &Source{poller: poller, accumulator: accumulator, metrics: metrics}, err
 }

@@ -1,4 +1,4 @@
-package app
+package command
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/service"
 )
 
 // CheckConfig loads a configuration and says what is wrong with it, or what it means.
@@ -85,7 +86,7 @@ var ofTasks = []string{workspace.PermissionListExportTasks, workspace.Permission
 func examinations(s *config.Sources) []examination {
 	var list []examination
 	if c := s.UserConnections; c != nil {
-		e := examination{source: userConnections, permission: workspace.PermissionListUserConnections,
+		e := examination{source: service.UserConnections, permission: workspace.PermissionListUserConnections,
 			call: times((*workspace.Client).ListUserConnections, func(r *record.UserConnection) time.Time { l := r.Login(); return l.Time() })}
 		if c.Mode != config.ModeQuery {
 			e.untried = append(ofTasks, workspace.PermissionExportUserConnections)
@@ -93,7 +94,7 @@ func examinations(s *config.Sources) []examination {
 		list = append(list, e)
 	}
 	if c := s.Sessions; c != nil {
-		e := examination{source: sessions, permission: workspace.PermissionListSessions,
+		e := examination{source: service.Sessions, permission: workspace.PermissionListSessions,
 			call: times((*workspace.Client).ListSessions, func(r *record.SessionInfo) time.Time { return r.Session().Start })}
 		if c.Mode == config.ModeExport {
 			e.untried = append(ofTasks, workspace.PermissionExportSessions)
@@ -101,7 +102,7 @@ func examinations(s *config.Sources) []examination {
 		list = append(list, e)
 	}
 	if c := s.AccessStatistics; c != nil {
-		e := examination{source: accessStatistics, permission: workspace.PermissionListAccessStatistics,
+		e := examination{source: service.AccessStatistics, permission: workspace.PermissionListAccessStatistics,
 			call: times((*workspace.Client).ListAccessStatistics, func(r *record.AppUserAccess) time.Time { return r.Access().Last })}
 		if c.Mode == config.ModeExport {
 			e.untried = append(ofTasks, workspace.PermissionExportAccessStatistics)
@@ -109,7 +110,7 @@ func examinations(s *config.Sources) []examination {
 		list = append(list, e)
 	}
 	if c := s.DesktopConnections; c != nil {
-		e := examination{source: desktopConnections, permission: workspace.PermissionListDesktopConnections,
+		e := examination{source: service.DesktopConnections, permission: workspace.PermissionListDesktopConnections,
 			call: times((*workspace.Client).ListDesktopConnections, func(r *record.DesktopConnection) time.Time { l := r.Login(); return l.Time() })}
 		switch c.Mode {
 		case config.ModeExportV2:
@@ -133,9 +134,9 @@ func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Lo
 		fmt.Fprintln(out, "warning:", w)
 	}
 	wrong := 0
-	var clients clients
+	var clients service.Clients
 	for _, p := range cfg.Projects {
-		client, err := clients.make(cfg, p, nil, logger)
+		client, err := clients.New(cfg, p, nil, logger)
 		if err != nil {
 			return err
 		}
@@ -167,7 +168,7 @@ func describeSkew(skew time.Duration) string {
 }
 
 func (e *examination) examine(ctx context.Context, client *workspace.Client, out io.Writer) error {
-	host, now := hostOf(client, e.source), time.Now()
+	host, now := service.HostOf(client, e.source), time.Now()
 	if server, ok := host.ServerTime(); ok {
 		now = server
 	}

@@ -1,0 +1,62 @@
+// Package command is what each command of the program does.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"syscall"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/internal/logging"
+	"github.com/workspace-exporter/workspace_exporter/internal/service"
+)
+
+// Name is the program's.
+const Name = "workspace_exporter"
+
+// ErrConfig wraps every refusal of a configuration.
+var ErrConfig = errors.New("bad configuration")
+
+func load(path string) (*config.Config, error) {
+	cfg, err := config.Load(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%w", ErrConfig, err)
+	}
+	return cfg, nil
+}
+
+// loadAndWarn loads a configuration, and logs what is doubtful about it.
+func loadAndWarn(path string, logger log.Logger) (*config.Config, error) {
+	cfg, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range cfg.Warnings {
+		level.Warn(logger).Log("msg", "configuration: "+w)
+	}
+	return cfg, nil
+}
+
+// untilSignal is a context that ends with the signal to end. A log, or an output, whose
+// reader has gone away is an error of whoever writes to it, and ends nothing else.
+func untilSignal() (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
+	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+}
+
+// Backfill reads the history of all sources of login records, and writes it as
+// OpenMetrics. The store is looked at, and not changed.
+func Backfill(configFile string, o service.BackfillOptions, logger *logging.Log) error {
+	ctx, stop := untilSignal()
+	defer stop()
+	cfg, err := loadAndWarn(configFile, logger)
+	if err != nil {
+		return err
+	}
+	return service.Backfill(ctx, cfg, o, logger)
+}
