@@ -77,13 +77,13 @@ func (a *accesses) load(key, value []byte) error {
 	return nil
 }
 
-func (a *accesses) save(batch *store.Batch) {
+func (a *accesses) save(changes *store.Changes) {
 	for user := range a.changed {
 		key := user.Block()
 		if at, ok := a.last[user]; ok {
-			batch.Put(a.table(), key[:], noBlocks(binary.BigEndian.AppendUint64(nil, uint64(at))))
+			changes.Put(a.table(), key[:], noBlocks(binary.BigEndian.AppendUint64(nil, uint64(at))))
 		} else {
-			batch.Delete(a.table(), key[:])
+			changes.Delete(a.table(), key[:])
 		}
 	}
 	clear(a.changed)

@@ -22,7 +22,7 @@ import (
 // Storage keeps the rows of one accumulator. A commit is whole or not at all.
 type Storage interface {
 	Load(row func(table string, key, value []byte) error) error
-	Commit(batch *store.Batch) error
+	Commit(changes *store.Changes) error
 }
 
 // Options of an accumulator.
@@ -79,7 +79,7 @@ type page struct {
 	position    record.Position
 	// What loading has found to be changed in the store, with the next commit; and what
 	// only a commit of records of another project may change.
-	stale, another store.Batch
+	stale, another store.Changes
 	tasks          map[string]string // export tasks under way: see Get
 }
 
@@ -191,20 +191,20 @@ func (b *Accumulator) saveHolds(p *page) error {
 	for _, f := range p.tables.families {
 		f.release(b.options.Now())
 	}
-	batch := &store.Batch{}
-	p.saveSeries(batch)
-	if batch.Empty() {
+	changes := &store.Changes{}
+	p.saveSeries(changes)
+	if changes.Empty() {
 		return nil
 	}
-	return b.storage.Commit(batch)
+	return b.storage.Commit(changes)
 }
 
 // saveSeries writes what has changed in the series, after what loading has found.
-func (p *page) saveSeries(batch *store.Batch) {
-	batch.Append(&p.stale)
-	p.stale = store.Batch{}
+func (p *page) saveSeries(changes *store.Changes) {
+	changes.Append(&p.stale)
+	p.stale = store.Changes{}
 	for _, f := range p.tables.families {
-		f.save(batch)
+		f.save(changes)
 	}
 }
 
@@ -319,7 +319,7 @@ func (b *Accumulator) Commit(r *record.Batch) error {
 		f.release(b.options.Now())
 	}
 	begun := time.Now()
-	if err := b.storage.Commit(p.batch()); err != nil {
+	if err := b.storage.Commit(p.changes()); err != nil {
 		p.release()
 		return err
 	}
@@ -391,19 +391,19 @@ func (p *page) advance(r *record.Batch, lookback time.Duration) {
 	}
 }
 
-func (p *page) batch() *store.Batch {
-	batch := &store.Batch{}
-	p.saveSeries(batch)
-	batch.Append(&p.another)
-	p.another = store.Batch{}
-	p.ledger.Save(batch)
+func (p *page) changes() *store.Changes {
+	changes := &store.Changes{}
+	p.saveSeries(changes)
+	changes.Append(&p.another)
+	p.another = store.Changes{}
+	p.ledger.Save(changes)
 	for _, a := range p.aggregators {
 		if k, ok := a.(keeper); ok {
-			k.save(batch)
+			k.save(changes)
 		}
 	}
-	batch.Put(positionTable, []byte(positionKey), positionRow(&p.position))
-	return batch
+	changes.Put(positionTable, []byte(positionKey), positionRow(&p.position))
+	return changes
 }
 
 func positionRow(p *record.Position) []byte {
@@ -494,23 +494,23 @@ func (b *Accumulator) Keys() ([]string, error) {
 
 // Set remembers an export task, on disk when it returns.
 func (b *Accumulator) Set(key, id string) error {
-	return b.keep(func(batch *store.Batch) { batch.Put(taskTable, []byte(key), []byte(id)) }, func(tasks map[string]string) { tasks[key] = id })
+	return b.keep(func(changes *store.Changes) { changes.Put(taskTable, []byte(key), []byte(id)) }, func(tasks map[string]string) { tasks[key] = id })
 }
 
 // Clear forgets an export task.
 func (b *Accumulator) Clear(key string) error {
-	return b.keep(func(batch *store.Batch) { batch.Delete(taskTable, []byte(key)) }, func(tasks map[string]string) { delete(tasks, key) })
+	return b.keep(func(changes *store.Changes) { changes.Delete(taskTable, []byte(key)) }, func(tasks map[string]string) { delete(tasks, key) })
 }
 
-func (b *Accumulator) keep(change func(*store.Batch), then func(map[string]string)) error {
+func (b *Accumulator) keep(change func(*store.Changes), then func(map[string]string)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.ready(); err != nil {
 		return err
 	}
-	batch := &store.Batch{}
-	change(batch)
-	if err := b.storage.Commit(batch); err != nil {
+	changes := &store.Changes{}
+	change(changes)
+	if err := b.storage.Commit(changes); err != nil {
 		return err
 	}
 	then(b.page.tasks)

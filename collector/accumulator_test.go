@@ -46,7 +46,7 @@ func (m *memory) Load(row func(table string, key, value []byte) error) error {
 	return nil
 }
 
-func (m *memory) Commit(b *store.Batch) error {
+func (m *memory) Commit(b *store.Changes) error {
 	if m.fail != nil {
 		return m.fail
 	}

@@ -28,7 +28,7 @@ type refresher interface {
 type keeper interface {
 	table() string
 	load(key, value []byte) error
-	save(batch *store.Batch)
+	save(changes *store.Changes)
 }
 
 // batchReader is an aggregator that looks at a batch as a whole, before any event.

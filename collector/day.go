@@ -110,18 +110,18 @@ func (d *day) load(key, value []byte) error {
 	return r.Err()
 }
 
-func (d *day) save(batch *store.Batch) {
+func (d *day) save(changes *store.Changes) {
 	for n := range d.changed {
 		key := binary.BigEndian.AppendUint64(nil, uint64(n))
 		q, known := d.quarters[n]
 		if !known {
-			batch.Delete(d.table(), key)
+			changes.Delete(d.table(), key)
 			continue
 		}
 		var row store.Row
 		row.Uint(uint64(q.Attempts))
 		row.Uint(uint64(q.Failures))
-		batch.Put(d.table(), key, row)
+		changes.Put(d.table(), key, row)
 	}
 	clear(d.changed)
 }

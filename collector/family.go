@@ -316,7 +316,7 @@ func (f *family) metric(s *series, count int64, h *histogram) *dto.Metric {
 // the label values, the value what the series has counted.
 const seriesTable = "series"
 
-func (f *family) save(batch *store.Batch) {
+func (f *family) save(changes *store.Changes) {
 	if f.volatile {
 		clear(f.changed)
 		return
@@ -329,7 +329,7 @@ func (f *family) save(batch *store.Batch) {
 		if s.histogram != nil {
 			s.histogram.save(&value)
 		}
-		batch.Put(seriesTable, seriesKey(f.Name, f.pairs(s)), value)
+		changes.Put(seriesTable, seriesKey(f.Name, f.pairs(s)), value)
 	}
 	clear(f.changed)
 }

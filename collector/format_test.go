@@ -28,7 +28,7 @@ func benchOn(t testing.TB, s *store.Store, k Kind) *bench {
 	b := newBench(t, ofKind(k))
 	b.clock = t0.Add(time.Hour)
 	var err error
-	b.accumulator, err = Open(s.Book("p", b.options.Source), b.options)
+	b.accumulator, err = Open(s.Partition("p", b.options.Source), b.options)
 	require.NoError(t, err)
 	return b
 }

@@ -268,12 +268,12 @@ func (p *people) load(key, value []byte) error {
 	return r.Err()
 }
 
-func (p *people) save(batch *store.Batch) {
+func (p *people) save(changes *store.Changes) {
 	for _, v := range p.added {
-		batch.Put(p.table(), v.key(), v.row())
+		changes.Put(p.table(), v.key(), v.row())
 	}
 	for _, v := range p.removed {
-		batch.Delete(p.table(), v.key())
+		changes.Delete(p.table(), v.key())
 	}
 	p.added, p.removed = p.added[:0], p.removed[:0]
 }

@@ -152,9 +152,9 @@ func (r *reasons) load(key, value []byte) error {
 	return nil
 }
 
-func (r *reasons) save(batch *store.Batch) {
+func (r *reasons) save(changes *store.Changes) {
 	for code := range r.changed {
-		batch.Put(r.table(), []byte(code), []byte(r.codes[code].text))
+		changes.Put(r.table(), []byte(code), []byte(r.codes[code].text))
 	}
 	clear(r.changed)
 }
@@ -179,7 +179,7 @@ func (c reasonCounts) load(key, value []byte) error {
 	return row.Err()
 }
 
-func (c reasonCounts) save(batch *store.Batch) {
+func (c reasonCounts) save(changes *store.Changes) {
 	for code := range c.counted {
 		known := c.codes[code]
 		var row store.Row
@@ -190,7 +190,7 @@ func (c reasonCounts) save(batch *store.Batch) {
 			row.String(text)
 			row.Int(known.counts[text])
 		}
-		batch.Put(c.table(), []byte(code), row)
+		changes.Put(c.table(), []byte(code), row)
 	}
 	clear(c.counted)
 }

@@ -79,7 +79,7 @@ func (o *onServers) load(key, value []byte) error {
 	return errors.Join(k.Err(), v.Err())
 }
 
-func (o *onServers) save(batch *store.Batch) {
+func (o *onServers) save(changes *store.Changes) {
 	for place := range o.changed {
 		var key, value store.Row
 		for _, part := range []string{place.machine, place.group, place.state} {
@@ -87,9 +87,9 @@ func (o *onServers) save(batch *store.Batch) {
 		}
 		if n, there := o.servers[place]; there {
 			value.Int(n)
-			batch.Put(o.table(), key, value)
+			changes.Put(o.table(), key, value)
 		} else {
-			batch.Delete(o.table(), key)
+			changes.Delete(o.table(), key)
 		}
 	}
 	clear(o.changed)

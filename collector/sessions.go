@@ -180,9 +180,9 @@ func (s *sessions) load(key, value []byte) error {
 	return r.Err()
 }
 
-func (s *sessions) save(batch *store.Batch) {
+func (s *sessions) save(changes *store.Changes) {
 	for _, id := range s.gone {
-		batch.Delete(s.table(), id[:])
+		changes.Delete(s.table(), id[:])
 	}
 	for f := range s.changed {
 		var row store.Row
@@ -190,7 +190,7 @@ func (s *sessions) save(batch *store.Batch) {
 		row = binary.BigEndian.AppendUint64(row, uint64(f.last))
 		row.Bool(f.hasID)
 		row.Int(f.began)
-		batch.Put(s.table(), f.id[:], row)
+		changes.Put(s.table(), f.id[:], row)
 	}
 	s.gone = s.gone[:0]
 	clear(s.changed)

@@ -131,7 +131,7 @@ func (s *shelf) Load(row func(table string, key, value []byte) error) error {
 	return err
 }
 
-func (s *shelf) Commit(b *store.Batch) error {
+func (s *shelf) Commit(b *store.Changes) error {
 	if s.fails != nil && s.fails() {
 		return errFault
 	}

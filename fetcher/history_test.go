@@ -178,7 +178,7 @@ type faulty struct {
 	fails func() bool
 }
 
-func (f faulty) Commit(b *store.Batch) error {
+func (f faulty) Commit(b *store.Changes) error {
 	if f.fails() {
 		return errFault
 	}
@@ -239,7 +239,7 @@ func FuzzHistory(f *testing.F) {
 		require.NoError(t, err)
 		defer func() { require.NoError(t, st.Close()) }()
 		synctest.Test(t, func(t *testing.T) {
-			require.Equal(t, a.truth(), counted(t, a.live(t, st.Book("p", "s"), lookback)), "by %s, lookback %s", a.by, lookback)
+			require.Equal(t, a.truth(), counted(t, a.live(t, st.Partition("p", "s"), lookback)), "by %s, lookback %s", a.by, lookback)
 		})
 	})
 }

@@ -39,8 +39,8 @@ func BenchmarkApply(b *testing.B) {
 		r := sessions(n, page)
 		b.StartTimer()
 		l.Apply(r, func(*Event) {})
-		var batch store.Batch
-		l.Save(&batch)
+		var changes store.Changes
+		l.Save(&changes)
 		if n%kept == 0 {
 			b.StopTimer()
 			l.Forget(r.Now.Add(-kept * time.Millisecond))
@@ -64,7 +64,7 @@ func fill(n int) *Ledger {
 	l := New(defaultRules)
 	for first := 0; first < n; first += 1000 {
 		l.Apply(sessions(first, 1000), func(*Event) {})
-		l.Save(&store.Batch{})
+		l.Save(&store.Changes{})
 	}
 	return l
 }

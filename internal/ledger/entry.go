@@ -327,14 +327,14 @@ func (e *entry) hideMachine() bool {
 	return was != ""
 }
 
-// Save writes what has changed since the last Save into the batch.
-func (l *Ledger) Save(batch *store.Batch) {
+// Save writes what has changed since the last Save.
+func (l *Ledger) Save(changes *store.Changes) {
 	for _, key := range l.forgotten {
-		batch.Delete(Table, key[:])
+		changes.Delete(Table, key[:])
 	}
 	for e := range l.changed {
 		key := e.rowKey()
-		batch.Put(Table, key[:], e.row())
+		changes.Put(Table, key[:], e.row())
 	}
 	l.forgotten = l.forgotten[:0]
 	clear(l.changed)

@@ -522,9 +522,9 @@ func TestOpenConnectionsByPlace(t *testing.T) {
 // saved brings the rows up to date, as a commit does.
 func saved(t rapid.TB, l *Ledger, rows map[string][]byte) map[string][]byte {
 	t.Helper()
-	var batch store.Batch
-	l.Save(&batch)
-	commit(rows, &batch)
+	var changes store.Changes
+	l.Save(&changes)
+	commit(rows, &changes)
 	require.Len(t, rows, l.Len())
 	return rows
 }
@@ -540,8 +540,8 @@ func restarted(t rapid.TB, l *Ledger, rows map[string][]byte) *Ledger {
 }
 
 // commit changes rows as a store would.
-func commit(rows map[string][]byte, batch *store.Batch) {
-	batch.Each(func(_ string, key, value []byte) {
+func commit(rows map[string][]byte, changes *store.Changes) {
+	changes.Each(func(_ string, key, value []byte) {
 		if value == nil {
 			delete(rows, string(key))
 		} else {

@@ -47,10 +47,10 @@ func TestSaveAndLoad(t *testing.T) {
 	assert.Equal(t, l.OpenConnections(), again.OpenConnections())
 	assert.Equal(t, l.Unfinished(at(1e5)), again.Unfinished(at(1e5)))
 
-	var batch store.Batch
-	again.Save(&batch)
-	l.Save(&batch)
-	assert.Equal(t, store.Batch{}, batch, "nothing has changed")
+	var changes store.Changes
+	again.Save(&changes)
+	l.Save(&changes)
+	assert.Equal(t, store.Changes{}, changes, "nothing has changed")
 }
 
 func TestRowsStandInTheOrderOfTime(t *testing.T) {

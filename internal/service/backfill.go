@@ -98,7 +98,7 @@ func (b *backfill) findBeginnings() error {
 		b.began = map[sourceName]time.Time{} // a copy before this one may have been torn
 		for _, p := range b.config.Projects {
 			for _, source := range []string{UserConnections, DesktopConnections} {
-				began, ok, err := collector.Began(st.Book(p.Name, source))
+				began, ok, err := collector.Began(st.Partition(p.Name, source))
 				if err != nil {
 					return err
 				}

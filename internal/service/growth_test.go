@@ -94,7 +94,7 @@ func TestNothingGrows(t *testing.T) {
 		registry := prometheus.NewRegistry()
 		metrics := collector.NewExporter(registry).Source("p", UserConnections)
 		limits := collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
-		accumulator, err := collector.Open(st.Book("p", UserConnections), collector.Options{Project: "p", Source: UserConnections, Product: AppStreaming,
+		accumulator, err := collector.Open(st.Partition("p", UserConnections), collector.Options{Project: "p", Source: UserConnections, Product: AppStreaming,
 			Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Hour}, Lookback: 15 * time.Minute,
 			UserWindows: []collector.Window{{Name: "15m", Length: 15 * time.Minute}}, Limits: limits})
 		require.NoError(t, err)

@@ -66,7 +66,7 @@ func (o *opener) complete(b collector.Options) collector.Options {
 
 // accumulator opens the accumulator of a source.
 func (o *opener) accumulator(b collector.Options) (*collector.Accumulator, error) {
-	return collector.Open(o.store.Book(o.project.Name, b.Source), o.complete(b))
+	return collector.Open(o.store.Partition(o.project.Name, b.Source), o.complete(b))
 }
 
 // options are those of a poller.

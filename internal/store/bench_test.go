@@ -15,10 +15,10 @@ func BenchmarkCommit(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer func() { _ = s.Close() }()
-			book := s.Book("p", "s")
+			partition := s.Partition("p", "s")
 			b.ReportAllocs()
 			for n := uint64(0); b.Loop(); n++ {
-				if err := book.Commit(reading(n, size.records, size.series)); err != nil {
+				if err := partition.Commit(newRecords(n, size.records, size.series)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -26,16 +26,16 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// reading is the batch of a reading with new records, in the order of time.
-func reading(n uint64, records, series int) *Batch {
-	batch := &Batch{}
+// newRecords is what a commit of new records writes, in the order of time.
+func newRecords(n uint64, records, series int) *Changes {
+	changes := &Changes{}
 	for i := range records {
 		key := make([]byte, 24)
 		binary.BigEndian.PutUint64(key, n*uint64(records)+uint64(i))
-		batch.Put("rows", key, make([]byte, 60))
+		changes.Put("rows", key, make([]byte, 60))
 	}
 	for i := range series {
-		batch.Put("series", fmt.Appendf(nil, "workspace_login_failures_total/group %d", i), binary.BigEndian.AppendUint64(nil, n))
+		changes.Put("series", fmt.Appendf(nil, "workspace_login_failures_total/group %d", i), binary.BigEndian.AppendUint64(nil, n))
 	}
-	return batch
+	return changes
 }

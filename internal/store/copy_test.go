@@ -17,13 +17,13 @@ func TestACopyOfAStoreThatIsInUse(t *testing.T) {
 	s, err := Open(dir)
 	require.NoError(t, err)
 	defer s.Close()
-	book := s.Book("p", "s")
+	partition := s.Partition("p", "s")
 	commit := func(n uint64) {
-		var batch Batch
+		var changes Changes
 		for row := range uint64(300) { // all rows say the same
-			batch.Put("t", binary.BigEndian.AppendUint64(nil, row), binary.BigEndian.AppendUint64(make([]byte, 50), n))
+			changes.Put("t", binary.BigEndian.AppendUint64(nil, row), binary.BigEndian.AppendUint64(make([]byte, 50), n))
 		}
-		assert.NoError(t, book.Commit(&batch))
+		assert.NoError(t, partition.Commit(&changes))
 	}
 	commit(0)
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -41,7 +41,7 @@ func TestACopyOfAStoreThatIsInUse(t *testing.T) {
 	for range 20 {
 		require.NoError(t, ReadCopy(dir, func(c *Store) error {
 			seen := map[string]int{}
-			err := c.Book("p", "s").Load(func(_ string, _, value []byte) error {
+			err := c.Partition("p", "s").Load(func(_ string, _, value []byte) error {
 				seen[string(value)]++
 				return nil
 			})

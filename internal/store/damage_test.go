@@ -18,27 +18,27 @@ import (
 )
 
 // smallStore is the file of a store with branch pages, leaf pages, inline tables and
-// a free list in it, and what its book p/s holds.
+// a free list in it, and what its partition p/s holds.
 func smallStore(t *testing.T) (file []byte, held rows) {
 	t.Helper()
 	dir := t.TempDir()
 	s := open(t, dir)
-	book := s.Book("p", "s")
+	partition := s.Partition("p", "s")
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 3 {
-		var batch Batch
+		var changes Changes
 		for range 40 {
 			value := make([]byte, 40)
 			for j := range value {
 				value[j] = byte(random.Uint32())
 			}
-			batch.Put("rows", fmt.Appendf(nil, "%020d", random.IntN(120)), value)
+			changes.Put("rows", fmt.Appendf(nil, "%020d", random.IntN(120)), value)
 		}
-		batch.Put("series", []byte("login_attempts"), fmt.Append(nil, i))
-		batch.Put("position", []byte("position"), fmt.Append(nil, i))
-		require.NoError(t, book.Commit(&batch))
+		changes.Put("series", []byte("login_attempts"), fmt.Append(nil, i))
+		changes.Put("position", []byte("position"), fmt.Append(nil, i))
+		require.NoError(t, partition.Commit(&changes))
 	}
-	held, err := load(book)
+	held, err := load(partition)
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 	file, err = os.ReadFile(filepath.Join(dir, fileName))
@@ -75,15 +75,15 @@ func requireSound(t *testing.T, dir string, file []byte, last rows, what string,
 	s.db.NoSync = true // the machine does not crash here
 	want := maps.Clone(last)
 	for n := range 3 {
-		var batch Batch
+		var changes Changes
 		for i := range 20 {
 			want[fmt.Sprintf("rows/%020d", 1000*n+i)] = string(make([]byte, 300))
 		}
 		for row, value := range want { // all, so that every page is written anew
 			table, key, _ := strings.Cut(row, "/")
-			batch.Put(table, []byte(key), []byte(value))
+			changes.Put(table, []byte(key), []byte(value))
 		}
-		require.NoError(t, s.Book("p", "s").Commit(&batch), "%s at byte %d", what, at)
+		require.NoError(t, s.Partition("p", "s").Commit(&changes), "%s at byte %d", what, at)
 	}
 	require.NoError(t, s.Close())
 	requireHonest(t, dir, want, what+", then commits,", at)
@@ -222,26 +222,26 @@ func TestWholeStoreIsNotRefused(t *testing.T) {
 	for seed := range uint64(2) {
 		s := open(t, t.TempDir())
 		s.db.NoSync = true
-		book := s.Book("p", "s")
+		partition := s.Partition("p", "s")
 		random := rand.New(rand.NewPCG(seed, 0))
 		for n := range 40 {
-			var batch Batch
+			var changes Changes
 			for range random.IntN(600) {
 				key := fmt.Appendf(nil, "%020d", random.IntN(5000))
 				if seed%2 == 0 { // as time goes on
 					key = fmt.Appendf(nil, "%020d", 100*n+random.IntN(2000))
 				}
 				if random.IntN(2) == 0 || n%20 > 15 {
-					batch.Delete("rows", key)
+					changes.Delete("rows", key)
 					continue
 				}
-				batch.Put("rows", key, make([]byte, random.IntN(400)))
+				changes.Put("rows", key, make([]byte, random.IntN(400)))
 			}
-			require.NoError(t, book.Commit(&batch))
+			require.NoError(t, partition.Commit(&changes))
 			_, err := checkTree(s.db)
 			require.NoError(t, err)
 		}
-		_, err := load(book)
+		_, err := load(partition)
 		require.NoError(t, err)
 	}
 }

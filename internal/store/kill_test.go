@@ -35,15 +35,15 @@ func commitForever(dir string) error {
 	if err != nil {
 		return err
 	}
-	book := s.Book("p", "s")
-	held, err := load(book)
+	partition := s.Partition("p", "s")
+	held, err := load(partition)
 	if err != nil {
 		return err
 	}
 	n, _ := strconv.Atoi(held["position/position"])
 	for {
 		n++
-		if err := book.Commit(numbered(n)); err != nil {
+		if err := partition.Commit(numbered(n)); err != nil {
 			return err
 		}
 		fmt.Println(n)
@@ -55,8 +55,8 @@ func ledgerKey(n, i int) []byte { return fmt.Appendf(nil, "%08d-%d", n, i) }
 // keptCommits is how many commits' rows rows are in the store at a time.
 const keptCommits = 3
 
-func numbered(n int) *Batch {
-	var b Batch
+func numbered(n int) *Changes {
+	var b Changes
 	b.Put("position", []byte("position"), fmt.Append(nil, n))
 	b.Put("series", []byte("attempts"), fmt.Append(nil, 10*n))
 	for i := range 10 {
@@ -92,7 +92,7 @@ func TestKilled(t *testing.T) {
 		acknowledged = max(acknowledged, commitAndKill(t, dir, time.Duration(random.IntN(120))*time.Millisecond))
 		s, err := Open(dir)
 		require.NoError(t, err)
-		got, err := load(s.Book("p", "s"))
+		got, err := load(s.Partition("p", "s"))
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 

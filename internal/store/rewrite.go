@@ -11,13 +11,13 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// update brings every book to the present format and under the store's first seal, each
+// update brings every partition to the present format and under the store's first seal, each
 // in a transaction of its own: whatever interrupts it, the next start goes on. It reports
 // whether there was anything to do.
 func (s *Store) update() (changed bool, err error) {
 	var names [][]byte
 	err = s.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(booksBucket).ForEachBucket(func(name []byte) error {
+		return tx.Bucket(partitionsBucket).ForEachBucket(func(name []byte) error {
 			names = append(names, bytes.Clone(name))
 			return nil
 		})
@@ -26,7 +26,7 @@ func (s *Store) update() (changed bool, err error) {
 		if err != nil {
 			return changed, err
 		}
-		b := s.bookOf(name)
+		b := s.partitionOf(name)
 		var did bool
 		if did, err = b.rewriteRows(); did {
 			changed = true
@@ -35,49 +35,49 @@ func (s *Store) update() (changed bool, err error) {
 	return changed, err
 }
 
-// rewriteRows brings the rows of a book to the present format, under the store's first
+// rewriteRows brings the rows of a partition to the present format, under the store's first
 // seal, and reports whether they were not.
-func (b *Book) rewriteRows() (changed bool, err error) {
+func (b *Partition) rewriteRows() (changed bool, err error) {
 	return changed, b.guard(func() error {
 		var row func(table string, key, value []byte) (k, v []byte, err error)
 		err := b.store.db.View(func(tx *bbolt.Tx) (err error) {
-			row, err = b.outdated(tx.Bucket(booksBucket).Bucket(b.name))
+			row, err = b.outdated(tx.Bucket(partitionsBucket).Bucket(b.name))
 			return err
 		})
 		if row == nil || err != nil {
 			return err
 		}
 		changed = true
-		return b.update(func(tx *bbolt.Tx, book *bbolt.Bucket) error {
-			batch := Batch{clear: true}
-			err := eachRow(book, func(table string, key, value []byte) error {
+		return b.update(func(tx *bbolt.Tx, partition *bbolt.Bucket) error {
+			changes := Changes{clear: true}
+			err := eachRow(partition, func(table string, key, value []byte) error {
 				k, v, err := row(table, key, value)
-				batch.Put(table, bytes.Clone(k), bytes.Clone(v))
+				changes.Put(table, bytes.Clone(k), bytes.Clone(v))
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			return b.store.apply(tx, book, &batch)
+			return b.store.apply(tx, partition, &changes)
 		})
 	})
 }
 
-// outdated returns what makes rows of the present form of a book's rows; nil if that is
+// outdated returns what makes rows of the present form of a partition's rows; nil if that is
 // what they have, or if nobody can.
-func (b *Book) outdated(book *bbolt.Bucket) (func(table string, key, value []byte) (k, v []byte, err error), error) {
-	from := b.store.sealOf(book)
-	if from == b.store.seals[0] || book.Get(digestKey) == nil {
+func (b *Partition) outdated(partition *bbolt.Bucket) (func(table string, key, value []byte) (k, v []byte, err error), error) {
+	from := b.store.sealOf(partition)
+	if from == b.store.seals[0] || partition.Get(digestKey) == nil {
 		return nil, nil
 	}
-	if err := verify(book); err != nil {
+	if err := verify(partition); err != nil {
 		return nil, err
 	}
 	switch {
 	case from != nil:
 		return from.reveal, nil
-	case book.Get(sealKey) != nil:
-		return nil, nil // under another key, which is told to who loads the book
+	case partition.Get(sealKey) != nil:
+		return nil, nil // under another key, which is told to who loads the partition
 	case b.store.convert == nil:
 		return nil, fmt.Errorf("%w: it has format 1: start the exporter once with it", ErrRefused)
 	}

@@ -68,7 +68,7 @@ func cross(block func(dst, src []byte), table string, key, value []byte) (k, v [
 	return k, v, nil
 }
 
-// check is what stands in a book to tell under which seal its rows are.
+// check is what stands in a partition to tell under which seal its rows are.
 func (s *seal) check() []byte {
 	sum := sha256.Sum256([]byte("which seal"))
 	s.block.Encrypt(sum[:blockSize], sum[:blockSize])
@@ -128,16 +128,16 @@ func (s *Store) ownKey() (own []byte, err error) {
 	return own[:ownKeySize], nil
 }
 
-// sealOf is the seal that the rows of a book are under; nil if it is not among the
+// sealOf is the seal that the rows of a partition are under; nil if it is not among the
 // store's seals, or if they are under none, as in format 1.
-func (s *Store) sealOf(book *bbolt.Bucket) *seal {
+func (s *Store) sealOf(partition *bbolt.Bucket) *seal {
 	for _, known := range s.seals {
-		if bytes.Equal(book.Get(sealKey), known.check()) {
+		if bytes.Equal(partition.Get(sealKey), known.check()) {
 			return known
 		}
 	}
 	return nil
 }
 
-// errOtherKey is what a book is refused with that is under none of the store's seals.
+// errOtherKey is what a partition is refused with that is under none of the store's seals.
 var errOtherKey = fmt.Errorf("%w: its pseudonyms were made with another key (storage.pseudonym_key or its file), without which it is not known what is counted: give that key again, or another storage.path to start counting anew", ErrRefused)

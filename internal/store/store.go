@@ -1,8 +1,8 @@
-// Package store keeps what must outlive the process: per source one book, with
-// the ledger, the counters and the cursor in it. A commit to a book is whole or
+// Package store keeps what must outlive the process: per source one partition, with
+// the ledger, the counters and the cursor in it. A commit to a partition is whole or
 // not at all, and it is on disk when Commit returns.
 //
-// Every book carries a digest of its rows, so that a damaged file is refused
+// Every partition carries a digest of its rows, so that a damaged file is refused
 // instead of counted on.
 package store
 
@@ -38,14 +38,14 @@ const (
 )
 
 var (
-	metaBucket  = []byte("meta")
-	booksBucket = []byte("books")
-	formatKey   = []byte("format")
-	namesKey    = []byte("names")
-	digestKey   = []byte("digest")
-	sealKey     = []byte("seal")
-	ownKeyKey   = []byte("seal_key")
-	rewriteKey  = []byte("rewrite") // true: pages that are free hold what must go
+	metaBucket       = []byte("meta")
+	partitionsBucket = []byte("books") // the name that every store has
+	formatKey        = []byte("format")
+	namesKey         = []byte("names")
+	digestKey        = []byte("digest")
+	sealKey          = []byte("seal")
+	ownKeyKey        = []byte("seal_key")
+	rewriteKey       = []byte("rewrite") // true: pages that are free hold what must go
 )
 
 // Store is an open store. Only one process can have it open.
@@ -124,11 +124,11 @@ func create(path string) error {
 		if err != nil {
 			return err
 		}
-		books, err := tx.CreateBucket(booksBucket)
+		partitions, err := tx.CreateBucket(partitionsBucket)
 		if err != nil {
 			return err
 		}
-		names, err := namesDigest(books)
+		names, err := namesDigest(partitions)
 		own, errKey := newOwnKey()
 		return errors.Join(err, errKey, meta.Put(namesKey, names), meta.Put(ownKeyKey, own), meta.Put(formatKey, binary.AppendUvarint(nil, Format)))
 	})
@@ -216,15 +216,15 @@ func openFile(path string) (db *bbolt.DB, err error) {
 	return nil, damaged(path, err.Error())
 }
 
-// check refuses a damaged file, one of a newer format, and one that has lost a book.
+// check refuses a damaged file, one of a newer format, and one that has lost a partition.
 func (s *Store) check() error {
 	return guard(s.path, func() error {
 		if _, err := checkTree(s.db); err != nil {
 			return damaged(s.path, err.Error())
 		}
 		return s.db.View(func(tx *bbolt.Tx) error {
-			meta, books := tx.Bucket(metaBucket), tx.Bucket(booksBucket)
-			if meta == nil || books == nil {
+			meta, partitions := tx.Bucket(metaBucket), tx.Bucket(partitionsBucket)
+			if meta == nil || partitions == nil {
 				return damaged(s.path, "its first tables are missing")
 			}
 			version, n := binary.Uvarint(meta.Get(formatKey))
@@ -234,20 +234,20 @@ func (s *Store) check() error {
 			if version > Format {
 				return fmt.Errorf("store %s: it has format %d, written by a newer version of the exporter; this one knows formats up to %d: use the newer version, or another storage.path", s.path, version, Format)
 			}
-			names, err := namesDigest(books)
+			names, err := namesDigest(partitions)
 			if err == nil && !bytes.Equal(names, meta.Get(namesKey)) {
-				err = damaged(s.path, "its list of books does not match the list's digest")
+				err = damaged(s.path, "its list of partitions does not match the list's digest")
 			}
 			return err
 		})
 	})
 }
 
-// namesDigest hashes the names of all books: one that is lost must not pass for one
+// namesDigest hashes the names of all partitions: one that is lost must not pass for one
 // that never was.
-func namesDigest(books *bbolt.Bucket) ([]byte, error) {
+func namesDigest(partitions *bbolt.Bucket) ([]byte, error) {
 	var names Row
-	err := books.ForEachBucket(func(name []byte) error {
+	err := partitions.ForEachBucket(func(name []byte) error {
 		names.Bytes(name)
 		return nil
 	})
@@ -257,29 +257,29 @@ func namesDigest(books *bbolt.Bucket) ([]byte, error) {
 // Close releases the store.
 func (s *Store) Close() error { return s.db.Close() }
 
-// Book is the part of the store that belongs to one source of one project.
-func (s *Store) Book(project, source string) *Book {
-	return s.bookOf([]byte(project + "\x00" + source))
+// Partition is the part of the store that belongs to one source of one project.
+func (s *Store) Partition(project, source string) *Partition {
+	return s.partitionOf([]byte(project + "\x00" + source))
 }
 
-func (s *Store) bookOf(name []byte) *Book {
-	return &Book{store: s, name: name, title: strings.ReplaceAll(string(name), "\x00", "/")}
+func (s *Store) partitionOf(name []byte) *Partition {
+	return &Partition{store: s, name: name, title: strings.ReplaceAll(string(name), "\x00", "/")}
 }
 
-// Book holds the rows of one source in tables.
-type Book struct {
+// Partition holds the rows of one source in tables.
+type Partition struct {
 	store *Store
 	name  []byte
 	title string
 }
 
-// Batch is a set of changes to a book. Later changes of a row replace earlier ones.
-type Batch struct {
-	changes []change
-	// Scrub takes what the batch removes out of free pages of the file, too: when the
+// Changes is a set of changes to a partition. Later changes of a row replace earlier ones.
+type Changes struct {
+	list []change
+	// Scrub takes what the changes remove out of free pages of the file, too: when the
 	// store is opened next.
 	Scrub bool
-	clear bool // every row that the book has goes first
+	clear bool // every row that the partition has goes first
 }
 
 type change struct {
@@ -288,31 +288,31 @@ type change struct {
 	deletes    bool
 }
 
-// Put writes a row. The batch keeps key and value.
-func (b *Batch) Put(table string, key, value []byte) {
+// Put writes a row. Changes keeps key and value.
+func (b *Changes) Put(table string, key, value []byte) {
 	if value == nil {
 		value = []byte{} // to the database, nil is no value
 	}
-	b.changes = append(b.changes, change{table: table, key: key, value: value})
+	b.list = append(b.list, change{table: table, key: key, value: value})
 }
 
 // Delete takes a row away, if it is there.
-func (b *Batch) Delete(table string, key []byte) {
-	b.changes = append(b.changes, change{table: table, key: key, deletes: true})
+func (b *Changes) Delete(table string, key []byte) {
+	b.list = append(b.list, change{table: table, key: key, deletes: true})
 }
 
-// Append adds the changes of another batch.
-func (b *Batch) Append(more *Batch) {
-	b.changes = append(b.changes, more.changes...)
+// Append adds those of another set.
+func (b *Changes) Append(more *Changes) {
+	b.list = append(b.list, more.list...)
 	b.Scrub = b.Scrub || more.Scrub
 }
 
-// Empty reports whether the batch would change nothing.
-func (b *Batch) Empty() bool { return len(b.changes) == 0 }
+// Empty reports whether the changes would change nothing.
+func (b *Changes) Empty() bool { return len(b.list) == 0 }
 
 // Each calls f for every change, in order; a nil value deletes.
-func (b *Batch) Each(f func(table string, key, value []byte)) {
-	for _, c := range b.changes {
+func (b *Changes) Each(f func(table string, key, value []byte)) {
+	for _, c := range b.list {
 		f(c.table, c.key, c.value)
 	}
 }
@@ -320,22 +320,22 @@ func (b *Batch) Each(f func(table string, key, value []byte)) {
 // Head is the table whose rows are loaded first: they say how others are to be read.
 const Head = "head"
 
-// Load calls row for every row of the book, table by table, in the order in which they
-// are on disk; Head is the first table. It fails if the book is damaged, or if row
+// Load calls row for every row of the partition, table by table, in the order in which they
+// are on disk; Head is the first table. It fails if the partition is damaged, or if row
 // does. Key and value are valid during the call.
-func (b *Book) Load(row func(table string, key, value []byte) error) error {
+func (b *Partition) Load(row func(table string, key, value []byte) error) error {
 	return b.guard(func() error {
 		return b.store.db.View(func(tx *bbolt.Tx) error {
-			book := tx.Bucket(booksBucket).Bucket(b.name)
-			if book == nil {
+			partition := tx.Bucket(partitionsBucket).Bucket(b.name)
+			if partition == nil {
 				return nil
 			}
-			s := b.store.sealOf(book)
-			if s == nil && book.Get(digestKey) != nil {
-				return cmp.Or(verify(book), errOtherKey)
+			s := b.store.sealOf(partition)
+			if s == nil && partition.Get(digestKey) != nil {
+				return cmp.Or(verify(partition), errOtherKey)
 			}
-			digest := sealDigest(book)
-			err := eachRow(book, func(table string, key, value []byte) error {
+			digest := sealDigest(partition)
+			err := eachRow(partition, func(table string, key, value []byte) error {
 				digest ^= rowDigest(table, key, value)
 				key, value, err := s.reveal(table, key, value)
 				if err != nil {
@@ -349,43 +349,43 @@ func (b *Book) Load(row func(table string, key, value []byte) error) error {
 			if err != nil {
 				return err
 			}
-			return compareDigest(book, digest)
+			return compareDigest(partition, digest)
 		})
 	})
 }
 
-// verify checks the rows of a book as they are on disk.
-func verify(book *bbolt.Bucket) error {
-	digest := sealDigest(book)
-	err := eachRow(book, func(table string, key, value []byte) error {
+// verify checks the rows of a partition as they are on disk.
+func verify(partition *bbolt.Bucket) error {
+	digest := sealDigest(partition)
+	err := eachRow(partition, func(table string, key, value []byte) error {
 		digest ^= rowDigest(table, key, value)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return compareDigest(book, digest)
+	return compareDigest(partition, digest)
 }
 
-func compareDigest(book *bbolt.Bucket, digest uint64) error {
-	if stored := book.Get(digestKey); len(stored) != 8 || binary.BigEndian.Uint64(stored) != digest {
+func compareDigest(partition *bbolt.Bucket, digest uint64) error {
+	if stored := partition.Get(digestKey); len(stored) != 8 || binary.BigEndian.Uint64(stored) != digest {
 		return errors.New("the rows do not match their digest")
 	}
 	return nil
 }
 
-// sealDigest is the part that the mark of the seal has in the digest of a book.
-func sealDigest(book *bbolt.Bucket) uint64 {
-	mark := book.Get(sealKey)
+// sealDigest is the part that the mark of the seal has in the digest of a partition.
+func sealDigest(partition *bbolt.Bucket) uint64 {
+	mark := partition.Get(sealKey)
 	if mark == nil {
 		return 0
 	}
 	return rowDigest("", sealKey, mark)
 }
 
-// guard says of an error in which book it is, and that the store is damaged unless it
+// guard says of an error in which partition it is, and that the store is damaged unless it
 // is only refused.
-func (b *Book) guard(f func() error) error {
+func (b *Partition) guard(f func() error) error {
 	return guard(b.store.path, func() error {
 		err := f()
 		if err == nil || errors.Is(err, ErrDamaged) {
@@ -398,17 +398,17 @@ func (b *Book) guard(f func() error) error {
 	})
 }
 
-// eachRow calls f for the rows of a book, those of Head first.
-func eachRow(book *bbolt.Bucket, f func(table string, key, value []byte) error) error {
+// eachRow calls f for the rows of a partition, those of Head first.
+func eachRow(partition *bbolt.Bucket, f func(table string, key, value []byte) error) error {
 	rowsOf := func(table string) error {
-		return book.Bucket([]byte(table)).ForEach(func(key, value []byte) error { return f(table, key, value) })
+		return partition.Bucket([]byte(table)).ForEach(func(key, value []byte) error { return f(table, key, value) })
 	}
-	if book.Bucket([]byte(Head)) != nil {
+	if partition.Bucket([]byte(Head)) != nil {
 		if err := rowsOf(Head); err != nil {
 			return err
 		}
 	}
-	return book.ForEachBucket(func(table []byte) error {
+	return partition.ForEachBucket(func(table []byte) error {
 		if string(table) == Head {
 			return nil
 		}
@@ -416,25 +416,25 @@ func eachRow(book *bbolt.Bucket, f func(table string, key, value []byte) error) 
 	})
 }
 
-// Commit writes the batch as a whole. When it returns nil, the changes are on disk;
+// Commit writes the changes as a whole. When it returns nil, the changes are on disk;
 // when it fails, none of them is.
-func (b *Book) Commit(batch *Batch) error {
+func (b *Partition) Commit(changes *Changes) error {
 	return b.guard(func() error {
-		return b.update(func(tx *bbolt.Tx, book *bbolt.Bucket) error { return b.store.apply(tx, book, batch) })
+		return b.update(func(tx *bbolt.Tx, partition *bbolt.Bucket) error { return b.store.apply(tx, partition, changes) })
 	})
 }
 
 // errWrite is wrapped by what a commit fails with.
 var errWrite = errors.New("nothing was written")
 
-// update changes the book in a transaction.
-func (b *Book) update(f func(tx *bbolt.Tx, book *bbolt.Bucket) error) error {
+// update changes the partition in a transaction.
+func (b *Partition) update(f func(tx *bbolt.Tx, partition *bbolt.Bucket) error) error {
 	err := b.store.db.Update(func(tx *bbolt.Tx) error {
-		book, err := b.bucket(tx)
+		partition, err := b.bucket(tx)
 		if err != nil {
 			return err
 		}
-		return f(tx, book)
+		return f(tx, partition)
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w%s", errWrite, err, advice(err))
@@ -442,33 +442,33 @@ func (b *Book) update(f func(tx *bbolt.Tx, book *bbolt.Bucket) error) error {
 	return nil
 }
 
-// apply makes the changes of a batch.
-func (s *Store) apply(tx *bbolt.Tx, book *bbolt.Bucket, batch *Batch) error {
-	stored := book.Get(digestKey)
-	if stored == nil || batch.clear {
-		if err := errors.Join(clearTables(book), book.Put(sealKey, s.seals[0].check())); err != nil {
+// apply makes the changes.
+func (s *Store) apply(tx *bbolt.Tx, partition *bbolt.Bucket, changes *Changes) error {
+	stored := partition.Get(digestKey)
+	if stored == nil || changes.clear {
+		if err := errors.Join(clearTables(partition), partition.Put(sealKey, s.seals[0].check())); err != nil {
 			return err
 		}
-		stored = binary.BigEndian.AppendUint64(nil, sealDigest(book))
+		stored = binary.BigEndian.AppendUint64(nil, sealDigest(partition))
 	}
 	digest := binary.BigEndian.Uint64(stored)
-	for i := range batch.changes {
+	for i := range changes.list {
 		var err error
-		if digest, err = s.applyOne(book, &batch.changes[i], digest); err != nil {
+		if digest, err = s.applyOne(partition, &changes.list[i], digest); err != nil {
 			return err
 		}
 	}
-	return errors.Join(book.Put(digestKey, binary.BigEndian.AppendUint64(nil, digest)), mark(tx, batch.clear || batch.Scrub))
+	return errors.Join(partition.Put(digestKey, binary.BigEndian.AppendUint64(nil, digest)), mark(tx, changes.clear || changes.Scrub))
 }
 
-func clearTables(book *bbolt.Bucket) error {
+func clearTables(partition *bbolt.Bucket) error {
 	var tables [][]byte
-	err := book.ForEachBucket(func(table []byte) error {
+	err := partition.ForEachBucket(func(table []byte) error {
 		tables = append(tables, bytes.Clone(table))
 		return nil
 	})
 	for _, table := range tables {
-		err = errors.Join(err, book.DeleteBucket(table))
+		err = errors.Join(err, partition.DeleteBucket(table))
 	}
 	return err
 }
@@ -502,22 +502,22 @@ func advice(err error) string {
 	return ""
 }
 
-// bucket finds the book in the store, and makes it if it is not there.
-func (b *Book) bucket(tx *bbolt.Tx) (*bbolt.Bucket, error) {
-	books := tx.Bucket(booksBucket)
-	if book := books.Bucket(b.name); book != nil {
-		return book, nil
+// bucket finds the partition in the store, and makes it if it is not there.
+func (b *Partition) bucket(tx *bbolt.Tx) (*bbolt.Bucket, error) {
+	partitions := tx.Bucket(partitionsBucket)
+	if partition := partitions.Bucket(b.name); partition != nil {
+		return partition, nil
 	}
-	book, err := books.CreateBucket(b.name)
+	partition, err := partitions.CreateBucket(b.name)
 	if err != nil {
 		return nil, err
 	}
-	names, err := namesDigest(books)
-	return book, errors.Join(err, tx.Bucket(metaBucket).Put(namesKey, names))
+	names, err := namesDigest(partitions)
+	return partition, errors.Join(err, tx.Bucket(metaBucket).Put(namesKey, names))
 }
 
-func (s *Store) applyOne(book *bbolt.Bucket, c *change, digest uint64) (uint64, error) {
-	table, err := book.CreateBucketIfNotExists([]byte(c.table))
+func (s *Store) applyOne(partition *bbolt.Bucket, c *change, digest uint64) (uint64, error) {
+	table, err := partition.CreateBucketIfNotExists([]byte(c.table))
 	if err != nil {
 		return 0, err
 	}
@@ -562,7 +562,7 @@ func guard(path string, f func() error) (err error) {
 	return f()
 }
 
-// ErrRefused is wrapped by what a book is refused with that is whole, and yet cannot be
+// ErrRefused is wrapped by what a partition is refused with that is whole, and yet cannot be
 // used; the error says what to do.
 var ErrRefused = errors.New("the store is refused")
 
@@ -573,11 +573,11 @@ func damaged(path, why string) error {
 	return fmt.Errorf("store %s: %w (%s); restore it from a backup, or move it away to start counting anew", path, ErrDamaged, why)
 }
 
-// Discard is a book that keeps nothing, for what runs once.
+// Discard is a partition that keeps nothing, for what runs once.
 type Discard struct{}
 
 // Load finds no rows.
 func (Discard) Load(func(table string, key, value []byte) error) error { return nil }
 
-// Commit forgets the batch.
-func (Discard) Commit(*Batch) error { return nil }
+// Commit forgets the changes.
+func (Discard) Commit(*Changes) error { return nil }

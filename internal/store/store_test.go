@@ -14,7 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// rows are the content of a book: table/key to value.
+// rows are the content of a partition: table/key to value.
 type rows map[string]string
 
 func open(t testing.TB, dir string) *Store {
@@ -25,7 +25,7 @@ func open(t testing.TB, dir string) *Store {
 	return s
 }
 
-func load(b *Book) (rows, error) {
+func load(b *Partition) (rows, error) {
 	all := rows{}
 	err := b.Load(func(table string, key, value []byte) error {
 		all[table+"/"+string(key)] = string(value)
@@ -34,18 +34,18 @@ func load(b *Book) (rows, error) {
 	return all, err
 }
 
-func requireRows(t *testing.T, want rows, b *Book) {
+func requireRows(t *testing.T, want rows, b *Partition) {
 	t.Helper()
 	got, err := load(b)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
 
-func put(t testing.TB, b *Book, table, key, value string) {
+func put(t testing.TB, b *Partition, table, key, value string) {
 	t.Helper()
-	var batch Batch
-	batch.Put(table, []byte(key), []byte(value))
-	require.NoError(t, b.Commit(&batch))
+	var changes Changes
+	changes.Put(table, []byte(key), []byte(value))
+	require.NoError(t, b.Commit(&changes))
 }
 
 // edit changes a closed store as no exporter would.
@@ -61,13 +61,13 @@ func TestOpenCreatesAndReopens(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	s, err := Open(dir)
 	require.NoError(t, err)
-	book := s.Book("production", "user_connections")
-	requireRows(t, rows{}, book)
-	put(t, book, "rows", "1", "one")
+	partition := s.Partition("production", "user_connections")
+	requireRows(t, rows{}, partition)
+	put(t, partition, "rows", "1", "one")
 	require.NoError(t, s.Close())
 
 	again := open(t, dir)
-	requireRows(t, rows{"rows/1": "one"}, again.Book("production", "user_connections"))
+	requireRows(t, rows{"rows/1": "one"}, again.Partition("production", "user_connections"))
 
 	for name, mode := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, fileName): 0o600} {
 		info, err := os.Stat(name)
@@ -83,23 +83,23 @@ func TestBooksAreApart(t *testing.T) {
 	s := open(t, t.TempDir())
 	names := [][2]string{{"a", "bc"}, {"ab", "c"}, {"a", "b"}, {"", "a"}}
 	for i, n := range names {
-		put(t, s.Book(n[0], n[1]), "t", "k", fmt.Sprint(i))
+		put(t, s.Partition(n[0], n[1]), "t", "k", fmt.Sprint(i))
 	}
 	for i, n := range names {
-		requireRows(t, rows{"t/k": fmt.Sprint(i)}, s.Book(n[0], n[1]))
+		requireRows(t, rows{"t/k": fmt.Sprint(i)}, s.Partition(n[0], n[1]))
 	}
 }
 
 func TestLoadGivesTablesAndKeysInOrder(t *testing.T) {
-	book := open(t, t.TempDir()).Book("p", "s")
-	var batch Batch
+	partition := open(t, t.TempDir()).Partition("p", "s")
+	var changes Changes
 	for _, k := range []string{"b/2", "a/9", "b/1", "a/10"} {
 		table, key, _ := strings.Cut(k, "/")
-		batch.Put(table, []byte(key), []byte("v"))
+		changes.Put(table, []byte(key), []byte("v"))
 	}
-	require.NoError(t, book.Commit(&batch))
+	require.NoError(t, partition.Commit(&changes))
 	var got []string
-	require.NoError(t, book.Load(func(table string, key, _ []byte) error {
+	require.NoError(t, partition.Load(func(table string, key, _ []byte) error {
 		got = append(got, table+"/"+string(key))
 		return nil
 	}))
@@ -109,60 +109,60 @@ func TestLoadGivesTablesAndKeysInOrder(t *testing.T) {
 func TestCommit(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	book := s.Book("p", "s")
-	put(t, book, "t", "kept", "1")
-	put(t, book, "t", "gone", "2")
+	partition := s.Partition("p", "s")
+	put(t, partition, "t", "kept", "1")
+	put(t, partition, "t", "gone", "2")
 
-	var batch Batch
-	batch.Put("t", []byte("twice"), []byte("first"))
-	batch.Put("t", []byte("twice"), []byte("second"))
-	batch.Delete("t", []byte("gone"))
-	batch.Delete("t", []byte("never there"))
-	batch.Delete("other", []byte("never there"))
-	batch.Put("t", []byte("brief"), []byte("x"))
-	batch.Delete("t", []byte("brief"))
-	batch.Delete("t", []byte("back"))
-	batch.Put("t", []byte("back"), []byte("y"))
-	batch.Put("u", []byte("kept"), []byte("same key, other table"))
-	batch.Put("t", []byte("empty"), []byte{})
-	batch.Put("t", []byte("nothing"), nil)
-	batch.Put("t", []byte("nothing"), nil)
-	require.NoError(t, book.Commit(&batch))
-	require.NoError(t, book.Commit(&Batch{}), "an empty batch")
+	var changes Changes
+	changes.Put("t", []byte("twice"), []byte("first"))
+	changes.Put("t", []byte("twice"), []byte("second"))
+	changes.Delete("t", []byte("gone"))
+	changes.Delete("t", []byte("never there"))
+	changes.Delete("other", []byte("never there"))
+	changes.Put("t", []byte("brief"), []byte("x"))
+	changes.Delete("t", []byte("brief"))
+	changes.Delete("t", []byte("back"))
+	changes.Put("t", []byte("back"), []byte("y"))
+	changes.Put("u", []byte("kept"), []byte("same key, other table"))
+	changes.Put("t", []byte("empty"), []byte{})
+	changes.Put("t", []byte("nothing"), nil)
+	changes.Put("t", []byte("nothing"), nil)
+	require.NoError(t, partition.Commit(&changes))
+	require.NoError(t, partition.Commit(&Changes{}), "no changes")
 
 	want := rows{"t/kept": "1", "t/twice": "second", "t/back": "y", "u/kept": "same key, other table", "t/empty": "", "t/nothing": ""}
-	requireRows(t, want, book)
+	requireRows(t, want, partition)
 	require.NoError(t, s.Close())
-	requireRows(t, want, open(t, dir).Book("p", "s"))
+	requireRows(t, want, open(t, dir).Partition("p", "s"))
 }
 
 func TestCommitIsWholeOrNot(t *testing.T) {
-	for name, bad := range map[string]func(*Batch){
-		"empty key":          func(b *Batch) { b.Put("t", nil, []byte("v")) },
-		"key too long":       func(b *Batch) { b.Put("t", make([]byte, bbolt.MaxKeySize+1), []byte("v")) },
-		"empty table":        func(b *Batch) { b.Put("", []byte("k"), []byte("v")) },
-		"name of the digest": func(b *Batch) { b.Put(string(digestKey), []byte("k"), []byte("v")) },
+	for name, bad := range map[string]func(*Changes){
+		"empty key":          func(b *Changes) { b.Put("t", nil, []byte("v")) },
+		"key too long":       func(b *Changes) { b.Put("t", make([]byte, bbolt.MaxKeySize+1), []byte("v")) },
+		"empty table":        func(b *Changes) { b.Put("", []byte("k"), []byte("v")) },
+		"name of the digest": func(b *Changes) { b.Put(string(digestKey), []byte("k"), []byte("v")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := open(t, dir)
-			book := s.Book("p", "s")
-			put(t, book, "t", "k", "before")
+			partition := s.Partition("p", "s")
+			put(t, partition, "t", "k", "before")
 
-			var batch Batch
-			batch.Put("t", []byte("k"), []byte("after"))
-			batch.Put("new", []byte("k"), []byte("after"))
-			bad(&batch)
-			batch.Delete("t", []byte("k"))
-			err := book.Commit(&batch)
+			var changes Changes
+			changes.Put("t", []byte("k"), []byte("after"))
+			changes.Put("new", []byte("k"), []byte("after"))
+			bad(&changes)
+			changes.Delete("t", []byte("k"))
+			err := partition.Commit(&changes)
 			require.ErrorContains(t, err, "p/s: nothing was written")
 			require.ErrorContains(t, err, dir)
 			require.NotErrorIs(t, err, ErrDamaged)
 
-			requireRows(t, rows{"t/k": "before"}, book)
-			put(t, book, "t", "k2", "goes on")
+			requireRows(t, rows{"t/k": "before"}, partition)
+			put(t, partition, "t", "k2", "goes on")
 			require.NoError(t, s.Close())
-			requireRows(t, rows{"t/k": "before", "t/k2": "goes on"}, open(t, dir).Book("p", "s"))
+			requireRows(t, rows{"t/k": "before", "t/k2": "goes on"}, open(t, dir).Partition("p", "s"))
 		})
 	}
 }
@@ -171,16 +171,16 @@ func TestClosedStoreRefuses(t *testing.T) {
 	s := open(t, t.TempDir())
 	require.NoError(t, s.Close())
 	require.NoError(t, s.Close(), "twice is harmless")
-	book := s.Book("p", "s")
-	_, err := load(book)
+	partition := s.Partition("p", "s")
+	_, err := load(partition)
 	require.Error(t, err)
-	require.Error(t, book.Commit(&Batch{}))
+	require.Error(t, partition.Commit(&Changes{}))
 }
 
 func TestErrorOfTheReaderNamesTheTable(t *testing.T) {
-	book := open(t, t.TempDir()).Book("p", "s")
-	put(t, book, "series", "k", "v")
-	err := book.Load(func(string, []byte, []byte) error { return errRow })
+	partition := open(t, t.TempDir()).Partition("p", "s")
+	put(t, partition, "series", "k", "v")
+	err := partition.Load(func(string, []byte, []byte) error { return errRow })
 	require.ErrorIs(t, err, ErrDamaged)
 	require.ErrorContains(t, err, "p/s, table series: "+errRow.Error())
 }
@@ -190,7 +190,7 @@ func TestOpenRefuses(t *testing.T) {
 	file := func(t *testing.T, dir string) string {
 		s, err := Open(dir)
 		require.NoError(t, err)
-		put(t, s.Book("p", "s"), "t", "k", "v")
+		put(t, s.Partition("p", "s"), "t", "k", "v")
 		require.NoError(t, s.Close())
 		return filepath.Join(dir, fileName)
 	}
@@ -224,7 +224,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, nil, true},
 		"no tables": {func(t *testing.T, dir string) {
 			file(t, dir)
-			edit(t, dir, func(tx *bbolt.Tx) error { return tx.DeleteBucket(booksBucket) })
+			edit(t, dir, func(tx *bbolt.Tx) error { return tx.DeleteBucket(partitionsBucket) })
 		}, []string{"its first tables are missing"}, true},
 		"no format": {func(t *testing.T, dir string) {
 			file(t, dir)
@@ -266,16 +266,16 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	t.Parallel() // it waits for the lock
 	dir := t.TempDir()
 	s := open(t, dir)
-	put(t, s.Book("p", "s"), "t", "k", "v")
+	put(t, s.Partition("p", "s"), "t", "k", "v")
 
 	_, err := Open(dir)
 	require.ErrorContains(t, err, "another process has it open; stop that one, or give each its own storage.path")
 	require.ErrorContains(t, err, dir)
 	require.NotErrorIs(t, err, ErrDamaged)
 
-	put(t, s.Book("p", "s"), "t", "k2", "the first goes on")
+	put(t, s.Partition("p", "s"), "t", "k2", "the first goes on")
 	require.NoError(t, s.Close())
-	requireRows(t, rows{"t/k": "v", "t/k2": "the first goes on"}, open(t, dir).Book("p", "s"))
+	requireRows(t, rows{"t/k": "v", "t/k2": "the first goes on"}, open(t, dir).Partition("p", "s"))
 }
 
 // Two exporters that are started together on an empty directory: one gets it.
@@ -292,7 +292,7 @@ func TestCreateAtOnce(t *testing.T) {
 			round.Go(func() {
 				<-start
 				if stores[j], errs[j] = Open(dir); errs[j] == nil {
-					put(t, stores[j].Book("p", "s"), "t", "k", "v")
+					put(t, stores[j].Partition("p", "s"), "t", "k", "v")
 				}
 			})
 		}
@@ -306,7 +306,7 @@ func TestCreateAtOnce(t *testing.T) {
 					continue
 				}
 				won++
-				requireRows(t, rows{"t/k": "v"}, stores[j].Book("p", "s"))
+				requireRows(t, rows{"t/k": "v"}, stores[j].Partition("p", "s"))
 				assert.NoError(t, stores[j].Close())
 			}
 			assert.Equal(t, 1, won)
@@ -330,7 +330,7 @@ func TestCreateRace(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		requireRows(t, rows{}, open(t, filepath.Dir(path)).Book("p", "s"))
+		requireRows(t, rows{}, open(t, filepath.Dir(path)).Partition("p", "s"))
 	}
 }
 
@@ -344,14 +344,14 @@ func TestCrashInCreate(t *testing.T) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, fileName+".1234.new"), b[:n], 0o600))
 		s := open(t, dir)
-		put(t, s.Book("p", "s"), "t", "k", "v")
-		requireRows(t, rows{"t/k": "v"}, s.Book("p", "s"))
+		put(t, s.Partition("p", "s"), "t", "k", "v")
+		requireRows(t, rows{"t/k": "v"}, s.Partition("p", "s"))
 	}
 }
 
 func TestRowChangedBehindItsBack(t *testing.T) {
 	bucket := func(tx *bbolt.Tx) *bbolt.Bucket {
-		return tx.Bucket(booksBucket).Bucket([]byte("p\x00s")).Bucket([]byte("t"))
+		return tx.Bucket(partitionsBucket).Bucket([]byte("p\x00s")).Bucket([]byte("t"))
 	}
 	for name, change := range map[string]func(*bbolt.Tx) error{
 		"a value": func(tx *bbolt.Tx) error { return bucket(tx).Put([]byte("k1"), []byte("v2")) },
@@ -369,23 +369,23 @@ func TestRowChangedBehindItsBack(t *testing.T) {
 			return bucket(tx).Put([]byte("k2"), []byte("v1"))
 		},
 		"a table less": func(tx *bbolt.Tx) error {
-			return tx.Bucket(booksBucket).Bucket([]byte("p\x00s")).DeleteBucket([]byte("t"))
+			return tx.Bucket(partitionsBucket).Bucket([]byte("p\x00s")).DeleteBucket([]byte("t"))
 		},
 		"the digest": func(tx *bbolt.Tx) error {
-			return tx.Bucket(booksBucket).Bucket([]byte("p\x00s")).Put(digestKey, make([]byte, 8))
+			return tx.Bucket(partitionsBucket).Bucket([]byte("p\x00s")).Put(digestKey, make([]byte, 8))
 		},
 		"no digest": func(tx *bbolt.Tx) error {
-			return tx.Bucket(booksBucket).Bucket([]byte("p\x00s")).Delete(digestKey)
+			return tx.Bucket(partitionsBucket).Bucket([]byte("p\x00s")).Delete(digestKey)
 		},
-		"a book less": func(tx *bbolt.Tx) error { return tx.Bucket(booksBucket).DeleteBucket([]byte("p\x00s")) },
+		"a partition less": func(tx *bbolt.Tx) error { return tx.Bucket(partitionsBucket).DeleteBucket([]byte("p\x00s")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := open(t, dir)
 			for i := range 4 {
-				put(t, s.Book("p", "s"), "t", fmt.Sprint("k", i), fmt.Sprint("v", i))
+				put(t, s.Partition("p", "s"), "t", fmt.Sprint("k", i), fmt.Sprint("v", i))
 			}
-			put(t, s.Book("p", "other"), "t", "k", "v")
+			put(t, s.Partition("p", "other"), "t", "k", "v")
 			require.NoError(t, s.Close())
 			edit(t, dir, change)
 
@@ -396,12 +396,12 @@ func TestRowChangedBehindItsBack(t *testing.T) {
 	}
 }
 
-// openAndLoad reads the book p/s as a starting exporter does.
+// openAndLoad reads the partition p/s as a starting exporter does.
 func openAndLoad(dir string) (rows, error) {
 	s, err := Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = s.Close() }()
-	return load(s.Book("p", "s"))
+	return load(s.Partition("p", "s"))
 }
