@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/hex"
+	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -84,49 +86,75 @@ type private struct{ text, placeholder string }
 // Patterns of personal text that may stand in a reason although the record has
 // no field with it.
 var (
-	emailPattern = regexp.MustCompile(`[\w.+*-]+@[\w.*-]+`)
-	macPattern   = regexp.MustCompile(`(?i)\b[0-9a-f*]{1,2}([:-][0-9a-f*]{1,2}){5}\b|\b[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}\b`)
+	emailPattern = regexp.MustCompile(`[\w.+*-]+(?:/[\w.+*-]+)?[@＠][\w.*-]+`)
+	macPattern   = regexp.MustCompile(`(?i)\b[0-9a-f*]{1,2}([:-][0-9a-fx*]{1,2}){5}\b|\b[0-9a-f]{4}[.-][0-9a-f]{4}[.-][0-9a-f]{4}\b`)
 	ipv4Pattern  = regexp.MustCompile(`\d+(\.[\d*]+){3,}(:\d+)?`)
 	ipv6Pattern  = regexp.MustCompile(`(?i)[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(\.\d{1,3}){0,3}(%\w+)?`)
 	// hostPattern is an address in a host's name, such as ip-10-20-30-40.
-	hostPattern = regexp.MustCompile(`\b\d{1,3}(?:-\d{1,3}){3}\b`)
+	hostPattern = regexp.MustCompile(`\b\d{1,3}(?:-\d{1,3}){3}\b|\b\d{1,3}(?:_\d{1,3}){3}\b`)
 
 	// longNumber is a part of a dotted number that no address has.
 	longNumber = regexp.MustCompile(`(^|\.)\d{4,}($|[.:])`)
 
 	// otherMail is a mail name that is not all ASCII. It would take in the words of
 	// a Chinese sentence around an ASCII one, so it comes second.
-	otherMail = regexp.MustCompile(`[^\s@<>,;:()，。；：（）]+@[^\s@<>,;:()，。；：（）]+`)
+	otherMail = regexp.MustCompile(`[^\s@＠<>,;:()，。；：（）]+[@＠][^\s@＠<>,;:()，。；：（）]+`)
 
 	sidPattern = regexp.MustCompile(`(?i)\bS-1-\d+(-\d+)+\b`)
 	// folderPattern is a person's folder, domainPattern a Windows account, dnPattern a
 	// name as directories write it.
-	folderPattern = regexp.MustCompile(`(?i)([\\/](?:users|home|profiles|documents and settings)[\\/]+)[^\s\\/"'<>|:*?,;]+`)
+	folderPattern = regexp.MustCompile(`(?i)([\\/](?:users|home|profiles|documents and settings)\$?[\\/]+)[^\s\\/"'<>|:*?,;]+`)
 	domainPattern = regexp.MustCompile(`(^|[^\w\\/:.$<>-])[A-Za-z0-9][\w.-]{0,63}\\{1,2}[\w.$-]+`)
-	dnPattern     = regexp.MustCompile(`(?i)\b(CN|UID|sAMAccountName)=[^,;<>)"]+`)
+	dnPattern     = regexp.MustCompile(`(?i)\b(CN|UID|SN|sAMAccountName|displayName|givenName|userPrincipalName|UPN)=[^,;<>)"]+`)
 )
 
+// maxNames is how many names of a person are looked for in every order.
+const maxNames = 4
+
+// unaccented spells letters as those do who have no key for them.
+var unaccented = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "Ä", "Ae", "Ö", "Oe", "Ü", "Ue", "ß", "ss", "æ", "ae", "Æ", "Ae", "ø", "oe", "Ø", "Oe", "å", "aa", "Å", "Aa")
+
 // userForms are the forms in which a reason may name a user: with the domain, as
-// CORP\jane or jane@corp.example, and without; family name first, or with an initial
-// only, where the account shows two names.
+// CORP\jane or jane@corp.example, and without; where the account shows several names, in
+// another order, without those in the middle, or with an initial only.
 func userForms(name string) []private {
 	account, _, _ := strings.Cut(name, "@")
 	if i := strings.LastIndexAny(account, `\/`); i >= 0 {
 		account = account[i+1:]
 	}
 	forms := []private{{name, "<user>"}, {account, "<user>"}}
+	if plain := unaccented.Replace(account); plain != account {
+		forms = append(forms, private{plain, "<user>"})
+	}
 	names := strings.FieldsFunc(cut(account, maxNameBytes), func(c rune) bool { return !unicode.IsLetter(c) && !unicode.Is(unicode.Mn, c) })
-	if len(names) != 2 {
+	if len(names) < 2 || len(names) > maxNames {
 		return forms
 	}
-	given, family := names[0], names[1]
-	forms = append(forms, private{family + " " + given, "<user>"})
+	for _, order := range orders(names) {
+		forms = append(forms, private{strings.Join(order, " "), "<user>"})
+	}
+	given, family := names[0], names[len(names)-1]
+	forms = append(forms, private{given + " " + family, "<user>"}, private{family + " " + given, "<user>"})
 	for _, short := range []string{initial(given) + family, given + initial(family), initial(family) + given, family + initial(given)} {
 		if len(short) >= 4 { // fewer letters make a word of any reason
 			forms = append(forms, private{short, "<user>"})
 		}
 	}
 	return forms
+}
+
+// orders are all orders of some names.
+func orders(names []string) [][]string {
+	if len(names) == 1 {
+		return [][]string{names}
+	}
+	var all [][]string
+	for i, first := range names {
+		for _, rest := range orders(slices.Concat(names[:i], names[i+1:])) {
+			all = append(all, append([]string{first}, rest...))
+		}
+	}
+	return all
 }
 
 func initial(name string) string {
@@ -139,29 +167,67 @@ func initial(name string) string {
 func addressForms(addresses ...string) []private {
 	var forms []private
 	for _, address := range addresses {
+		address = strings.TrimSpace(address)
 		forms = append(forms, private{address, "<address>"})
-		ip, err := netip.ParseAddr(strings.TrimSpace(address))
-		if err != nil || !ip.Unmap().Is4() {
-			continue
-		}
-		b := ip.Unmap().As4()
-		hex := hex.EncodeToString(b[:])
-		for _, form := range []string{netip.AddrFrom4([4]byte{b[3], b[2], b[1], b[0]}).String(), strconv.FormatUint(uint64(binary.BigEndian.Uint32(b[:])), 10),
-			hex, "0x" + hex, "0x" + strings.TrimLeft(hex, "0")} {
+		for _, form := range slices.Concat(macForms(address), ipForms(address)) {
 			forms = append(forms, private{form, "<address>"})
 		}
 	}
 	return forms
 }
 
+// macForms are those of a MAC: as a number, with and without its zeros, and as a part of an
+// IPv6 address.
+func macForms(address string) []string {
+	mac, err := net.ParseMAC(address)
+	if err != nil || len(mac) != 6 {
+		return nil
+	}
+	eui := slices.Concat(mac[:3], []byte{0xff, 0xfe}, mac[3:])
+	eui[0] ^= 2
+	text, short := hex.EncodeToString(mac), ""
+	for _, b := range mac {
+		short += strconv.FormatUint(uint64(b), 16)
+	}
+	forms := []string{"0x" + text, short, hex.EncodeToString(eui), strings.TrimLeft(hex.EncodeToString(eui), "0")}
+	if number := strings.TrimLeft(text, "0"); len(number) >= 8 { // a shorter one is not a MAC to who reads it
+		forms = append(forms, number, "0x"+number)
+	}
+	return forms
+}
+
+// ipForms are those of an IP address: as a number, and backwards, as name servers have it.
+func ipForms(address string) []string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return nil
+	}
+	b := ip.Unmap().AsSlice()
+	text := hex.EncodeToString(b)
+	forms := []string{text, "0x" + text, "0x" + strings.TrimLeft(text, "0")}
+	if v4 := ip.Unmap(); v4.Is4() {
+		return append(forms, netip.AddrFrom4([4]byte{b[3], b[2], b[1], b[0]}).String(), strconv.FormatUint(uint64(binary.BigEndian.Uint32(b)), 10))
+	}
+	digits := []byte(text)
+	slices.Reverse(digits)
+	return append(forms, string(digits))
+}
+
 // scrub is a reason as a label value, without personal text.
 func scrub(reason string, own []private) string { return Label(withoutPersonal(reason, own)) }
+
+// maxEscapes is how many times a reason may be escaped, once in the other.
+const maxEscapes = 2
 
 // withoutPersonal takes personal text out of a reason: the given fields of its
 // record, and whatever looks like an address or a mail name.
 func withoutPersonal(reason string, own []private) string {
 	whole := len(reason) <= maxReasonBytes
-	reason = ScrubText(withoutNames(visible(cut(reason, maxReasonBytes)), own))
+	reason = cut(reason, maxReasonBytes)
+	for range maxEscapes {
+		reason = Unescape(reason)
+	}
+	reason = ScrubText(withoutNames(visible(reason), own))
 	if whole {
 		return reason
 	}
@@ -172,7 +238,7 @@ func withoutPersonal(reason string, own []private) string {
 // ScrubText replaces whatever looks like a person's name, a MAC or an IP address in
 // text that comes from outside and is about to be shown.
 func ScrubText(s string) string {
-	if strings.Contains(s, "@") {
+	if strings.ContainsAny(s, "@＠") {
 		s = emailPattern.ReplaceAllString(s, "<user>")
 		s = otherMail.ReplaceAllString(s, "<user>")
 	}
@@ -183,7 +249,7 @@ func ScrubText(s string) string {
 	if strings.Contains(s, "=") {
 		s = dnPattern.ReplaceAllString(s, "$1=<user>")
 	}
-	if strings.ContainsAny(s, ":-.") {
+	if strings.ContainsAny(s, ":-._") {
 		s = sidPattern.ReplaceAllString(s, "<id>")
 		s = ipv6Pattern.ReplaceAllStringFunc(s, func(m string) string {
 			if _, err := netip.ParseAddr(m); err != nil {

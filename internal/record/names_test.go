@@ -13,7 +13,7 @@ import (
 
 // Whatever way a record's own names and addresses are written in, its reason has none.
 func TestOwnNamesInOtherNotations(t *testing.T) {
-	own := map[string]string{"user_name": "jane.doe", "client_mac": "00:1A:2B:3C:4D:5E", "client_ip": "10.20.30.40", "client_name": "LAPTOP-Y0025",
+	own := map[string]string{"user_name": "jane.doe", "client_mac": "00:1A:2B:3C:4D:5E", "client_ip": "10.20.30.40", "public_ip": "2001:db8::a1", "client_name": "LAPTOP-Y0025",
 		"machine_name": "srv-app-07", "machine_sid": "S-1-5-21-1-2-3-1418", "id": "394"}
 	for text, want := range map[string]string{
 		"001A2B3C4D5E": "<address>", "001a.2b3c.4d5e": "<address>", "00-1a-2b-3c-4d-5e": "<address>", "0:1a:2b:3c:4d:5e": "<address>",
@@ -25,7 +25,14 @@ func TestOwnNamesInOtherNotations(t *testing.T) {
 		`CORP\jane.doe`: `CORP\<user>`, `CORP\\jd77`: "<user>", "CN=Jane M. Doe,OU=x": "CN=<user>,OU=x", "uid=jd,dc=x": "uid=<user>,dc=x",
 		"ｊａｎｅ．ｄｏｅ": "<user>", "ja\u200bne.d\u00adoe": "<user>", "\u202ejane.doe\u202c": "<user>", "ja\u0301ne.doe": "<user>",
 		"laptop_y0025": "<client>", "LAPTOPY0025": "<client>", "SRV_APP_07": "<server>", "S-1-5-21-1-2-3-1418": "<id>", "S-1-5-21-9-9-9-500": "<id>",
+		"jane%2Edoe": "<user>", "jane%252Edoe": "<user>", "user%3Djane.doe%40corp": "user=<user>@corp", "jane&#46;doe": "<user>", "jane&amp;#46;doe": "<user>", `jane\u002edoe`: "<user>", `jane\\u{2e}doe`: "<user>", `jane\x2edoe`: "<user>", `jane\056doe`: "<user>",
+		"00%3A1A%3A2B%3A3C%3A4D%3A5E": "<address>", "10%2E20%2E30%2E40": "<address>", "C:%5CUsers%5Cjd": `C:\Users\<user>`,
+		"1A2B3C4D5E": "<address>", "0x001A2B3C4D5E": "<address>", "021a:2bff:fe3c:4d5e": "<address>", "21a2bfffe3c4d5e": "<address>", "00:1a:2b:3c:4d:xx": "<address>", "01a2b3c4d5e": "<address>",
+		"2001:db8::a1": "<address>", "20010db80000000000000000000000a1": "<address>", "1.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa": "<address>.ip6.arpa",
+		// So are those of others, where they look like it.
+		"00e0-fc12-3456": "<address>", "192_168_7_8": "<address>", "bob＠corp.example": "<user>", "bob/admin@CORP": "<user>", "displayName=Bob Ray,x": "displayName=<user>,x", `\\fs\home$\bob`: `\\fs\home$\<user>`,
 		// What is no name stays.
+		"50%addition": "50%addition", `C:\udead`: `C:\udead`, "a=b": "a=b", "a=AD": "a=AD", "100%": "100%",
 		"code 1394": "code 1394", "3.94": "3.94", "jane.doer": "jane.doer", "Program Files": "Program Files", "C:\\Windows\\System32": "C:\\Windows\\System32",
 	} {
 		var c UserConnection
@@ -41,7 +48,9 @@ func TestOwnNamesInOtherNotations(t *testing.T) {
 		"CORP/li.na":                  {"li.na", "LI_NA", "na li", `CORP\li.na`},
 		"張偉":                          {"張偉"},
 		"o'brien.p":                   {"obrien.p", "O'Brien P", "OBRIEN_P"},
-		"anna-maria.kok":              {"Anna Maria Kok", "annamaria_kok"},
+		"anna-maria.kok":              {"Anna Maria Kok", "annamaria_kok", "Kok, Anna Maria", "Kok Maria-Anna", "anna kok", "Kok Anna", "akok"},
+		"müller":                      {"Mueller", "MULLER", "m&uuml;ller"},
+		"strauß":                      {"STRAUSS"},
 	} {
 		for _, text := range texts {
 			var c UserConnection
