@@ -43,7 +43,10 @@ type boardPanel struct {
 	Datasource               datasource
 	Targets                  []target
 	FieldConfig              struct {
-		Defaults  struct{ Unit string }
+		Defaults struct {
+			Unit  string
+			Links []link
+		}
 		Overrides []struct {
 			Matcher struct {
 				ID      string
@@ -60,6 +63,23 @@ type boardPanel struct {
 		Options struct{ RenameByName map[string]string }
 	}
 	Panels []boardPanel
+}
+
+type link struct{ URL, Title string }
+
+// links of a panel: those of its values, and those of its columns.
+func (p boardPanel) links(t *testing.T) []link {
+	all := p.FieldConfig.Defaults.Links
+	for _, o := range p.FieldConfig.Overrides {
+		for _, property := range o.Properties {
+			if property.ID == "links" {
+				var own []link
+				require.NoError(t, json.Unmarshal(property.Value, &own))
+				all = append(all, own...)
+			}
+		}
+	}
+	return all
 }
 
 type target struct {

@@ -8,15 +8,15 @@ func exporter(p *page) {
 		rates     = step
 		ofProject = process + `, project=~"$project"`
 	)
-	yesNo := map[string]dashboard.ValueMappingResult{
-		"0": said(p.word("no"), "red"), "1": said(p.word("yes"), "green"), "-1": said(p.word("unknown"), unknownColour)}
+	yesNo := p.yesNo("green", "red")
+	yesNo["-1"] = said(p.word("unknown"), unknownColour)
 
 	p.panel(13, "age", 4, 5, p.pulse())
-	p.panel(11, "up", 4, 5, p.number(ratio, "avg("+ours("up{"+process+"}")+")", colours("red", 1.0, "green"), decimals(0)))
-	p.panel(12, "sources_up", 4, 5, p.number(ratio, "avg("+sourceUp+"{"+ofSource+"})", colours("red", 1.0, "green"), decimals(0)))
-	p.panel(14, "reload", 4, 5, p.number("none", "min(workspace_exporter_config_last_reload_successful{"+process+"})", words(yesNo)))
-	p.panel(15, "lost", 4, 5, p.number(seconds, "sum(increase(workspace_exporter_gap_seconds_total{"+ofSource+"}[$__range]))", colours(neutralColour, 1.0, "red")))
-	p.panel(16, "limited", 4, 5, p.number(counts, "sum(increase(workspace_exporter_series_limited_total{"+process+"}[$__range]))", colours(neutralColour, 1.0, "orange")))
+	p.panel(11, "up", 4, 5, p.number(ratio, "avg("+ours("up{"+process+"}")+")", colours("red", 1.0, "green"), decimals(0), linked(p.shows(17, "build"))))
+	p.panel(12, "sources_up", 4, 5, p.number(ratio, "avg("+sourceUp+"{"+ofSource+"})", colours("red", 1.0, "green"), decimals(0), linked(p.shows(18, "sources"))))
+	p.panel(14, "reload", 4, 5, p.number("none", "min(workspace_exporter_config_last_reload_successful{"+process+"})", words(yesNo), linked(p.shows(17, "build"))))
+	p.panel(15, "lost", 4, 5, p.number(seconds, "sum(increase(workspace_exporter_gap_seconds_total{"+ofSource+"}[$__range]))", colours(neutralColour, 1.0, "red"), linked(p.shows(18, "sources"))))
+	p.panel(16, "limited", 4, 5, p.number(counts, "sum(increase(workspace_exporter_series_limited_total{"+process+"}[$__range]))", colours(neutralColour, 1.0, "orange"), linked(p.shows(55, "limited_families"))))
 	p.panel(18, "sources", 24, 8, p.sourceTable(yesNo))
 	p.panel(17, "build", 24, 5, p.processTable(yesNo))
 
@@ -28,7 +28,7 @@ func exporter(p *page) {
 		{scaled(minutes, quantile("0.5", "source", "workspace_exporter_record_delay_seconds", ofSource, step)), "{{source}} p50"},
 		{scaled(minutes, quantile("0.9", "source", "workspace_exporter_record_delay_seconds", ofSource, step)), "{{source}} p90"},
 	}))
-	p.panel(24, "catching_up", 12, 8, graph("bool_yes_no", []query{{"max by (project, source) (" + catchingUp + "{" + ofSource + "})", "{{project}} {{source}}"}}, bounds(0, 1)))
+	p.panel(24, "catching_up", 12, 8, graph("none", []query{{"max by (project, source) (" + catchingUp + "{" + ofSource + "})", "{{project}} {{source}}"}}, bounds(0, 1), decimals(0), words(p.yesNo("orange", neutralColour))))
 
 	p.heading(30, "polls", false)
 	p.panel(31, "poll_rate", 12, 8, bars([]query{
@@ -74,6 +74,8 @@ func exporter(p *page) {
 	p.panel(52, "cpu", 6, 8, graph("percentunit", []query{{ours("rate(process_cpu_seconds_total{" + process + "}[" + rates + "])"), "{{instance}}"}}, fine))
 	p.panel(53, "memory", 6, 8, graph("bytes", []query{{ours("process_resident_memory_bytes{" + process + "}"), "{{instance}}"}}, fine))
 	p.panel(54, "samples", 6, 8, graph(counts, []query{{ours("scrape_samples_scraped{" + process + "}"), "{{instance}}"}}, fine))
+	p.panel(55, "limited_families", 24, 7, bars([]query{{counted("family", "workspace_exporter_series_limited_total", process, step) + " > 0", "{{family}}"}},
+		stacked(false), p.otherwise("not_limited")))
 }
 
 // sourceTable says of each source whether it works, and why not. What Prometheus does not
@@ -97,17 +99,20 @@ func (p *page) sourceTable(yesNo map[string]dashboard.ValueMappingResult) dashbo
 		{word: "source_up", expr: explained(now + " or 0 * " + past + " - 1"), plain: true, shade: steps(neutralColour), words: yesNo},
 		{word: "reason", label: "reason", words: reasonWords, plain: true, shade: steps(neutralColour)},
 		{word: "last_success", expr: explained("time() - " + last), unit: seconds, plain: true, shade: steps(neutralColour, 900.0, "orange", 3600.0, "red")},
-		{word: "catching_up", expr: explained("max by (" + by + ") (" + catchingUp + "{" + ofSource + "})"), unit: "bool_yes_no"},
+		{word: "catching_up", expr: explained("max by (" + by + ") (" + catchingUp + "{" + ofSource + "})"), plain: true, shade: steps(neutralColour), words: p.yesNo("orange", neutralColour)},
+		{word: "lost", expr: explained("sum by (" + by + ") (increase(workspace_exporter_gap_seconds_total{" + ofSource + "}[$__range]))"), unit: seconds,
+			plain: true, shade: steps(neutralColour, 1.0, "red")},
 	})
 }
 
 // processTable lists the exporters, those that Prometheus no longer reaches too.
 func (p *page) processTable(yesNo map[string]dashboard.ValueMappingResult) dashboard.Panel {
-	info := "max by (instance, version, revision, goversion) (last_over_time(" + buildInfo + "{" + process + "}[$__range]))"
+	info := `label_replace(max by (instance, version, revision, goversion) (last_over_time(` + buildInfo + `{` + process + `}[$__range])), "revision", "$1", "revision", "(.{12}).+")`
 	onInfo := func(value string) string { return info + " * on (instance) group_left () " + value }
 	return p.tabular("uptime", []column{
 		{word: "instance", label: "instance", link: p.leads("exporter", "instance")},
 		{word: "up", expr: onInfo("max by (instance) (up{" + process + "})"), plain: true, shade: steps(neutralColour), words: yesNo},
+		{word: "reload", expr: onInfo("max by (instance) (workspace_exporter_config_last_reload_successful{" + process + "})"), plain: true, shade: steps(neutralColour), words: yesNo},
 		{word: "version", label: "version"},
 		{word: "revision", label: "revision"},
 		{word: "goversion", label: "goversion"},

@@ -13,28 +13,30 @@ func loginFailures(p *page) {
 	p.heading(10, "size", false)
 	p.panel(11, "age", 3, 4, p.pulse())
 	p.panel(12, "catching_up", 3, 4, p.number("none", "max("+catchingUp+"{"+matchProject+loginSources+"})",
-		words(map[string]dashboard.ValueMappingResult{"0": said(p.word("no"), neutralColour), "1": said(p.word("yes"), "orange")}), linked(p.leads("exporter", ""))))
-	p.panel(13, "attempts", 3, 4, p.number(counts, known(tried)))
-	p.panel(14, "failures", 3, 4, p.number(counts, known(orZero(failed, tried)), isFailure))
-	p.panel(15, "ratio", 3, 4, p.number(ratio, known(share(failed, tried, enough)+" or 0 * "+tried+" - 1"), colours("green", 0.05, "yellow", 0.2, "orange", 0.5, "red"),
-		words(map[string]dashboard.ValueMappingResult{"-1": said(p.word("few"), unknownColour)})))
-	p.panel(16, "people", 3, 4, p.number(counts, known(users), isFailure))
-	p.panel(17, "per_person", 3, 4, p.number("none", known(counted("", failures, inGroup, window)+" / ("+users+" > 0)"), decimals(1)))
-	p.panel(18, "worst_user", 3, 4, p.number(counts, known(`max(workspace_login_max_failures_per_user{`+all+`, window="$window"})`), colours(neutralColour, 10.0, "orange")))
+		words(p.yesNo("orange", neutralColour)), linked(p.leads("exporter", ""))))
+	p.panel(13, "attempts", 3, 4, p.number(counts, known(tried), linked(p.shows(21, "logins"))))
+	p.panel(14, "failures", 3, 4, p.number(counts, known(orZero(failed, tried)), isFailure, linked(p.shows(42, "codes_table"))))
+	p.panel(15, "ratio", 3, 4, p.number(ratio, known(orFew(share(failed, tried, enough), tried)), colours("green", 0.05, "yellow", 0.2, "orange", 0.5, "red"),
+		p.few(), linked(p.shows(51, "groups_table"))))
+	p.panel(16, "people", 3, 4, p.number(counts, known(users), isFailure, linked(p.shows(51, "groups_table"))))
+	p.panel(17, "per_person", 3, 4, p.number("none", known(counted("", failures, inGroup, window)+" / ("+users+" > 0)"), decimals(1), linked(p.shows(72, "worst"))))
+	p.panel(18, "worst_user", 3, 4, p.number(counts, known(`max(workspace_login_max_failures_per_user{`+all+`, window="$window"})`), colours(neutralColour, 10.0, "orange"), linked(p.shows(72, "worst"))))
 	p.panel(21, "logins", 12, 8, p.attemptsAndFailures(inGroup, withCode))
 	p.panel(22, "ratio_trend", 12, 8, p.failureRatio(inGroup, withCode))
 
 	p.heading(30, "width", false)
 	width := colours(neutralColour, 0.5, "orange", 0.8, "red")
-	p.panel(31, "groups_touched", 5, 4, p.number(ratio, touched("product, desktop_group", failures, attempts, inGroup, withCode), width, decimals(0)))
-	p.panel(32, "servers_touched", 5, 4, p.number(ratio, touched("machine_name", serverFailures, serverAttempts, serversInGroup+reached, serversInGroup+reached+ofCode), width, decimals(0)))
-	p.panel(33, "versions_touched", 5, 4, p.number(ratio, touched("client_type, client_version", versionFailures, versionAttempts, all, all+ofCode), width, decimals(0)))
-	p.panel(35, "unreached", 4, 4, p.number(counts, orZero(counted("", serverFailures, serversInGroup+unreached+ofCode, whole), tried), isFailure))
-	p.panel(34, "top_code", 5, 4, p.number(ratio, "clamp_max(max("+counted("failed_code", failures, withCode, whole)+") / ("+failed+" > 0), 1)", decimals(0)))
+	p.panel(31, "groups_touched", 5, 4, p.number(ratio, touched("product, desktop_group", failures, attempts, inGroup, withCode), width, decimals(0), p.few(), linked(p.shows(51, "groups_table"))))
+	p.panel(32, "servers_touched", 5, 4, p.number(ratio, touched("machine_name", serverFailures, serverAttempts, serversInGroup+reached, serversInGroup+reached+ofCode), width, decimals(0), p.few(), linked(p.shows(52, "servers_table"))))
+	p.panel(33, "versions_touched", 5, 4, p.number(ratio, touched("client_type, client_version", versionFailures, versionAttempts, all, all+ofCode), width, decimals(0), p.few(), linked(p.shows(61, "clients_table"))))
+	p.panel(35, "unreached", 4, 4, p.number(counts, known(orZero(counted("", serverFailures, serversInGroup+unreached+ofCode, whole), tried)), isFailure, linked(p.shows(43, "unreached_codes"))))
+	p.panel(34, "top_code", 5, 4, p.number(ratio, known(orFew("clamp_max(max("+counted("failed_code", failures, withCode, whole)+") / ("+failed+" > 0), 1)", tried)), decimals(0),
+		words(map[string]dashboard.ValueMappingResult{"-1": said(p.word("ok"), unknownColour)}), linked(p.shows(42, "codes_table"))))
 
 	p.heading(40, "why", false)
 	p.panel(42, "codes_table", 24, 10, p.codeTable(failures, withCode, whole))
 	p.panel(41, "codes", 24, 8, p.codeBars(failures, withCode))
+	p.panel(43, "unreached_codes", 24, 7, p.codeTable(serverFailures, serversInGroup+unreached+ofCode, whole))
 
 	p.heading(50, "where", false)
 	p.panel(51, "groups_table", 24, 9, p.groupTable(inGroup))
@@ -101,7 +103,7 @@ func (p *page) codeTable(counter, match, span string) dashboard.Panel {
 		{word: "share", expr: described("(" + failed + ") / scalar(" + counted("", counter, match, span) + ")"), unit: ratio, width: 70},
 		{word: "new", expr: described("count by (failed_code) (" + seen + ")"), width: 70, plain: true, shade: steps(neutralColour),
 			words: map[string]dashboard.ValueMappingResult{"1": said(p.word("new"), "orange")}},
-	})
+	}, p.otherwise("no_failures"))
 }
 
 // codeBars are the seven codes with the most failures, and the rest.
@@ -131,7 +133,7 @@ func (p *page) failingServers() dashboard.Panel {
 		{word: "ratio", expr: among(share(failed, tried, enoughForServer)), unit: ratio, shade: ratioShade(), width: 120},
 		{word: "share_of_group", expr: among("clamp_max(" + failed + " / on (desktop_group) group_left () " + counted("desktop_group", serverFailures, match+ofCode, whole) + ", 1)"), unit: ratio},
 		{word: "sessions", expr: among(onEach(tried, "sum by (machine_name) (workspace_server_sessions{"+matchProject+"})")), width: 110},
-	})
+	}, p.otherwise("no_failures"))
 }
 
 // onEach gives every series of a set, which has a machine_name, the value of its server.

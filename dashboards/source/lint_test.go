@@ -108,8 +108,8 @@ func (l *linter) labelQuery(v variable) {
 	parse(l.t, m[1])
 }
 
-// units that the pages use, of those that Grafana has.
-var units = []string{"none", "locale", "percentunit", "s", "bytes", "ops", "reqps", "bool_yes_no", "dateTimeFromNow",
+// units that the pages use, of those that Grafana has and that need no translation.
+var units = []string{"none", "locale", "percentunit", "s", "bytes", "dateTimeFromNow",
 	"string", "suffix: s", "suffix: min", "suffix: h"}
 
 func (l *linter) panel(p boardPanel) {
@@ -244,38 +244,52 @@ func checkGrid(t *testing.T, b board) {
 var (
 	linkTarget   = regexp.MustCompile(`/d/([\w-]+)\?`)
 	linkVariable = regexp.MustCompile(`\$\{(\w+):queryparam\}|var-(\w+)=`)
+	linkPanel    = regexp.MustCompile(`&viewPanel=(\d+)$`)
 	usedVariable = regexp.MustCompile(`\$\{?([a-z_]\w*)`)
 )
 
-// checkLinks sees that links from tables lead to a page of the same language which
-// knows the variables that they bring.
+// checkLinks sees that every number and every table leads somewhere, with what is chosen
+// here and the time shown: to a page of the same language that knows the variables that
+// the link brings, and not to where one is already.
 func checkLinks(t *testing.T, b board, uids map[string]board) {
 	for _, p := range b.everyPanel() {
-		for _, o := range p.FieldConfig.Overrides {
-			for _, property := range o.Properties {
-				if property.ID != "links" {
-					continue
-				}
-				var links []struct{ URL, Title string }
-				assert.NoError(t, json.Unmarshal(property.Value, &links))
-				for _, link := range links {
-					assert.NotEmpty(t, link.Title)
-					assert.Contains(t, link.URL, "${__url_time_range}")
-					m := linkTarget.FindStringSubmatch(link.URL)
-					to, there := uids[m[1]]
-					assert.True(t, there, link.URL)
-					assert.Equal(t, b.Language, to.Language, link.URL)
-					brought := map[string]bool{}
-					for _, m := range linkVariable.FindAllStringSubmatch(link.URL, -1) {
-						brought[m[1]+m[2]] = true
-						_, there := to.variable(m[1] + m[2])
-						assert.True(t, there, "%s: %s", b.UID, m[0])
-					}
-					for _, v := range b.Templating.List {
-						_, there := to.variable(v.Name)
-						assert.True(t, !there || brought[v.Name], "%s: what is chosen in $%s is lost in %s", b.UID, v.Name, link.URL)
-					}
-				}
+		where := b.UID + ": " + p.Title
+		if p.Type == "stat" {
+			assert.Len(t, p.FieldConfig.Defaults.Links, 1, "%s leads nowhere", where)
+		}
+		if p.Type == "table" {
+			assert.NotEmpty(t, p.links(t), "%s leads nowhere", where)
+		}
+		for _, link := range p.links(t) {
+			assert.NotEmpty(t, link.Title, where)
+			assert.Contains(t, link.URL, "${__url_time_range}", where)
+			m := linkTarget.FindStringSubmatch(link.URL)
+			if !assert.NotNil(t, m, link.URL) {
+				continue
+			}
+			to, there := uids[m[1]]
+			assert.True(t, there, link.URL)
+			assert.Equal(t, b.Language, to.Language, link.URL)
+			brought := map[string]bool{}
+			for _, m := range linkVariable.FindAllStringSubmatch(link.URL, -1) {
+				brought[m[1]+m[2]] = true
+				_, there := to.variable(m[1] + m[2])
+				assert.True(t, there, "%s: %s", b.UID, m[0])
+			}
+			for _, v := range b.Templating.List {
+				_, there := to.variable(v.Name)
+				assert.True(t, !there || brought[v.Name], "%s: what is chosen in $%s is lost in %s", b.UID, v.Name, link.URL)
+			}
+			shown := linkPanel.FindStringSubmatch(link.URL)
+			if shown == nil {
+				assert.True(t, to.UID != b.UID || strings.Contains(link.URL, "=${__value"), "%s leads to its own page: %s", where, link.URL)
+				continue
+			}
+			i := slices.IndexFunc(to.everyPanel(), func(p boardPanel) bool { return fmt.Sprint(p.ID) == shown[1] })
+			if assert.GreaterOrEqual(t, i, 0, "%s: no such panel: %s", where, link.URL) {
+				panel := to.everyPanel()[i]
+				assert.Equal(t, panel.Title, link.Title, where)
+				assert.NotContains(t, []string{"stat", "row"}, panel.Type, "%s leads to a mere number", where)
 			}
 		}
 	}

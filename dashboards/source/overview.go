@@ -16,8 +16,8 @@ func overview(p *page) {
 	p.panel(14, "people", 4, 4, p.number(counts, known(failingUsers()), isFailure, linked(p.triage(""))))
 	p.panel(13, "failures", 3, 4, p.number(counts, known(orZero(failed, tried)), isFailure, linked(p.triage(""))))
 	p.panel(12, "attempts", 3, 4, p.number(counts, known(tried), linked(p.triage(""))))
-	p.panel(15, "slow", 3, 4, p.number(seconds, known(where("", observed("", loginSeconds, inGroup, window), enough,
-		quantile("0.9", "", loginSeconds, inGroup, window))), loginLimits, linked(p.leads("login-time", ""))))
+	p.panel(15, "slow", 3, 4, p.number(seconds, known(orFew(where("", observed("", loginSeconds, inGroup, window), enough,
+		quantile("0.9", "", loginSeconds, inGroup, window)), observed("", loginSeconds, inGroup, window))), loginLimits, p.few(), linked(p.leads("login-time", ""))))
 	p.panel(16, "open", 3, 4, p.number(counts, known("sum(workspace_server_open_connections{"+inGroup+"})"), linked(p.leads("servers", ""))))
 
 	p.panel(32, "codes_table", 14, 8, p.codeTable(failures, inGroup, window))
@@ -28,7 +28,7 @@ func overview(p *page) {
 		{word: "short_ratio", expr: worstShare("product, desktop_group", attempts, failures, inGroup, enough), unit: ratio, shade: ratioShade(), width: 75},
 		{word: "users", width: 70, expr: groupUsers("product, desktop_group", "workspace_group_login_failed_users") +
 			" and on (product, desktop_group) (" + worst("product, desktop_group", failures, inGroup) + ")"},
-	}, without("product")))
+	}, without("product"), p.otherwise("no_failures")))
 	p.panel(33, "servers_table", 6, 8, p.worstTable("servers", "machine_name", "machine_name", serverAttempts, serverFailures, serversInGroup+reached, enough))
 	p.panel(34, "clients_table", 6, 8, p.worstTable("login-failures", "client_type, client_version", "client_version", versionAttempts, versionFailures, all, enough))
 	p.panel(35, "agents_table", 5, 8, p.worstTable("versions", "agent_version", "agent_version", clientAttempts, clientFailures, all+`, agent_version!=""`, enough))
@@ -40,7 +40,7 @@ func overview(p *page) {
 		{people("", "workspace_login_users", "project, product", all), p.word("users")},
 		{failingUsers(), p.word("failed_users")},
 	}, coloured(p.word("users"), "blue"), coloured(p.word("failed_users"), failureColour)))
-	p.panel(24, "durations", 12, 8, graph(plainSeconds, percentiles(loginSeconds, inGroup), percentileColours))
+	p.panel(24, "durations", 12, 8, graph(plainSeconds, percentiles(loginSeconds, inGroup), interval("10m"), percentileColours))
 
 	p.heading(40, "sessions", false)
 	p.panel(41, "states", 12, 8, graph(counts, []query{{"sum by (session_state) (workspace_server_sessions{" + all + "})", "{{session_state}}"}}, stacked(false), stateColours))
@@ -49,8 +49,8 @@ func overview(p *page) {
 
 	p.heading(50, "objective", true)
 	month := succeeded(counted("", failures, inGroup, "28d"), counted("", attempts, inGroup, "28d"), "1")
-	p.panel(51, "budget", 6, 6, p.number(ratio, "1 - (1 - ("+month+")) / 0.02", colours("yellow", 0.0, "green")))
-	p.panel(52, "month", 6, 6, p.number(ratio, month, successLimits, func(v *dashboard.Panel) { v.FieldConfig.Defaults.Decimals = ptr(2.0) }))
+	p.panel(51, "budget", 6, 6, p.number(ratio, "1 - (1 - ("+month+")) / 0.02", colours("yellow", 0.0, "green"), linked(p.triage(""))))
+	p.panel(52, "month", 6, 6, p.number(ratio, month, successLimits, decimals(2), linked(p.triage(""))))
 	p.panel(53, "days", 12, 6, graph(ratio, []query{
 		{succeeded(sumOfDay(failures), sumOfDay(attempts), "1"), p.word("success")}},
 		interval("1h"), closeUp, coloured(p.word("success"), "blue"), banded("transparent", objective, "green")))
@@ -77,15 +77,14 @@ func failureShade() *dashboard.ThresholdsConfig { return steps(neutralColour, 1.
 
 // successRatio says so in words if there are too few logins for a ratio.
 func (p *page) successRatio(tried, failed string) dashboard.Panel {
-	return p.number(ratio, known(succeeded(failed, tried, enough)+" or 0 * "+tried+" - 1"), successLimits, linked(p.triage("")),
-		words(map[string]dashboard.ValueMappingResult{"-1": said(p.word("few"), unknownColour)}))
+	return p.number(ratio, known(orFew(succeeded(failed, tried, enough), tried)), successLimits, p.few(), linked(p.triage("")))
 }
 
 func percentiles(histogram, match string) []query {
 	return []query{
-		{quantile("0.5", "", histogram, match, step), "p50"},
-		{quantile("0.9", "", histogram, match, step), "p90"},
-		{quantile("0.99", "", histogram, match, step), "p99"},
+		{usual("0.5", "", histogram, match), "p50"},
+		{usual("0.9", "", histogram, match), "p90"},
+		{usual("0.99", "", histogram, match), "p99"},
 	}
 }
 
@@ -153,7 +152,7 @@ func (p *page) worstTable(to, by, filter, attempts, failures, match, least strin
 	return p.tabular("failures", append(columns,
 		column{word: "failures", expr: worst(by, failures, match), width: 92, shade: failureShade(), plain: true},
 		column{word: "short_ratio", expr: worstShare(by, attempts, failures, match, least), unit: ratio, shade: ratioShade(), width: 75},
-	))
+	), p.otherwise("no_failures"))
 }
 
 // alertTable lists what fires, the most urgent first.

@@ -222,9 +222,13 @@ func (p *page) pulse() dashboard.Panel {
 		targets = process
 	}
 	match := targets + `, project=~"$project"` + loginSources
+	cause := p.leads("exporter", "")
+	if p.name == "exporter" {
+		cause = p.shows(18, "sources")
+	}
 	v := p.numbers(seconds, []query{
 		{ageByReason(match), "{{reason}}"}, {ageUnreached(targets, match), p.word("unreached")}, {ageWithoutReason(match), p.word("polls_succeed")},
-	}, colours("green", 300.0, "orange", 900.0, "red"), linked(p.leads("exporter", "")))
+	}, colours("green", 300.0, "orange", 900.0, "red"), linked(cause))
 	v.FieldConfig.Defaults.Decimals = ptr(0.0)
 	v.Options.(*stat.Options).WideLayout = false // the reason above the age, so that both can be read
 	never := p.word("never")

@@ -95,6 +95,22 @@ func words(values map[string]dashboard.ValueMappingResult) change {
 	}
 }
 
+// few says in words that there are too few logins for a number: see orFew.
+func (p *page) few() change {
+	return words(map[string]dashboard.ValueMappingResult{"-1": said(p.word("few"), unknownColour)})
+}
+
+// yesNo are the words for 1 and 0, with their colours.
+func (p *page) yesNo(yes, no string) map[string]dashboard.ValueMappingResult {
+	return map[string]dashboard.ValueMappingResult{"1": said(p.word("yes"), yes), "0": said(p.word("no"), no)}
+}
+
+// otherwise is what a panel says when it has nothing to show.
+func (p *page) otherwise(word string) change {
+	text := p.word(word)
+	return func(v *dashboard.Panel) { v.FieldConfig.Defaults.NoValue = &text }
+}
+
 func said(text, colour string) dashboard.ValueMappingResult {
 	return dashboard.ValueMappingResult{Text: &text, Color: &colour}
 }
@@ -446,6 +462,7 @@ func (p *page) matrix(columns, rows, unit, expr string, shade *dashboard.Thresho
 	override("byType", "number", "custom.cellOptions", map[string]any{"type": "color-background", "mode": "basic"})(&v)
 	override("byName", title, "unit", asText)(&v)
 	override("byName", title, "custom.width", 320)(&v)
+	override("byName", title, "links", []dashboard.DashboardLink{*p.triage(rows)})(&v)
 	return v
 }
 
@@ -468,22 +485,37 @@ var filters = []string{"datasource", "job", "instance", "project", "product", "d
 // leads is a link to a page, with what is chosen here as far as that page knows it, and
 // the value that was clicked as one more filter.
 func (p *page) leads(to, filter string) *dashboard.DashboardLink {
-	return p.leadsFrom(to, filter, "${__value.raw:percentencode}")
+	link := p.link(to, p.word("link."+to), filter)
+	if filter != "" {
+		*link.Url += "&var-" + filter + "=${__value.raw:percentencode}"
+	}
+	return link
 }
 
-func (p *page) leadsFrom(to, filter, value string) *dashboard.DashboardLink {
-	var kept []string
+// shows is a link to a panel of this page, which then fills the screen: where the parts
+// of a number are seen.
+func (p *page) shows(id uint32, name string) *dashboard.DashboardLink {
+	return p.showsOn(p.name, id, name)
+}
+
+// showsOn is such a link to a panel of another page.
+func (p *page) showsOn(page string, id uint32, name string) *dashboard.DashboardLink {
+	link := p.link(page, p.word(page+"."+name), "")
+	*link.Url += fmt.Sprintf("&viewPanel=%d", id)
+	return link
+}
+
+// link carries the time shown and what is chosen here, but for one filter, as far as the
+// page that it leads to knows it.
+func (p *page) link(to, title, without string) *dashboard.DashboardLink {
+	kept := []string{"${__url_time_range}"}
 	for _, name := range filters {
-		if name != filter && p.has(name) && knows(to, name) {
+		if name != without && p.has(name) && knows(to, name) {
 			kept = append(kept, fmt.Sprintf("${%s:queryparam}", name))
 		}
 	}
-	if filter != "" {
-		kept = append(kept, "var-"+filter+"="+value)
-	}
-	kept = append(kept, "${__url_time_range}")
 	url := "/d/" + p.uid(to) + "?" + strings.Join(kept, "&")
-	return &dashboard.DashboardLink{Title: p.word("link." + to), Type: dashboard.DashboardLinkTypeLink, Url: &url, Tags: []string{}}
+	return &dashboard.DashboardLink{Title: title, Type: dashboard.DashboardLinkTypeLink, Url: &url, Tags: []string{}}
 }
 
 // triage leads to the failures.

@@ -97,6 +97,9 @@ func share(part, whole, least string) string {
 	return "clamp_max((" + orZero(part, whole) + ") / (" + whole + " >= " + least + "), 1)"
 }
 
+// orFew is a number that needs enough of something, and -1 where there is less of it.
+func orFew(number, count string) string { return number + " or 0 * " + count + " - 1" }
+
 // succeeded is the share of attempts that succeeded.
 func succeeded(failures, attempts, least string) string {
 	return "1 - " + share(failures, attempts, least)
@@ -105,8 +108,8 @@ func succeeded(failures, attempts, least string) string {
 // touched is how many of the values of a label that had attempts also had failures,
 // as a share.
 func touched(label, failures, attempts, match, matchFailures string) string {
-	return "(count(" + counted(label, failures, matchFailures, whole) + " > 0) or vector(0)) / count(" +
-		counted(label, attempts, match, whole) + " > 0)"
+	return known(orFew("(count("+counted(label, failures, matchFailures, whole)+" > 0) or vector(0)) / count("+
+		counted(label, attempts, match, whole)+" > 0)", counted("", attempts, match, whole)))
 }
 
 // Histograms are asked for in both forms, since Prometheus may keep classic buckets,
@@ -120,6 +123,11 @@ func quantile(q, by, histogram, match, span string) string {
 	}
 	return "(histogram_quantile(" + q + ", " + growth(labels, histogram+"_bucket", match, span) + ")" +
 		" or histogram_quantile(" + q + ", " + growth(by, histogram, match, span) + "))"
+}
+
+// usual is a quantile in each step of a graph, where there is enough of it.
+func usual(q, by, histogram, match string) string {
+	return where(by, observed(by, histogram, match, step), enough, quantile(q, by, histogram, match, step))
 }
 
 // observed is how many observations a histogram took.

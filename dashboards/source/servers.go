@@ -1,5 +1,7 @@
 package main
 
+import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
 // servers compares the servers of application streaming: load, failures, balance.
 // Desktops are no servers: they have a row of their own, if they have series at all.
 func servers(p *page) {
@@ -14,16 +16,16 @@ func servers(p *page) {
 	tries, fails := counted("machine_name", serverAttempts, chosen, whole), counted("machine_name", serverFailures, chosen, whole)
 	p.heading(10, "now", false)
 	p.panel(18, "age", 3, 4, p.pulse())
-	p.panel(11, "used", 3, 4, p.number(counts, "count("+tries+" > 0)"))
-	p.panel(13, "failing", 3, 4, p.number(counts, "count("+share(fails, tries, enoughForServer)+" > 0.5) or 0 * count("+tries+" > 0)", isFailure))
+	p.panel(11, "used", 3, 4, p.number(counts, known("count("+tries+" > 0)"), linked(p.shows(21, "table"))))
+	p.panel(13, "failing", 3, 4, p.number(counts, known("count("+share(fails, tries, enoughForServer)+" > 0.5) or 0 * count("+tries+" > 0)"), isFailure, linked(p.shows(21, "table"))))
 	busy := "(" + counted("desktop_group", serverAttempts, servers+reached, "1h") + " >= 20)"
 	lately := counted(by, serverAttempts, chosen, "1h")
-	p.panel(12, "silent", 3, 4, p.number(counts, "count(("+counted(by, serverAttempts, chosen, "7d")+" > 0 unless on ("+by+") "+lately+
-		" > 0) and on (desktop_group) "+busy+") or 0 * count("+lately+" > 0)", colours(neutralColour, 1.0, "orange")))
-	p.panel(17, "unreached", 3, 4, p.number(counts, orZero(counted("", serverFailures, servers+unreached, whole), "count("+tries+")"), isFailure, linked(p.triage(""))))
-	p.panel(14, "sessions", 3, 4, p.number(counts, "sum("+sessions+")"))
-	p.panel(15, "open", 3, 4, p.number(counts, "sum("+open+")"))
-	p.panel(16, "imbalance", 3, 4, p.number("none", "max("+imbalance(sessions)+")", colours(neutralColour, 3.0, "orange"), decimals(1)))
+	silent := "((" + counted(by, serverAttempts, chosen, "7d") + " > 0 unless on (" + by + ") " + lately + " > 0) and on (desktop_group) " + busy + ")"
+	p.panel(12, "silent", 3, 4, p.number(counts, known("count("+silent+") or 0 * count("+lately+" > 0)"), colours(neutralColour, 1.0, "orange"), linked(p.shows(21, "table"))))
+	p.panel(17, "unreached", 3, 4, p.number(counts, known(orZero(counted("", serverFailures, servers+unreached, whole), "count("+tries+")")), isFailure, linked(p.showsOn("login-failures", 43, "unreached_codes"))))
+	p.panel(14, "sessions", 3, 4, p.number(counts, known("sum("+sessions+")"), linked(p.shows(33, "sessions_by_server"))))
+	p.panel(15, "open", 3, 4, p.number(counts, known("sum("+open+")"), linked(p.shows(34, "open_by_server"))))
+	p.panel(16, "imbalance", 3, 4, p.number("none", known("max("+imbalance(sessions)+")"), colours(neutralColour, 3.0, "orange"), decimals(1), linked(p.shows(35, "imbalance_trend"))))
 
 	p.heading(20, "each", false)
 	busiest := "topk(300, " + tried + ")"
@@ -35,6 +37,8 @@ func servers(p *page) {
 		{word: "machine_name", label: "machine_name", link: p.leads("servers", "machine_name")},
 		{word: "desktop_group", label: "desktop_group", link: p.triage("desktop_group")},
 		{word: "attempts", expr: busiest},
+		{word: "last_hour", expr: among("0 * " + silent + " - 1 or " + lately), plain: true, shade: steps(neutralColour),
+			words: map[string]dashboard.ValueMappingResult{"-1": said(p.word("silent"), "orange")}},
 		{word: "failures", expr: among(orZero(failed, tried)), shade: failureShade(), plain: true},
 		{word: "ratio", expr: among(share(failed, tried, enoughForServer)), unit: ratio, shade: ratioShade()},
 		{word: "open", expr: among("sum by (" + by + ") (" + open + ")")},
@@ -62,11 +66,11 @@ func servers(p *page) {
 	triedDesktops := counted("machine_name", serverAttempts, desktops, whole)
 	failedDesktops := "topk(50, " + counted("machine_name", serverFailures, desktops, whole) + " > 0)"
 	p.panel(41, "desktop_table", 24, 10, p.tabular("failures", []column{
-		{word: "desktop", label: "machine_name"},
+		{word: "desktop", label: "machine_name", link: p.leads("records", "machine_name")},
 		{word: "attempts", expr: triedDesktops + " and on (machine_name) " + failedDesktops},
 		{word: "failures", expr: failedDesktops, shade: failureShade(), plain: true},
 		{word: "ratio", expr: share(failedDesktops, triedDesktops, enoughForServer) + " and on (machine_name) " + failedDesktops, unit: ratio, shade: ratioShade()},
-	}))
+	}, p.otherwise("no_failures")))
 }
 
 // imbalance is how many times the mean of its group the fullest server holds.

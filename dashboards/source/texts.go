@@ -181,11 +181,18 @@ var texts = map[string]translations{
 	"reason.unreadable":   {"en": {title: "answer unreadable"}, "zh": {title: "应答无法解析"}},
 	"reason.clock":        {"en": {title: "server clock wrong"}, "zh": {title: "服务端时钟异常"}},
 	"reason.disk":         {"en": {title: "disk error"}, "zh": {title: "磁盘错误"}},
+	"link.records":        {"en": {title: "Look at the single failures"}, "zh": {title: "查看单条失败记录"}},
 	"link.login-failures": {"en": {title: "Look into the failures"}, "zh": {title: "查看登录失败"}},
 	"link.exporter":       {"en": {title: "Look at the exporter"}, "zh": {title: "查看采集器"}},
 	"link.login-time":     {"en": {title: "Look at login times"}, "zh": {title: "查看登录耗时"}},
 	"link.servers":        {"en": {title: "Look at the servers"}, "zh": {title: "查看服务器"}},
 	"link.versions":       {"en": {title: "Look at the versions"}, "zh": {title: "查看版本"}},
+	"no_failures":         {"en": {title: "no failures, or no data"}, "zh": {title: "没有失败，或没有数据"}},
+	"not_limited":         {"en": {title: "nothing, or no data"}, "zh": {title: "没有，或没有数据"}},
+	"last_hour":           {"en": {title: "In the last hour"}, "zh": {title: "最近一小时"}},
+	"silent":              {"en": {title: "silent"}, "zh": {title: "无登录"}},
+	"lost":                {"en": {title: "Time lost"}, "zh": {title: "丢失时长"}},
+	"reload":              {"en": {title: "Configuration valid"}, "zh": {title: "配置有效"}},
 	"short_ratio":         {"en": {title: "Ratio"}, "zh": {title: "失败率"}},
 	"rows_skipped":        {"en": {title: "Rows of files left out"}, "zh": {title: "文件中跳过的行"}},
 	"reread_failures":     {"en": {title: "Windows given up for a round"}, "zh": {title: "本轮放弃的窗口"}},
@@ -274,7 +281,7 @@ var texts = map[string]translations{
 	},
 	"overview.servers_table": {
 		"en": {"Where? Servers, $window", "The ten servers with the most failures within the window, without logins that reached no server. A ratio is shown from 10 attempts on."},
-		"zh": {"在哪里？服务器，$window", "窗口内失败最多的十台服务器，不含未到达服务器的登录。登录达到 5 次才显示失败率。"},
+		"zh": {"在哪里？服务器，$window", "窗口内失败最多的十台服务器，不含未到达服务器的登录。登录达到 10 次才显示失败率。"},
 	},
 	"overview.clients_table": {
 		"en": {"Which client? $window", "The ten client versions with the most failures within the window. Not filtered by desktop group. A ratio is shown from 10 attempts on."},
@@ -352,6 +359,10 @@ var texts = map[string]translations{
 	"login-failures.codes_table": {
 		"en": {"Codes and what they mean", "Failure codes of the time shown with their class and what they mean: the explanation of the configuration, or else the latest reason. New: not seen in the seven days before, if Prometheus was there then. Click on a code to filter by it."},
 		"zh": {"失败码及含义", "所选时间内的失败码及其类别和含义：配置中的解释，否则为最近一次的原因。“新出现”：此前七天未出现（以 Prometheus 已有数据为准）。点击失败码进行筛选。"},
+	},
+	"login-failures.unreached_codes": {
+		"en": {"Codes of logins that reached no server", "Failure codes of the logins to application streaming that failed before a server was chosen. No server is to blame: look at capacity, assignments and the client. Click on a code to filter by it."},
+		"zh": {"未到达服务器的失败码", "在分配服务器之前就失败的云应用登录的失败码。与服务器无关：请检查容量、分配和客户端。点击失败码进行筛选。"},
 	},
 	"login-failures.where": {"en": {title: "Where?"}, "zh": {title: "在哪里？"}},
 	"login-failures.groups_table": {
@@ -495,8 +506,8 @@ var texts = map[string]translations{
 		"zh": {"各 Agent 版本失败率", "每个时间段内失败的比例（登录达到 10 次）。若仅新版本升高，则为升级所致。"},
 	},
 	"versions.agent_version_table": {
-		"en": {"Agent versions", "Logins of the time shown by agent version. Versions with a small share are laggards or new: see when they were first seen. A ratio is shown from 20 attempts on."},
-		"zh": {"Agent 版本", "所选时间内各 Agent 版本的登录。占比小的版本为未升级或刚发布，可参考首次出现时间。登录达到 20 次才显示失败率。"},
+		"en": {"Agent versions", "Logins of the time shown by agent version. Versions with a small share are laggards or new: see when they were first seen (–: before the time shown). A ratio is shown from 20 attempts on."},
+		"zh": {"Agent 版本", "所选时间内各 Agent 版本的登录。占比小的版本为未升级或刚发布，可参考首次出现时间（–：早于所选时间）。登录达到 20 次才显示失败率。"},
 	},
 	"versions.clients": {"en": {title: "Clients"}, "zh": {title: "客户端"}},
 	"versions.client_version_share": {
@@ -577,8 +588,8 @@ var texts = map[string]translations{
 	},
 	"servers.each": {"en": {title: "Each server"}, "zh": {title: "各服务器"}},
 	"servers.table": {
-		"en": {"Servers", "Logins of the time shown and sessions by server, of the 300 with the most logins. Click on a server to see it alone, on a group to look into its failures. A ratio is shown from 5 attempts on."},
-		"zh": {"服务器", "所选时间内各服务器的登录与会话，取登录最多的 300 台。点击服务器只看该服务器，点击桌面组查看其失败。登录达到 5 次才显示失败率。"},
+		"en": {"Servers", "Logins of the time shown and sessions by server, of the 300 with the most logins. Silent: none in the last hour, while its group had 20 or more. Click on a server to see it alone, on a group to look into its failures. A ratio is shown from 5 attempts on."},
+		"zh": {"服务器", "所选时间内各服务器的登录与会话，取登录最多的 300 台。“无登录”：最近一小时没有登录，而本组登录达到 20 次。点击服务器只看该服务器，点击桌面组查看其失败。登录达到 5 次才显示失败率。"},
 	},
 	"servers.time": {"en": {title: "Over time"}, "zh": {title: "随时间变化"}},
 	"servers.failures_grid": {
@@ -724,6 +735,10 @@ var texts = map[string]translations{
 	"exporter.samples": {
 		"en": {"Samples per scrape", "How many samples a scrape brings: the size of the exporter's metrics in Prometheus."},
 		"zh": {"每次抓取样本数", "一次抓取的样本数，即采集器指标在 Prometheus 中的规模。"},
+	},
+	"exporter.limited_families": {
+		"en": {"Counted as other, by metric", "Additions of each interval for which max_series had no room, by metric: raise max_series, or drop the label that grows."},
+		"zh": {"计入 other 的指标", "每个时间段内因 max_series 限制而计入 other 的计数，按指标统计：请调大 max_series，或去掉不断增长的标签。"},
 	},
 	"exporter.sources": {
 		"en": {"Sources", "Each source: whether its last poll succeeded, and if not, why; and how old its data is. Not known: Prometheus does not reach the exporter. What to do about a reason stands in the runbooks."},

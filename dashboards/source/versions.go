@@ -5,11 +5,11 @@ func versions(p *page) {
 	p.dashboard.Time.From = "now-24h" // a roll-out takes its time
 	p.panel(41, "age", 3, 4, p.pulse())
 	tried, failed := counted("", clientAttempts, ofClient, whole), counted("", clientFailures, ofClient, whole)
-	p.panel(42, "attempts", 4, 4, p.number(counts, known(tried)))
+	p.panel(42, "attempts", 4, 4, p.number(counts, known(tried), linked(p.shows(13, "agent_version_table"))))
 	p.panel(43, "failures", 4, 4, p.number(counts, known(orZero(failed, tried)), isFailure, linked(p.triage(""))))
-	p.panel(44, "agents_failing", 4, 4, p.number(counts, failingVersions("agent_version", clientAttempts, clientFailures), isFailure, linked(p.leads("servers", ""))))
-	p.panel(45, "clients_failing", 5, 4, p.number(counts, failingVersions("client_version", versionAttempts, versionFailures), isFailure, linked(p.triage(""))))
-	p.panel(46, "unreached", 4, 4, p.number(counts, orZero(counted("", clientFailures, ofClient+`, agent_version=""`, whole), tried), isFailure, linked(p.triage(""))))
+	p.panel(44, "agents_failing", 4, 4, p.number(counts, failingVersions("agent_version", clientAttempts, clientFailures), isFailure, linked(p.shows(13, "agent_version_table"))))
+	p.panel(45, "clients_failing", 5, 4, p.number(counts, failingVersions("client_version", versionAttempts, versionFailures), isFailure, linked(p.shows(23, "client_version_table"))))
+	p.panel(46, "unreached", 4, 4, p.number(counts, known(orZero(counted("", clientFailures, ofClient+`, agent_version=""`, whole), tried)), isFailure, linked(p.showsOn("login-failures", 43, "unreached_codes"))))
 
 	p.heading(10, "agents", false)
 	p.versionRow(11, clientAttempts, clientFailures, "agent_version")
@@ -26,7 +26,7 @@ func ofVersion(label string) string { return ofClient + ", " + label + `!=""` }
 // failingVersions are those of which most attempts fail.
 func failingVersions(label, attempts, failures string) string {
 	tried := counted(label, attempts, ofVersion(label), whole)
-	return "count(" + share(counted(label, failures, ofVersion(label), whole), tried, "20") + " > 0.2) or 0 * count(" + tried + " > 0)"
+	return known("count(" + share(counted(label, failures, ofVersion(label), whole), tried, "20") + " > 0.2) or 0 * count(" + tried + " > 0)")
 }
 
 // versionRow are three panels with ids from first on: shares, ratios of failures, and
@@ -49,7 +49,8 @@ func (p *page) versionRow(first uint32, attempts, failures, label string) {
 		{word: "failures", expr: orZero(failed, tried), shade: failureShade(), plain: true},
 		{word: "ratio", expr: share(failed, tried, "20"), unit: ratio, shade: ratioShade()},
 		{word: "first_seen", unit: "dateTimeFromNow",
-			expr: "1000 * (min by (" + label + ") (min_over_time(timestamp(" + attempts + "{" + match + "})[$__range:$__interval]))" +
-				" or min by (" + label + ") (timestamp(" + attempts + "{" + match + "})))"}, // newer than the last step
+			expr: "1000 * ((min by (" + label + ") (min_over_time(timestamp(" + attempts + "{" + match + "})[$__range:$__interval]))" +
+				" or min by (" + label + ") (timestamp(" + attempts + "{" + match + "}))) unless on (" + label +
+				") last_over_time(" + attempts + "{" + match + "}[1h] offset $__range))"}, // newer than the last step; there before the time shown
 	}, coarse))
 }
