@@ -277,11 +277,12 @@ func (e cleanError) Error() string { return e.text }
 func (e cleanError) Unwrap() error { return e.error }
 
 // clean hides what a broken answer may have put into an error. An error of the
-// connection names our own and the server's address, which must stay.
+// connection names our own and the server's address, which must stay; but where a
+// redirect has led, or a proxy's certificate, may be a text of the server, too.
 func (c *Client) clean(err error) error {
 	var connection *net.OpError
 	if errors.As(err, &connection) {
-		return err
+		return cleanError{c.private.secretless(err.Error()), err}
 	}
 	return cleanError{c.private.clean(err.Error()), err}
 }

@@ -53,7 +53,7 @@ func (c *Client) fetchFile(ctx context.Context, k call, t http.RoundTripper, p p
 		if failed != nil {
 			failed.elsewhere = hop > 0
 			if hop > 0 {
-				failed.Host, failed.Path = r.URL.Host, "/…" // it may name people, and hold a signature
+				failed.Host, failed.Path = cut(c.private.secretless(r.URL.Host), maxCleanBytes), "/…" // it may name people, and hold a signature
 			}
 			return failed
 		}
@@ -176,7 +176,7 @@ func (c *Client) refusedElsewhere(k call, resp *http.Response) *Error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
 	failed := c.answered(k, resp, nil, nil)
 	if code := storageCode.FindSubmatch(body); code != nil {
-		failed.Code = string(code[1])
+		failed.Code = c.private.clean(string(code[1]))
 	}
 	failed.advice = "the API redirected the download to this host"
 	if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {

@@ -22,6 +22,7 @@ const (
 
 	maxCleanBytes = 200     // of the server's text in an error
 	maxShownBytes = 4 << 10 // of a body, before it is cleaned and cut
+	maxReadBytes  = 2 << 10 // of a text, without its blanks, before it is searched for secrets
 	maxPrivate    = 256     // texts remembered: those of rotated secrets fall out
 	minPartial    = 6       // a beginning of a secret this long is hidden too
 )
@@ -30,7 +31,7 @@ const (
 type redactor struct {
 	mu      sync.Mutex
 	private []replacement // the oldest first
-	secrets []string      // folded
+	keys    [][]string    // of each secret: see keysOf
 }
 
 type replacement struct{ text, placeholder string }
@@ -43,8 +44,8 @@ func (r *redactor) add(placeholder string, texts ...string) {
 		if text == "" || slices.Contains(r.private, replacement{text, placeholder}) {
 			continue
 		}
-		if folded := foldSecret(text); placeholder == secretText && len(folded) >= minPartial {
-			r.secrets = append(r.secrets, folded)
+		if placeholder == secretText {
+			r.keys = append(r.keys, keysOf(text))
 		}
 		for _, form := range []string{html.EscapeString(text), url.QueryEscape(text), url.PathEscape(text), text} {
 			if p := (replacement{form, placeholder}); !slices.Contains(r.private, p) {
@@ -53,7 +54,7 @@ func (r *redactor) add(placeholder string, texts ...string) {
 		}
 	}
 	r.private = r.private[max(0, len(r.private)-maxPrivate):]
-	r.secrets = r.secrets[max(0, len(r.secrets)-maxPrivate):]
+	r.keys = r.keys[max(0, len(r.keys)-maxPrivate):]
 }
 
 // redact replaces the remembered texts in s, also one that s was cut in.
@@ -83,23 +84,36 @@ func (r *redactor) redact(s string) string {
 var namedUser = regexp.MustCompile(`(?i)\b(user(?:[ _]?name)?)(["']?\s*[:=]\s*["']?)[^\s"',;:<>…]+(?:::?[^\s"',;:<>…]+)*`)
 
 // signature is that of a signed request, which a server may echo.
-var signature = regexp.MustCompile(`(?i)\b(Signature=)[0-9a-z+/=%-]+`)
+var signature = regexp.MustCompile(`(?i)(signature["']?\s*[:=]\s*["']?)[0-9a-z+/=%-]+`)
 
 // clean makes text that comes from outside fit for an error: private text gone,
 // one line, at most maxCleanBytes long.
 func (r *redactor) clean(s string) string {
-	if s = strings.ToValidUTF8(r.redact(s), "\uFFFD"); r.repeats(s) {
+	if s = r.secretless(s); s == repeatedText {
+		return s
+	}
+	s = record.ScrubText(record.Unescape(s))
+	s = signature.ReplaceAllString(namedUser.ReplaceAllString(s, "$1$2"+userText), "$1"+secretText)
+	return cut(oneLine(s), maxCleanBytes)
+}
+
+// secretless is a text in one line and without secrets; names stay.
+func (r *redactor) secretless(s string) string {
+	s = oneLine(strings.ToValidUTF8(r.redact(s), "\uFFFD"))
+	if s = cut(s, maxReadBytes); r.repeats(s) {
 		return repeatedText
 	}
-	s = signature.ReplaceAllString(s, "$1"+secretText)
-	s = namedUser.ReplaceAllString(record.ScrubText(s), "$1$2"+userText)
+	return s
+}
+
+func oneLine(s string) string {
 	s = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || unicode.IsSpace(c) {
+		if unicode.IsControl(c) {
 			return ' '
 		}
 		return c
 	}, s)
-	return cut(strings.Join(strings.Fields(s), " "), maxCleanBytes)
+	return strings.Join(strings.Fields(s), " ")
 }
 
 // shape shows how a body begins: text is cleaned, and from its first bracket on
