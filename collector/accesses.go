@@ -26,7 +26,7 @@ type accesses struct {
 	changed map[record.Person]bool
 }
 
-func newAccesses(t *tables, r *batchStats) *accesses {
+func newAccesses(t *families, r *batchStats) *accesses {
 	return &accesses{batchStats: r, failures: t.family(accessFailures), users: t.volatileFamily(accessFailedUsers),
 		last: map[record.Person]int64{}, changed: map[record.Person]bool{}}
 }

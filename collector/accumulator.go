@@ -60,20 +60,20 @@ type Accumulator struct {
 	storage Storage
 
 	mu        sync.Mutex
-	page      *page // nil after a failed commit: it is to be loaded again
-	shown     atomic.Pointer[published]
+	state     *state // nil after a failed commit: it is to be loaded again
+	snapshot  atomic.Pointer[snapshot]
 	heldUntil atomic.Pointer[time.Time] // when the first hold ends; zero if nothing is held
 }
 
 // published is what an accumulator shows, all of it as of one commit.
-type published struct {
+type snapshot struct {
 	metrics map[*Metric]*part
 	day     []Quarter
 }
 
 // page is the content of an accumulator in memory.
-type page struct {
-	tables      *tables
+type state struct {
+	families    *families
 	ledger      *ledger.Ledger
 	aggregators []aggregator
 	position    record.Position
@@ -84,28 +84,28 @@ type page struct {
 }
 
 // tables are the families of a page.
-type tables struct {
-	families []*family
-	options  *Options
-	births   births
+type families struct {
+	list    []*family
+	options *Options
+	start   seriesStart
 }
 
-func (t *tables) family(m *Metric) *family {
-	f := newFamily(m, t.scope(m), &t.births, t.options.Limits)
-	t.families = append(t.families, f)
+func (t *families) family(m *Metric) *family {
+	f := newFamily(m, t.scope(m), &t.start, t.options.Limits)
+	t.list = append(t.list, f)
 	return f
 }
 
 // latestHold is until when a series made now is held.
-func (t *tables) latestHold() time.Time { return t.options.Now().Add(t.options.NewSeriesHold) }
+func (t *families) latestHold() time.Time { return t.options.Now().Add(t.options.NewSeriesHold) }
 
-func (t *tables) volatileFamily(m *Metric) *family {
+func (t *families) volatileFamily(m *Metric) *family {
 	f := t.family(m)
 	f.volatile = true
 	return f
 }
 
-func (t *tables) scope(m *Metric) []*dto.LabelPair {
+func (t *families) scope(m *Metric) []*dto.LabelPair {
 	labels := map[string]string{"project": t.options.Project, "product": t.options.Product}
 	if m.AboutSource {
 		labels = map[string]string{"project": t.options.Project, "source": t.options.Source}
@@ -139,14 +139,14 @@ const (
 )
 
 var (
-	errKey     = errors.New("a key has the wrong length")
-	errPersons = errors.New("a row has too few persons")
+	errKey    = errors.New("a key has the wrong length")
+	errBlocks = errors.New("a row has too few pseudonyms")
 )
 
 // load reads the page from the store, in place of what is in memory.
 func (b *Accumulator) load() error {
-	p := &page{tables: &tables{options: &b.options}, ledger: ledger.New(b.options.Rules), tasks: map[string]string{}}
-	p.aggregators = aggregators[b.options.Kind](p.tables, b.options)
+	p := &state{families: &families{options: &b.options}, ledger: ledger.New(b.options.Rules), tasks: map[string]string{}}
+	p.aggregators = aggregators[b.options.Kind](p.families, b.options)
 	l := newLoading(p)
 	if err := b.storage.Load(l.row); err != nil {
 		p.release()
@@ -155,11 +155,11 @@ func (b *Accumulator) load() error {
 	l.finish()
 	l.report()
 	if !p.position.Cursor.IsZero() {
-		p.tables.births = births{created: p.position.Cursor}
+		p.families.start = seriesStart{created: p.position.Cursor}
 		p.refresh(p.position.Cursor)
 	}
-	b.page = p
-	b.show()
+	b.state = p
+	b.publish()
 	return nil
 }
 
@@ -174,21 +174,21 @@ func (b *Accumulator) EndHolds() error {
 	if err := b.ready(); err != nil {
 		return err
 	}
-	p := b.page
-	b.page = nil // until it is known to be what the store holds
+	p := b.state
+	b.state = nil // until it is known to be what the store holds
 	if err := b.saveHolds(p); err != nil {
 		p.release()
 		return err
 	}
-	b.page = p
-	b.show()
+	b.state = p
+	b.publish()
 	return nil
 }
 
 // saveHolds ends the holds that are over, and makes durable what that, the configuration
 // or a clock that was set back has changed in them.
-func (b *Accumulator) saveHolds(p *page) error {
-	for _, f := range p.tables.families {
+func (b *Accumulator) saveHolds(p *state) error {
+	for _, f := range p.families.list {
 		f.release(b.options.Now())
 	}
 	changes := &store.Changes{}
@@ -200,16 +200,16 @@ func (b *Accumulator) saveHolds(p *page) error {
 }
 
 // saveSeries writes what has changed in the series, after what loading has found.
-func (p *page) saveSeries(changes *store.Changes) {
+func (p *state) saveSeries(changes *store.Changes) {
 	changes.Append(&p.stale)
 	p.stale = store.Changes{}
-	for _, f := range p.tables.families {
+	for _, f := range p.families.list {
 		f.save(changes)
 	}
 }
 
 // row takes one stored row that is of no series, or reports that it does not know the table.
-func (p *page) row(table string, key, value []byte) (known bool, err error) {
+func (p *state) row(table string, key, value []byte) (known bool, err error) {
 	switch table {
 	case positionTable:
 		return true, loadPosition(&p.position, value)
@@ -227,7 +227,7 @@ func (p *page) row(table string, key, value []byte) (known bool, err error) {
 	return false, nil
 }
 
-func (p *page) refresh(now time.Time) {
+func (p *state) refresh(now time.Time) {
 	for _, a := range p.aggregators {
 		if r, ok := a.(refresher); ok {
 			r.refresh(now, p.ledger)
@@ -236,8 +236,8 @@ func (p *page) refresh(now time.Time) {
 }
 
 // release gives the room of the page's series back.
-func (p *page) release() {
-	for _, f := range p.tables.families {
+func (p *state) release() {
+	for _, f := range p.families.list {
 		f.limits.add(f.Name, -f.size())
 	}
 }
@@ -249,7 +249,7 @@ func (b *Accumulator) Position() (record.Position, error) {
 	if err := b.ready(); err != nil {
 		return record.Position{}, err
 	}
-	return b.page.position, nil
+	return b.state.position, nil
 }
 
 // Unfinished lists, in order, the times at which the API may find the records that
@@ -260,7 +260,7 @@ func (b *Accumulator) Unfinished(t time.Time) ([]time.Time, error) {
 	if err := b.ready(); err != nil {
 		return nil, err
 	}
-	return b.page.ledger.Unfinished(t), nil
+	return b.state.ledger.Unfinished(t), nil
 }
 
 // CountUnfinished is how many records are pending or open.
@@ -270,13 +270,13 @@ func (b *Accumulator) CountUnfinished() (int, error) {
 	if err := b.ready(); err != nil {
 		return 0, err
 	}
-	return b.page.ledger.Unsettled(), nil
+	return b.state.ledger.Unsettled(), nil
 }
 
 // ready loads the page again if a commit has failed, so that memory is never ahead
 // of the store.
 func (b *Accumulator) ready() error {
-	if b.page != nil {
+	if b.state != nil {
 		return nil
 	}
 	return b.load()
@@ -291,9 +291,9 @@ func (b *Accumulator) Commit(r *record.Batch) error {
 	if err := b.ready(); err != nil {
 		return err
 	}
-	p := b.page
-	b.page = nil // until it is known to be what the store holds
-	p.tables.births = b.births(&p.position, r)
+	p := b.state
+	b.state = nil // until it is known to be what the store holds
+	p.families.start = b.startOf(&p.position, r)
 	for _, a := range p.aggregators {
 		if w, ok := a.(batchReader); ok {
 			w.read(r)
@@ -315,7 +315,7 @@ func (b *Accumulator) Commit(r *record.Batch) error {
 		p.advance(r, b.options.Lookback)
 	}
 	p.refresh(r.Now)
-	for _, f := range p.tables.families {
+	for _, f := range p.families.list {
 		f.release(b.options.Now())
 	}
 	begun := time.Now()
@@ -326,8 +326,8 @@ func (b *Accumulator) Commit(r *record.Batch) error {
 	if b.options.Committed != nil {
 		b.options.Committed(time.Since(begun))
 	}
-	b.page = p
-	b.show()
+	b.state = p
+	b.publish()
 	if n := p.ledger.GaveUp(); n > 0 {
 		level.Warn(b.options.Logger).Log("msg", "too many records are open or pending: the oldest stay counted, and their ends are not looked for any more. "+
 			"Compare them with the vendor's console: if they have ended, report it to the vendor; if endpoints were changed, check that they are the vendor's", "project", b.options.Project, "source", b.options.Source, "given_up", n, "limit", ledger.MaxUnfinished)
@@ -341,15 +341,15 @@ func (b *Accumulator) Commit(r *record.Batch) error {
 // births says how series that this batch makes begin. History that is read at the
 // start counts from the start of the history, and is shown at once: a scrape that
 // sees it grow from 0 would take it for a spike.
-func (b *Accumulator) births(p *record.Position, r *record.Batch) births {
+func (b *Accumulator) startOf(p *record.Position, r *record.Batch) seriesStart {
 	if !p.Complete {
 		begin := r.From
 		if !p.Cursor.IsZero() {
 			begin = p.Horizon
 		}
-		return births{created: begin}
+		return seriesStart{created: begin}
 	}
-	return births{created: r.Now, heldUntil: b.options.Now().Add(b.options.NewSeriesHold)}
+	return seriesStart{created: r.Now, heldUntil: b.options.Now().Add(b.options.NewSeriesHold)}
 }
 
 // margin is kept in the ledger beyond the horizon, and the horizon beyond the lookback:
@@ -362,7 +362,7 @@ const slack = time.Minute
 // advance moves the cursor to the end of the batch, as far as that is borne out, and
 // forgets what no later window can show. It forgets by what records have shown: a clock
 // that was ahead, and with it the cursor, can be taken back then.
-func (p *page) advance(r *record.Batch, lookback time.Duration) {
+func (p *state) advance(r *record.Batch, lookback time.Duration) {
 	pos, reached := &p.position, r.To
 	if r.Now.Before(reached) {
 		reached = r.Now
@@ -391,7 +391,7 @@ func (p *page) advance(r *record.Batch, lookback time.Duration) {
 	}
 }
 
-func (p *page) changes() *store.Changes {
+func (p *state) changes() *store.Changes {
 	changes := &store.Changes{}
 	p.saveSeries(changes)
 	changes.Append(&p.another)
@@ -429,30 +429,30 @@ func loadPosition(p *record.Position, value []byte) error {
 }
 
 // show publishes the page. A source of which nothing is known yet shows nothing.
-func (b *Accumulator) show() {
-	if !b.page.position.Complete {
+func (b *Accumulator) publish() {
+	if !b.state.position.Complete {
 		return
 	}
-	shown := &published{metrics: make(map[*Metric]*part, len(b.page.tables.families))}
+	shown := &snapshot{metrics: make(map[*Metric]*part, len(b.state.families.list))}
 	var heldUntil time.Time
-	for _, f := range b.page.tables.families {
+	for _, f := range b.state.families.list {
 		shown.metrics[f.Metric] = f.expose()
 		if until := f.heldUntil(); heldUntil.IsZero() || !until.IsZero() && until.Before(heldUntil) {
 			heldUntil = until
 		}
 	}
 	b.heldUntil.Store(&heldUntil)
-	for _, a := range b.page.aggregators {
+	for _, a := range b.state.aggregators {
 		if d, ok := a.(*day); ok {
 			shown.day = d.list()
 		}
 	}
-	b.shown.Store(shown)
+	b.snapshot.Store(shown)
 }
 
 // exposition is what the accumulator shows, as of its last commit.
 func (b *Accumulator) exposition() map[*Metric]*part {
-	if shown := b.shown.Load(); shown != nil {
+	if shown := b.snapshot.Load(); shown != nil {
 		return shown.metrics
 	}
 	return nil
@@ -462,7 +462,7 @@ func (b *Accumulator) exposition() map[*Metric]*part {
 // a quarter of an hour that is not there was not read. It is nil for a source that has
 // no logins, or has not ended its first poll.
 func (b *Accumulator) Day() []Quarter {
-	if shown := b.shown.Load(); shown != nil {
+	if shown := b.snapshot.Load(); shown != nil {
 		return shown.day
 	}
 	return nil
@@ -478,7 +478,7 @@ func (b *Accumulator) Get(key string) (id string, ok bool, err error) {
 	if err := b.ready(); err != nil {
 		return "", false, err
 	}
-	id, ok = b.page.tasks[key]
+	id, ok = b.state.tasks[key]
 	return id, ok, nil
 }
 
@@ -489,7 +489,7 @@ func (b *Accumulator) Keys() ([]string, error) {
 	if err := b.ready(); err != nil {
 		return nil, err
 	}
-	return slices.Sorted(maps.Keys(b.page.tasks)), nil
+	return slices.Sorted(maps.Keys(b.state.tasks)), nil
 }
 
 // Set remembers an export task, on disk when it returns.
@@ -513,7 +513,7 @@ func (b *Accumulator) keep(change func(*store.Changes), then func(map[string]str
 	if err := b.storage.Commit(changes); err != nil {
 		return err
 	}
-	then(b.page.tasks)
+	then(b.state.tasks)
 	return nil
 }
 

@@ -103,7 +103,7 @@ func (b *bench) families() map[string]*dto.MetricFamily {
 	b.t.Helper()
 	b.holdErr = b.accumulator.EndHolds()
 	e := NewExposition(prometheus.NewRegistry())
-	e.Show([]*Accumulator{b.accumulator}, nil)
+	e.Publish([]*Accumulator{b.accumulator}, nil)
 	families, err := e.Gather()
 	require.NoError(b.t, err)
 	byName := map[string]*dto.MetricFamily{}
@@ -343,9 +343,9 @@ func TestAUserOfTheFutureLeaves(t *testing.T) {
 	assert.Zero(t, failed())
 	assert.Zero(t, b.values(maxFailuresPerUser, "window")["1h"])
 
-	list := b.accumulator.page.aggregators
-	p := list[slices.IndexFunc(list, func(a aggregator) bool { _, is := a.(*people); return is })].(*people)
-	v := visit{at: future.Start.UnixMilli(), id: future.ID, group: "g", user: 2, failed: true}
+	list := b.accumulator.state.aggregators
+	p := list[slices.IndexFunc(list, func(a aggregator) bool { _, is := a.(*userWindows); return is })].(*userWindows)
+	v := sample{at: future.Start.UnixMilli(), id: future.ID, group: "g", user: 2, failed: true}
 	p.insert(v)
 	p.added = append(p.added, v)
 	require.NoError(t, b.read(t0.Add(2*time.Hour)))
@@ -549,7 +549,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	ours.Source("p", "user_connections")
 	ours.Request("p")("ListUserConnection", "200", time.Second)
 	e := NewExposition(process)
-	e.Show([]*Accumulator{logins.accumulator, desktops.accumulator, snapshots.accumulator, statistics.accumulator}, map[string]string{"site": "x"})
+	e.Publish([]*Accumulator{logins.accumulator, desktops.accumulator, snapshots.accumulator, statistics.accumulator}, map[string]string{"site": "x"})
 	// The library's own gatherer checks consistency, which ours leaves out.
 	families, err := prometheus.Gatherers{e}.Gather()
 	require.NoError(t, err)

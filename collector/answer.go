@@ -111,7 +111,7 @@ func (e *Exposition) Answer(ctx context.Context, s Scrape) (*Answer, error) {
 
 // sections are the families that are wanted, in the order of their names.
 func (e *Exposition) sections(asked time.Time, s Scrape) []section {
-	shown := e.shown.Load()
+	shown := e.contents.Load()
 	// Each accumulator is looked at once: all that a scrape shows of it is of one commit.
 	var pages []map[*Metric]*part
 	for _, b := range shown.accumulators {
@@ -140,7 +140,7 @@ func (e *Exposition) sections(asked time.Time, s Scrape) []section {
 
 // processSections are the families of the process. Scrapes that wait at the same time
 // share them: they are gathered after the last of them asked.
-func (e *Exposition) processSections(asked time.Time, shown *shown, projects []string) []section {
+func (e *Exposition) processSections(asked time.Time, shown *contents, projects []string) []section {
 	if !e.gathered.After(asked) {
 		e.gathered = time.Now()
 		families, err := e.process.Gather()

@@ -73,7 +73,7 @@ func busy(t testing.TB) (*Exposition, []*bench) {
 		}
 	}
 	e := NewExposition(newCounted())
-	e.Show(accumulators, map[string]string{"region": "北京\n\"x\\"})
+	e.Publish(accumulators, map[string]string{"region": "北京\n\"x\\"})
 	return e, benches
 }
 

@@ -9,7 +9,7 @@ import (
 // batchStats counts what became of the records that were read.
 type batchStats struct{ records, invalid, delay *family }
 
-func newBatchStats(t *tables) *batchStats {
+func newBatchStats(t *families) *batchStats {
 	return &batchStats{records: t.family(recordsTotal), invalid: t.family(invalidFields), delay: t.family(recordDelay)}
 }
 

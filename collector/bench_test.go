@@ -36,7 +36,7 @@ func BenchmarkScrape(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			w := crowded(b, 7_000)
 			e := NewExposition(prometheus.NewRegistry())
-			e.Show([]*Accumulator{w.accumulator}, nil)
+			e.Publish([]*Accumulator{w.accumulator}, nil)
 			h := promhttp.HandlerFor(e, promhttp.HandlerOpts{EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true})
 			request := httptest.NewRequest("GET", "/metrics", nil)
 			request.Header.Set("Accept", accept)

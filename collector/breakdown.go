@@ -14,7 +14,7 @@ type breakdown struct {
 	by                 func(*record.Login) []pair
 }
 
-func newBreakdown(t *tables, attempts, failures *Metric, by func(*record.Login) []pair) *breakdown {
+func newBreakdown(t *families, attempts, failures *Metric, by func(*record.Login) []pair) *breakdown {
 	return &breakdown{attempts: t.family(attempts), failures: t.family(failures), by: by}
 }
 

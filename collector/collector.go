@@ -49,23 +49,23 @@ const (
 
 // aggregators lists what each kind of source is turned into. Their order is that of
 // the calls: the later ones may rely on the series that the earlier ones made.
-var aggregators = map[Kind]func(*tables, Options) []aggregator{
+var aggregators = map[Kind]func(*families, Options) []aggregator{
 	Logins:        ofLogins,
-	DesktopLogins: func(t *tables, o Options) []aggregator { return append(ofLogins(t, o), newRoundTrips(t)) },
-	Sessions: func(t *tables, _ Options) []aggregator {
+	DesktopLogins: func(t *families, o Options) []aggregator { return append(ofLogins(t, o), newRoundTrips(t)) },
+	Sessions: func(t *families, _ Options) []aggregator {
 		return []aggregator{newSessions(t, newBatchStats(t)), newOnServers(t)}
 	},
-	AccessStatistics: func(t *tables, _ Options) []aggregator { return []aggregator{newAccesses(t, newBatchStats(t))} },
+	AccessStatistics: func(t *families, _ Options) []aggregator { return []aggregator{newAccesses(t, newBatchStats(t))} },
 }
 
-func ofLogins(t *tables, o Options) []aggregator {
+func ofLogins(t *families, o Options) []aggregator {
 	logins, reasons := newLogins(t), newReasons(t)
 	list := []aggregator{
 		logins,
 		newBreakdown(t, clientAttempts, clientFailures, byClient),
 		newBreakdown(t, versionAttempts, versionFailures, byClientVersion),
 		newDurations(t),
-		newPeople(t, o.UserWindows, logins),
+		newUserWindows(t, o.UserWindows, logins),
 		reasons, reasonCounts{reasons},
 		newBatchStats(t),
 		newDay(),

@@ -13,7 +13,7 @@ type connections struct {
 	open *family
 }
 
-func newConnections(t *tables, servers *breakdown) *connections {
+func newConnections(t *families, servers *breakdown) *connections {
 	return &connections{breakdown: servers, open: t.volatileFamily(openConnections)}
 }
 

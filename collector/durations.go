@@ -5,7 +5,7 @@ import "github.com/workspace-exporter/workspace_exporter/internal/ledger"
 // durations observes how long logins take and how long sessions last.
 type durations struct{ login, session *family }
 
-func newDurations(t *tables) *durations {
+func newDurations(t *families) *durations {
 	return &durations{login: t.family(loginDuration), session: t.family(sessionDuration)}
 }
 
@@ -21,7 +21,7 @@ func (d *durations) observe(e *ledger.Event) {
 // roundTrips observes how far clients are from their desktops.
 type roundTrips struct{ network, endToEnd *family }
 
-func newRoundTrips(t *tables) *roundTrips {
+func newRoundTrips(t *families) *roundTrips {
 	return &roundTrips{network: t.family(networkRoundTrip), endToEnd: t.family(endToEndRoundTrip)}
 }
 

@@ -22,8 +22,8 @@ type Exposition struct {
 	// Failed is told of metrics that could not be gathered or written. May be nil.
 	Failed func(error)
 
-	process prometheus.Gatherer
-	shown   atomic.Pointer[shown]
+	process  prometheus.Gatherer
+	contents atomic.Pointer[contents]
 
 	turn      chan struct{} // taken while an answer is made; it guards what follows
 	gathered  time.Time     // when the metrics of the process were
@@ -32,7 +32,7 @@ type Exposition struct {
 }
 
 // shown is what Show was given.
-type shown struct {
+type contents struct {
 	accumulators []*Accumulator
 	constants    []*dto.LabelPair
 }
@@ -40,19 +40,19 @@ type shown struct {
 // NewExposition shows the metrics of process, and of the accumulators that Show is given.
 func NewExposition(process prometheus.Gatherer) *Exposition {
 	e := &Exposition{process: process, turn: make(chan struct{}, 1)}
-	e.shown.Store(&shown{})
+	e.contents.Store(&contents{})
 	return e
 }
 
 // Show replaces the accumulators that are shown, and the labels that every metric of the
 // process has. Those of the accumulators come from their options.
-func (e *Exposition) Show(accumulators []*Accumulator, constantLabels map[string]string) {
-	s := &shown{accumulators: slices.Clone(accumulators)}
+func (e *Exposition) Publish(accumulators []*Accumulator, constantLabels map[string]string) {
+	s := &contents{accumulators: slices.Clone(accumulators)}
 	slices.SortFunc(s.accumulators, (*Accumulator).compare)
 	for name, value := range constantLabels {
 		s.constants = append(s.constants, &dto.LabelPair{Name: proto.String(name), Value: proto.String(value)})
 	}
-	e.shown.Store(s)
+	e.contents.Store(s)
 }
 
 // Holds are looked at this often, and after a failure that much later.
@@ -70,7 +70,7 @@ func (e *Exposition) EndHolds(ctx context.Context, logger log.Logger) {
 		case <-time.After(wait):
 		}
 		wait = holdInterval
-		for _, b := range e.shown.Load().accumulators {
+		for _, b := range e.contents.Load().accumulators {
 			if err := b.EndHolds(); err != nil {
 				level.Warn(logger).Log("msg", "new series stay at 0 until the store can be written, will retry",
 					"project", b.options.Project, "source", b.options.Source, "err", err)
@@ -83,7 +83,7 @@ func (e *Exposition) EndHolds(ctx context.Context, logger log.Logger) {
 // Gather implements prometheus.Gatherer.
 func (e *Exposition) Gather() ([]*dto.MetricFamily, error) {
 	families, err := e.process.Gather()
-	s := e.shown.Load()
+	s := e.contents.Load()
 	for _, f := range families {
 		addLabels(f, s.constants)
 	}

@@ -52,7 +52,7 @@ func (l *Limits) add(family string, n int) {
 }
 
 // births says how the series that are made now begin.
-type births struct {
+type seriesStart struct {
 	created   time.Time // since when they count
 	heldUntil time.Time // until when they are shown as 0
 }
@@ -63,7 +63,7 @@ type family struct {
 	*Metric
 	limits   *Limits
 	scope    []*dto.LabelPair
-	births   *births
+	start    *seriesStart
 	volatile bool // computed anew for each batch, and not stored
 
 	series  map[string]*series
@@ -72,20 +72,20 @@ type family struct {
 	held    map[*series]struct{} // shown as 0
 	key     store.Row            // scratch
 	ordered []string             // scratch
-	shown   *part                // as exposed; nil if something has changed since
+	exposed *part                // as exposed; nil if something has changed since
 }
 
 type series struct {
 	values    []string
-	births    births
+	start     seriesStart
 	count     int64 // of a counter or gauge
 	histogram *histogram
 	labels    []*dto.LabelPair
 	metric    *dto.Metric // as exposed; nil if it has changed since
 }
 
-func newFamily(m *Metric, scope []*dto.LabelPair, births *births, limits *Limits) *family {
-	return &family{Metric: m, scope: scope, births: births, limits: limits,
+func newFamily(m *Metric, scope []*dto.LabelPair, births *seriesStart, limits *Limits) *family {
+	return &family{Metric: m, scope: scope, start: births, limits: limits,
 		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}}
 }
 
@@ -136,14 +136,14 @@ func (f *family) admitsWithin(share float64, labels ...pair) bool {
 }
 
 func (f *family) make(values []string) *series {
-	s := &series{values: slices.Clone(values), births: *f.births, labels: f.labelPairs(values)}
+	s := &series{values: slices.Clone(values), start: *f.start, labels: f.labelPairs(values)}
 	switch f.Type {
 	case Gauge:
-		s.births.heldUntil = time.Time{} // a gauge has no increase to be missed
+		s.start.heldUntil = time.Time{} // a gauge has no increase to be missed
 	case Histogram:
 		s.histogram = newHistogram(f.Buckets)
 	}
-	if !s.births.heldUntil.IsZero() {
+	if !s.start.heldUntil.IsZero() {
 		f.held[s] = struct{}{}
 	}
 	f.withValues(s.values)
@@ -177,8 +177,8 @@ func (f *family) others() []string { return slices.Repeat([]string{other}, len(f
 // after it is on disk: a clock that is set back must not make a counter fall.
 func (f *family) release(now time.Time) {
 	for s := range f.held {
-		if !now.Before(s.births.heldUntil) {
-			s.births.heldUntil = time.Time{}
+		if !now.Before(s.start.heldUntil) {
+			s.start.heldUntil = time.Time{}
 			delete(f.held, s)
 			f.touch(s)
 		}
@@ -188,7 +188,7 @@ func (f *family) release(now time.Time) {
 func (f *family) touch(s *series) {
 	s.metric = nil
 	f.changed[s] = struct{}{}
-	f.shown = nil
+	f.exposed = nil
 }
 
 func (f *family) add(n int64, labels ...pair) {
@@ -223,7 +223,7 @@ func (f *family) clear() {
 	clear(f.series)
 	clear(f.changed)
 	clear(f.held)
-	f.sorted, f.shown = nil, nil
+	f.sorted, f.exposed = nil, nil
 }
 
 // size is the number of series that count against the limit.
@@ -271,11 +271,11 @@ func (f *family) inOrder() []*series {
 // expose returns what /metrics shows of the family until the next commit: 0 for a
 // series that is held.
 func (f *family) expose() *part {
-	if f.shown != nil {
-		return f.shown
+	if f.exposed != nil {
+		return f.exposed
 	}
 	sorted := f.inOrder()
-	f.shown = &part{metrics: make([]*dto.Metric, len(sorted))}
+	f.exposed = &part{metrics: make([]*dto.Metric, len(sorted))}
 	for i, s := range sorted {
 		if s.metric == nil {
 			s.metric = f.metric(s, s.count, s.histogram)
@@ -283,23 +283,23 @@ func (f *family) expose() *part {
 				s.metric = f.metric(s, 0, newHistogram(f.Buckets))
 			}
 		}
-		f.shown.metrics[i] = s.metric
+		f.exposed.metrics[i] = s.metric
 	}
-	return f.shown
+	return f.exposed
 }
 
 // heldUntil is when the first hold ends; zero if nothing is held.
 func (f *family) heldUntil() (first time.Time) {
 	for s := range f.held {
-		if first.IsZero() || s.births.heldUntil.Before(first) {
-			first = s.births.heldUntil
+		if first.IsZero() || s.start.heldUntil.Before(first) {
+			first = s.start.heldUntil
 		}
 	}
 	return first
 }
 
 func (f *family) metric(s *series, count int64, h *histogram) *dto.Metric {
-	created := timestamppb.New(s.births.created)
+	created := timestamppb.New(s.start.created)
 	m := &dto.Metric{Label: s.labels}
 	switch f.Type {
 	case Counter:
@@ -323,8 +323,8 @@ func (f *family) save(changes *store.Changes) {
 	}
 	for s := range f.changed {
 		var value store.Row
-		value.Int(s.births.created.UnixMilli())
-		value.Int(s.births.heldUntil.UnixMilli())
+		value.Int(s.start.created.UnixMilli())
+		value.Int(s.start.heldUntil.UnixMilli())
 		value.Int(s.count)
 		if s.histogram != nil {
 			s.histogram.save(&value)
@@ -358,9 +358,9 @@ func (f *family) load(labels []pair, value []byte, latest time.Time) (*series, e
 	for _, l := range labels {
 		values[slices.Index(f.Labels, l.label)] = l.value
 	}
-	row := series{births: births{}, histogram: newHistogram(f.Buckets)}
+	row := series{start: seriesStart{}, histogram: newHistogram(f.Buckets)}
 	r := store.ReadRow(value)
-	row.births = births{created: time.UnixMilli(r.Int()), heldUntil: time.UnixMilli(r.Int()).UTC()}
+	row.start = seriesStart{created: time.UnixMilli(r.Int()), heldUntil: time.UnixMilli(r.Int()).UTC()}
 	row.count = r.Int()
 	if f.Type == Histogram {
 		if err := row.histogram.load(r); err != nil {
@@ -372,9 +372,9 @@ func (f *family) load(labels []pair, value []byte, latest time.Time) (*series, e
 	}
 	s := f.withValues(values)
 	if s == nil {
-		s = f.restore(values, row.births)
+		s = f.restore(values, row.start)
 	} else {
-		s.births = s.births.earlier(row.births)
+		s.start = s.start.earlier(row.start)
 	}
 	s.count += row.count
 	if s.histogram != nil {
@@ -385,10 +385,10 @@ func (f *family) load(labels []pair, value []byte, latest time.Time) (*series, e
 }
 
 // restore makes a series that is stored.
-func (f *family) restore(values []string, b births) *series {
+func (f *family) restore(values []string, b seriesStart) *series {
 	s := f.make(values)
 	delete(f.changed, s)
-	s.births = b
+	s.start = b
 	if len(values) == 0 || !slices.Equal(values, f.others()) {
 		f.limits.add(f.Name, 1)
 	}
@@ -398,18 +398,18 @@ func (f *family) restore(values []string, b births) *series {
 // hold shows a stored series as 0 for as long as it is held.
 func (f *family) hold(s *series, latest time.Time) {
 	delete(f.held, s)
-	if s.births.heldUntil.After(latest) {
-		s.births.heldUntil = latest
+	if s.start.heldUntil.After(latest) {
+		s.start.heldUntil = latest
 		f.changed[s] = struct{}{}
 	}
-	if !s.births.heldUntil.IsZero() {
+	if !s.start.heldUntil.IsZero() {
 		f.held[s] = struct{}{}
 	}
 }
 
 // earlier is how the sum of two series begins: with the older one, and shown as soon as
 // either is.
-func (b births) earlier(o births) births {
+func (b seriesStart) earlier(o seriesStart) seriesStart {
 	if o.created.Before(b.created) {
 		b.created = o.created
 	}

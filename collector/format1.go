@@ -69,8 +69,8 @@ func FromFormat1(table string, key, value []byte) (k, v []byte, err error) {
 		return k, value, err
 	case ledger.Table:
 		return ledger.FromFormat1(key, value)
-	case peopleTable:
-		v, err = visitOfFormat1(value)
+	case userWindowsTable:
+		v, err = sampleOfFormat1(value)
 		return key, v, err
 	case failedUsersTable:
 		if len(key) != 8 {
@@ -103,8 +103,8 @@ func seriesKeyOfFormat1(key []byte) ([]byte, error) {
 // noBlocks is a row that has nothing to hide but its key.
 func noBlocks(value []byte) []byte { return append([]byte{0}, value...) }
 
-func visitOfFormat1(value []byte) ([]byte, error) {
+func sampleOfFormat1(value []byte) ([]byte, error) {
 	r := store.ReadRow(value)
-	v := visit{group: r.String(), user: record.Person(r.Uint()), client: record.Person(r.Uint()), failed: r.Bool()}
+	v := sample{group: r.String(), user: record.Person(r.Uint()), client: record.Person(r.Uint()), failed: r.Bool()}
 	return v.row(), r.Err()
 }

@@ -109,7 +109,7 @@ func textOf(t testing.TB, s *store.Store) string {
 	for _, k := range formatKinds {
 		accumulators = append(accumulators, benchOn(t, s, k).accumulator)
 	}
-	e.Show(accumulators, nil)
+	e.Publish(accumulators, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)
 	var text bytes.Buffer
@@ -219,7 +219,7 @@ func FuzzStoredRow(f *testing.F) {
 		b.accumulator = accumulator
 		require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0), login(2, t0, failing("7"))))
 		e := NewExposition(prometheus.NewRegistry())
-		e.Show([]*Accumulator{b.accumulator}, nil)
+		e.Publish([]*Accumulator{b.accumulator}, nil)
 		families, err := e.Gather()
 		require.NoError(t, err)
 		for _, family := range families {

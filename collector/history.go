@@ -22,7 +22,7 @@ import (
 // is an accumulator in memory: of each series it keeps the steps in which it grew.
 type History struct {
 	period Period
-	page   *page
+	state  *state
 	lookback,
 	pendingTimeout time.Duration
 	cursor  time.Time
@@ -67,10 +67,10 @@ type growth struct {
 // NewHistory returns a history in which nothing has happened yet.
 func NewHistory(o Options, p Period) *History {
 	o.UserWindows = nil // there are no people in a history
-	t := &tables{options: &o, births: births{created: p.Since}}
+	t := &families{options: &o, start: seriesStart{created: p.Since}}
 	h := &History{period: p, lookback: o.Lookback, pendingTimeout: o.Rules.PendingTimeout,
-		page: &page{tables: t, ledger: ledger.New(o.Rules)}, growths: map[*series]*growths{}}
-	h.page.aggregators = aggregators[o.Kind](t, o)
+		state: &state{families: t, ledger: ledger.New(o.Rules)}, growths: map[*series]*growths{}}
+	h.state.aggregators = aggregators[o.Kind](t, o)
 	return h
 }
 
@@ -86,17 +86,17 @@ func (h *History) CountUnfinished() (int, error) { return 0, nil }
 // Skip takes note of records that belong to the counters which begin at the end, so that
 // they are not counted here.
 func (h *History) Skip(r *record.Batch) error {
-	h.page.ledger.Apply(r, func(*ledger.Event) {})
+	h.state.ledger.Apply(r, func(*ledger.Event) {})
 	return nil
 }
 
 // Commit counts a batch.
 func (h *History) Commit(r *record.Batch) error {
-	h.page.ledger.Apply(r, h.count)
+	h.state.ledger.Apply(r, h.count)
 	h.cursor = r.To
-	h.page.ledger.Forget(r.To.Add(-h.lookback - 2*margin))
+	h.state.ledger.Forget(r.To.Add(-h.lookback - 2*margin))
 	if r.UpToDate {
-		h.page.ledger.Expire(r.Now, h.count)
+		h.state.ledger.Expire(r.Now, h.count)
 	}
 	return nil
 }
@@ -106,10 +106,10 @@ func (h *History) count(e *ledger.Event) {
 	if e.Login == nil {
 		return // a connection that is not there any more
 	}
-	for _, a := range h.page.aggregators {
+	for _, a := range h.state.aggregators {
 		a.observe(e)
 	}
-	for _, f := range h.page.tables.families {
+	for _, f := range h.state.families.list {
 		if isInHistories(f.Metric) {
 			for s := range f.changed {
 				h.grow(s, h.when(f.Metric, e.Login))
@@ -176,9 +176,9 @@ func (s *series) counted() []int64 {
 func HistoryMetrics() []string {
 	var names []string
 	for _, kind := range []Kind{Logins, DesktopLogins} {
-		t := &tables{options: &Options{}}
+		t := &families{options: &Options{}}
 		aggregators[kind](t, Options{})
-		for _, f := range t.families {
+		for _, f := range t.list {
 			if isInHistories(f.Metric) && !slices.Contains(names, f.Name) {
 				names = append(names, f.Name)
 			}
@@ -202,7 +202,7 @@ func WriteHistories(out io.Writer, histories []*History, metrics []string) error
 		}
 		headed := false
 		for _, h := range histories {
-			for _, f := range h.page.tables.families {
+			for _, f := range h.state.families.list {
 				if f.Metric != m || len(f.series) == 0 {
 					continue
 				}

@@ -49,7 +49,7 @@ func TestHostileTextsLeaveAValidExposition(t *testing.T) {
 	require.Equal(t, float64(len(texts)), total)
 
 	e := NewExposition(prometheus.NewRegistry())
-	e.Show([]*Accumulator{b.accumulator}, nil)
+	e.Publish([]*Accumulator{b.accumulator}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)
 	for _, format := range []expfmt.Format{expfmt.NewFormat(expfmt.TypeTextPlain), expfmt.NewFormat(expfmt.TypeOpenMetrics)} {

@@ -18,7 +18,7 @@ type logins struct {
 	groups, codes int // how many of them the zero series were made for
 }
 
-func newLogins(t *tables) *logins {
+func newLogins(t *families) *logins {
 	return &logins{breakdown: newBreakdown(t, loginAttempts, loginFailures, byGroup)}
 }
 

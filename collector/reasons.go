@@ -42,7 +42,7 @@ const (
 	maxTexts = 100
 )
 
-func newReasons(t *tables) *reasons {
+func newReasons(t *families) *reasons {
 	return &reasons{info: t.volatileFamily(failureCodeInfo), codes: map[string]*reason{}, heard: map[string]map[int64]textCounts{},
 		changed: map[string]bool{}, counted: map[string]bool{}}
 }

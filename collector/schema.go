@@ -87,13 +87,13 @@ var namesMachines = map[string]bool{serverAttempts.Name: true, serverFailures.Na
 // ofOneProject are the tables whose rows mean nothing in another project: its ids are
 // those of other records, its users other people.
 var ofOneProject = map[string]bool{
-	ledger.Table: true, failedSessionsTable: true, peopleTable: true, failedUsersTable: true, serverSessionsTable: true, taskTable: true,
+	ledger.Table: true, failedSessionsTable: true, userWindowsTable: true, failedUsersTable: true, serverSessionsTable: true, taskTable: true,
 }
 
 // loading is an accumulator being loaded. Rows are taken as they are stored; what must change for
 // them to be as this release writes them is collected.
 type loading struct {
-	page *page
+	state *state
 
 	// What the head says.
 	project  string
@@ -108,8 +108,8 @@ type loading struct {
 	kept, restarted, summed, hidden map[string]bool
 }
 
-func newLoading(p *page) *loading {
-	return &loading{page: p, families: map[string]schema{}, stored: map[string]*family{},
+func newLoading(p *state) *loading {
+	return &loading{state: p, families: map[string]schema{}, stored: map[string]*family{},
 		kept: map[string]bool{}, restarted: map[string]bool{}, summed: map[string]bool{}, hidden: map[string]bool{}}
 }
 
@@ -123,10 +123,10 @@ func (l *loading) row(table string, key, value []byte) error {
 		return l.series(key, value)
 	}
 	if l.anotherProject && ofOneProject[table] {
-		l.page.another.Delete(table, bytes.Clone(key))
+		l.state.another.Delete(table, bytes.Clone(key))
 		return nil
 	}
-	known, err := l.page.row(table, key, value)
+	known, err := l.state.row(table, key, value)
 	if !known {
 		l.kept["table "+table] = true
 	}
@@ -153,10 +153,10 @@ func (l *loading) begin() {
 	if l.headless = len(l.families) == 0; l.headless {
 		l.families = format1Schemas()
 	}
-	id := l.page.tables.options.ProjectID
+	id := l.state.families.options.ProjectID
 	l.anotherProject = id != "" && l.project != "" && id != l.project
 	for name, was := range l.families {
-		f := l.page.tables.named(name)
+		f := l.state.families.named(name)
 		if f == nil {
 			continue // its rows are kept
 		}
@@ -171,8 +171,8 @@ func (l *loading) begin() {
 }
 
 // named is the stored family of a name, be it the present one or a former one.
-func (t *tables) named(name string) *family {
-	for _, f := range t.families {
+func (t *families) named(name string) *family {
+	for _, f := range t.list {
 		if !f.volatile && (f.Name == name || slices.Contains(f.Formerly, name)) {
 			return f
 		}
@@ -186,12 +186,12 @@ func (l *loading) series(key, value []byte) error {
 	name := r.String()
 	f := l.stored[name]
 	if _, described := l.families[name]; !described {
-		f = l.page.tables.named(name)
+		f = l.state.families.named(name)
 	}
 	switch {
-	case l.page.tables.options.Rules.HideMachines && namesMachines[name]:
+	case l.state.families.options.Rules.HideMachines && namesMachines[name]:
 		l.hidden[name] = true
-		l.page.stale.Scrub = true // the names are not to stay in free pages
+		l.state.stale.Scrub = true // the names are not to stay in free pages
 		l.remove(key)
 		return nil
 	case f == nil:
@@ -214,7 +214,7 @@ func (l *loading) series(key, value []byte) error {
 	if err := r.Err(); err != nil {
 		return err
 	}
-	s, err := f.load(labels, value, l.page.tables.latestHold())
+	s, err := f.load(labels, value, l.state.families.latestHold())
 	if err == nil && moves {
 		l.remove(key)
 		f.touch(s)
@@ -222,17 +222,17 @@ func (l *loading) series(key, value []byte) error {
 	return err
 }
 
-func (l *loading) remove(key []byte) { l.page.stale.Delete(seriesTable, bytes.Clone(key)) }
+func (l *loading) remove(key []byte) { l.state.stale.Delete(seriesTable, bytes.Clone(key)) }
 
 // finish completes what has to change in the store.
 func (l *loading) finish() {
-	p := l.page
+	p := l.state
 	for _, name := range slices.Sorted(maps.Keys(l.families)) {
 		if f := l.stored[name]; f != nil && f.Name != name {
 			p.stale.Delete(store.Head, []byte(familyHead+name))
 		}
 	}
-	for _, f := range p.tables.families {
+	for _, f := range p.families.list {
 		if f.volatile {
 			continue
 		}
@@ -241,7 +241,7 @@ func (l *loading) finish() {
 			p.stale.Put(store.Head, []byte(familyHead+f.Name), now)
 		}
 	}
-	id := p.tables.options.ProjectID
+	id := p.families.options.ProjectID
 	if id == "" || id == l.project {
 		return
 	}
@@ -255,7 +255,7 @@ func (l *loading) finish() {
 
 // report tells what was found and what becomes of it.
 func (l *loading) report() {
-	o := l.page.tables.options
+	o := l.state.families.options
 	logger := log.With(o.Logger, "project", o.Project, "source", o.Source)
 	tell := func(names map[string]bool, msg string) {
 		if len(names) > 0 {

@@ -63,7 +63,7 @@ func (r release) install(t testing.TB) {
 	before, metrics := aggregators[releaseKind], Metrics
 	t.Cleanup(func() { aggregators[releaseKind], Metrics = before, metrics })
 	Metrics = slices.Clone(Metrics[:slices.Index(Metrics, recordDelay)+1])
-	aggregators[releaseKind] = func(t *tables, _ Options) []aggregator {
+	aggregators[releaseKind] = func(t *families, _ Options) []aggregator {
 		a := &releaseAggregator{release: r}
 		if r.counter != nil {
 			a.counts = t.family(r.counter)

@@ -22,7 +22,7 @@ type onServers struct {
 
 type serverState struct{ machine, group, state string }
 
-func newOnServers(t *tables) *onServers {
+func newOnServers(t *families) *onServers {
 	return &onServers{shown: t.volatileFamily(serverSessions), servers: map[serverState]int64{}, changed: map[serverState]bool{}}
 }
 

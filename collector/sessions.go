@@ -33,7 +33,7 @@ type failedSession struct {
 	snapshot      uint64 // the last one that held it
 }
 
-func newSessions(t *tables, r *batchStats) *sessions {
+func newSessions(t *families, r *batchStats) *sessions {
 	return &sessions{batchStats: r, failures: t.family(sessionFailures), failed: map[record.Identity]*failedSession{},
 		byInvariant: map[record.Identity][]*failedSession{}, changed: map[*failedSession]bool{}}
 }

@@ -443,7 +443,7 @@ func FuzzWrongClocksLoseNoStatistics(f *testing.F) {
 			v.run(settle + 3*interval)
 			require.NoError(t, v.poller.Poll(t.Context()))
 			e := collector.NewExposition(prometheus.NewRegistry())
-			e.Show([]*collector.Accumulator{v.accumulator}, nil)
+			e.Publish([]*collector.Accumulator{v.accumulator}, nil)
 			families, err := e.Gather()
 			require.NoError(t, err)
 			failures := 0.0

@@ -146,7 +146,7 @@ func (a *api) truth() map[string]float64 {
 // counted is what the metrics do say, without what is 0.
 func counted(t *testing.T, accumulator *collector.Accumulator) map[string]float64 {
 	e := collector.NewExposition(prometheus.NewRegistry())
-	e.Show([]*collector.Accumulator{accumulator}, nil)
+	e.Publish([]*collector.Accumulator{accumulator}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)
 	sum := map[string]float64{}

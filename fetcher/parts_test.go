@@ -145,7 +145,7 @@ func bigFile(end time.Time, random *rand.Rand) func(window) string {
 func shownBy(t *testing.T, accumulator *collector.Accumulator) string {
 	t.Helper()
 	e := collector.NewExposition(prometheus.NewRegistry())
-	e.Show([]*collector.Accumulator{accumulator}, nil)
+	e.Publish([]*collector.Accumulator{accumulator}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)
 	var text bytes.Buffer

@@ -449,7 +449,7 @@ func FuzzAccessHistory(f *testing.F) {
 func accessFailures(t *testing.T, accumulator *collector.Accumulator) map[string]float64 {
 	t.Helper()
 	e := collector.NewExposition(prometheus.NewRegistry())
-	e.Show([]*collector.Accumulator{accumulator}, nil)
+	e.Publish([]*collector.Accumulator{accumulator}, nil)
 	families, err := e.Gather()
 	require.NoError(t, err)
 	sum := map[string]float64{}

@@ -69,7 +69,7 @@ func Replay(ctx context.Context, file string, o ReplayOptions, out, why io.Write
 	}
 	r.summarise()
 	exposition := collector.NewExposition(prometheus.NewRegistry())
-	exposition.Show([]*collector.Accumulator{r.accumulator}, nil)
+	exposition.Publish([]*collector.Accumulator{r.accumulator}, nil)
 	return writeText(out, exposition)
 }
 

@@ -103,7 +103,7 @@ func TestNothingGrows(t *testing.T) {
 			Lookback: 15 * time.Minute, InitialLookback: time.Hour, ServerTime: client.AppStream().ServerTime, Logger: log.NewNopLogger()})
 		require.NoError(t, err)
 		exposition := collector.NewExposition(registry)
-		exposition.Show([]*collector.Accumulator{accumulator}, nil)
+		exposition.Publish([]*collector.Accumulator{accumulator}, nil)
 
 		var early footprint
 		for n := range growthPolls {

@@ -112,7 +112,7 @@ func (s *Service) show() {
 	for i := range s.sources {
 		accumulators[i] = s.sources[i].accumulator
 	}
-	s.exposition.Show(accumulators, s.config.Metrics.ConstantLabels)
+	s.exposition.Publish(accumulators, s.config.Metrics.ConstantLabels)
 	seen := s.state
 	s.seen.Store(&seen)
 }

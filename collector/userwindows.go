@@ -20,22 +20,22 @@ type Window struct {
 
 // people counts distinct users in sliding windows over the records' own times. What
 // it keeps of a user is a pseudonym, and no longer than the longest window.
-type people struct {
+type userWindows struct {
 	groups  *logins
 	longest time.Duration
-	crowds  []*crowd
+	windows []*window
 
 	users, failedUsers, groupUsers, groupFailed, perUser, perClientIP *family
 
-	visits  []visit // the first sorted of them in the order of time
+	samples []sample // the first sorted of them in the order of time
 	sorted  int
-	added   []visit
-	removed []visit
+	added   []sample
+	removed []sample
 }
 
 // visit is a counted attempt, or a failure. A record that fails after it was counted
 // as a success makes two.
-type visit struct {
+type sample struct {
 	at           int64 // Unix milliseconds
 	id           record.Identity
 	later        bool // the failure of a record that was a success before
@@ -44,21 +44,21 @@ type visit struct {
 	failed       bool
 }
 
-func compareVisits(a, b visit) int { return cmp.Compare(a.at, b.at) }
+func compareSamples(a, b sample) int { return cmp.Compare(a.at, b.at) }
 
-func newPeople(t *tables, windows []Window, groups *logins) *people {
-	p := &people{groups: groups,
+func newUserWindows(t *families, windows []Window, groups *logins) *userWindows {
+	p := &userWindows{groups: groups,
 		users: t.volatileFamily(loginUsers), failedUsers: t.volatileFamily(loginFailedUsers),
 		groupUsers: t.volatileFamily(groupUsers), groupFailed: t.volatileFamily(groupFailedUsers),
 		perUser: t.volatileFamily(maxFailuresPerUser), perClientIP: t.volatileFamily(maxFailuresPerClientIP)}
 	for _, w := range windows {
 		p.longest = max(p.longest, w.Length)
-		p.crowds = append(p.crowds, newCrowd(w))
+		p.windows = append(p.windows, newWindow(w))
 	}
 	return p
 }
 
-func (p *people) observe(e *ledger.Event) {
+func (p *userWindows) observe(e *ledger.Event) {
 	if !e.Attempt && e.FailedCode == "" {
 		return
 	}
@@ -73,71 +73,71 @@ func (p *people) observe(e *ledger.Event) {
 	if p.groups.attempts.find(desktopGroup.is(group)) == nil { // no room for it
 		group = other
 	}
-	v := visit{at.UnixMilli(), e.Login.ID, !e.Attempt, group, e.Login.User, e.Login.ClientIP, e.FailedCode != ""}
+	v := sample{at.UnixMilli(), e.Login.ID, !e.Attempt, group, e.Login.User, e.Login.ClientIP, e.FailedCode != ""}
 	p.insert(v)
 	p.added = append(p.added, v)
 }
 
-func (p *people) insert(v visit) {
-	p.visits = append(p.visits, v)
-	for _, c := range p.crowds {
+func (p *userWindows) insert(v sample) {
+	p.samples = append(p.samples, v)
+	for _, c := range p.windows {
 		c.inserted(v)
 	}
 }
 
 // sort puts the visits that were inserted into the order of time, all at once: each by
 // itself would move all that are later than it.
-func (p *people) sort() {
-	if p.sorted == len(p.visits) {
+func (p *userWindows) sort() {
+	if p.sorted == len(p.samples) {
 		return
 	}
-	earliest := slices.MinFunc(p.visits[p.sorted:], compareVisits)
-	from, _ := slices.BinarySearchFunc(p.visits[:p.sorted], earliest, compareVisits)
-	slices.SortFunc(p.visits[from:], compareVisits)
-	p.sorted = len(p.visits)
+	earliest := slices.MinFunc(p.samples[p.sorted:], compareSamples)
+	from, _ := slices.BinarySearchFunc(p.samples[:p.sorted], earliest, compareSamples)
+	slices.SortFunc(p.samples[from:], compareSamples)
+	p.sorted = len(p.samples)
 }
 
-func (p *people) refresh(now time.Time, _ *ledger.Ledger) {
+func (p *userWindows) refresh(now time.Time, _ *ledger.Ledger) {
 	p.sort()
-	for _, c := range p.crowds {
-		c.slide(p.visits, now)
+	for _, c := range p.windows {
+		c.slide(p.samples, now)
 	}
 	p.dropFuture(now)
-	gone, _ := slices.BinarySearchFunc(p.visits, visit{at: now.Add(-p.longest).UnixMilli() + 1}, compareVisits)
-	p.removed = append(p.removed, p.visits[:gone]...)
-	p.visits = p.visits[gone:]
+	gone, _ := slices.BinarySearchFunc(p.samples, sample{at: now.Add(-p.longest).UnixMilli() + 1}, compareSamples)
+	p.removed = append(p.removed, p.samples[:gone]...)
+	p.samples = p.samples[gone:]
 	p.sorted -= gone
-	for _, c := range p.crowds {
+	for _, c := range p.windows {
 		c.first -= gone
 	}
-	p.show()
+	p.setGauges()
 }
 
 // dropFuture drops what earlier versions have stored of times far ahead.
-func (p *people) dropFuture(now time.Time) {
-	future, _ := slices.BinarySearchFunc(p.visits, visit{at: now.Add(p.longest).UnixMilli() + 1}, compareVisits)
-	for _, v := range p.visits[future:] {
+func (p *userWindows) dropFuture(now time.Time) {
+	future, _ := slices.BinarySearchFunc(p.samples, sample{at: now.Add(p.longest).UnixMilli() + 1}, compareSamples)
+	for _, v := range p.samples[future:] {
 		p.removed = append(p.removed, v)
-		for _, c := range p.crowds {
+		for _, c := range p.windows {
 			c.count(v, -1)
 		}
 	}
-	p.visits = p.visits[:future]
-	p.sorted = len(p.visits)
+	p.samples = p.samples[:future]
+	p.sorted = len(p.samples)
 }
 
-func (p *people) show() {
+func (p *userWindows) setGauges() {
 	known := distinct(p.groups.attempts, desktopGroup)
-	each := func(f *family, value func(*crowd) int64) {
+	each := func(f *family, value func(*window) int64) {
 		f.recount(func(add func(int64, ...pair)) {
-			for _, c := range p.crowds {
+			for _, c := range p.windows {
 				add(value(c), windowName.is(c.window.Name))
 			}
 		})
 	}
-	eachGroup := func(f *family, groups func(*crowd) map[string]tally) {
+	eachGroup := func(f *family, groups func(*window) map[string]counts) {
 		f.recount(func(add func(int64, ...pair)) {
-			for _, c := range p.crowds {
+			for _, c := range p.windows {
 				for group := range known {
 					add(0, desktopGroup.is(group), windowName.is(c.window.Name))
 				}
@@ -147,33 +147,33 @@ func (p *people) show() {
 			}
 		})
 	}
-	each(p.users, func(c *crowd) int64 { return int64(len(c.users)) })
-	each(p.failedUsers, func(c *crowd) int64 { return int64(len(c.failed)) })
-	each(p.perUser, func(c *crowd) int64 { return c.failed.highest() })
-	each(p.perClientIP, func(c *crowd) int64 { return c.clients.highest() })
-	eachGroup(p.groupUsers, func(c *crowd) map[string]tally { return c.byGroup })
-	eachGroup(p.groupFailed, func(c *crowd) map[string]tally { return c.failedByGroup })
+	each(p.users, func(c *window) int64 { return int64(len(c.users)) })
+	each(p.failedUsers, func(c *window) int64 { return int64(len(c.failed)) })
+	each(p.perUser, func(c *window) int64 { return c.failed.highest() })
+	each(p.perClientIP, func(c *window) int64 { return c.clients.highest() })
+	eachGroup(p.groupUsers, func(c *window) map[string]counts { return c.byGroup })
+	eachGroup(p.groupFailed, func(c *window) map[string]counts { return c.failedByGroup })
 }
 
 // crowd is who was there within one window, and how often.
-type crowd struct {
+type window struct {
 	window                 Window
 	first                  int   // index of the first visit that is in
 	after                  int64 // a visit is in if it is later than this
-	users, failed, clients tally
-	byGroup, failedByGroup map[string]tally
+	users, failed, clients counts
+	byGroup, failedByGroup map[string]counts
 }
 
 // tally counts people.
-type tally map[record.Person]int64
+type counts map[record.Person]int64
 
-func newCrowd(w Window) *crowd {
-	return &crowd{window: w, after: math.MinInt64, users: tally{}, failed: tally{}, clients: tally{},
-		byGroup: map[string]tally{}, failedByGroup: map[string]tally{}}
+func newWindow(w Window) *window {
+	return &window{window: w, after: math.MinInt64, users: counts{}, failed: counts{}, clients: counts{},
+		byGroup: map[string]counts{}, failedByGroup: map[string]counts{}}
 }
 
 // inserted takes note of a new visit.
-func (c *crowd) inserted(v visit) {
+func (c *window) inserted(v sample) {
 	if v.at > c.after {
 		c.count(v, 1)
 	} else {
@@ -182,7 +182,7 @@ func (c *crowd) inserted(v visit) {
 }
 
 // slide lets the window end at now. A clock that was ahead may have come back.
-func (c *crowd) slide(visits []visit, now time.Time) {
+func (c *window) slide(visits []sample, now time.Time) {
 	after := now.Add(-c.window.Length).UnixMilli()
 	for c.first > 0 && visits[c.first-1].at > after {
 		c.first--
@@ -196,24 +196,24 @@ func (c *crowd) slide(visits []visit, now time.Time) {
 }
 
 // count adds a visit or takes it away. A record without a user name counts nobody.
-func (c *crowd) count(v visit, n int64) {
+func (c *window) count(v sample, n int64) {
 	c.users.add(v.user, n)
-	tallyOf(c.byGroup, v.group).add(v.user, n)
+	countsOf(c.byGroup, v.group).add(v.user, n)
 	if v.failed {
 		c.failed.add(v.user, n)
-		tallyOf(c.failedByGroup, v.group).add(v.user, n)
+		countsOf(c.failedByGroup, v.group).add(v.user, n)
 		c.clients.add(v.client, n)
 	}
 }
 
-func tallyOf(groups map[string]tally, group string) tally {
+func countsOf(groups map[string]counts, group string) counts {
 	if groups[group] == nil {
-		groups[group] = tally{}
+		groups[group] = counts{}
 	}
 	return groups[group]
 }
 
-func (t tally) add(p record.Person, n int64) {
+func (t counts) add(p record.Person, n int64) {
 	if p == 0 {
 		return
 	}
@@ -222,7 +222,7 @@ func (t tally) add(p record.Person, n int64) {
 	}
 }
 
-func (t tally) highest() int64 {
+func (t counts) highest() int64 {
 	var top int64
 	for _, n := range t {
 		top = max(top, n)
@@ -231,11 +231,11 @@ func (t tally) highest() int64 {
 }
 
 // peopleTable is the table of the visits.
-const peopleTable = "people"
+const userWindowsTable = "people"
 
-func (p *people) table() string { return peopleTable }
+func (p *userWindows) table() string { return userWindowsTable }
 
-func (v *visit) key() []byte {
+func (v *sample) key() []byte {
 	k := binary.BigEndian.AppendUint64(nil, uint64(v.at))
 	k = append(k, v.id[:]...)
 	if v.later {
@@ -244,7 +244,7 @@ func (v *visit) key() []byte {
 	return k
 }
 
-func (v *visit) row() []byte {
+func (v *sample) row() []byte {
 	var r store.Row
 	r.Blocks(v.user.Block(), v.client.Block())
 	r.String(v.group)
@@ -252,15 +252,15 @@ func (v *visit) row() []byte {
 	return r
 }
 
-func (p *people) load(key, value []byte) error {
+func (p *userWindows) load(key, value []byte) error {
 	if len(key) != 24 && len(key) != 25 {
 		return errKey
 	}
-	v := visit{at: int64(binary.BigEndian.Uint64(key)), id: record.Identity(key[8:24]), later: len(key) == 25}
+	v := sample{at: int64(binary.BigEndian.Uint64(key)), id: record.Identity(key[8:24]), later: len(key) == 25}
 	r := store.ReadRow(value)
 	persons := r.Blocks()
 	if len(persons) != 2 {
-		return errPersons
+		return errBlocks
 	}
 	v.user, v.client = record.PersonIn(persons[0]), record.PersonIn(persons[1])
 	v.group, v.failed = r.String(), r.Bool()
@@ -268,7 +268,7 @@ func (p *people) load(key, value []byte) error {
 	return r.Err()
 }
 
-func (p *people) save(changes *store.Changes) {
+func (p *userWindows) save(changes *store.Changes) {
 	for _, v := range p.added {
 		changes.Put(p.table(), v.key(), v.row())
 	}
