@@ -21,10 +21,11 @@ const module = "github.com/workspace-exporter/workspace_exporter/"
 // below. Imports run one way: main, command, then service and web, then source, then
 // fetcher and collector, which never meet, then what these share.
 var mayImport = map[string][]string{
-	".": {"internal/command", "internal/logging", "internal/service", "internal/web", "collector", "config"},
+	".": {"internal/command", "internal/backfill", "internal/logging", "internal/web", "config"},
 
-	"internal/command": {"internal/service", "internal/web", "internal/source", "internal/simulator", "config", "collector", "fetcher/...",
+	"internal/command": {"internal/service", "internal/web", "internal/backfill", "internal/source", "internal/simulator", "config", "collector", "fetcher/...",
 		"internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/store"},
+	"internal/backfill": {"internal/service", "config", "collector", "fetcher", "internal/cursor", "internal/ledger", "internal/logging", "internal/record", "internal/store"},
 	// The service and the web do not know each other: a command brings them together.
 	"internal/service": {"internal/source", "config", "collector", "fetcher/...", "internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/store"},
 	"internal/web":     {"config", "collector", "fetcher", "fetcher/workspace", "internal/store"},

@@ -15,11 +15,10 @@ import (
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
-	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/internal/backfill"
 	"github.com/workspace-exporter/workspace_exporter/internal/command"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
-	"github.com/workspace-exporter/workspace_exporter/internal/service"
 	"github.com/workspace-exporter/workspace_exporter/internal/web"
 )
 
@@ -169,59 +168,25 @@ func addPseudonym(cli *kingpin.Application, commands map[string]action) {
 func addBackfill(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("backfill", "Write the API's history as OpenMetrics, for `promtool tsdb create-blocks-from openmetrics`.")
 	file := configFlag(c)
-	var o service.BackfillOptions
+	var o backfill.Options
 	var since, until, step string
 	c.Flag("since", "Where history begins: a time (RFC 3339), or how long ago. The API keeps 30 days.").Default("30d").StringVar(&since)
 	c.Flag("until", "Where it ends, likewise. Default: where the counters of the store begin; without any, where those of an exporter that is started now begin.").StringVar(&until)
 	c.Flag("step", "Time between two samples, in whole seconds.").Default("1m").StringVar(&step)
 	c.Flag("sparse", "While a series rests, a sample at every thirtieth step only: a tenth as large.").BoolVar(&o.Sparse)
 	c.Flag("output", "File to write; - is standard output.").Default("-").StringVar(&o.Output)
-	c.Flag("metric", "Write only this metric; repeatable. Default: all.").EnumsVar(&o.Metrics, collector.HistoryMetrics()...)
+	c.Flag("metric", "Write only this metric; repeatable. Default: all.").EnumsVar(&o.Metrics, backfill.Metrics()...)
 	labels := c.Flag("label", "Label (name=value) to add to every series, such as the job and instance of the live ones; repeatable.").StringMap()
-	c.Validate(func(*kingpin.CmdClause) (err error) {
-		now := time.Now()
-		if o.Since, err = pastTime("since", since, now); err != nil {
+	c.Validate(func(*kingpin.CmdClause) error {
+		if len(o.Metrics) == 0 {
+			o.Metrics = backfill.Metrics()
+		}
+		if err := o.SetTimes(since, until, step, time.Now()); err != nil {
 			return err
 		}
-		if until != "" {
-			if o.Until, err = pastTime("until", until, now); err != nil {
-				return err
-			}
-			if !o.Since.Before(o.Until) {
-				return fmt.Errorf("--since %s: must be before --until %s", since, until)
-			}
-		}
-		d, err := model.ParseDuration(step)
-		if o.Step = time.Duration(d); err != nil || o.Step < time.Second || o.Step > time.Hour || o.Step%time.Second != 0 {
-			return fmt.Errorf("--step %q: must be a duration of whole seconds, 1s to 1h", step)
-		}
-		for name := range *labels {
-			if !model.LegacyValidation.IsValidLabelName(name) || strings.HasPrefix(name, "__") || config.IsOwnLabel(name) {
-				return fmt.Errorf("--label %s: must be a label name, and none that the exporter uses itself", name)
-			}
-		}
-		if o.Labels = *labels; len(o.Metrics) == 0 {
-			o.Metrics = collector.HistoryMetrics()
-		}
-		return nil
+		return o.SetLabels(*labels)
 	})
 	commands[c.FullCommand()] = func(l *logging.Log) error { return command.Backfill(*file, o, l) }
-}
-
-// pastTime reads a time, or how long ago it was.
-func pastTime(flag, value string, now time.Time) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339, value)
-	if err != nil {
-		ago, err := model.ParseDuration(value)
-		if err != nil {
-			return t, fmt.Errorf("--%s %q: must be a time like 2006-01-02T15:04:05Z, or a duration like 30d", flag, value)
-		}
-		t = now.Add(-time.Duration(ago))
-	}
-	if t = t.UTC().Truncate(time.Second); t.After(now) {
-		return t, fmt.Errorf("--%s %s: is in the future", flag, value)
-	}
-	return t, nil
 }
 
 func addReplay(cli *kingpin.Application, commands map[string]action) {

@@ -53,6 +53,8 @@ type Metric struct {
 	Buckets []float64
 	// AboutSource puts `source` where record metrics have `product`.
 	AboutSource bool
+	// AtEnd is of a metric that counts a connection when it ends, and not when it begins.
+	AtEnd bool
 }
 
 var roundTripBuckets = []float64{.005, .01, .02, .03, .05, .075, .1, .15, .2, .3, .5, 1}
@@ -81,7 +83,7 @@ var (
 	loginDuration = &Metric{Name: "workspace_login_duration_seconds", Type: Histogram, Labels: []Label{desktopGroup},
 		Buckets: []float64{1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300},
 		Help:    "Time from the request for a connection to its start, of successful logins. It includes the time in which a user types credentials."}
-	sessionDuration = &Metric{Name: "workspace_session_duration_seconds", Type: Histogram, Labels: []Label{desktopGroup},
+	sessionDuration = &Metric{Name: "workspace_session_duration_seconds", Type: Histogram, AtEnd: true, Labels: []Label{desktopGroup},
 		Buckets: []float64{60, 300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400},
 		Help:    "Time from the start of a connection to its end, observed when it has ended."}
 

@@ -12,8 +12,8 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/internal/backfill"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
-	"github.com/workspace-exporter/workspace_exporter/internal/service"
 )
 
 // Name is the program's.
@@ -49,14 +49,13 @@ func untilSignal() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 }
 
-// Backfill reads the history of all sources of login records, and writes it as
-// OpenMetrics. The store is looked at, and not changed.
-func Backfill(configFile string, o service.BackfillOptions, logger *logging.Log) error {
+// Backfill writes the history of all sources of login records.
+func Backfill(configFile string, o backfill.Options, logger *logging.Log) error {
 	ctx, stop := untilSignal()
 	defer stop()
 	cfg, err := loadAndWarn(configFile, logger)
 	if err != nil {
 		return err
 	}
-	return service.Backfill(ctx, cfg, o, logger)
+	return backfill.Run(ctx, cfg, o, logger)
 }

@@ -1,4 +1,4 @@
-package fetcher
+package backfill
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -22,14 +23,14 @@ import (
 type flaky struct {
 	logins      []record.Login
 	good, calls int
-	windows     []window
+	windows     [][2]time.Time
 }
 
-func (f *flaky) Read(_ context.Context, from, to time.Time, _ int, handle HandlePart) error {
+func (f *flaky) Read(_ context.Context, from, to time.Time, _ int, handle fetcher.HandlePart) error {
 	if f.calls++; f.calls%(f.good+1) == 0 {
 		return errors.New("no network")
 	}
-	f.windows = append(f.windows, window{from, to})
+	f.windows = append(f.windows, [2]time.Time{from, to})
 	var logins []record.Login
 	for _, l := range f.logins {
 		if !l.Start.Before(from) && !l.Start.After(to) {
@@ -52,20 +53,20 @@ func TestAHistoryGoesOnAfterAFailure(t *testing.T) {
 			f.logins = append(f.logins, record.Login{ID: record.Identity{0, 2}, Invariant: record.Identity{0, 2}, Start: until}) // is not of it
 			options := collector.Options{Kind: collector.Logins, Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Hour},
 				Limits: collector.NewLimits(100, prometheus.NewCounterVec(prometheus.CounterOpts{}, []string{"family"}))}
-			h := collector.NewHistory(options, collector.Period{Since: since, Until: until, Step: time.Minute})
-			p, err := NewHistory(f, h, collector.NewExporter(prometheus.NewRegistry()).Source("p", "s"), since, until,
-				Options{Interval: time.Minute, ServerTime: func() (time.Time, bool) { return time.Now(), true }, Logger: log.NewNopLogger()})
+			h := newHistory(options, period{since: since, until: until, step: time.Minute})
+			p, err := fetcher.NewHistory(f, h, collector.NewExporter(prometheus.NewRegistry()).Source("p", "s"), since, until,
+				fetcher.Options{Interval: time.Minute, ServerTime: func() (time.Time, bool) { return time.Now(), true }, Logger: log.NewNopLogger()})
 			require.NoError(t, err)
 			err = p.Finish(t.Context())
 			if !succeeds {
 				require.ErrorContains(t, err, "no network")
-				assert.Equal(t, maxFailures, f.calls)
+				assert.Equal(t, 5, f.calls)
 				return
 			}
 			require.NoError(t, err)
 			assert.LessOrEqual(t, len(f.windows), 22, "what has been read is not read again") // 20 windows
 			var out strings.Builder
-			require.NoError(t, collector.WriteHistories(&out, []*collector.History{h}, []string{"workspace_login_attempts_total"}))
+			require.NoError(t, write(&out, []*history{h}, []string{"workspace_login_attempts_total"}))
 			lines := strings.Split(out.String(), "\n")
 			assert.Contains(t, lines[len(lines)-4], "} 240 ", "%d good answers in a row", good)
 		})

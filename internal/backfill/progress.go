@@ -1,4 +1,4 @@
-package service
+package backfill
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
-	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
+	"github.com/workspace-exporter/workspace_exporter/internal/service"
 )
 
 // progress shows how far the reading of a history has come: as a bar on a terminal, as
@@ -26,29 +26,29 @@ func newProgress(out *os.File, logger *logging.Log) *progress {
 	return &progress{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && logger.Format != logging.JSON, logger: logger}
 }
 
-// of returns what is to be told how far one history has come.
-func (p *progress) of(name sourceName, period collector.Period) func(to time.Time, records int) {
-	whole, records, shown := period.Until.Sub(period.Since), 0, -1
+// of returns what is called with how far the history of a source has been read.
+func (p *progress) of(s *service.Past, period period) func(to time.Time, records int) {
+	whole, records, shown := period.until.Sub(period.since), 0, -1
 	return func(to time.Time, more int) {
 		records += more
-		percent := max(0, min(100, int(100*to.Sub(period.Since)/whole)))
+		percent := max(0, min(100, int(100*to.Sub(period.since)/whole)))
 		if p.terminal {
-			p.draw(name, percent, records)
+			p.draw(s, percent, records)
 			return
 		}
 		if tenth := percent / 10; tenth > shown {
 			shown = tenth
-			level.Info(p.logger).Log("msg", "reading history", "project", name.project, "source", name.source,
+			level.Info(p.logger).Log("msg", "reading history", "project", s.Project, "source", s.Source,
 				"percent", percent, "up_to", to.UTC().Format(time.RFC3339), "records_read", records)
 		}
 	}
 }
 
 // draw leaves the cursor at the start of the bar, for lines of the log to go over it.
-func (p *progress) draw(name sourceName, percent, records int) {
+func (p *progress) draw(s *service.Past, percent, records int) {
 	const width = 30
 	done := width * percent / 100
-	fmt.Fprintf(p.out, "\r\x1b[K%s/%s [%s%s] %d%%, %d records read\r", name.project, name.source,
+	fmt.Fprintf(p.out, "\r\x1b[K%s/%s [%s%s] %d%%, %d records read\r", s.Project, s.Source,
 		strings.Repeat("#", done), strings.Repeat(".", width-done), percent, records)
 	if percent == 100 {
 		fmt.Fprintln(p.out)

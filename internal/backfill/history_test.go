@@ -1,4 +1,4 @@
-package collector
+package backfill
 
 import (
 	"slices"
@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -22,10 +23,10 @@ func TestAHistoryIsWrittenAsOpenMetrics(t *testing.T) {
 		l := record.Login{ID: id, Invariant: id, Group: "a\"b\\", Start: start, PreConnect: start.Add(-1500 * time.Millisecond), End: end}
 		return l
 	}
-	h := NewHistory(Options{Project: "p", Product: "app_streaming", Kind: Logins, ConstantLabels: map[string]string{"job": "j"},
+	h := newHistory(collector.Options{Project: "p", Product: "app_streaming", Kind: collector.Logins, ConstantLabels: map[string]string{"job": "j"},
 		Rules:  ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Minute},
-		Limits: NewLimits(100, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "x"}, []string{"family"}))},
-		Period{Since: since, Until: at(130), Step: time.Minute})
+		Limits: collector.NewLimits(100, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "x"}, []string{"family"}))},
+		period{since: since, until: at(130), step: time.Minute})
 	now := at(1000)
 	after := login(4, at(130), time.Time{})
 	require.NoError(t, h.Skip(&record.Batch{From: at(130), To: at(132), Now: now, Logins: []record.Login{after}}))
@@ -40,7 +41,7 @@ func TestAHistoryIsWrittenAsOpenMetrics(t *testing.T) {
 	}}))
 	names := []string{"workspace_login_attempts_total", "workspace_login_failures_total", "workspace_session_duration_seconds"}
 	var out strings.Builder
-	require.NoError(t, WriteHistories(&out, []*History{h}, names))
+	require.NoError(t, write(&out, []*history{h}, names))
 	var got []string
 	for _, line := range strings.Split(out.String(), "\n") {
 		// Of the buckets, the first and the last will do.
@@ -78,5 +79,5 @@ func TestHistoriesHaveWhatHappened(t *testing.T) {
 		"workspace_desktop_end_to_end_round_trip_seconds", "workspace_desktop_network_round_trip_seconds", "workspace_login_attempts_total", "workspace_login_duration_seconds",
 		"workspace_login_failures_total", "workspace_server_login_attempts_total", "workspace_server_login_failures_total",
 		"workspace_session_duration_seconds",
-	}, HistoryMetrics())
+	}, Metrics())
 }

@@ -1,0 +1,98 @@
+package collector
+
+import (
+	"slices"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// Series is one series of a counter or a histogram.
+type Series = series
+
+// Labels are all labels of the series, sorted by name.
+func (s *series) Labels() []*dto.LabelPair { return s.labels }
+
+// Counts is all that the series counts: one number, or those of a histogram's classic
+// buckets, each by itself, and the sum in milliseconds.
+func (s *series) Counts() []int64 {
+	if s.histogram == nil {
+		return []int64{s.count}
+	}
+	return append(slices.Clone(s.histogram.classic), s.histogram.sumMillis)
+}
+
+// Counters are the counters and histograms of one source in memory. They are for who wants
+// to see by how much each event makes them grow; what is scraped is in an Accumulator.
+type Counters struct {
+	families    *families
+	aggregators []aggregator
+}
+
+// NewCounters returns counters of which none has counted anything.
+func NewCounters(o Options, created time.Time) *Counters {
+	o.UserWindows = nil // these are gauges
+	f := &families{options: &o, start: seriesStart{created: created}}
+	return &Counters{families: f, aggregators: aggregators[o.Kind](f, o)}
+}
+
+// Count counts an event, and calls changed with each series that is another since.
+func (c *Counters) Count(e *ledger.Event, changed func(*Metric, *Series)) {
+	for _, a := range c.aggregators {
+		a.observe(e)
+	}
+	for _, f := range c.families.list {
+		for s := range f.changed {
+			if f.isOfRecords() {
+				changed(f.Metric, s)
+			}
+		}
+		clear(f.changed)
+	}
+}
+
+// Series are all series of a metric, sorted by the values of their labels.
+func (c *Counters) Series(m *Metric) []*Series {
+	for _, f := range c.families.list {
+		if f.Metric == m {
+			return f.inOrder()
+		}
+	}
+	return nil
+}
+
+// CountersOf lists the counters and histograms that sources of these kinds have.
+func CountersOf(kinds ...Kind) []*Metric {
+	var list []*Metric
+	for _, kind := range kinds {
+		for _, f := range NewCounters(Options{Kind: kind}, time.Time{}).families.list {
+			if f.isOfRecords() && !slices.Contains(list, f.Metric) {
+				list = append(list, f.Metric)
+			}
+		}
+	}
+	return list
+}
+
+// isOfRecords reports whether a metric counts what records say, and neither shows a state
+// nor how the exporter does.
+func (m *Metric) isOfRecords() bool { return m.Type != Gauge && !m.AboutSource }
+
+// Began is the time from which on the counters of a stored accumulator count. It is not ok
+// if there are none.
+func Began(storage Storage) (began time.Time, ok bool, err error) {
+	err = storage.Load(func(table string, _, value []byte) error {
+		if table != seriesTable {
+			return nil
+		}
+		r := store.ReadRow(value) // see save: it begins with the time of creation
+		if created := time.UnixMilli(r.Int()).UTC(); !ok || created.Before(began) {
+			began, ok = created, true
+		}
+		return nil
+	})
+	return began, ok, err
+}

@@ -1,0 +1,189 @@
+// Package backfill writes the history of the login records that the API still has, as
+// OpenMetrics: by how much each counter would have grown, step by step. Records are read
+// and counted as a running exporter does; what is its own is here: the time at which a
+// record counts, the steps, the format.
+package backfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/internal/logging"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/service"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// headTime is how old history must be for Prometheus to take it safely: it holds newer
+// time in memory.
+const headTime = 3 * time.Hour
+
+// backfill is one run.
+type backfill struct {
+	Options
+	sources []*service.Past
+	began   map[*service.Past]time.Time // where counters of the store begin
+	now     time.Time
+	logger  log.Logger
+	bar     *progress
+}
+
+// Run reads the history of all sources of login records, and writes it. The store is read,
+// and not changed.
+func Run(ctx context.Context, cfg *config.Config, o Options, logger *logging.Log) error {
+	cfg.Metrics.ConstantLabels = merged(cfg.Metrics.ConstantLabels, o.Labels)
+	sources, err := service.Pasts(cfg, logger)
+	if err != nil {
+		return err
+	}
+	b := &backfill{Options: o, sources: sources, now: time.Now(), logger: logger, bar: newProgress(os.Stderr, logger)}
+	if oldest := b.now.Add(-fetcher.MaxAge); o.Since.Before(oldest) {
+		b.Since = oldest.Add(time.Minute).Truncate(time.Second) // leaves time for the first request
+		level.Info(logger).Log("msg", "the API keeps 30 days; history begins there", "since", b.Since.UTC().Format(time.RFC3339))
+	}
+	if o.Until.IsZero() {
+		if err := b.findBeginnings(cfg); err != nil {
+			return err
+		}
+	}
+	histories, err := b.read(ctx)
+	if err != nil {
+		return err
+	}
+	level.Info(logger).Log("msg", "writing", "output", o.Output)
+	if err := toFile(o.Output, func(out io.Writer) error { return write(out, histories, o.Metrics) }); err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	return nil
+}
+
+func merged(sets ...map[string]string) map[string]string {
+	all := map[string]string{}
+	for _, set := range sets {
+		maps.Copy(all, set)
+	}
+	return all
+}
+
+// findBeginnings looks into the store for where its counters begin.
+func (b *backfill) findBeginnings(cfg *config.Config) error {
+	err := service.ReadStore(cfg, func(st *store.Store) error {
+		b.began = map[*service.Past]time.Time{} // a copy before this one may have been torn
+		for _, s := range b.sources {
+			began, ok, err := collector.Began(st.Partition(s.Project, s.Source))
+			if err != nil {
+				return err
+			}
+			if ok {
+				b.began[s] = began.Truncate(time.Second)
+			}
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot see where the counters begin, and history ends; give --until: %w", err)
+	}
+	return nil
+}
+
+// end is where the history of a source ends.
+func (b *backfill) end(s *service.Past) time.Time {
+	if !b.Until.IsZero() {
+		return b.Until
+	}
+	logger := log.With(b.logger, "project", s.Project, "source", s.Source)
+	end, ok := b.began[s]
+	if !ok {
+		end = b.now.Add(-s.InitialLookback).Truncate(time.Second)
+		level.Warn(logger).Log("msg", "the store has no counters of this source: history ends where those of an exporter that is started now begin; if one runs elsewhere, give --until",
+			"until", end.UTC().Format(time.RFC3339))
+		return end
+	}
+	level.Info(logger).Log("msg", "history ends where the counters of the store begin", "until", end.UTC().Format(time.RFC3339))
+	if b.now.Sub(end) < headTime {
+		level.Warn(logger).Log("msg", "Prometheus does not take blocks of its last three hours safely: run this later", "until", end.UTC().Format(time.RFC3339))
+	}
+	return end
+}
+
+// read reads the histories of all sources, one after the other.
+func (b *backfill) read(ctx context.Context) ([]*history, error) {
+	var histories []*history
+	for _, s := range b.sources {
+		p := period{since: b.Since, until: b.end(s), step: b.Step, sparse: b.Sparse}
+		if !p.since.Before(p.until) {
+			level.Warn(b.logger).Log("msg", "no history: it would end before it begins", "project", s.Project, "source", s.Source,
+				"since", p.since.UTC().Format(time.RFC3339), "until", p.until.UTC().Format(time.RFC3339))
+			continue
+		}
+		h := newHistory(s.Counting, p)
+		if err := b.readSource(ctx, s, h); err != nil {
+			return nil, fmt.Errorf("project %q: %w", s.Project, err)
+		}
+		histories = append(histories, h)
+	}
+	if len(histories) == 0 {
+		return nil, errors.New("nothing to write: no source of login records has a history in that time; sessions and access statistics have none")
+	}
+	return histories, nil
+}
+
+func (b *backfill) readSource(ctx context.Context, s *service.Past, h *history) error {
+	poller, err := s.NewPoller(watched{h, b.bar.of(s, h.period)}, h.period.since, h.period.until)
+	if err != nil {
+		return err
+	}
+	return poller.Finish(ctx)
+}
+
+// watched is a history that reports how far it has been read.
+type watched struct {
+	*history
+	report func(to time.Time, records int)
+}
+
+// Commit implements fetcher.Accumulator.
+func (w watched) Commit(b *record.Batch) error {
+	if err := w.history.Commit(b); err != nil {
+		return err
+	}
+	w.report(b.To, len(b.Logins))
+	return nil
+}
+
+// toFile has write write to standard output, or a file of its owner alone, which is there
+// when it is whole.
+func toFile(name string, write func(io.Writer) error) error {
+	if name == "-" {
+		return write(os.Stdout)
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // a pipe, say
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
