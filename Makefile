@@ -9,7 +9,7 @@ OUTPUT   ?= workspace_exporter
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH)
 
-.PHONY: all build test test-code test-nicely test-stack test-recovery soak fuzz load lint charts bench demo dashboards release clean
+.PHONY: all build test test-code test-nicely test-stack test-recovery soak fuzz load quick lint charts bench demo dashboards release clean
 
 all: build
 
@@ -35,11 +35,8 @@ test-code:
 	scripts/check-rules
 	$(GO) test -race -timeout 30m ./... # ten minutes are too few for a busy machine
 	$(GO) test -run 'FlippedByte|MisplacedPage|NothingGrows|HostileFiles|TheEndDoesNotWait|UnderAQuota|RefusedOffsets' ./internal/store ./internal/service ./fetcher/export ./internal/e2e # too slow with -race
-	cd internal/oracle && $(GO) test ./...
-	cd internal/browser && $(GO) vet ./... && $(GO) test ./...
-	cd dashboards/source && $(GO) vet ./... && $(GO) test ./...
-	cd deploy/source && $(GO) vet ./... && $(GO) test ./...
-	cd tools && $(GO) vet ./... && $(GO) test ./...
+	cd dashboards/source && $(GO) test ./...
+	cd tools && $(GO) test ./...
 
 ## test-stack: the demo, and an exporter that moves, seen by a real Prometheus and Alertmanager; 8 minutes of waiting
 test-stack:
@@ -53,21 +50,25 @@ test-recovery:
 soak:
 	SOAK_DURATION=$${SOAK_DURATION:-10m} SOAK_SEED=$${SOAK_SEED:-$$(date +%s)} $(GO) test ./internal/e2e -run '^TestSoak$$' -count 1 -timeout 0 -v
 
-## lint: go vet, staticcheck with the checks of staticcheck.conf, formatting, go.mod
+## quick: lint, and the tests that start no server and no browser
+quick: lint
+	$(GO) test -short $$($(GO) list ./... | grep -v -e /internal/e2e -e /internal/stack)
+
+## lint: go vet, staticcheck with the checks of staticcheck.conf, formatting, go.mod; in every module
 lint:
-	$(GO) vet ./...
-	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	@for module in . dashboards/source tools; do \
+		(cd $$module && $(GO) vet ./... && $(GO) tool -modfile="$(CURDIR)/tools/go.mod" staticcheck ./... && $(GO) mod tidy -diff) || exit; \
+	done
 	$(GO) tool -modfile=tools/go.mod actionlint -shellcheck= -pyflakes=
-	$(GO) mod tidy -diff
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'd:"; gofmt -l .; exit 1; }
 
 ## dashboards: the Grafana dashboards, from their source; then `make charts`
 dashboards:
 	cd dashboards/source && $(GO) run . ..
 
-## charts: the chart's copies of dashboards and rules, and the plain manifests
+## charts: the chart's copies of dashboards and rules, which are not in git, and the plain manifests
 charts:
-	cd deploy/source && $(GO) run . ../..
+	cd tools && $(GO) run ./charts/write ..
 
 ## bench: the benchmarks of docs/performance.md, on one core; 6 runs, summed up
 bench:

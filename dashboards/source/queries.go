@@ -182,12 +182,6 @@ func leading(n, by, counter, match string) string {
 		countedAt(by, counter, match, whole, " @ end()") + " > 0)"
 }
 
-// named gives series without a value of a label a dash in its place: a legend would
-// else call them "Value".
-func named(label, expr string) string {
-	return "label_replace(" + expr + `, "` + label + `", "-", "` + label + `", "")`
-}
-
 // ours keeps of what every process exposes the series of exporters: a job that is "All"
 // chooses every target of Prometheus.
 func ours(expr string) string {

@@ -1,12 +1,15 @@
 // Command release builds what is released: the program for every platform in an archive
-// with a list of what is in it, the dashboards with the rules, the chart, and the
-// checksums of them all. The same commit gives the same bytes, wherever it is built.
+// with a list of what is in it, the dashboards with the rules, the chart, the plain
+// manifests, and the checksums of them all. The same commit gives the same bytes, wherever it is built.
 package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/tools/charts"
 )
 
 // platforms are what a release is for.
@@ -105,11 +110,20 @@ func (r *release) make() error {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
+	derived, err := os.MkdirTemp("", "release-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(derived)
+	if err := charts.Write(r.repository, derived); err != nil {
+		return err
+	}
 	for name, folder := range map[string]string{
 		program + "_" + r.version + "_dashboards.tar.gz": "dashboards",
+		program + "_" + r.version + "_kubernetes.tar.gz": "deploy/kubernetes",
 		"workspace-exporter-" + r.version + ".tgz":       "deploy/helm/workspace-exporter",
 	} {
-		if err := r.folder(name, folder); err != nil {
+		if err := r.folder(name, folder, derived); err != nil {
 			return fmt.Errorf("%s: %w", folder, err)
 		}
 	}
@@ -164,17 +178,37 @@ func (r *release) build(goos, goarch, output string) error {
 	return nil
 }
 
-// folder archives all files of a folder.
-func (r *release) folder(name, folder string) error {
+// folder archives what git knows of a folder, and what is derived for it: copies of
+// dashboards and rules are not in the repository.
+func (r *release) folder(name, folder, derived string) error {
 	root := filepath.Join(r.repository, folder)
 	out, err := exec.Command("git", "-C", root, "ls-files").Output()
 	if err != nil {
 		return fmt.Errorf("git ls-files: %w", err)
 	}
-	var files []content
+	paths := map[string]string{}
 	for path := range strings.Lines(string(out)) {
 		path = strings.TrimSpace(path)
-		files = append(files, content{name: path, path: filepath.Join(root, path)})
+		paths[path] = filepath.Join(root, path)
+	}
+	root = filepath.Join(derived, folder)
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && path == root:
+			return nil
+		case err != nil || entry.IsDir():
+			return err
+		}
+		relative, err := filepath.Rel(root, path)
+		paths[filepath.ToSlash(relative)] = path
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var files []content
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		files = append(files, content{name: path, path: paths[path]})
 	}
 	return r.archive(name, filepath.Base(folder), files)
 }

@@ -67,7 +67,7 @@ func TestReproducible(t *testing.T) {
 		return files
 	}
 	first := make(0o644)
-	assert.Len(t, first, 5, "program, its parts, dashboards, chart, checksums")
+	assert.Len(t, first, 6, "program, its parts, dashboards, chart, manifests, checksums")
 	assert.Equal(t, first, make(0o600))
 }
 
@@ -97,7 +97,14 @@ func check(t *testing.T, r release) {
 	for _, file := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
 		assert.FileExists(t, filepath.Join(unpacked, name, file))
 	}
-	assert.Contains(t, run("tar", "-tzf", "workspace-exporter-1.2.3.tgz"), "workspace-exporter/Chart.yaml\n")
+	chart := run("tar", "-tzf", "workspace-exporter-1.2.3.tgz")
+	for _, file := range []string{"Chart.yaml", "files/rules/workspace.rules.yml", "files/dashboards/en/workspace-overview.json"} {
+		assert.Contains(t, chart, "workspace-exporter/"+file+"\n")
+	}
+	manifests := run("tar", "-tzf", program+"_1.2.3_kubernetes.tar.gz")
+	for _, file := range []string{"statefulset.yaml", "dashboards.yaml", "operator/prometheusrule.yaml"} {
+		assert.Contains(t, manifests, "kubernetes/"+file+"\n")
+	}
 	assert.Contains(t, run("tar", "-tzf", program+"_1.2.3_dashboards.tar.gz"), "dashboards/rules/workspace.rules.yml\n")
 
 	file, err := os.Open(filepath.Join(r.output, name+".cdx.json"))

@@ -1,4 +1,4 @@
-package main
+package charts
 
 import (
 	"os"
@@ -14,8 +14,8 @@ import (
 // repository is where everything is, seen from here.
 const repository = "../.."
 
-// program is the exporter, built once.
-var program string
+// temporary is a folder for all tests; in it is program, the exporter, built once.
+var temporary, program string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
@@ -25,7 +25,7 @@ func testMain(m *testing.M) int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "workspace_exporter")
+	temporary, program = dir, filepath.Join(dir, "workspace_exporter")
 	build := exec.Command("go", "build", "-trimpath", "-o", program, ".")
 	build.Dir = repository
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -1,4 +1,7 @@
-package main
+// Package charts makes what in deploy/ follows from other files: the chart's copies of the
+// dashboards and rules, since Helm reads no file outside a chart, and the plain manifests,
+// which are the chart rendered.
+package charts
 
 import (
 	"bytes"
@@ -33,6 +36,41 @@ var copied = []struct{ from, to string }{
 	{"dashboards/en/*.json", copiesFolder + "/dashboards/en"},
 	{"dashboards/zh/*.json", copiesFolder + "/dashboards/zh"},
 	{"dashboards/rules/*.rules.yml", copiesFolder + "/rules"},
+}
+
+// isCopy reports whether a derived file is a copy of dashboards or rules. Those are made
+// when they are needed, and not kept in the repository.
+func isCopy(name string) bool {
+	return strings.HasPrefix(name, copiesFolder+"/") ||
+		name == manifestsFolder+"/dashboards.yaml" || name == operatorFolder+"/prometheusrule.yaml"
+}
+
+// Write makes the derived files of a repository, and writes them below output by their
+// paths from the repository's root. What is there of an earlier time goes.
+func Write(repository, output string) error {
+	files, err := derive(repository)
+	if err != nil {
+		return err
+	}
+	there, err := derived(output)
+	if err != nil {
+		return err
+	}
+	for _, name := range there {
+		if err := os.Remove(filepath.Join(output, name)); err != nil {
+			return err
+		}
+	}
+	for name, content := range files {
+		path := filepath.Join(output, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // derive makes every derived file, by its path from the repository's root.

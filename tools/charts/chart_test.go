@@ -1,4 +1,4 @@
-package main
+package charts
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -35,24 +36,58 @@ import (
 func TestDerivedFilesAreUpToDate(t *testing.T) {
 	want, err := derive(repository)
 	require.NoError(t, err)
-	there, err := derived(repository)
-	require.NoError(t, err)
-	for _, name := range there {
-		assert.Contains(t, want, name, "`make charts` does not make it")
-	}
-	for name, content := range want {
-		got, err := os.ReadFile(filepath.Join(repository, name))
-		if assert.NoError(t, err, "run `make charts`") {
-			assert.True(t, string(content) == string(got), "%s is out of date: run `make charts`", name)
+	tracked := strings.Fields(output(t, "git", "ls-files", copiesFolder, manifestsFolder))
+	for _, name := range tracked {
+		if name == valuesFile {
+			continue
+		}
+		require.False(t, isCopy(name), "%s is a copy: it is not kept", name)
+		if assert.Contains(t, want, name, "`make charts` does not make it") {
+			assert.True(t, string(want[name]) == read(t, name), "%s is out of date: run `make charts`", name)
 		}
 	}
+	for name := range want {
+		assert.True(t, isCopy(name) || slices.Contains(tracked, name), "%s is not there: run `make charts`", name)
+	}
+}
+
+// made is a folder with the chart and the manifests as a release has them: whole.
+var made = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp(temporary, "made-")
+	if err != nil {
+		return "", err
+	}
+	if err := os.CopyFS(filepath.Join(dir, chartFolder), os.DirFS(filepath.Join(repository, chartFolder))); err != nil {
+		return "", err
+	}
+	return dir, Write(repository, dir)
+})
+
+func madeChart(t *testing.T) string {
+	t.Helper()
+	dir, err := made()
+	require.NoError(t, err)
+	return filepath.Join(dir, chartFolder)
 }
 
 func theChart(t *testing.T) *chart.Chart {
 	t.Helper()
-	c, err := loader.LoadDir(filepath.Join(repository, chartFolder))
+	c, err := loader.LoadDir(madeChart(t))
 	require.NoError(t, err)
 	return c
+}
+
+// TestChartOfACheckout has no copies: it says how to make them, instead of leaving
+// dashboards and rules out.
+func TestChartOfACheckout(t *testing.T) {
+	for _, values := range []string{"grafana: {}", "grafana: {dashboards: {enabled: false}}\nprometheusRule: {enabled: true}"} {
+		c := theChart(t)
+		c.Files = nil
+		v, err := chartutil.ReadValues([]byte("image: {repository: r}\ndemo: true\n" + values))
+		require.NoError(t, err)
+		_, err = render(c, v)
+		assert.ErrorContains(t, err, "make charts")
+	}
 }
 
 // examples are values to try: testdata/*.yaml, and those of the plain manifests.
@@ -72,7 +107,7 @@ func examples(t *testing.T) map[string]map[string]any {
 
 func TestLint(t *testing.T) {
 	for name, values := range examples(t) {
-		for _, m := range lint.All(filepath.Join(repository, chartFolder), values, "monitoring", true).Messages {
+		for _, m := range lint.All(madeChart(t), values, "monitoring", true).Messages {
 			if m.Severity > support.InfoSev {
 				t.Errorf("%s: %s", name, m)
 			}
@@ -540,7 +575,7 @@ func TestBothLanguagesAndTheLinks(t *testing.T) {
 }
 
 func TestReadmeShowsTheExample(t *testing.T) {
-	assert.Contains(t, read(t, "deploy/README.md"), "```yaml\n"+read(t, "deploy/source/testdata/readme.yaml")+"```\n")
+	assert.Contains(t, read(t, "deploy/README.md"), "```yaml\n"+read(t, "tools/charts/testdata/readme.yaml")+"```\n")
 }
 
 func TestNotes(t *testing.T) {
