@@ -14,6 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -76,7 +77,7 @@ type state struct {
 	families    *families
 	ledger      *ledger.Ledger
 	aggregators []aggregator
-	position    record.Position
+	position    cursor.Position
 	// What loading has found to be changed in the store, with the next commit; and what
 	// only a commit of records of another project may change.
 	stale, another store.Changes
@@ -243,11 +244,11 @@ func (p *state) release() {
 }
 
 // Position says how far the accumulator has come.
-func (b *Accumulator) Position() (record.Position, error) {
+func (b *Accumulator) Position() (cursor.Position, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.ready(); err != nil {
-		return record.Position{}, err
+		return cursor.Position{}, err
 	}
 	return b.state.position, nil
 }
@@ -341,7 +342,7 @@ func (b *Accumulator) Commit(r *record.Batch) error {
 // births says how series that this batch makes begin. History that is read at the
 // start counts from the start of the history, and is shown at once: a scrape that
 // sees it grow from 0 would take it for a spike.
-func (b *Accumulator) startOf(p *record.Position, r *record.Batch) seriesStart {
+func (b *Accumulator) startOf(p *cursor.Position, r *record.Batch) seriesStart {
 	if !p.Complete {
 		begin := r.From
 		if !p.Cursor.IsZero() {
@@ -352,37 +353,12 @@ func (b *Accumulator) startOf(p *record.Position, r *record.Batch) seriesStart {
 	return seriesStart{created: r.Now, heldUntil: b.options.Now().Add(b.options.NewSeriesHold)}
 }
 
-// margin is kept in the ledger beyond the horizon, and the horizon beyond the lookback:
-// for windows whose ends are not sharp, or whole minutes.
-const margin = time.Minute
-
-// slack is how far a clock may go back without having been wrong.
-const slack = time.Minute
-
-// advance moves the cursor to the end of the batch, as far as that is borne out, and
-// forgets what no later window can show. It forgets by what records have shown: a clock
-// that was ahead, and with it the cursor, can be taken back then.
+// advance moves the position to the end of the batch, and forgets what no later window
+// can show.
 func (p *state) advance(r *record.Batch, lookback time.Duration) {
-	pos, reached := &p.position, r.To
-	if r.Now.Before(reached) {
-		reached = r.Now
-	}
-	if pos.Cursor.IsZero() {
-		pos.Horizon, pos.Cursor = r.From, r.From
-	}
-	if r.Now.Before(pos.Cursor.Add(-slack)) {
-		pos.Cursor = r.Now
-	}
-	if reached.After(pos.Cursor) {
-		pos.Cursor = reached
-	}
-	if newest := r.Newest(); newest.After(pos.Newest) {
-		pos.Newest = newest
-	}
-	if horizon := pos.Newest.Add(-lookback - margin); horizon.After(pos.Horizon) {
-		pos.Horizon = horizon
-	}
-	p.ledger.Forget(pos.Horizon.Add(-margin))
+	pos := &p.position
+	pos.Advance(cursor.Window{From: r.From, To: r.To}, r.Now, r.Newest(), lookback)
+	p.ledger.Forget(cursor.Forgettable(pos.Horizon))
 	if r.UpToDate {
 		pos.Complete, pos.LastSuccess = true, r.Now
 		if r.Late {
@@ -406,7 +382,7 @@ func (p *state) changes() *store.Changes {
 	return changes
 }
 
-func positionRow(p *record.Position) []byte {
+func positionRow(p *cursor.Position) []byte {
 	var r store.Row
 	for _, t := range []time.Time{p.Cursor, p.Horizon, p.LastSuccess} {
 		r.Int(t.UnixMilli())
@@ -416,7 +392,7 @@ func positionRow(p *record.Position) []byte {
 	return r
 }
 
-func loadPosition(p *record.Position, value []byte) error {
+func loadPosition(p *cursor.Position, value []byte) error {
 	r := store.ReadRow(value)
 	for _, t := range []*time.Time{&p.Cursor, &p.Horizon, &p.LastSuccess} {
 		*t = time.UnixMilli(r.Int()).UTC()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -182,7 +183,7 @@ func (s *SourceMetrics) Failing(reason string) {
 }
 
 // At shows how far the source has come; zero times are not shown.
-func (s *SourceMetrics) At(p record.Position) {
+func (s *SourceMetrics) At(p cursor.Position) {
 	for v, t := range map[*prometheus.GaugeVec]time.Time{s.exporter.cursor: p.Cursor, s.exporter.lastSuccess: p.LastSuccess} {
 		if !t.IsZero() {
 			v.With(s.labels).Set(float64(t.UnixMilli()) / 1000)

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 )
 
 // TestReadmeListsTheMetrics compares the README's table with what there is. Of the
@@ -72,7 +72,7 @@ func processReference(t *testing.T) []string {
 	s := e.Source("p", "s")
 	s.Polled(nil, time.Second)
 	s.Failing("x")
-	s.At(record.Position{Cursor: t0, LastSuccess: t0})
+	s.At(cursor.Position{Cursor: t0, LastSuccess: t0})
 	s.CatchingUp(false)
 	s.ServerClock(0, true)
 	s.ExportTask("created")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -151,7 +152,7 @@ func (s *sessions) remove(f *failedSession) {
 // forget drops failed sessions that no snapshot has held for so long that none will.
 func (s *sessions) forget(now time.Time) {
 	for _, f := range s.failed {
-		if now.UnixMilli()-f.last > (ledger.MaxAge + 24*time.Hour).Milliseconds() {
+		if now.UnixMilli()-f.last > (cursor.Retention + 24*time.Hour).Milliseconds() {
 			s.remove(f)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -36,7 +37,7 @@ type both struct {
 
 func newBoth(records int) *both {
 	b := &both{list: &list{items: connections(records)}}
-	b.cloud = newCloud(func(window) string {
+	b.cloud = newCloud(func(cursor.Window) string {
 		return loginHeader + loginRows(records)
 	})
 	b.Auto = &Auto{Pages: &UserConnections{API: b.list, Mismatch: func() {}}, Export: b.cloud.logins(), Threshold: threshold,
@@ -56,7 +57,7 @@ func loginRows(n int) string {
 func (b *both) read(t *testing.T, most int) ([]record.Login, error) {
 	t.Helper()
 	b.list.requests, b.cloud.made = 0, nil
-	return gather(t.Context(), b, window{noon, noon.Add(time.Hour)}, most)
+	return gather(t.Context(), b, cursor.Window{From: noon, To: noon.Add(time.Hour)}, most)
 }
 
 func inBoth(t *testing.T, records int, test func(t *testing.T, b *both)) {
@@ -71,7 +72,7 @@ func TestSmallByPagesLargeByExport(t *testing.T) {
 			require.NoError(t, err)
 			assert.Len(t, logins, records)
 			assert.Equal(t, requests, b.list.requests)
-			assert.Equal(t, records > threshold, slices.Equal(b.cloud.made, []window{{noon, noon.Add(time.Hour)}}))
+			assert.Equal(t, records > threshold, slices.Equal(b.cloud.made, []cursor.Window{{From: noon, To: noon.Add(time.Hour)}}))
 			assert.Empty(t, b.log.String())
 		})
 	}
@@ -122,7 +123,7 @@ func TestFailedExport(t *testing.T) {
 func TestShortFileIsAFailedExport(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
 		whole := b.cloud.file
-		b.cloud.file = func(w window) string {
+		b.cloud.file = func(w cursor.Window) string {
 			text := strings.TrimSuffix(whole(w), "\n")
 			return text[:strings.LastIndex(text, "\n")+1]
 		}
@@ -162,7 +163,7 @@ func TestStopsWithinAnExport(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
 		ctx, cancel := context.WithTimeout(t.Context(), b.cloud.took/2)
 		defer cancel()
-		_, err := gather(ctx, b, window{noon, noon.Add(time.Hour)}, 1000)
+		_, err := gather(ctx, b, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1000)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 1, b.list.requests)
 		assert.Empty(t, b.log.String())
@@ -237,16 +238,16 @@ func TestReviewsAreNotExported(t *testing.T) {
 		assert.True(t, slices.ContainsFunc(w.batches, func(r record.Batch) bool { return r.Reread }))
 		assert.Len(t, b.cloud.made, reviewEvery)
 		for _, made := range b.cloud.made {
-			assert.False(t, made.from.Before(begin.Add(-lookback)))
+			assert.False(t, made.From.Before(begin.Add(-lookback)))
 		}
 	})
 }
 
 // file is what an export of a window holds at this moment.
-func (a *api) file(w window) string {
+func (a *api) file(w cursor.Window) string {
 	b := strings.Builder{}
 	b.WriteString(loginHeader)
-	from, to := w.from.Sub(a.begin), w.to.Sub(a.begin)
+	from, to := w.From.Sub(a.begin), w.To.Sub(a.begin)
 	for i := range a.logins {
 		c, key, there := a.answer(&a.logins[i], time.Since(a.begin))
 		if !there || key < from || key > to || a.exclusive && (key == from || key == to) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 )
 
 // keptFor is how long the pages of a reading that failed are kept. The longest pause that
@@ -86,10 +87,10 @@ func (m *pagerMemory[T, P]) isShort(items int) bool {
 // isWhole reports whether a page that has as many items as the list's count can be the only
 // one. Perhaps the count is but that of the page: how many items a page can have is seen
 // when there is nothing behind it, and again before a window has gone by.
-func (m *pagerMemory[T, P]) isWhole(items int, w window) bool {
+func (m *pagerMemory[T, P]) isWhole(items int, w cursor.Window) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return items < m.longest || items == m.longest && time.Since(m.checked) < w.to.Sub(w.from)/2
+	return items < m.longest || items == m.longest && time.Since(m.checked) < w.Length()/2
 }
 
 // note takes note of how long pages may be.
@@ -109,10 +110,10 @@ func (m *pagerMemory[T, P]) note(pages []page[T], atEnd bool) {
 // beyondReach reports whether the API is known to refuse an offset, and so wants smaller
 // windows. It may have been a whim: where no window can be smaller it is asked again,
 // and elsewhere after a while.
-func (m *pagerMemory[T, P]) beyondReach(w window, offset int) bool {
+func (m *pagerMemory[T, P]) beyondReach(w cursor.Window, offset int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.reach > 0 && offset >= m.reach && time.Since(m.reachedAt) < reachKnownFor && !w.smallest()
+	return m.reach > 0 && offset >= m.reach && time.Since(m.reachedAt) < reachKnownFor && !w.IsSmallest()
 }
 
 // outOfReach takes note of an offset that the API refused.
@@ -137,7 +138,7 @@ func (m *pagerMemory[T, P]) keep(a *attempt[T, P], err error) {
 
 // resume returns the reading of a window that failed shortly before, or a new one. One that
 // has come to more records than are wanted by now is of no use.
-func (m *pagerMemory[T, P]) resume(w window, most int) *attempt[T, P] {
+func (m *pagerMemory[T, P]) resume(w cursor.Window, most int) *attempt[T, P] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if a := m.kept; a != nil && a.window == w && time.Since(m.keptAt) < keptFor {

@@ -19,6 +19,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -40,7 +41,7 @@ func TestCountsThatAreNotOfTheWindow(t *testing.T) {
 				t.Run(fmt.Sprintf("%d of %d by %d", i, n, size), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						s := &strict{times: slices.Repeat([]time.Time{time.Now()}, n), size: size, count: count, descending: i%2 == 0}
-						w := window{time.Now().Add(-time.Minute), time.Now()}
+						w := cursor.Window{From: time.Now().Add(-time.Minute), To: time.Now()}
 						check := func(limit, got int, err error) {
 							t.Helper()
 							require.NoError(t, err)
@@ -60,9 +61,9 @@ func TestCountsThatAreNotOfTheWindow(t *testing.T) {
 							logins, err = gather(t.Context(), d, w, 0)
 							check(desktopPageLimit, len(identities(logins, loginID)), err)
 						}
-						reading, err := (&Sessions{API: s, Mismatch: func() {}}).ReadAll(t.Context(), w.from, w.to)
+						reading, err := (&Sessions{API: s, Mismatch: func() {}}).ReadAll(t.Context(), w.From, w.To)
 						check(pageLimit, len(reading.Sessions), err)
-						reading, err = (&AccessStatistics{API: s, Mismatch: func() {}}).ReadAll(t.Context(), w.from, w.to.Add(time.Second))
+						reading, err = (&AccessStatistics{API: s, Mismatch: func() {}}).ReadAll(t.Context(), w.From, w.To.Add(time.Second))
 						check(pageLimit, len(reading.Accesses), err)
 					})
 				})
@@ -140,7 +141,7 @@ func TestPoursInWithAnyCount(t *testing.T) {
 						l.items = slices.Insert(l.items, at, connection(next, 0))
 					}
 					u := &UserConnections{API: l, Mismatch: func() {}}
-					logins, err := gather(t.Context(), u, window{noon, noon}, 0)
+					logins, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 					require.NoError(t, err)
 					got := identities(logins, loginID)
 					for _, c := range connections(n) {
@@ -360,10 +361,10 @@ func TestAStaleFileLetsNothingExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(day) // into a year that records can be of
 		asked := time.Now().Add(-30 * time.Minute).UTC()
-		pending := func(window) string {
+		pending := func(cursor.Window) string {
 			return loginHeader + "1,jane,," + asked.Format(time.RFC3339) + ",,,,\n"
 		}
-		settled := func(window) string {
+		settled := func(cursor.Window) string {
 			return loginHeader + fmt.Sprintf("1,jane,,%s,%s,,,\n", asked.Format(time.RFC3339), asked.Add(time.Minute).Format(time.RFC3339))
 		}
 		c, storage := newCloud(pending), newShelf()

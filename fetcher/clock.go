@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -31,9 +32,6 @@ type experience struct {
 }
 
 const (
-	// maxDrift is how far two clocks may be apart, or two answers less the time between
-	// them, and still agree.
-	maxDrift = time.Minute
 	// maxGuess is how far the local clock may be from the server's.
 	maxGuess = 3 * time.Second
 	// maxClocks is how often a poll is made for want of two answers that agree.
@@ -67,11 +65,11 @@ func (c *steadyClock) floor() time.Time {
 // borneOut is how much of a claim the local clock or records bear out, in whole seconds.
 // What was borne out before, of which the cursor tells, is so still. The local clock
 // bears out nothing but what the server says of itself. Zero if nothing is known.
-func (c *steadyClock) borneOut(claim, cursor time.Time) time.Time {
-	out := later(c.floor(), cursor)
+func (c *steadyClock) borneOut(claim, reached time.Time) time.Time {
+	out := later(c.floor(), reached)
 	if server, known := c.server(); known {
 		local := c.local().Round(0) // without the monotonic part: what the wall shows
-		if !server.After(local.Add(maxDrift)) {
+		if !server.After(local.Add(cursor.MaxDrift)) {
 			out = later(out, server)
 		} else {
 			out = later(out, local)
@@ -86,7 +84,7 @@ func (c *steadyClock) borneOut(claim, cursor time.Time) time.Time {
 // certain is a time that two witnesses bear out: both clocks, which agree, or records.
 func (c *steadyClock) certain() time.Time {
 	certain := c.floor()
-	if server, known := c.server(); known && server.Sub(c.local().Round(0)).Abs() <= maxDrift {
+	if server, known := c.server(); known && server.Sub(c.local().Round(0)).Abs() <= cursor.MaxDrift {
 		certain = later(certain, server)
 	}
 	return certain.UTC().Truncate(time.Second)
@@ -94,8 +92,8 @@ func (c *steadyClock) certain() time.Time {
 
 // doubts reports whether a cursor is ahead of what is certain now: it may have followed
 // clocks that were ahead.
-func (c *steadyClock) doubts(cursor time.Time) bool {
-	return c.certain().Before(cursor.Add(-maxDrift))
+func (c *steadyClock) doubts(reached time.Time) bool {
+	return c.certain().Before(reached.Add(-cursor.MaxDrift))
 }
 
 // wasWrong reports whether the answer shows that now was not the server's time: then the
@@ -106,8 +104,8 @@ func (c *steadyClock) wasWrong() bool {
 		return false
 	}
 	off := server.Sub(c.said) - time.Since(c.at)
-	wrong := c.guessed && (off < -time.Second || off > maxGuess) || off.Abs() > maxDrift // never ahead of the server's own
-	c.said, c.at, c.guessed = server, time.Now(), false                                  // later answers come after work that took long
+	wrong := c.guessed && (off < -time.Second || off > maxGuess) || off.Abs() > cursor.MaxDrift // never ahead of the server's own
+	c.said, c.at, c.guessed = server, time.Now(), false                                         // later answers come after work that took long
 	if wrong {
 		c.redone++
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -34,7 +35,7 @@ type vendor struct {
 	world          world
 	poller         *Poller
 	accumulator    *collector.Accumulator
-	windows        []window
+	windows        []cursor.Window
 }
 
 // dated is a login, and from when on it shows.
@@ -46,7 +47,7 @@ func (v *vendor) ListUserConnections(_ context.Context, q workspace.UserConnecti
 	var found []record.UserConnection
 	now := time.Now()
 	if q.Offset == 0 {
-		v.windows = append(v.windows, window{q.From, q.To})
+		v.windows = append(v.windows, cursor.Window{From: q.From, To: q.To})
 	}
 	for i, l := range v.logins {
 		if l.shows.After(now) || l.at.Before(q.From) || l.at.After(q.To) {
@@ -389,10 +390,10 @@ func FuzzWrongClocksLoseNoStatistics(f *testing.F) {
 			upTo := func(d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d) + 1)) }
 			settle := [...]time.Duration{time.Second, settle}[r.IntN(2)]
 			v := &vendor{t: t, storage: newShelf(), world: world{t: t}}
-			source := whole(func(w window) (*record.Batch, error) {
+			source := whole(func(w cursor.Window) (*record.Batch, error) {
 				reading := &record.Batch{}
 				for i, l := range v.logins {
-					if !l.shows.After(time.Now()) && !l.at.Before(w.from) && l.at.Before(w.to) {
+					if !l.shows.After(time.Now()) && !l.at.Before(w.From) && l.at.Before(w.To) {
 						reading.Accesses = append(reading.Accesses, record.Access{ID: record.Identity{byte(i), byte(i >> 8)}, User: 1, Failures: 1, Last: l.at})
 					}
 				}
@@ -420,7 +421,7 @@ func FuzzWrongClocksLoseNoStatistics(f *testing.F) {
 			for end := time.Now().Add(8 * time.Hour); time.Now().Before(end); {
 				v.server, v.local = 0, 0
 				off := upTo(6*time.Hour) - 3*time.Hour
-				if off.Abs() <= maxDrift {
+				if off.Abs() <= cursor.MaxDrift {
 					off = 0 // clocks that agree, for which settle has room
 				}
 				switch r.IntN(5) {

@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -33,25 +34,25 @@ type TaskMemory interface {
 	Keys() ([]string, error)
 }
 
-func (e *Export) key(w window) string {
-	return fmt.Sprintf("%s/%d/%d", e.Kind, w.from.Unix(), w.to.Unix())
+func (e *Export) key(w cursor.Window) string {
+	return fmt.Sprintf("%s/%d/%d", e.Kind, w.From.Unix(), w.To.Unix())
 }
 
 // windowOf reads a key; ok is false if it is of another kind.
-func (e *Export) windowOf(key string) (w window, ok bool) {
+func (e *Export) windowOf(key string) (w cursor.Window, ok bool) {
 	parts := strings.Split(key, "/")
 	if len(parts) != 3 || parts[0] != e.Kind {
 		return w, false
 	}
 	from, err1 := strconv.ParseInt(parts[1], 10, 64)
 	to, err2 := strconv.ParseInt(parts[2], 10, 64)
-	return window{time.Unix(from, 0).UTC(), time.Unix(to, 0).UTC()}, err1 == nil && err2 == nil
+	return cursor.Window{From: time.Unix(from, 0).UTC(), To: time.Unix(to, 0).UTC()}, err1 == nil && err2 == nil
 }
 
 // resume finds the window of a task under way that begins with, or before, the window
 // that is asked for, but not before oldest. A task that does not fit is forgotten, and
 // left to expire.
-func (e *Export) resume(todo window, oldest time.Time) (w window, ok bool, err error) {
+func (e *Export) resume(todo cursor.Window, oldest time.Time) (w cursor.Window, ok bool, err error) {
 	keys, err := e.Memory.Keys()
 	if err != nil {
 		return w, false, err
@@ -60,7 +61,7 @@ func (e *Export) resume(todo window, oldest time.Time) (w window, ok bool, err e
 		w, mine := e.windowOf(key)
 		switch {
 		case !mine:
-		case !w.from.Before(oldest) && !w.from.After(todo.from) && w.to.After(todo.from) && !w.to.After(todo.to):
+		case !w.From.Before(oldest) && !w.From.After(todo.From) && w.To.After(todo.From) && !w.To.After(todo.To):
 			return w, true, nil
 		default:
 			if err := e.Memory.Clear(key); err != nil {
@@ -72,7 +73,7 @@ func (e *Export) resume(todo window, oldest time.Time) (w window, ok bool, err e
 }
 
 // instead is the window of a task under way that will do instead of w, or else w.
-func (e *Export) instead(w window, willDo func(begun window) bool) (window, error) {
+func (e *Export) instead(w cursor.Window, willDo func(begun cursor.Window) bool) (cursor.Window, error) {
 	begun, ok, err := e.resume(w, time.Time{})
 	switch {
 	case err != nil || !ok:
@@ -84,8 +85,8 @@ func (e *Export) instead(w window, willDo func(begun window) bool) (window, erro
 }
 
 // fetch has read read the file of a window.
-func (e *Export) fetch(ctx context.Context, w window, read func(f io.ReaderAt, size int64) error) error {
-	return e.Tasks.Fetch(ctx, e.key(w), func(ctx context.Context) (string, error) { return e.Create(ctx, w.from, w.to) }, read)
+func (e *Export) fetch(ctx context.Context, w cursor.Window, read func(f io.ReaderAt, size int64) error) error {
+	return e.Tasks.Fetch(ctx, e.key(w), func(ctx context.Context) (string, error) { return e.Create(ctx, w.From, w.To) }, read)
 }
 
 // UserConnectionExports reads login records by export task (system S2).
@@ -93,12 +94,12 @@ type UserConnectionExports struct{ Export }
 
 // Read implements Source. An export has no limit.
 func (u *UserConnectionExports) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
-	return u.readAtLeast(ctx, window{from, to}, 0, handle)
+	return u.readAtLeast(ctx, cursor.Window{From: from, To: to}, 0, handle)
 }
 
 // readAtLeast takes nothing from a file with fewer records that differ: it is not whole,
 // or its ids have been rounded.
-func (u *UserConnectionExports) readAtLeast(ctx context.Context, w window, least int, handle HandlePart) error {
+func (u *UserConnectionExports) readAtLeast(ctx context.Context, w cursor.Window, least int, handle HandlePart) error {
 	return InParts(ctx, func(add func(*record.Login) error) error {
 		var records distinct
 		err := u.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
@@ -112,7 +113,7 @@ func (u *UserConnectionExports) readAtLeast(ctx context.Context, w window, least
 			return fmt.Errorf("the file of an export task has %d records that differ, and the API says there are %d", n, least)
 		}
 		return err
-	}, w.bounds, handle)
+	}, w.Bounds, handle)
 }
 
 // DesktopExports reads desktop connections by export task (the v3 call).
@@ -120,13 +121,13 @@ type DesktopExports struct{ Export }
 
 // Read implements Source.
 func (d *DesktopExports) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
-	w := window{from, to}
+	w := cursor.Window{From: from, To: to}
 	return InParts(ctx, func(add func(*record.Login) error) error {
 		return d.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
 			_, err := d.Files.Desktops(ctx, f, size, add)
 			return err
 		})
-	}, w.bounds, handle)
+	}, w.Bounds, handle)
 }
 
 // DesktopFiles reads desktop connections from the file that a request answers with
@@ -145,7 +146,7 @@ func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int, hand
 				_, err := d.Files.Desktops(ctx, f, size, add)
 				return err
 			})
-	}, window{from, to}.bounds, handle)
+	}, cursor.Window{From: from, To: to}.Bounds, handle)
 }
 
 // SessionExports reads sessions by export task (system S3).
@@ -154,11 +155,11 @@ type SessionExports struct{ Export }
 // ReadAll implements WholeSource. A task that is under way for a window that ended
 // shortly before is as good as a new one; the reading says when that was.
 func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
-	w, err := s.instead(window{from.Truncate(time.Second), to}, func(begun window) bool { return to.Sub(begun.to) < s.Tasks.Timeout })
+	w, err := s.instead(cursor.Window{From: from.Truncate(time.Second), To: to}, func(begun cursor.Window) bool { return to.Sub(begun.To) < s.Tasks.Timeout })
 	if err != nil {
 		return nil, err
 	}
-	r := &record.Batch{To: w.to}
+	r := &record.Batch{To: w.To}
 	err = s.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
 		_, err := s.Files.Sessions(ctx, f, size, r.AddSession)
 		return err
@@ -173,11 +174,11 @@ type AccessExports struct{ Export }
 // same beginning, if there is one. The reading says which window it is.
 func (a *AccessExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
 	// The API's windows include their ends.
-	w, err := a.instead(window{from, to.Add(-time.Second)}, func(begun window) bool { return begun.from.Equal(from) })
+	w, err := a.instead(cursor.Window{From: from, To: to.Add(-time.Second)}, func(begun cursor.Window) bool { return begun.From.Equal(from) })
 	if err != nil {
 		return nil, err
 	}
-	r := &record.Batch{To: w.to.Add(time.Second)}
+	r := &record.Batch{To: w.To.Add(time.Second)}
 	err = a.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
 		_, err := a.Files.Accesses(ctx, f, size, into(&r.Accesses))
 		return err
@@ -195,7 +196,7 @@ func into[T any](records *[]T) func(*T) error {
 
 // resumer is a source whose windows may have been asked for before a restart.
 type resumer interface {
-	resume(todo window, oldest time.Time) (w window, ok bool, err error)
+	resume(todo cursor.Window, oldest time.Time) (w cursor.Window, ok bool, err error)
 }
 
 // Auto reads small windows by pages and large ones by export task.
@@ -221,11 +222,11 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	if most > 0 {
 		limit = min(limit, max(most, pageLimit))
 	}
-	err := a.Pages.readAtMost(ctx, window{from, to}, limit, handle)
+	err := a.Pages.readAtMost(ctx, cursor.Window{From: from, To: to}, limit, handle)
 	var many *TooManyError
 	large := errors.As(err, &many) && many.Count > a.Threshold
 	// What the API refuses to page, and no smaller window makes less, only a file has.
-	if !large && !(refused(err) && window{from, to}.smallest()) {
+	if !large && !(refused(err) && cursor.Window{From: from, To: to}.IsSmallest()) {
 		return err
 	}
 	least := 0
@@ -233,7 +234,7 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 		least = many.Count
 	}
 	exported := false
-	exportErr := a.Export.readAtLeast(ctx, window{from, to}, least, func(upTo time.Time, logins []record.Login) error {
+	exportErr := a.Export.readAtLeast(ctx, cursor.Window{From: from, To: to}, least, func(upTo time.Time, logins []record.Login) error {
 		exported = true
 		return handle(upTo, logins)
 	})
@@ -245,10 +246,10 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	return a.Pages.Read(ctx, from, to, most, handle)
 }
 
-func (a *Auto) resume(todo window, oldest time.Time) (window, bool, error) {
+func (a *Auto) resume(todo cursor.Window, oldest time.Time) (cursor.Window, bool, error) {
 	return a.Export.resume(todo, oldest)
 }
 
-func (a *Auto) ignoresWindow(ctx context.Context, w window) (bool, error) {
+func (a *Auto) ignoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
 	return a.Pages.ignoresWindow(ctx, w)
 }

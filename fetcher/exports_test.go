@@ -22,6 +22,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -29,11 +30,11 @@ import (
 
 // cloud makes export tasks, and remembers those under way, as a store does.
 type cloud struct {
-	file  func(w window) string   // what a task that is made now will have found
-	took  time.Duration           // until a task has its file
-	fails func(step string) error // nil: never
+	file  func(w cursor.Window) string // what a task that is made now will have found
+	took  time.Duration                // until a task has its file
+	fails func(step string) error      // nil: never
 
-	made   []window
+	made   []cursor.Window
 	tasks  map[string]task
 	memory map[string]string
 }
@@ -43,7 +44,7 @@ type task struct {
 	file string
 }
 
-func newCloud(file func(window) string) *cloud {
+func newCloud(file func(cursor.Window) string) *cloud {
 	return &cloud{file: file, took: 20 * time.Second, tasks: map[string]task{}, memory: map[string]string{}}
 }
 
@@ -58,7 +59,7 @@ func (c *cloud) create(_ context.Context, from, to time.Time) (string, error) {
 	if err := c.step("create"); err != nil {
 		return "", err
 	}
-	w := window{from, to}
+	w := cursor.Window{From: from, To: to}
 	c.made = append(c.made, w)
 	id := fmt.Sprintf("t%d", len(c.made))
 	c.tasks[id] = task{time.Now(), c.file(w)}
@@ -103,7 +104,7 @@ func (c *cloud) logins() *UserConnectionExports {
 const loginHeader = "id,user_name,desktop_group_name,pre_conn_time,start_time,end_time,update_time,failed_code\n"
 
 // noRows is the file of a window in which nothing happened.
-func noRows(window) string { return loginHeader }
+func noRows(cursor.Window) string { return loginHeader }
 
 // shelf is storage in memory.
 type shelf struct {
@@ -175,7 +176,7 @@ func TestKeys(t *testing.T) {
 	e := &Export{Kind: "kind"}
 	rapid.Check(t, func(t *rapid.T) {
 		from := time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "from"), 0).UTC()
-		want := window{from, from.Add(time.Duration(rapid.Int64Range(0, 3_000_000).Draw(t, "length")) * time.Second)}
+		want := cursor.Window{From: from, To: from.Add(time.Duration(rapid.Int64Range(0, 3_000_000).Draw(t, "length")) * time.Second)}
 		got, ok := e.windowOf(e.key(want))
 		require.True(t, ok)
 		require.Equal(t, want, got)
@@ -190,9 +191,9 @@ func TestKeys(t *testing.T) {
 
 func TestResumeFindsWhatFits(t *testing.T) {
 	key := func(from, to time.Duration) string {
-		return (&Export{Kind: "kind"}).key(window{noon.Add(from), noon.Add(to)})
+		return (&Export{Kind: "kind"}).key(cursor.Window{From: noon.Add(from), To: noon.Add(to)})
 	}
-	todo := window{noon, noon.Add(time.Hour)}
+	todo := cursor.Window{From: noon, To: noon.Add(time.Hour)}
 	for name, c := range map[string]struct {
 		keys   []string
 		oldest time.Time
@@ -242,11 +243,11 @@ func crash(t *testing.T, p *Poller, after time.Duration) {
 // A task that was under way when the process ended is taken up again, whatever time it
 // is by then, and what its window does not hold is read after it.
 func TestTaskIsTakenUpAgain(t *testing.T) {
-	for name, cursor := range map[string]time.Duration{"first poll": 0, "second poll": interval, "first piece of a backlog": 40 * time.Hour} {
+	for name, behind := range map[string]time.Duration{"first poll": 0, "second poll": interval, "first piece of a backlog": 40 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				if cursor != 0 {
-					w.position.Cursor = w.now().Add(-cursor)
+				if behind != 0 {
+					w.position.Cursor = w.now().Add(-behind)
 				}
 				c := newCloud(noRows)
 				crash(t, w.from(c.logins()), c.took/2)
@@ -257,7 +258,7 @@ func TestTaskIsTakenUpAgain(t *testing.T) {
 				time.Sleep(10 * time.Minute)
 				now := w.now()
 				require.NoError(t, w.from(c.logins()).Poll(t.Context()))
-				assert.Equal(t, begun, window{w.batches[0].From, w.batches[0].To})
+				assert.Equal(t, begun, cursor.Window{From: w.batches[0].From, To: w.batches[0].To})
 				assert.Len(t, c.made, len(w.batches), "no window is asked for again")
 				for i, r := range w.batches[1:] {
 					assert.Equal(t, w.batches[i].To.Add(-lookback), r.From)
@@ -284,11 +285,11 @@ func TestLaterPieceIsTakenUpAgain(t *testing.T) {
 		require.Error(t, w.from(c.logins()).Poll(ctx))
 		require.Len(t, w.batches, 2)
 		begun := c.made[2]
-		assert.Equal(t, w.position.Cursor.Add(-lookback), begun.from)
+		assert.Equal(t, w.position.Cursor.Add(-lookback), begun.From)
 
 		time.Sleep(time.Hour)
 		require.NoError(t, w.from(c.logins()).Poll(t.Context()))
-		assert.Equal(t, begun, window{w.batches[2].From, w.batches[2].To})
+		assert.Equal(t, begun, cursor.Window{From: w.batches[2].From, To: w.batches[2].To})
 		assert.Len(t, c.made, len(w.batches))
 	})
 }
@@ -297,10 +298,10 @@ func TestLaterPieceIsTakenUpAgain(t *testing.T) {
 // them would count them again.
 func TestTaskBehindTheHorizonIsLeft(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.position = record.Position{Cursor: w.now().Add(-interval), Horizon: w.now().Add(-lookback - 2*interval), Complete: true}
+		w.position = cursor.Position{Cursor: w.now().Add(-interval), Horizon: w.now().Add(-lookback - 2*interval), Complete: true}
 		c := newCloud(noRows)
 		source := c.logins()
-		old := source.key(window{w.now().Add(-day), w.now().Add(-interval)})
+		old := source.key(cursor.Window{From: w.now().Add(-day), To: w.now().Add(-interval)})
 		c.memory[old] = "t0"
 		require.NoError(t, w.from(source).Poll(t.Context()))
 		require.Len(t, w.batches, 1)
@@ -318,7 +319,7 @@ func TestTaskOutOfReachIsLeft(t *testing.T) {
 		time.Sleep(time.Hour)
 		now := w.now()
 		require.NoError(t, w.from(c.logins()).Poll(t.Context()))
-		assert.Equal(t, now.Add(-maxAge), w.batches[0].From)
+		assert.Equal(t, now.Add(-cursor.Reach), w.batches[0].From)
 		assert.Empty(t, c.memory)
 	})
 }
@@ -384,19 +385,19 @@ func FuzzTasksAreTakenUpAgain(f *testing.F) {
 
 func TestFilesOfLogins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCloud(func(window) string {
+		c := newCloud(func(cursor.Window) string {
 			return loginHeader + "7,jane,g1,2026-03-04T12:00:00Z,2026-03-04T12:00:09Z,,,0\n8,joe,g1,2026-03-04 12:00:01,,,,1004\n"
 		})
-		logins, err := gather(t.Context(), c.logins(), window{noon, noon.Add(time.Hour)}, 1)
+		logins, err := gather(t.Context(), c.logins(), cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1)
 		require.NoError(t, err)
 		require.Len(t, logins, 2, "an export has no limit")
 		assert.Equal(t, "g1", logins[0].Group)
 		assert.Equal(t, noon.Add(9*time.Second), logins[0].Start)
 		assert.Equal(t, "1004", logins[1].FailedCode)
-		assert.Equal(t, []window{{noon, noon.Add(time.Hour)}}, c.made)
+		assert.Equal(t, []cursor.Window{{From: noon, To: noon.Add(time.Hour)}}, c.made)
 
-		c.file = func(window) string { return "colour,shape,size\nred,round,small\n" }
-		_, err = gather(t.Context(), c.logins(), window{noon, noon.Add(time.Hour)}, 0)
+		c.file = func(cursor.Window) string { return "colour,shape,size\nred,round,small\n" }
+		_, err = gather(t.Context(), c.logins(), cursor.Window{From: noon, To: noon.Add(time.Hour)}, 0)
 		require.ErrorContains(t, err, "columns not recognised")
 		assert.Empty(t, c.memory, "the next poll asks for another file")
 	})
@@ -417,27 +418,27 @@ func requireDesktops(t *testing.T, logins []record.Login, err error) {
 }
 
 func TestFilesOfDesktops(t *testing.T) {
-	var asked window
+	var asked cursor.Window
 	d := &DesktopFiles{Files: Files{Columns: export.DesktopConnections, Logger: log.NewNopLogger()}, Download: func(_ context.Context, from, to time.Time, w io.Writer) error {
-		asked = window{from, to}
+		asked = cursor.Window{From: from, To: to}
 		_, err := io.Copy(w, strings.NewReader(desktopFile))
 		return err
 	}}
-	logins, err := gather(t.Context(), d, window{noon, noon.Add(time.Hour)}, 1)
+	logins, err := gather(t.Context(), d, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1)
 	requireDesktops(t, logins, err)
-	assert.Equal(t, window{noon, noon.Add(time.Hour)}, asked)
+	assert.Equal(t, cursor.Window{From: noon, To: noon.Add(time.Hour)}, asked)
 
 	d.Download = func(_ context.Context, _, _ time.Time, w io.Writer) error {
 		_, _ = io.WriteString(w, desktopFile[:len(desktopFile)/2])
 		return errFault
 	}
-	logins, err = gather(t.Context(), d, window{noon, noon.Add(time.Hour)}, 0)
+	logins, err = gather(t.Context(), d, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 0)
 	require.ErrorIs(t, err, errFault)
 	assert.Empty(t, logins, "half a file is no file")
 
 	synctest.Test(t, func(t *testing.T) {
-		c := newCloud(func(window) string { return desktopFile })
-		logins, err := gather(t.Context(), &DesktopExports{c.export(export.DesktopConnections, c)}, window{noon, noon.Add(time.Hour)}, 1)
+		c := newCloud(func(cursor.Window) string { return desktopFile })
+		logins, err := gather(t.Context(), &DesktopExports{c.export(export.DesktopConnections, c)}, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1)
 		requireDesktops(t, logins, err)
 	})
 }

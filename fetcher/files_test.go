@@ -11,6 +11,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -91,7 +92,7 @@ func TestFilesWhoseTimesCannotBeReadAreRefused(t *testing.T) {
 	}
 	inBoth(t, 300, func(t *testing.T, b *both) {
 		whole := b.cloud.file
-		b.cloud.file = func(w window) string {
+		b.cloud.file = func(w cursor.Window) string {
 			return strings.ReplaceAll(whole(w), "2026-03-04T12:00:00Z", "3/4/2026 12:00 PM")
 		}
 		logins, err := b.read(t, 1000)
@@ -104,7 +105,7 @@ func TestFilesWhoseTimesCannotBeReadAreRefused(t *testing.T) {
 // The guard counts records that differ: a spreadsheet makes one id of many.
 func TestRoundedIDsAreAFailedExport(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
-		b.cloud.file = func(window) string {
+		b.cloud.file = func(cursor.Window) string {
 			return loginHeader + strings.Repeat("1.23456789012345E+17,jane,,,2026-03-04T12:00:00Z,,,\n", 300)
 		}
 		logins, err := b.read(t, 1000)

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
-
-// MaxAge is how far back the API can be asked.
-const MaxAge = maxAge
 
 // maxFailures is how many polls of a history may fail one after the other.
 const maxFailures = 5
@@ -46,9 +44,9 @@ func NewHistory(source Source, accumulator HistoryAccumulator, metrics Metrics, 
 			seamRead = true
 		}
 		if !p.left(p.Status().Position.Cursor, now) {
-			todo := window{from, to}
-			if done := p.Status().Position.Cursor.Add(-seam); done.After(from) {
-				todo.from = done
+			todo := cursor.Window{From: from, To: to}
+			if done := p.Status().Position.Cursor.Add(-cursor.Seam); done.After(from) {
+				todo.From = done
 			}
 			if err := p.begin(todo, now); err != nil {
 				return err
@@ -62,8 +60,8 @@ func NewHistory(source Source, accumulator HistoryAccumulator, metrics Metrics, 
 
 // readSeam reads the first of what comes after a history.
 func (p *Poller) readSeam(ctx context.Context, accumulator HistoryAccumulator, end, now time.Time) error {
-	after := window{end, end.Add(seam)}
-	if after.to.After(now) {
+	after := cursor.Window{From: end, To: end.Add(cursor.Seam)}
+	if after.To.After(now) {
 		return nil // there is nothing yet
 	}
 	logins, err := gather(ctx, p.source, after, 0)
@@ -73,7 +71,7 @@ func (p *Poller) readSeam(ctx context.Context, accumulator HistoryAccumulator, e
 	if p.clock.wasWrong() {
 		return errWrongClock
 	}
-	return accumulator.Skip(&record.Batch{From: after.from, To: after.to, Now: now, Logins: logins})
+	return accumulator.Skip(&record.Batch{From: after.From, To: after.To, Now: now, Logins: logins})
 }
 
 // Finish polls until a poll has succeeded, or too many have failed without getting on.

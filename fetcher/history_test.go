@@ -18,6 +18,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -293,7 +294,7 @@ type nothing struct{}
 
 func (nothing) Polled(error, time.Duration)     {}
 func (nothing) Failing(Reason)                  {}
-func (nothing) At(record.Position)              {}
+func (nothing) At(cursor.Position)              {}
 func (nothing) CatchingUp(bool)                 {}
 func (nothing) ServerClock(time.Duration, bool) {}
 func (nothing) Gap(time.Duration)               {}

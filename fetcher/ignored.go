@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -28,7 +29,7 @@ const farOutside = 24 * time.Hour
 // windowTester is a source that may turn out to ignore its windows.
 type windowTester interface {
 	// ignoresWindow asks for the ends of a window, in two requests.
-	ignoresWindow(ctx context.Context, w window) (bool, error)
+	ignoresWindow(ctx context.Context, w cursor.Window) (bool, error)
 }
 
 // testWindows finds out whether the source ignores its windows, and logs a change.
@@ -50,8 +51,8 @@ func (p *Poller) testWindows(ctx context.Context, w *pieces) error {
 
 // test finds out, once, whether the list ignores its windows, and makes one piece of what
 // is left if it does. An API that refuses so small a window does not ignore it.
-func (p *pieces) test(ctx context.Context, ignores func(context.Context, window) (bool, error)) error {
-	if p.tested || p.todo.to.Sub(p.todo.from) < 4*seam {
+func (p *pieces) test(ctx context.Context, ignores func(context.Context, cursor.Window) (bool, error)) error {
+	if p.tested || p.todo.Length() < 4*cursor.Seam {
 		return nil
 	}
 	ignored, err := ignores(ctx, p.todo)
@@ -60,7 +61,7 @@ func (p *pieces) test(ctx context.Context, ignores func(context.Context, window)
 	}
 	p.tested, p.ignored = true, ignored
 	if ignored {
-		p.longest = p.todo.to.Sub(p.todo.from)
+		p.longest = p.todo.Length()
 		p.length, p.tooLong, p.empty = p.longest, 0, 0
 	}
 	return nil
@@ -77,8 +78,8 @@ func (p *pieces) explain(err error) error {
 // ignoresWindow reports whether the first page of the last second of a window has mostly
 // records that are in the first page of its first second, too, or that happened at a quite
 // different time, by whichever of their times the list may select.
-func (r *pager[T, P]) ignoresWindow(ctx context.Context, w window, timesOf func(*T) []time.Time) (bool, error) {
-	first, last := window{w.from, w.from.Add(minPiece)}, window{w.to.Add(-minPiece), w.to}
+func (r *pager[T, P]) ignoresWindow(ctx context.Context, w cursor.Window, timesOf func(*T) []time.Time) (bool, error) {
+	first, last := cursor.Window{From: w.From, To: w.From.Add(cursor.Second)}, cursor.Window{From: w.To.Add(-cursor.Second), To: w.To}
 	before, err := r.page(ctx, first, r.limit, 0)
 	if err != nil || len(before.items) == 0 {
 		return false, err
@@ -93,21 +94,21 @@ func (r *pager[T, P]) ignoresWindow(ctx context.Context, w window, timesOf func(
 	}
 	strange := 0
 	for i := range after.items {
-		if item := &after.items[i]; shown[keyOf[T, P](item)] || first.misses(timesOf(item)) && last.misses(timesOf(item)) {
+		if item := &after.items[i]; shown[keyOf[T, P](item)] || misses(first, timesOf(item)) && misses(last, timesOf(item)) {
 			strange++
 		}
 	}
 	return 2*strange > len(after.items), nil
 }
 
-// misses reports whether all times that are known lie far outside of the window.
-func (w window) misses(times []time.Time) bool {
+// misses reports whether all times that are known lie far outside of a window.
+func misses(w cursor.Window, times []time.Time) bool {
 	known := false
 	for _, t := range times {
 		if t.IsZero() {
 			continue
 		}
-		if known = true; t.After(w.from.Add(-farOutside)) && t.Before(w.to.Add(farOutside)) {
+		if known = true; t.After(w.From.Add(-farOutside)) && t.Before(w.To.Add(farOutside)) {
 			return false
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/go-kit/log"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 )
 
 // A list that shows the same for any window is read once a poll, whatever it says of its
@@ -107,7 +109,7 @@ func TestSessionsThatIgnoreTheirWindow(t *testing.T) {
 		s := &strict{times: spreadOver(100, 20*24*time.Hour), deaf: true, count: func(int, int) int { return maxWhole + 1 }}
 		source := &Sessions{API: s, Mismatch: func() {}}
 		source.quota.records = pageLimit - 1
-		reading, err := source.ReadAll(t.Context(), time.Now().Add(-maxAge), time.Now())
+		reading, err := source.ReadAll(t.Context(), time.Now().Add(-cursor.Reach), time.Now())
 		require.NoError(t, err)
 		assert.Len(t, reading.Sessions, 100)
 		assert.LessOrEqual(t, s.requests, 20)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -30,7 +31,7 @@ func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most 
 	if most > 0 {
 		most = max(most, desktopPageLimit) // as with UserConnections
 	}
-	logins, err := d.pager().read(ctx, window{from, to}, most)
+	logins, err := d.pager().read(ctx, cursor.Window{From: from, To: to}, most)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (d *DesktopConnections) pager() *pager[record.Login, *record.Login] {
 		list: listOf(d.API.ListDesktopConnections, inZone(d.Zone, (*record.DesktopConnection).Login))}
 }
 
-func (d *DesktopConnections) ignoresWindow(ctx context.Context, w window) (bool, error) {
+func (d *DesktopConnections) ignoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
 	return d.pager().ignoresWindow(ctx, w, loginTimes)
 }
 
@@ -70,12 +71,12 @@ type Sessions struct {
 // ReadAll implements WholeSource. The window is cut smaller if it has to be. What has been
 // read of it outlives a failure; the reading says of which moment it is then.
 func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
-	if s.partial == nil || time.Since(s.partial.at) > keptFor || s.partial.todo.to.After(to) {
-		s.partial = s.begin(window{from, to})
+	if s.partial == nil || time.Since(s.partial.at) > keptFor || s.partial.todo.To.After(to) {
+		s.partial = s.begin(cursor.Window{From: from, To: to})
 	}
 	w := s.partial
-	if w.done.Before(from.Add(time.Minute - ageMargin)) {
-		w.done, w.todo.from = from, from // the API has nothing older by now
+	if w.done.Before(from.Add(time.Minute - cursor.ReachMargin)) {
+		w.done, w.todo.From = from, from // the API has nothing older by now
 	}
 	r := pager[record.Session, *record.Session]{limit: pageLimit, mismatch: s.Mismatch, memory: &s.memory,
 		list: listOf(s.API.ListSessions, inZone(s.Zone, (*record.SessionInfo).Session))}
@@ -89,7 +90,9 @@ func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Bat
 			return &record.Batch{}, w.explain(err)
 		}
 		if err != nil {
-			err = w.test(ctx, func(ctx context.Context, todo window) (bool, error) { return r.ignoresWindow(ctx, todo, sessionTimes) })
+			err = w.test(ctx, func(ctx context.Context, todo cursor.Window) (bool, error) {
+				return r.ignoresWindow(ctx, todo, sessionTimes)
+			})
 			if err != nil {
 				return &record.Batch{}, err
 			}
@@ -104,8 +107,8 @@ func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Bat
 	return w.reading(to), nil
 }
 
-func (s *Sessions) begin(w window) *partialSnapshot {
-	return &partialSnapshot{s.quota.begin(w, seam, w.to.Sub(w.from)), time.Now(), map[record.Identity]record.Session{}}
+func (s *Sessions) begin(w cursor.Window) *partialSnapshot {
+	return &partialSnapshot{s.quota.begin(w, cursor.Seam, w.Length()), time.Now(), map[record.Identity]record.Session{}}
 }
 
 // partialSnapshot is what has been read of a snapshot.
@@ -127,8 +130,8 @@ func (p *partialSnapshot) add(sessions []record.Session) {
 // reading is the snapshot, which was to end at a time.
 func (p *partialSnapshot) reading(to time.Time) *record.Batch {
 	r := &record.Batch{}
-	if !p.todo.to.Equal(to) {
-		r.To = p.todo.to
+	if !p.todo.To.Equal(to) {
+		r.To = p.todo.To
 	}
 	for id := range p.sessions {
 		session := p.sessions[id]
@@ -156,14 +159,14 @@ func (a *AccessStatistics) ReadAll(ctx context.Context, from, to time.Time) (*re
 	r := pager[record.Access, *record.Access]{limit: pageLimit, mismatch: a.Mismatch, memory: &a.memory, additive: true,
 		list: listOf(a.API.ListAccessStatistics, inZone(a.Zone, (*record.AppUserAccess).Access))}
 	// The API's windows include their ends, and ours must not overlap.
-	accesses, err := r.read(ctx, window{from, to.Add(-time.Second)}, maxWhole)
+	accesses, err := r.read(ctx, cursor.Window{From: from, To: to.Add(-time.Second)}, maxWhole)
 	return &record.Batch{Accesses: accesses}, err
 }
 
 // listOf makes the list of a pager from a call of the client and what reads an item.
-func listOf[Raw, T any](call func(context.Context, workspace.PageQuery) (*workspace.Page[Raw], error), read func(*Raw) T) func(context.Context, window, int, int) (int, []T, error) {
-	return func(ctx context.Context, w window, limit, offset int) (int, []T, error) {
-		page, err := call(ctx, workspace.PageQuery{From: w.from, To: w.to, Limit: limit, Offset: offset})
+func listOf[Raw, T any](call func(context.Context, workspace.PageQuery) (*workspace.Page[Raw], error), read func(*Raw) T) func(context.Context, cursor.Window, int, int) (int, []T, error) {
+	return func(ctx context.Context, w cursor.Window, limit, offset int) (int, []T, error) {
+		page, err := call(ctx, workspace.PageQuery{From: w.From, To: w.To, Limit: limit, Offset: offset})
 		if err != nil {
 			return 0, nil, err
 		}

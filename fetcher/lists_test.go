@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -68,7 +69,7 @@ func numbered[T any, P rawRecord[T]](n int, field string) []T {
 
 // requireList wants every item of lists of several lengths, by pages of a limit and in
 // a window; wrong counts to show, and failures to be of the whole.
-func requireList[T any, P rawRecord[T]](t *testing.T, l *listing[T], field string, limit int, asked window, read func() (map[record.Identity]bool, error), mismatches *int, passes int) {
+func requireList[T any, P rawRecord[T]](t *testing.T, l *listing[T], field string, limit int, asked cursor.Window, read func() (map[record.Identity]bool, error), mismatches *int, passes int) {
 	t.Helper()
 	for _, n := range []int{0, 1, limit, limit + 1, 3*limit + 7} {
 		t.Run(fmt.Sprintf("%d", n), func(t *testing.T) {
@@ -79,7 +80,7 @@ func requireList[T any, P rawRecord[T]](t *testing.T, l *listing[T], field strin
 			require.Zero(t, *mismatches)
 			require.LessOrEqual(t, len(l.queries), passes*(1+n/(limit-1))+1)
 			for _, q := range l.queries {
-				require.Equal(t, workspace.PageQuery{From: asked.from, To: asked.to, Limit: limit, Offset: q.Offset}, q)
+				require.Equal(t, workspace.PageQuery{From: asked.From, To: asked.To, Limit: limit, Offset: q.Offset}, q)
 			}
 
 			l.tells = 3
@@ -102,7 +103,7 @@ func requireList[T any, P rawRecord[T]](t *testing.T, l *listing[T], field strin
 func TestSessionsByPages(t *testing.T) {
 	l, mismatches := &sessionListing{}, 0
 	s := &Sessions{API: l, Mismatch: func() { mismatches++ }}
-	requireList(t, &l.listing, "id", pageLimit, window{noon, noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
+	requireList(t, &l.listing, "id", pageLimit, cursor.Window{From: noon, To: noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
 		r, err := s.ReadAll(t.Context(), noon, noon.Add(time.Hour))
 		assert.True(t, r.To.IsZero(), "the window that was asked for")
 		return identities(r.Sessions, func(s record.Session) record.Identity { return s.ID }), err
@@ -113,7 +114,7 @@ func TestSessionsByPages(t *testing.T) {
 func TestAccessStatisticsByPages(t *testing.T) {
 	l, mismatches := &accessListing{}, 0
 	a := &AccessStatistics{API: l, Mismatch: func() { mismatches++ }}
-	requireList(t, &l.listing, "username", pageLimit, window{noon, noon.Add(time.Hour - time.Second)}, func() (map[record.Identity]bool, error) {
+	requireList(t, &l.listing, "username", pageLimit, cursor.Window{From: noon, To: noon.Add(time.Hour - time.Second)}, func() (map[record.Identity]bool, error) {
 		r, err := a.ReadAll(t.Context(), noon, noon.Add(time.Hour))
 		assert.True(t, r.To.IsZero(), "the window that was asked for")
 		return identities(r.Accesses, func(a record.Access) record.Identity { return a.ID }), err
@@ -123,13 +124,13 @@ func TestAccessStatisticsByPages(t *testing.T) {
 func TestDesktopConnectionsByPages(t *testing.T) {
 	l, mismatches := &desktopListing{}, 0
 	d := &DesktopConnections{API: l, Mismatch: func() { mismatches++ }}
-	requireList(t, &l.listing, "transaction_id", 1000, window{noon, noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
-		logins, err := gather(t.Context(), d, window{noon, noon.Add(time.Hour)}, 0)
+	requireList(t, &l.listing, "transaction_id", 1000, cursor.Window{From: noon, To: noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
+		logins, err := gather(t.Context(), d, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 0)
 		return identities(logins, loginID), err
 	}, &mismatches, 1)
 
 	l.items, l.fails, l.queries = numbered[record.DesktopConnection](1001, "transaction_id"), nil, nil
-	_, err := gather(t.Context(), &DesktopConnections{API: l}, window{noon, noon.Add(time.Hour)}, 1000)
+	_, err := gather(t.Context(), &DesktopConnections{API: l}, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1000)
 	var many *TooManyError
 	require.ErrorAs(t, err, &many)
 	assert.Equal(t, 1001, many.Count)
@@ -185,7 +186,7 @@ func TestAPageIsLeftWhenThePollIs(t *testing.T) {
 		}
 		return 0
 	})
-	_, _, err := list(ctx, window{}, 100, 0)
+	_, _, err := list(ctx, cursor.Window{}, 100, 0)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 10, read)
 }

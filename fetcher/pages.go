@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -35,7 +36,7 @@ const (
 type pager[T any, P listed[T]] struct {
 	limit int // the most items that a page may have
 	// list gets one page; count is -1 if the answer does not say.
-	list func(ctx context.Context, w window, limit, offset int) (count int, items []T, err error)
+	list func(ctx context.Context, w cursor.Window, limit, offset int) (count int, items []T, err error)
 	// mismatch is called for a window that was read twice with the same records, and
 	// holds another number of records than the API says.
 	mismatch func()
@@ -108,7 +109,7 @@ type pass[T any, P listed[T]] struct {
 
 // attempt is a reading under way. It outlives a request that fails, see pagerMemory.
 type attempt[T any, P listed[T]] struct {
-	window  window
+	window  cursor.Window
 	passes  []*passIDs
 	all     []T                    // every record that any pass has seen
 	newest  map[record.Identity]*T // of additive items, by their place among those that look the same
@@ -132,7 +133,7 @@ func (e *TooManyError) Error() string { return fmt.Sprintf("the window holds %d 
 
 // read returns every record of the window. It returns a *TooManyError after few pages
 // if there are more than most records; 0 is no limit.
-func (r *pager[T, P]) read(ctx context.Context, w window, most int) ([]T, error) {
+func (r *pager[T, P]) read(ctx context.Context, w cursor.Window, most int) ([]T, error) {
 	a := r.memory.resume(w, most)
 	for len(a.passes) < maxPasses {
 		p, err := r.pass(ctx, a, most)

@@ -14,6 +14,7 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -120,8 +121,8 @@ func (s *sorter) read(f io.ReaderAt, p place) (l record.Login, err error) {
 }
 
 // gather reads a window whole.
-func gather(ctx context.Context, s Source, w window, most int) (logins []record.Login, err error) {
-	err = s.Read(ctx, w.from, w.to, most, func(_ time.Time, part []record.Login) error {
+func gather(ctx context.Context, s Source, w cursor.Window, most int) (logins []record.Login, err error) {
+	err = s.Read(ctx, w.From, w.To, most, func(_ time.Time, part []record.Login) error {
 		logins = append(logins, part...)
 		return nil
 	})

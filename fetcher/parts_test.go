@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -35,7 +36,7 @@ func smallParts(t *testing.T) {
 	t.Cleanup(func() { partSize = before })
 }
 
-func partsOf(t *testing.T, w window, logins []record.Login) (parts []part) {
+func partsOf(t *testing.T, w cursor.Window, logins []record.Login) (parts []part) {
 	t.Helper()
 	err := InParts(t.Context(), func(add func(*record.Login) error) error {
 		for i := range logins {
@@ -44,7 +45,7 @@ func partsOf(t *testing.T, w window, logins []record.Login) (parts []part) {
 			}
 		}
 		return nil
-	}, w.bounds, func(upTo time.Time, logins []record.Login) error {
+	}, w.Bounds, func(upTo time.Time, logins []record.Login) error {
 		parts = append(parts, part{upTo, logins})
 		return nil
 	})
@@ -65,7 +66,7 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 	for i, v := 0, reflect.ValueOf(full); i < v.NumField(); i++ {
 		require.False(t, v.Field(i).IsZero(), "%s is not tested", v.Type().Field(i).Name)
 	}
-	parts := partsOf(t, window{noon, noon.Add(time.Hour)}, []record.Login{full, {}})
+	parts := partsOf(t, cursor.Window{From: noon, To: noon.Add(time.Hour)}, []record.Login{full, {}})
 	require.Len(t, parts, 1)
 	assert.Equal(t, []record.Login{{}, full}, parts[0].logins)
 }
@@ -73,7 +74,7 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 // Parts are in the order of time, never cut a second, and end where the next begins.
 func TestPartsFollowTime(t *testing.T) {
 	smallParts(t)
-	w := window{noon, noon.Add(time.Hour)}
+	w := cursor.Window{From: noon, To: noon.Add(time.Hour)}
 	random := rand.New(rand.NewPCG(1, 2))
 	logins := make([]record.Login, 10*partSize)
 	for i := range logins {
@@ -83,11 +84,11 @@ func TestPartsFollowTime(t *testing.T) {
 	require.Greater(t, len(parts), 2)
 	from, seen := time.Time{}, map[record.Identity]bool{}
 	for i, p := range parts {
-		assert.Equal(t, i == len(parts)-1, p.upTo.Equal(w.to), "only the last part ends with the window")
-		assert.True(t, p.upTo.After(w.from))
+		assert.Equal(t, i == len(parts)-1, p.upTo.Equal(w.To), "only the last part ends with the window")
+		assert.True(t, p.upTo.After(w.From))
 		for _, l := range p.logins {
 			assert.False(t, l.Earliest().Before(from))
-			assert.True(t, l.Earliest().Before(p.upTo) || p.upTo.Equal(w.to))
+			assert.True(t, l.Earliest().Before(p.upTo) || p.upTo.Equal(w.To))
 			assert.False(t, seen[l.ID])
 			seen[l.ID] = true
 		}
@@ -107,7 +108,7 @@ func TestHalfReadIsNotTaken(t *testing.T) {
 	err := InParts(t.Context(), func(add func(*record.Login) error) error {
 		require.NoError(t, add(&record.Login{Start: noon}))
 		return errFault
-	}, window{noon, noon.Add(time.Hour)}.bounds, func(time.Time, []record.Login) error {
+	}, cursor.Window{From: noon, To: noon.Add(time.Hour)}.Bounds, func(time.Time, []record.Login) error {
 		t.Error("taken")
 		return nil
 	})
@@ -116,15 +117,15 @@ func TestHalfReadIsNotTaken(t *testing.T) {
 
 // bigFile holds, of a window, more than three parts' worth of records in no order, every
 // tenth in two versions.
-func bigFile(end time.Time, random *rand.Rand) func(window) string {
+func bigFile(end time.Time, random *rand.Rand) func(cursor.Window) string {
 	began := make([]time.Time, 3*partSize+100)
 	for i := range began {
 		began[i] = end.Add(-time.Duration(random.Int64N(int64(50 * time.Minute)))).Truncate(time.Second)
 	}
-	return func(w window) string {
+	return func(w cursor.Window) string {
 		var rows []string
 		for id, start := range began {
-			if start.Before(w.from) || start.After(w.to) {
+			if start.Before(w.From) || start.After(w.To) {
 				continue
 			}
 			row := func(end string) string {
@@ -170,7 +171,7 @@ func TestPartsCountAsTheWhole(t *testing.T) {
 				c := newCloud(bigFile(time.Now(), random))
 
 				whole := openAccumulator(t, newShelf(), collector.Logins, lookback)
-				logins, err := gather(t.Context(), c.logins(), window{time.Now().Add(-time.Hour), time.Now()}, 0)
+				logins, err := gather(t.Context(), c.logins(), cursor.Window{From: time.Now().Add(-time.Hour), To: time.Now()}, 0)
 				require.NoError(t, err)
 				require.NoError(t, whole.Commit(&record.Batch{From: time.Now().Add(-time.Hour), To: time.Now(), Now: time.Now(), Logins: logins, UpToDate: true}))
 

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -20,7 +21,7 @@ type page[T any] struct {
 
 func (p *page[T]) end() int { return p.offset + len(p.items) }
 
-func (r *pager[T, P]) page(ctx context.Context, w window, limit, offset int) (page[T], error) {
+func (r *pager[T, P]) page(ctx context.Context, w cursor.Window, limit, offset int) (page[T], error) {
 	count, items, err := r.list(ctx, w, limit, offset)
 	if offset > 0 && refused(err) {
 		r.memory.outOfReach(offset)
@@ -96,7 +97,7 @@ func (r *pager[T, P]) first(ctx context.Context, a *attempt[T, P], most int) (pa
 			unknown = refused(err)
 		}
 		switch {
-		case unknown && r.memory.trusts() && !a.window.smallest():
+		case unknown && r.memory.trusts() && !a.window.IsSmallest():
 		case unknown || err == nil && len(beyond.items) == 0:
 			return first, nil
 		case err != nil:

@@ -5,7 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 )
+
+// maxPiece is the longest window that is read and committed as one.
+const maxPiece = 12 * time.Hour
 
 // Records that one piece may have: so many that memory and the time to a commit stay
 // small as long as the piece can be cut, and no more than can be true when it cannot.
@@ -18,34 +23,34 @@ const (
 // that fails: the next one goes on where that one ended, so that under a quota each
 // request that succeeds gets on.
 type pieces struct {
-	todo    window
-	done    time.Time     // all before it has been read
-	length  time.Duration // of the next piece
-	longest time.Duration // that a piece may be
-	overlap time.Duration // how much of what is done the next piece reads again
-	first   *window       // the first piece, if it is a certain one
-	empty   time.Duration // a next piece of this length shows nothing, though it is to have records; 0: none does
-	tooLong time.Duration // a next piece of this length is too large; 0: none is
-	gap     time.Duration // time before the window whose records are lost, as long as nobody was told
-	cursor  time.Time     // of the source, as of the last commit
-	late    bool          // the window was begun by an earlier poll
-	sure    time.Time     // what is believed to be now; zero if the window ends before
+	todo    cursor.Window
+	done    time.Time      // all before it has been read
+	length  time.Duration  // of the next piece
+	longest time.Duration  // that a piece may be
+	overlap time.Duration  // how much of what is done the next piece reads again
+	first   *cursor.Window // the first piece, if it is a certain one
+	empty   time.Duration  // a next piece of this length shows nothing, though it is to have records; 0: none does
+	tooLong time.Duration  // a next piece of this length is too large; 0: none is
+	gap     time.Duration  // time before the window whose records are lost, as long as nobody was told
+	cursor  time.Time      // of the source, as of the last commit
+	late    bool           // the window was begun by an earlier poll
+	sure    time.Time      // what is believed to be now; zero if the window ends before
 	over    bool
 	tested  bool // whether the list heeds its windows is known
 	ignored bool // it does not: all is read as one piece
 }
 
-func (p *pieces) next() window {
+func (p *pieces) next() cursor.Window {
 	if p.first != nil {
 		return *p.first
 	}
 	overlap := p.overlap
-	if p.length <= minPiece {
-		overlap = min(overlap, minSeam)
+	if p.length <= cursor.Second {
+		overlap = min(overlap, cursor.MinSeam)
 	}
-	piece := p.todo.cut(p.done, overlap, p.length)
-	if p.length == maxPiece && !p.sure.IsZero() && !piece.to.Before(p.sure) {
-		piece.to = p.todo.to // where nothing should be, one piece is enough
+	piece := p.todo.Cut(p.done, overlap, p.length)
+	if p.length == maxPiece && !p.sure.IsZero() && !piece.To.Before(p.sure) {
+		piece.To = p.todo.To // where nothing should be, one piece is enough
 	}
 	return piece
 }
@@ -56,7 +61,7 @@ func (p *pieces) most(records int) int {
 	if p.ignored {
 		return max(records, maxRecordsASecond)
 	}
-	if p.length <= minPiece {
+	if p.length <= cursor.Second {
 		return maxRecordsASecond
 	}
 	return records
@@ -64,8 +69,8 @@ func (p *pieces) most(records int) int {
 
 // read takes note that a piece has been read. The next one may be longer, unless it
 // would be likely to have too many records.
-func (p *pieces) read(piece window, records, most int) {
-	p.done, p.first, p.over = piece.to, nil, !piece.to.Before(p.todo.to)
+func (p *pieces) read(piece cursor.Window, records, most int) {
+	p.done, p.first, p.over = piece.To, nil, !piece.To.Before(p.todo.To)
 	p.empty, p.tooLong = 0, 0
 	if 2*records <= most {
 		p.length = min(2*p.length, p.longest)
@@ -80,11 +85,11 @@ func (p *pieces) adapt(err error, most int) bool {
 	if p.ignored && !refused(err) {
 		return false // a smaller one would show the same
 	}
-	length := min(p.length, p.next().to.Sub(p.done))
+	length := min(p.length, p.next().To.Sub(p.done))
 	var next time.Duration
 	switch {
 	case errors.Is(err, errNoItems):
-		if p.empty = length; !p.next().to.Before(p.todo.to) {
+		if p.empty = length; !p.next().To.Before(p.todo.To) {
 			return false
 		}
 		next = 2 * length
@@ -97,12 +102,12 @@ func (p *pieces) adapt(err error, most int) bool {
 	if p.tooLong > 0 && p.empty > 0 {
 		next = (p.empty + p.tooLong) / 2
 	}
-	next = max(minPiece, next.Truncate(time.Second))
+	next = max(cursor.Second, next.Truncate(time.Second))
 	if next == length || next <= p.empty || p.tooLong > 0 && next >= p.tooLong {
 		return false
 	}
 	p.length, p.first = next, nil
-	p.overlap = min(p.overlap, seam) // it is read by pages, and the lookback alone may be too large
+	p.overlap = min(p.overlap, cursor.Seam) // it is read by pages, and the lookback alone may be too large
 	return true
 }
 
@@ -149,8 +154,8 @@ func (q *quota) kept() {
 }
 
 // begin makes the pieces of a window.
-func (q *quota) begin(todo window, overlap, longest time.Duration) *pieces {
-	p := &pieces{todo: todo, done: todo.from, length: longest, longest: longest, overlap: overlap}
+func (q *quota) begin(todo cursor.Window, overlap, longest time.Duration) *pieces {
+	p := &pieces{todo: todo, done: todo.From, length: longest, longest: longest, overlap: overlap}
 	if q.records > 0 && q.length > 0 {
 		p.length = min(q.length, longest)
 	}
@@ -159,7 +164,7 @@ func (q *quota) begin(todo window, overlap, longest time.Duration) *pieces {
 
 // pieceReader reads a piece of at most so many records, commits it, and returns how many
 // it had, and where it ended.
-type pieceReader func(ctx context.Context, piece window, most int) (records int, end time.Time, err error)
+type pieceReader func(ctx context.Context, piece cursor.Window, most int) (records int, end time.Time, err error)
 
 // readPieces reads what is left of a window.
 func (p *Poller) readPieces(ctx context.Context, read pieceReader) error {
@@ -170,9 +175,9 @@ func (p *Poller) readPieces(ctx context.Context, read pieceReader) error {
 		n, end, err := read(ctx, piece, most)
 		switch {
 		case err == nil:
-			w.read(window{piece.from, end}, n, most)
+			w.read(cursor.Window{From: piece.From, To: end}, n, most)
 			p.quota.length = w.length
-			if end.Before(piece.to) {
+			if end.Before(piece.To) {
 				p.pieces = nil // it is for the next poll to go on from there
 				return nil
 			}
@@ -198,7 +203,7 @@ func (p *Poller) readPieces(ctx context.Context, read pieceReader) error {
 			p.pieces = nil // it was cut by a wrong clock
 			return err
 		}
-		return fmt.Errorf("window %s to %s: %w", piece.from.Format(time.RFC3339), piece.to.Format(time.RFC3339), err)
+		return fmt.Errorf("window %s: %w", piece, err)
 	}
 	p.pieces = nil
 	return nil
@@ -206,9 +211,9 @@ func (p *Poller) readPieces(ctx context.Context, read pieceReader) error {
 
 // left reports whether an earlier poll has left pieces that may still be read: records are
 // counted up to where it left them, and the API still has them.
-func (p *Poller) left(cursor, now time.Time) bool {
+func (p *Poller) left(reached, now time.Time) bool {
 	w := p.pieces
-	if w != nil && (!w.cursor.Equal(cursor) || w.todo.to.After(now) || w.done.Before(now.Add(-maxAge))) {
+	if w != nil && (!w.cursor.Equal(reached) || w.todo.To.After(now) || w.done.Before(now.Add(-cursor.Reach))) {
 		p.pieces = nil
 	}
 	return p.pieces != nil

@@ -17,6 +17,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -31,7 +32,7 @@ type Source interface {
 // Accumulator counts what is read.
 type Accumulator interface {
 	// Position says how far the source has been counted.
-	Position() (record.Position, error)
+	Position() (cursor.Position, error)
 	// Commit counts a reading as a whole, or fails and counts nothing of it.
 	Commit(*record.Batch) error
 	// Unfinished lists the times before t at which unfinished records may be found.
@@ -43,7 +44,7 @@ type Accumulator interface {
 // Metrics observes polls.
 type Metrics interface {
 	Polled(err error, d time.Duration)
-	At(record.Position)
+	At(cursor.Position)
 	// Failing says why the last poll failed; empty if it did not.
 	Failing(Reason)
 	CatchingUp(bool)
@@ -74,7 +75,7 @@ type Options struct {
 type Status struct {
 	Project, Source string
 	Interval        time.Duration
-	Position        record.Position
+	Position        cursor.Position
 	// Polled is false until a first poll has ended, well or not.
 	Polled bool
 	// LastError is nil if the last poll that ended went well; Reason is why it did not.
@@ -246,7 +247,7 @@ func (p *Poller) compareClocks() {
 	server, known := p.ServerTime()
 	off := server.Sub(p.clock.local().Round(0))
 	p.metrics.ServerClock(off, known)
-	doubted := !known || off.Abs() > maxDrift
+	doubted := !known || off.Abs() > cursor.MaxDrift
 	if doubted == p.doubted {
 		return
 	}
@@ -273,7 +274,7 @@ func (p *Poller) pollLogins(ctx context.Context) error {
 		p.clock.resume = time.Time{} // what clocks that were ahead took for read may not have been
 	}
 	now := p.clock.borneOut(to, position.Cursor)
-	if !now.IsZero() && to.Sub(now) > maxAge {
+	if !now.IsZero() && to.Sub(now) > cursor.Reach {
 		if to, now, err = p.lookAhead(ctx, to, position.Cursor); err != nil {
 			return err
 		}
@@ -311,28 +312,28 @@ func (p *Poller) pollLogins(ctx context.Context) error {
 // lookAhead asks whether there are records at a time that is further ahead of all that is
 // known than the API keeps records. If there are, that is the time. If not, the window
 // that is read ends within the time for which the API keeps records.
-func (p *Poller) lookAhead(ctx context.Context, to, cursor time.Time) (end, believed time.Time, err error) {
-	ahead := window{to.Add(-maxAge), to}
+func (p *Poller) lookAhead(ctx context.Context, to, reached time.Time) (end, believed time.Time, err error) {
+	ahead := cursor.Window{From: to.Add(-cursor.Reach), To: to}
 	logins, err := gather(ctx, p.again, ahead, 1)
 	var many *TooManyError
 	switch {
 	case errors.As(err, &many) && many.Count > 1: // two that agree
-		p.clock.shown, p.clock.experience.at = later(p.clock.shown, ahead.from), time.Now()
+		p.clock.shown, p.clock.experience.at = later(p.clock.shown, ahead.From), time.Now()
 	case err != nil && !errors.As(err, &many):
-		return to, believed, fmt.Errorf("window %s to %s: %w", ahead.from.Format(time.RFC3339), ahead.to.Format(time.RFC3339), err)
+		return to, believed, fmt.Errorf("window %s: %w", ahead, err)
 	default:
-		p.clock.learn(timesOf(logins, ahead.to), cursor)
+		p.clock.learn(timesOf(logins, ahead.To), reached)
 	}
 	if p.clock.wasWrong() {
 		return to, believed, errWrongClock
 	}
-	believed = p.clock.borneOut(to, cursor)
-	if to.Sub(believed) > maxAge && cursor.IsZero() {
+	believed = p.clock.borneOut(to, reached)
+	if to.Sub(believed) > cursor.Reach && reached.IsZero() {
 		return to, believed, reasonError{fmt.Errorf("the clock of %s shows %s, and the local one %s; there is no record to tell which is right: set the one that is wrong right",
 			p.Host, to.Format(time.RFC3339), p.clock.local().UTC().Format(time.RFC3339)), Clock}
 	}
-	if to.Sub(believed) > maxAge {
-		to = believed.Add(maxAge - 24*time.Hour)
+	if to.Sub(believed) > cursor.Reach {
+		to = believed.Add(cursor.Reach - 24*time.Hour)
 	}
 	return to, believed, nil
 }
@@ -341,20 +342,20 @@ func (p *Poller) lookAhead(ctx context.Context, to, cursor time.Time) (end, beli
 // may be ahead of what was read, if clocks were wrong: a process begins at the horizon,
 // unless records are so rare that this is far behind, and goes on behind what it has
 // read itself.
-func (p *Poller) backlog(position record.Position, believed time.Time) (w window, gap time.Duration) {
-	w, gap = backlog(position, p.Lookback, p.InitialLookback, believed)
+func (p *Poller) backlog(position cursor.Position, believed time.Time) (w cursor.Window, gap time.Duration) {
+	w, gap = position.Backlog(p.Lookback, p.InitialLookback, believed)
 	if position.Cursor.IsZero() || position.Horizon.IsZero() {
 		return w, gap
 	}
 	from := position.Horizon
 	switch {
 	case !p.clock.resume.IsZero():
-		from = later(from, p.clock.resume.Add(-max(p.Lookback, seam)))
+		from = later(from, p.clock.resume.Add(-max(p.Lookback, cursor.Seam)))
 	case !p.clock.doubts(position.Cursor) && position.Cursor.Sub(from) > maxPiece:
 		return w, gap
 	}
-	if from = later(from, believed.Add(-maxAge)); from.Before(w.from) {
-		w.from = from.Truncate(time.Second)
+	if from = later(from, believed.Add(-cursor.Reach)); from.Before(w.From) {
+		w.From = from.Truncate(time.Second)
 	}
 	return w, gap
 }
@@ -362,31 +363,31 @@ func (p *Poller) backlog(position record.Position, believed time.Time) (w window
 // readNew reads what an earlier poll has left, and then all up to a time, which what is
 // believed to be now may be before. Under a quota the latter is for the next poll: what is
 // unfinished is to have its turn, too. It returns from when on all has been read.
-func (p *Poller) readNew(ctx context.Context, position record.Position, to, now time.Time) (from time.Time, err error) {
+func (p *Poller) readNew(ctx context.Context, position cursor.Position, to, now time.Time) (from time.Time, err error) {
 	if p.left(position.Cursor, to) {
-		from := p.pieces.todo.from
+		from := p.pieces.todo.From
 		if err := p.readPieces(ctx, p.pieceOf(now)); err != nil || p.quota.records > 0 {
 			return from, err
 		}
 		position = p.Status().Position
 	}
 	todo, gap := p.backlog(position, now)
-	todo.to = later(todo.to, to)
+	todo.To = later(todo.To, to)
 	if err := p.begin(todo, now); err != nil {
-		return todo.from, err
+		return todo.From, err
 	}
 	p.pieces.gap, p.pieces.cursor, p.pieces.sure = gap, position.Cursor, now
 	if _, known := p.ServerTime(); !known {
 		p.pieces.sure = to // likewise
 	}
-	return todo.from, p.readPieces(ctx, p.pieceOf(now))
+	return todo.From, p.readPieces(ctx, p.pieceOf(now))
 }
 
 // begin makes the pieces of a window. The first may have been asked for before a restart.
-func (p *Poller) begin(todo window, now time.Time) error {
+func (p *Poller) begin(todo cursor.Window, now time.Time) error {
 	r, ok := p.source.(resumer)
 	if !ok {
-		p.pieces = p.quota.begin(todo, seam, maxPiece)
+		p.pieces = p.quota.begin(todo, cursor.Seam, maxPiece)
 		return nil
 	}
 	begun, found, err := p.takeUp(r, todo, now)
@@ -394,10 +395,10 @@ func (p *Poller) begin(todo window, now time.Time) error {
 		return err
 	}
 	if found {
-		todo.from = begun.from
+		todo.From = begun.From
 	}
 	// Pieces overlap so that after a restart the same one is asked for again.
-	p.pieces = p.quota.begin(todo, max(seam, p.Lookback), maxPiece)
+	p.pieces = p.quota.begin(todo, max(cursor.Seam, p.Lookback), maxPiece)
 	if found {
 		p.pieces.first = &begun
 	}
@@ -406,28 +407,28 @@ func (p *Poller) begin(todo window, now time.Time) error {
 
 // pieceOf returns what reads a piece and commits it part by part.
 func (p *Poller) pieceOf(now time.Time) pieceReader {
-	return func(ctx context.Context, piece window, most int) (records int, end time.Time, err error) {
-		w, from := p.pieces, piece.from
-		err = p.source.Read(ctx, piece.from, piece.to, most, func(upTo time.Time, logins []record.Login) error {
+	return func(ctx context.Context, piece cursor.Window, most int) (records int, end time.Time, err error) {
+		w, from := p.pieces, piece.From
+		err = p.source.Read(ctx, piece.From, piece.To, most, func(upTo time.Time, logins []record.Login) error {
 			if ctx.Err() != nil {
 				return ctx.Err() // what is committed is; the rest is read again
 			}
-			cursor := p.Status().Position.Cursor
+			reached := p.Status().Position.Cursor
 			if p.clock.wasWrong() {
 				return errWrongClock
 			}
-			if now.Before(w.todo.from) && !cursor.IsZero() {
-				return p.clockBehind(now, cursor)
+			if now.Before(w.todo.From) && !reached.IsZero() {
+				return p.clockBehind(now, reached)
 			}
-			p.clock.learn(timesOf(logins, upTo), p.clock.borneOut(upTo, cursor))
-			believed := p.clock.borneOut(p.clock.claim, cursor)
-			if cursor.IsZero() && believed.Sub(now) > maxDrift {
+			p.clock.learn(timesOf(logins, upTo), p.clock.borneOut(upTo, reached))
+			believed := p.clock.borneOut(p.clock.claim, reached)
+			if reached.IsZero() && believed.Sub(now) > cursor.MaxDrift {
 				return errWrongClock // and the first window should begin later
 			}
-			if believed.Before(w.todo.from) {
-				believed = w.todo.from // there is nothing to go by yet
+			if believed.Before(w.todo.From) {
+				believed = w.todo.From // there is nothing to go by yet
 			}
-			part := &record.Batch{From: from, To: upTo, Now: believed, Logins: logins, UpToDate: upTo.Equal(w.todo.to), Late: w.late}
+			part := &record.Batch{From: from, To: upTo, Now: believed, Logins: logins, UpToDate: upTo.Equal(w.todo.To), Late: w.late}
 			from, records = upTo, records+len(logins)
 			if err := p.commit(part); err != nil {
 				return err
@@ -440,19 +441,19 @@ func (p *Poller) pieceOf(now time.Time) pieceReader {
 			w.gap = 0
 			return nil
 		})
-		return records, piece.to, err
+		return records, piece.To, err
 	}
 }
 
 // takeUp finds a piece that was asked for before a restart. What lies behind the horizon
 // is counted, and not remembered any more; what is too old the API refuses.
-func (p *Poller) takeUp(r resumer, todo window, now time.Time) (piece window, found bool, err error) {
+func (p *Poller) takeUp(r resumer, todo cursor.Window, now time.Time) (piece cursor.Window, found bool, err error) {
 	position := p.Status().Position
 	oldest := position.Horizon.Truncate(time.Second)
-	if from := position.Cursor.Add(-max(p.Lookback, seam)).Truncate(time.Second); p.clock.resume.IsZero() && from.After(todo.from) && from.Before(todo.to) {
-		todo.from = from // where the process before this one began
+	if from := position.Cursor.Add(-max(p.Lookback, cursor.Seam)).Truncate(time.Second); p.clock.resume.IsZero() && from.After(todo.From) && from.Before(todo.To) {
+		todo.From = from // where the process before this one began
 	}
-	if reach := now.Add(-maxAge); oldest.Before(reach) {
+	if reach := now.Add(-cursor.Reach); oldest.Before(reach) {
 		oldest = reach
 	}
 	return r.resume(todo, oldest)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -23,11 +24,11 @@ import (
 type world struct {
 	t *testing.T
 
-	read    func(ctx context.Context, w window, most int) ([]record.Login, error) // nil finds nothing
-	asked   []window
+	read    func(ctx context.Context, w cursor.Window, most int) ([]record.Login, error) // nil finds nothing
+	asked   []cursor.Window
 	askedAt []time.Time // when
 
-	position     record.Position
+	position     cursor.Position
 	batches      []record.Batch
 	commitErr    error
 	unfinished   []time.Time
@@ -47,19 +48,19 @@ type world struct {
 }
 
 func (w *world) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
-	w.asked, w.askedAt = append(w.asked, window{from, to}), append(w.askedAt, time.Now())
+	w.asked, w.askedAt = append(w.asked, cursor.Window{From: from, To: to}), append(w.askedAt, time.Now())
 	w.unknown = false
 	if w.read == nil {
 		return handle(to, nil)
 	}
-	logins, err := w.read(ctx, window{from, to}, most)
+	logins, err := w.read(ctx, cursor.Window{From: from, To: to}, most)
 	if err != nil {
 		return err
 	}
 	return handle(to, logins)
 }
 
-func (w *world) Position() (record.Position, error) { return w.position, nil }
+func (w *world) Position() (cursor.Position, error) { return w.position, nil }
 
 func (w *world) Commit(r *record.Batch) error {
 	if w.commitErr != nil {
@@ -93,7 +94,7 @@ func (w *world) ShowUnfinished(n int)              { w.shown = n }
 func (w *world) RereadFailed()                     { w.given++ }
 func (w *world) Polled(err error, _ time.Duration) { w.polls = append(w.polls, err) }
 func (w *world) Failing(r Reason)                  { w.failing = append(w.failing, r) }
-func (w *world) At(record.Position)                {}
+func (w *world) At(cursor.Position)                {}
 func (w *world) CatchingUp(on bool)                { w.catchingUp = append(w.catchingUp, on) }
 func (w *world) ServerClock(ahead time.Duration, known bool) {
 	w.ahead, w.aheadKnown = ahead, known
@@ -124,7 +125,7 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 
 func TestPollsKeepTheInterval(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.read = func(context.Context, window, int) ([]record.Login, error) {
+		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) {
 			time.Sleep(7 * time.Second)
 			return nil, nil
 		}
@@ -143,7 +144,7 @@ func TestPollsKeepTheInterval(t *testing.T) {
 
 func TestPollSlowerThanTheInterval(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.read = func(context.Context, window, int) ([]record.Login, error) {
+		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) {
 			time.Sleep(90 * time.Second)
 			return nil, nil
 		}
@@ -157,7 +158,7 @@ func TestPollSlowerThanTheInterval(t *testing.T) {
 func TestBacksOff(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		failure := errors.New("no network")
-		w.read = func(context.Context, window, int) ([]record.Login, error) { return nil, failure }
+		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) { return nil, failure }
 		p := w.poller()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -190,7 +191,7 @@ func TestBacksOff(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		p := w.poller()
-		w.read = func(context.Context, window, int) ([]record.Login, error) {
+		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) {
 			return nil, &workspace.Error{Status: 429, RetryAfter: 10 * time.Minute}
 		}
 		err := p.Poll(t.Context())
@@ -205,7 +206,7 @@ func TestResumes(t *testing.T) {
 		w.position.Cursor = w.now().Add(-24 * time.Hour)
 		begin := w.position.Cursor.Add(-lookback)
 		failure := errors.New("no network")
-		w.read = func(context.Context, window, int) ([]record.Login, error) {
+		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) {
 			if len(w.asked) == 3 {
 				return nil, failure
 			}
@@ -222,7 +223,7 @@ func TestResumes(t *testing.T) {
 
 		require.NoError(t, p.Poll(t.Context()))
 		require.Len(t, w.batches, 4)
-		assert.Equal(t, begin.Add(2*maxPiece-seam), w.batches[2].From, "what was read is not read again")
+		assert.Equal(t, begin.Add(2*maxPiece-cursor.Seam), w.batches[2].From, "what was read is not read again")
 		assert.True(t, w.batches[2].Late)
 		assert.Equal(t, w.now().Add(-lookback), w.batches[3].From, "and then what is new")
 		assert.Equal(t, w.now(), w.position.Cursor)
@@ -250,7 +251,7 @@ func TestNothingPassesForReadIfTheCommitFails(t *testing.T) {
 		require.NoError(t, p.Poll(t.Context()))
 		require.NoError(t, p.Poll(t.Context()))
 		assert.Equal(t, 1, w.gaps)
-		assert.Equal(t, 31*day-maxAge, w.gap)
+		assert.Equal(t, 31*day-cursor.Reach, w.gap)
 		assert.Contains(t, w.log.String(), "records are lost")
 	})
 }
@@ -262,9 +263,9 @@ func TestCutsWhatIsTooLarge(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.position.Cursor = w.now().Add(-time.Hour)
 				dense := w.now().Add(-40 * time.Minute) // around which no window is small enough but the smallest
-				w.read = func(_ context.Context, asked window, most int) ([]record.Login, error) {
-					length := asked.to.Sub(asked.from)
-					if !asked.from.After(dense) && !asked.to.Before(dense) && length > minPiece+seam {
+				w.read = func(_ context.Context, asked cursor.Window, most int) ([]record.Login, error) {
+					length := asked.To.Sub(asked.From)
+					if !asked.From.After(dense) && !asked.To.Before(dense) && length > cursor.Second+cursor.Seam {
 						return nil, tooMuch
 					}
 					assert.Positive(t, length)
@@ -286,7 +287,7 @@ func TestCutsWhatIsTooLarge(t *testing.T) {
 
 func TestMovesEvenInTheSmallestWindow(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.read = func(context.Context, window, int) ([]record.Login, error) { return nil, errMoved }
+		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) { return nil, errMoved }
 		require.ErrorIs(t, w.poller().Poll(t.Context()), errMoved)
 		assert.Less(t, len(w.asked), 20)
 		assert.Empty(t, w.batches)
@@ -310,7 +311,7 @@ func TestCatchingUp(t *testing.T) {
 
 func TestStopsWithinAPoll(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.read = func(ctx context.Context, _ window, _ int) ([]record.Login, error) {
+		w.read = func(ctx context.Context, _ cursor.Window, _ int) ([]record.Login, error) {
 			<-ctx.Done()
 			return nil, &workspace.Error{Operation: "ListUserConnection", Err: ctx.Err()}
 		}
@@ -361,11 +362,11 @@ func (w *world) pollsWithWrongLocalClock(t *testing.T, skew time.Duration, recor
 		w.position.Cursor = w.now().Add(-interval)
 	}
 	shown := w.now().Add(-10 * time.Second)
-	w.read = func(_ context.Context, asked window, most int) ([]record.Login, error) {
-		if strict && asked.to.After(w.now()) {
+	w.read = func(_ context.Context, asked cursor.Window, most int) ([]record.Login, error) {
+		if strict && asked.To.After(w.now()) {
 			return nil, &workspace.Error{Status: 400}
 		}
-		if shown.Before(asked.from) || shown.After(asked.to) {
+		if shown.Before(asked.From) || shown.After(asked.To) {
 			return nil, nil
 		}
 		if most > 0 && records > most {
@@ -379,13 +380,13 @@ func (w *world) pollsWithWrongLocalClock(t *testing.T, skew time.Duration, recor
 		err = p.Poll(t.Context())
 	}
 	assert.False(t, w.position.Cursor.After(w.now()))
-	if records == 0 && !restarted && skew > maxAge {
+	if records == 0 && !restarted && skew > cursor.Reach {
 		require.ErrorContains(t, err, "there is no record to tell which is right")
 		return
 	}
 	require.NoError(t, err)
 	assert.Zero(t, w.gaps)
-	if restarted || records > 0 || skew < maxDrift {
+	if restarted || records > 0 || skew < cursor.MaxDrift {
 		assert.WithinDuration(t, w.now(), w.position.Cursor, interval)
 	}
 	if last := w.batches[len(w.batches)-1]; records > 0 {
@@ -393,7 +394,7 @@ func (w *world) pollsWithWrongLocalClock(t *testing.T, skew time.Duration, recor
 		assert.WithinDuration(t, w.now().Add(-initial), last.From, initial, "no more history than is wanted")
 	}
 	assert.Equal(t, skew, w.ahead)
-	assert.Equal(t, skew.Abs() > maxDrift, strings.Contains(w.log.String(), "the local one disagree"), w.log.String())
+	assert.Equal(t, skew.Abs() > cursor.MaxDrift, strings.Contains(w.log.String(), "the local one disagree"), w.log.String())
 }
 
 // Answers with a wrong date move nothing, whichever they are and however many come in a
@@ -409,7 +410,7 @@ func TestWrongDates(t *testing.T) {
 		}
 	}
 	inWorld(t, func(t *testing.T, w *world) {
-		w.read = func(context.Context, window, int) ([]record.Login, error) {
+		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) {
 			w.skew += time.Hour
 			return nil, nil
 		}
@@ -422,7 +423,7 @@ func TestWrongDates(t *testing.T) {
 // wrongDates polls while some answers in a row have a wrong date: not the first answers,
 // by which the server's time becomes known.
 func (w *world) wrongDates(t *testing.T, jump time.Duration, wrong, many int) {
-	w.read = func(context.Context, window, int) ([]record.Login, error) {
+	w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) {
 		time.Sleep(time.Second)
 		w.skew = 0
 		if n := len(w.asked) - 2; n >= wrong && n < wrong+many {

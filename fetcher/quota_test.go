@@ -20,6 +20,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -64,13 +65,13 @@ func (s *strict) admit() error {
 }
 
 // of are the numbers of the records of a window.
-func (s *strict) of(w window) (numbers []int) {
+func (s *strict) of(w cursor.Window) (numbers []int) {
 	for i, at := range s.times {
 		if s.deaf && !at.After(time.Now()) {
 			numbers = append(numbers, i)
 			continue
 		}
-		if at.Before(w.from) || at.After(w.to) || at.After(time.Now()) || s.exclusive && (at.Equal(w.from) || at.Equal(w.to)) {
+		if at.Before(w.From) || at.After(w.To) || at.After(time.Now()) || s.exclusive && (at.Equal(w.From) || at.Equal(w.To)) {
 			continue
 		}
 		numbers = append(numbers, i)
@@ -92,8 +93,8 @@ func strictPage[T any](s *strict, q workspace.PageQuery, item func(n int) T) (*w
 	if err := s.admit(); err != nil {
 		return nil, err
 	}
-	w := window{q.From, q.To}
-	if s.reach > 0 && q.Offset >= s.reach || s.longest > 0 && w.to.Sub(w.from) > s.longest {
+	w := cursor.Window{From: q.From, To: q.To}
+	if s.reach > 0 && q.Offset >= s.reach || s.longest > 0 && w.Length() > s.longest {
 		return nil, &workspace.Error{Operation: "List", Status: 400, Code: "WKS.00000001"}
 	}
 	all := s.of(w)
@@ -141,7 +142,7 @@ func (s *strict) ListAccessStatistics(_ context.Context, q workspace.PageQuery) 
 }
 
 // file is what an export has.
-func (s *strict) file(w window) string {
+func (s *strict) file(w cursor.Window) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b bytes.Buffer
@@ -279,7 +280,7 @@ func TestAnyQuotaGetsOnWithWholeLists(t *testing.T) {
 			var err error
 			for time.Since(begun) < 2*time.Hour {
 				now := time.Now().Truncate(time.Second)
-				r, e := source.ReadAll(t.Context(), now.Add(-maxAge), now)
+				r, e := source.ReadAll(t.Context(), now.Add(-cursor.Reach), now)
 				if err = e; err == nil {
 					assert.Equal(t, 1500, len(r.Sessions))
 					break
@@ -356,7 +357,7 @@ func TestRefusedOffsetsAndWindows(t *testing.T) {
 			source := &Sessions{API: s, Mismatch: func() {}}
 			for range 2 {
 				s.requests = 0
-				r, err := source.ReadAll(t.Context(), w.now().Add(-maxAge), w.now())
+				r, err := source.ReadAll(t.Context(), w.now().Add(-cursor.Reach), w.now())
 				require.NoError(t, err)
 				require.Equal(t, 5000, len(r.Sessions))
 				assert.Less(t, s.requests, 150)

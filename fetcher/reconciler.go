@@ -8,6 +8,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -62,15 +63,15 @@ func (r *Reconciler) Compare(ctx context.Context) (int, error) {
 		return 0, errNoClock
 	}
 	to := now.Add(-r.Lookback).UTC().Truncate(time.Hour)
-	hour := window{to.Add(-time.Hour), to}
+	hour := cursor.Window{From: to.Add(-time.Hour), To: to}
 	balance := map[told]int{}
 	for sign, source := range map[int]Source{1: r.One, -1: r.Other} {
-		logins, err := gather(ctx, source, window{hour.from.Add(-seam), hour.to.Add(seam)}, 0)
+		logins, err := gather(ctx, source, cursor.Window{From: hour.From.Add(-cursor.Seam), To: hour.To.Add(cursor.Seam)}, 0)
 		if err != nil {
 			return 0, err
 		}
 		for i := range logins {
-			if at := logins[i].Time(); !at.Before(hour.from) && at.Before(hour.to) {
+			if at := logins[i].Time(); !at.Before(hour.From) && at.Before(hour.To) {
 				balance[told{logins[i].Invariant, logins[i].FailedCode}] += sign
 			}
 		}

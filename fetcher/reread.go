@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -61,20 +62,20 @@ func (p *Poller) readUnfinished(ctx context.Context, from, now time.Time, budget
 	if r.next.IsZero() && r.polls < reviewEvery {
 		return nil
 	}
-	times, err := p.accumulator.Unfinished(from.Add(2 * seam))
+	times, err := p.accumulator.Unfinished(from.Add(2 * cursor.Seam))
 	if err != nil {
 		return err
 	}
 	if r.next.IsZero() {
-		r.polls, r.next = 0, now.Add(-maxAge)
+		r.polls, r.next = 0, now.Add(-cursor.Reach)
 	}
 	for len(times) > 0 && times[0].Before(r.next) {
 		times = times[1:]
 	}
 	for len(times) > 0 && budget > 0 {
 		r.next = times[0]
-		w := around(times, r.most())[0]
-		n, had := covered(w, times), budget
+		w := cursor.Around(times, r.most())[0]
+		n, had := w.Covered(times), budget
 		logins, err := gather(ctx, p.again, w, r.worth(n, budget))
 		budget -= cost(logins, err)
 		switch {
@@ -83,12 +84,12 @@ func (p *Poller) readUnfinished(ctx context.Context, from, now time.Time, budget
 		case p.clock.wasWrong():
 			return errWrongClock
 		case err == nil:
-			if err := p.commit(&record.Batch{From: w.from, To: w.to, Now: now, Logins: logins, Reread: true}); err != nil {
+			if err := p.commit(&record.Batch{From: w.From, To: w.To, Now: now, Logins: logins, Reread: true}); err != nil {
 				return err
 			}
 		case throttled(err) && r.refused+1 < reviewRefusals:
 			r.refused++
-			return fmt.Errorf("unfinished records of %s: %w", w.from.Format(time.RFC3339), err)
+			return fmt.Errorf("unfinished records of %s: %w", w.From.Format(time.RFC3339), err)
 		case r.most() > 1 && n > 1:
 			r.together, r.refused = max(1, n/4), 0
 			continue
@@ -112,13 +113,13 @@ func (p *Poller) readUnfinished(ctx context.Context, from, now time.Time, budget
 }
 
 // gaveUp reports a window that is left to the next review.
-func (p *Poller) gaveUp(w window, err error) {
+func (p *Poller) gaveUp(w cursor.Window, err error) {
 	p.metrics.RereadFailed()
 	msg := "open or pending records could not be read again; skipped until the next round, which begins within minutes"
 	if tooLarge(err) {
 		msg = "open or pending records lie among too many others to be read again; skipped until the next round. If this lasts, raise lookback, so that they end within it"
 	}
-	level.Warn(p.Logger).Log("msg", msg, "from", w.from.Format(time.RFC3339), "to", w.to.Format(time.RFC3339), "reason", reasonOf(err), "err", err)
+	level.Warn(p.Logger).Log("msg", msg, "from", w.From.Format(time.RFC3339), "to", w.To.Format(time.RFC3339), "reason", reasonOf(err), "err", err)
 }
 
 func (r *review) most() int {
@@ -148,13 +149,4 @@ func cost(logins []record.Login, err error) int {
 		return 1 + many.Read/(pageLimit-1)
 	}
 	return reviewFailure
-}
-
-// covered is how many of the times the window is sure to show: its end may be exclusive.
-func covered(w window, times []time.Time) int {
-	n := 0
-	for n < len(times) && !times[n].After(w.to.Add(-seam)) {
-		n++
-	}
-	return n
 }

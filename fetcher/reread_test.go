@@ -14,17 +14,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
 // moments are a list of records, one at each time, as UserConnections would read it.
 type moments []time.Time
 
-func (m moments) read(requests *int) func(context.Context, window, int) ([]record.Login, error) {
-	return func(_ context.Context, w window, most int) ([]record.Login, error) {
+func (m moments) read(requests *int) func(context.Context, cursor.Window, int) ([]record.Login, error) {
+	return func(_ context.Context, w cursor.Window, most int) ([]record.Login, error) {
 		n := 0
 		for _, at := range m {
-			if at.After(w.from) && at.Before(w.to) {
+			if at.After(w.From) && at.Before(w.To) {
 				n++
 			}
 		}
@@ -42,7 +43,7 @@ func (m moments) read(requests *int) func(context.Context, window, int) ([]recor
 func (w *world) unseen() (times []time.Time) {
 	for _, at := range w.unfinished {
 		if !slices.ContainsFunc(w.batches, func(r record.Batch) bool {
-			return r.Reread && !at.Before(r.From.Add(seam)) && !at.After(r.To.Add(-seam))
+			return r.Reread && !at.Before(r.From.Add(cursor.Seam)) && !at.After(r.To.Add(-cursor.Seam))
 		}) {
 			times = append(times, at)
 		}
@@ -129,9 +130,9 @@ func TestReviewThatFailsGoesOn(t *testing.T) {
 			w.unfinished = append(w.unfinished, w.now().Add(-10*day+time.Duration(i)*time.Hour))
 		}
 		bad, reviews := w.unfinished[3], 0
-		w.read = func(_ context.Context, asked window, _ int) ([]record.Login, error) {
-			if asked.to.Before(w.now().Add(-day)) {
-				if reviews++; !asked.from.After(bad) && !asked.to.Before(bad) {
+		w.read = func(_ context.Context, asked cursor.Window, _ int) ([]record.Login, error) {
+			if asked.To.Before(w.now().Add(-day)) {
+				if reviews++; !asked.From.After(bad) && !asked.To.Before(bad) {
 					return nil, errors.New("not readable")
 				}
 			}
@@ -183,11 +184,11 @@ func TestReviewReachesEach(t *testing.T) {
 				}
 				requests, lies := 0, seed%2 == 0
 				reached := map[time.Time]bool{} // read, or asked for by itself
-				w.read = func(_ context.Context, asked window, most int) ([]record.Login, error) {
+				w.read = func(_ context.Context, asked cursor.Window, most int) ([]record.Login, error) {
 					var cause error
 					n := 0
 					for _, at := range w.unfinished {
-						if !at.Before(asked.from) && !at.After(asked.to) {
+						if !at.Before(asked.From) && !at.After(asked.To) {
 							cause = errors.Join(cause, failing[at])
 							n += 1 + others[at]
 						}
@@ -204,9 +205,9 @@ func TestReviewReachesEach(t *testing.T) {
 					default:
 						requests += n / pageLimit
 					}
-					if cause == nil || asked.to.Sub(asked.from) <= 4*seam+time.Second {
+					if cause == nil || asked.To.Sub(asked.From) <= 4*cursor.Seam+time.Second {
 						for _, at := range w.unfinished {
-							if !at.Before(asked.from.Add(seam)) && !at.After(asked.to.Add(-seam)) {
+							if !at.Before(asked.From.Add(cursor.Seam)) && !at.After(asked.To.Add(-cursor.Seam)) {
 								reached[at] = true
 							}
 						}
@@ -247,7 +248,7 @@ func TestReviewUnderAQuota(t *testing.T) {
 			w.unfinished = append(w.unfinished, w.now().Add(-10*day+time.Duration(i)*time.Hour))
 		}
 		var last time.Time
-		w.read = func(context.Context, window, int) ([]record.Login, error) {
+		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) {
 			if now := time.Now(); now.Sub(last) >= time.Minute {
 				last = now
 				return nil, nil

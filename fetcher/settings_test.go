@@ -16,6 +16,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -42,7 +43,7 @@ func FuzzSettings(f *testing.F) {
 }
 
 // fileWithoutIDs is the file of a window without its first column.
-func (a *api) fileWithoutIDs(w window) string {
+func (a *api) fileWithoutIDs(w cursor.Window) string {
 	lines := strings.Split(a.file(w), "\n")
 	for i, line := range lines {
 		if _, rest, ok := strings.Cut(line, ","); ok {
@@ -56,7 +57,7 @@ func (a *api) liveWithSettings(t *testing.T, least time.Duration) *collector.Acc
 	a.begin = time.Now()
 	fault := func(one int) func() bool { return func() bool { return a.faults && a.IntN(one) == 0 } }
 	storage, c := newShelf(), newCloud(nil)
-	c.file = func(w window) string {
+	c.file = func(w cursor.Window) string {
 		if a.IntN(2) == 0 {
 			return a.fileWithoutIDs(w)
 		}

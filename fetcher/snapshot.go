@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -39,9 +40,9 @@ func NewSnapshotPoller(source WholeSource, accumulator Accumulator, metrics Metr
 
 // snapshot reads all that the API keeps at a time, which is to be later than least.
 func (p *Poller) snapshot(ctx context.Context, source WholeSource, to, least time.Time) error {
-	w := window{to.Add(-maxAge), to}
+	w := cursor.Window{From: to.Add(-cursor.Reach), To: to}
 	if _, err := p.readWhole(ctx, source, w, least, true); err != nil {
-		return fmt.Errorf("window %s to %s: %w", w.from.Format(time.RFC3339), w.to.Format(time.RFC3339), err)
+		return fmt.Errorf("window %s: %w", w, err)
 	}
 	return nil
 }
@@ -72,18 +73,18 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, accumulator A
 		now := p.clock.borneOut(claim, position.Cursor)
 		if _, known := p.ServerTime(); !known && !p.dateless {
 			now = claim // the first answer says whether it is right
-		} else if !known || claim.Sub(now) > maxDrift {
+		} else if !known || claim.Sub(now) > cursor.MaxDrift {
 			// What is counted is not read again: a window must not end too late.
 			if now, err = p.lookForRows(ctx, source, claim, settle); err != nil {
 				return err
 			}
 			position = p.Status().Position
 		}
-		read := func(ctx context.Context, piece window, _ int) (int, time.Time, error) {
+		read := func(ctx context.Context, piece cursor.Window, _ int) (int, time.Time, error) {
 			w := p.pieces
-			r, err := p.readWhole(ctx, source, piece, time.Time{}, piece.to.Equal(w.todo.to))
+			r, err := p.readWhole(ctx, source, piece, time.Time{}, piece.To.Equal(w.todo.To))
 			if err != nil {
-				return 0, piece.to, err
+				return 0, piece.To, err
 			}
 			w.cursor = p.Status().Position.Cursor
 			p.lost(w.gap)
@@ -96,7 +97,7 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, accumulator A
 			}
 			position = p.Status().Position
 		}
-		w, gap := statistics(position, settle, now)
+		w, gap := position.Following(settle, firstStatistics, now)
 		if r, ok := source.(resumer); ok && position.Cursor.IsZero() {
 			// The first window moves with the time, that of a task under way does not.
 			begun, found, err := r.resume(w, time.Time{})
@@ -104,14 +105,14 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, accumulator A
 				return err
 			}
 			if found {
-				w = window{begun.from, begun.to.Add(time.Second)}
+				w = cursor.Window{From: begun.From, To: begun.To.Add(time.Second)}
 			}
 		}
-		if !w.to.After(w.from) {
-			return p.nothingSettled(ctx, source, w.to, now)
+		if !w.To.After(w.From) {
+			return p.nothingSettled(ctx, source, w.To, now)
 		}
-		p.behind(w.to.Sub(w.from) > 2*p.Interval+firstStatistics)
-		p.pieces = p.quota.begin(w, 0, w.to.Sub(w.from))
+		p.behind(w.Length() > 2*p.Interval+firstStatistics)
+		p.pieces = p.quota.begin(w, 0, w.Length())
 		p.pieces.gap, p.pieces.cursor = gap, position.Cursor
 		if err := p.readPieces(ctx, read); err != nil {
 			return err
@@ -125,23 +126,23 @@ func NewStatisticsPoller(source WholeSource, settle time.Duration, accumulator A
 // lookForRows reads, and does not count, what is not counted yet, up to a time that is
 // not borne out, for what the rows show of the time.
 func (p *Poller) lookForRows(ctx context.Context, source WholeSource, claim time.Time, settle time.Duration) (borneOut time.Time, err error) {
-	cursor := p.Status().Position.Cursor
-	w, _ := statistics(record.Position{Cursor: cursor}, settle, claim)
-	if w.to.After(w.from) {
-		r, err := source.ReadAll(ctx, w.from, w.to)
+	counted := p.Status().Position.Cursor
+	w, _ := cursor.Position{Cursor: counted}.Following(settle, firstStatistics, claim)
+	if w.To.After(w.From) {
+		r, err := source.ReadAll(ctx, w.From, w.To)
 		if err != nil {
-			return claim, fmt.Errorf("window %s to %s: %w", w.from.Format(time.RFC3339), w.to.Format(time.RFC3339), err)
+			return claim, fmt.Errorf("window %s: %w", w, err)
 		}
 		if p.clock.wasWrong() {
 			return claim, errWrongClock
 		}
-		p.clock.learn(timesOfBatch(r, w.to), p.clock.borneOut(claim, cursor))
+		p.clock.learn(timesOfBatch(r, w.To), p.clock.borneOut(claim, counted))
 	}
-	if borneOut = p.clock.borneOut(claim, cursor); !borneOut.IsZero() {
+	if borneOut = p.clock.borneOut(claim, counted); !borneOut.IsZero() {
 		return borneOut, nil
 	}
 	// There is nothing to go by: the first window begins where it may, and ends later.
-	return borneOut, p.commit(&record.Batch{From: w.from, To: w.from, Now: w.from})
+	return borneOut, p.commit(&record.Batch{From: w.From, To: w.From, Now: w.From})
 }
 
 // nothingSettled is a poll without a window, as long as the clock is right. A clock that
@@ -161,23 +162,10 @@ func (p *Poller) nothingSettled(ctx context.Context, source WholeSource, to, now
 	return p.clockBehind(now, cursor)
 }
 
-// statistics is the next window of statistics: [from, to).
-func statistics(p record.Position, settle time.Duration, now time.Time) (w window, gap time.Duration) {
-	w = window{p.Cursor, now.Add(-settle).Truncate(time.Second)}
-	if p.Cursor.IsZero() {
-		w.from = w.to.Add(-firstStatistics)
-	}
-	if oldest := now.Add(-maxAge); w.from.Before(oldest) {
-		gap = oldest.Sub(w.from)
-		w.from = oldest
-	}
-	return w, gap
-}
-
 // readWhole reads and commits a window, unless only what is before least is borne out. It
 // may be the last one of a poll.
-func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, least time.Time, last bool) (*record.Batch, error) {
-	r, err := source.ReadAll(ctx, w.from, w.to)
+func (p *Poller) readWhole(ctx context.Context, source WholeSource, w cursor.Window, least time.Time, last bool) (*record.Batch, error) {
+	r, err := source.ReadAll(ctx, w.From, w.To)
 	if err != nil {
 		return nil, err
 	}
@@ -189,20 +177,20 @@ func (p *Poller) readWhole(ctx context.Context, source WholeSource, w window, le
 		return nil, errWrongClock // the window was made in the hope of a Date
 	}
 	if r.To.IsZero() {
-		r.To = w.to
+		r.To = w.To
 	}
 	cursor := p.Status().Position.Cursor
-	p.clock.learn(timesOfBatch(r, w.to), p.clock.borneOut(w.to, cursor))
-	r.From, r.Now, r.UpToDate = w.from, p.clock.borneOut(p.clock.claim, cursor), last
+	p.clock.learn(timesOfBatch(r, w.To), p.clock.borneOut(w.To, cursor))
+	r.From, r.Now, r.UpToDate = w.From, p.clock.borneOut(p.clock.claim, cursor), last
 	if r.Now.Before(least) {
 		return nil, errNotBorneOut
 	}
 	if r.Now.IsZero() {
-		r.Now = w.to // there is nothing to go by yet
+		r.Now = w.To // there is nothing to go by yet
 	}
 	if err := p.commit(r); err != nil {
 		return nil, err
 	}
-	p.behind(!last || w.to.Sub(r.To) > 2*p.Interval)
+	p.behind(!last || w.To.Sub(r.To) > 2*p.Interval)
 	return r, nil
 }

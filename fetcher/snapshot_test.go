@@ -13,74 +13,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
 const settle = 10 * time.Minute
 
 // whole is a WholeSource that is a function.
-type whole func(w window) (*record.Batch, error)
+type whole func(w cursor.Window) (*record.Batch, error)
 
 func (f whole) ReadAll(_ context.Context, from, to time.Time) (*record.Batch, error) {
-	return f(window{from, to})
-}
-
-func TestStatisticsWindow(t *testing.T) {
-	for name, c := range map[string]struct {
-		cursor, settle time.Duration // cursor is relative to now; 1 is none
-		from, to, gap  time.Duration
-	}{
-		"first":                  {1, settle, -settle - firstStatistics, -settle, 0},
-		"first without settling": {1, 0, -firstStatistics, 0, 0},
-		"first by milliseconds":  {1, 1500 * time.Millisecond, -firstStatistics - 2*time.Second, -2 * time.Second, 0},
-		"next":                   {-25 * time.Minute, settle, -25 * time.Minute, -settle, 0},
-		"nothing settled":        {-settle, settle, -settle, -settle, 0},
-		"settle has grown":       {-settle, time.Hour, -settle, -time.Hour, 0},
-		"a week later":           {-7 * day, settle, -7 * day, -settle, 0},
-		"just in reach":          {-maxAge, settle, -maxAge, -settle, 0},
-		"out of reach":           {-40 * day, settle, -maxAge, -settle, 40*day - maxAge},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var p record.Position
-			if c.cursor <= 0 {
-				p.Cursor = noon.Add(c.cursor)
-			}
-			w, gap := statistics(p, c.settle, noon)
-			assert.Equal(t, window{noon.Add(c.from), noon.Add(c.to)}, w)
-			assert.Equal(t, c.gap, gap)
-		})
-	}
-}
-
-// Whenever polls come, fail, or read less than they were to: windows follow each other
-// without overlap, leave out only what nobody can read, and end when they have settled.
-func TestStatisticsWindowsFollowEachOther(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		settle := time.Duration(rapid.Int64Range(0, 3_600_000).Draw(t, "settle")) * time.Millisecond
-		now, p := noon, record.Position{}
-		var covered time.Time // up to where windows, and gaps, reach
-		for range rapid.IntRange(1, 30).Draw(t, "polls") {
-			now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 7, 60, 900, 90_000, 4_000_000}).Draw(t, "later")) * time.Second)
-			w, gap := statistics(p, settle, now)
-			require.False(t, w.to.After(now.Add(-settle)), "not settled")
-			require.Equal(t, w.to, w.to.Truncate(time.Second))
-			require.False(t, w.from.Before(now.Add(-maxAge)), "out of reach")
-			if !covered.IsZero() {
-				require.Equal(t, covered.Add(gap), w.from)
-				require.True(t, gap == 0 || w.from.Equal(now.Add(-maxAge)), "no more is lost than has to be")
-			}
-			if !w.to.After(w.from) || rapid.Bool().Draw(t, "fails") {
-				continue
-			}
-			covered = w.to.Add(-time.Duration(rapid.Int64Range(0, int64(w.to.Sub(w.from)/time.Second)-1).Draw(t, "shorter")) * time.Second)
-			p.Cursor = covered
-		}
-	})
+	return f(cursor.Window{From: from, To: to})
 }
 
 func (w *world) statistics(source WholeSource) *Poller {
@@ -99,9 +46,9 @@ func (w *world) snapshots(source WholeSource) *Poller {
 
 func TestStatisticsPoller(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		var asked []window
+		var asked []cursor.Window
 		var fails error
-		p := w.statistics(whole(func(w window) (*record.Batch, error) {
+		p := w.statistics(whole(func(w cursor.Window) (*record.Batch, error) {
 			asked = append(asked, w)
 			return &record.Batch{Accesses: make([]record.Access, 3)}, fails
 		}))
@@ -127,7 +74,7 @@ func TestStatisticsPoller(t *testing.T) {
 		assert.Len(t, w.batches, 1)
 		w.commitErr = nil
 		require.NoError(t, p.Poll(t.Context()))
-		assert.Equal(t, []window{{begin.Add(-settle), begin.Add(interval - settle)}, {begin.Add(interval - settle), begin.Add(3*interval - settle)}},
+		assert.Equal(t, []cursor.Window{{From: begin.Add(-settle), To: begin.Add(interval - settle)}, {From: begin.Add(interval - settle), To: begin.Add(3*interval - settle)}},
 			asked[len(asked)-2:], "what an earlier poll began, and then the rest")
 		assert.Equal(t, w.now().Add(-settle), w.position.Cursor)
 		assert.Zero(t, w.gaps)
@@ -138,7 +85,7 @@ func TestStatisticsOutOfReach(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.position.Cursor = w.now().Add(-31 * day)
 		var fails error
-		p := w.statistics(whole(func(window) (*record.Batch, error) { return &record.Batch{}, fails }))
+		p := w.statistics(whole(func(cursor.Window) (*record.Batch, error) { return &record.Batch{}, fails }))
 		fails = errFault
 		require.Error(t, p.Poll(t.Context()))
 		assert.Zero(t, w.gaps, "nothing is lost yet")
@@ -148,7 +95,7 @@ func TestStatisticsOutOfReach(t *testing.T) {
 		time.Sleep(interval)
 		require.NoError(t, p.Poll(t.Context()))
 		assert.Equal(t, 1, w.gaps)
-		assert.Equal(t, 31*day-maxAge, w.gap)
+		assert.Equal(t, 31*day-cursor.Reach, w.gap)
 		assert.Equal(t, w.batches[0].To, w.batches[1].From)
 		assert.False(t, p.Status().CatchUp)
 	})
@@ -161,10 +108,10 @@ func TestShorterReading(t *testing.T) {
 		w.position.Cursor = w.now().Add(-5 * time.Hour)
 		begin := w.position.Cursor
 		shorter := true
-		p := w.statistics(whole(func(asked window) (*record.Batch, error) {
+		p := w.statistics(whole(func(asked cursor.Window) (*record.Batch, error) {
 			r := &record.Batch{}
 			if shorter {
-				r.To = asked.from.Add(time.Hour)
+				r.To = asked.From.Add(time.Hour)
 			}
 			shorter = false
 			return r, nil
@@ -182,8 +129,8 @@ func TestShorterReading(t *testing.T) {
 func TestSnapshotPoller(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var fails error
-		p := w.snapshots(whole(func(asked window) (*record.Batch, error) {
-			assert.Equal(t, window{w.now().Add(-maxAge), w.now()}, asked, "all of the API's 30 days, each time")
+		p := w.snapshots(whole(func(asked cursor.Window) (*record.Batch, error) {
+			assert.Equal(t, cursor.Window{From: w.now().Add(-cursor.Reach), To: w.now()}, asked, "all of the API's 30 days, each time")
 			return &record.Batch{Sessions: make([]record.Session, 2)}, fails
 		}))
 		for range 3 {
@@ -211,8 +158,8 @@ func TestSnapshotPoller(t *testing.T) {
 func TestWholeByAWrongClock(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.skew, w.unknown = -5*time.Hour, true
-		var asked []window
-		p := w.snapshots(whole(func(a window) (*record.Batch, error) {
+		var asked []cursor.Window
+		p := w.snapshots(whole(func(a cursor.Window) (*record.Batch, error) {
 			asked, w.unknown = append(asked, a), false
 			return &record.Batch{}, nil
 		}))
@@ -230,10 +177,10 @@ func TestStatisticsByAClockThatIsBehind(t *testing.T) {
 		w.skew, w.unknown = 5*time.Hour, true
 		w.position.Cursor = w.now().Add(-time.Hour)
 		begin, shown := w.position.Cursor, w.now().Add(-30*time.Minute)
-		p := w.statistics(whole(func(asked window) (*record.Batch, error) {
+		p := w.statistics(whole(func(asked cursor.Window) (*record.Batch, error) {
 			w.unknown = false
 			r := &record.Batch{}
-			if asked.from.Before(shown) && asked.to.After(shown) {
+			if asked.From.Before(shown) && asked.To.After(shown) {
 				r.Accesses = []record.Access{{User: 1, Last: shown}, {User: 2, Last: shown}}
 			}
 			return r, nil
@@ -269,11 +216,11 @@ func TestSessionExportsAreTakenUpAgain(t *testing.T) {
 	}{{time.Minute, 1}, {14 * time.Minute, 1}, {15 * time.Minute, 2}, {40 * day, 2}} {
 		t.Run(c.later.String(), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				cloud := newCloud(func(window) string { return sessionFile })
+				cloud := newCloud(func(cursor.Window) string { return sessionFile })
 				source := &SessionExports{cloud.export(export.Sessions, cloud)}
 				begin := w.now()
 				crash(t, w.snapshots(source), 10*time.Second)
-				assert.Equal(t, []window{{begin.Add(-maxAge), begin}}, cloud.made)
+				assert.Equal(t, []cursor.Window{{From: begin.Add(-cursor.Reach), To: begin}}, cloud.made)
 				time.Sleep(time.Until(begin.Add(c.later)))
 				now := w.now()
 				require.NoError(t, w.snapshots(source).Poll(t.Context()))
@@ -281,7 +228,7 @@ func TestSessionExportsAreTakenUpAgain(t *testing.T) {
 				require.Len(t, w.batches, 1)
 				assert.Len(t, w.batches[0].Sessions, 2)
 				assert.Equal(t, now, w.batches[0].Now)
-				assert.Equal(t, cloud.made[c.made-1].to, w.batches[0].To)
+				assert.Equal(t, cloud.made[c.made-1].To, w.batches[0].To)
 				assert.Equal(t, c.made == 1 && c.later > 2*interval, w.catchingUp[0])
 				assert.Empty(t, cloud.memory)
 			})
@@ -295,27 +242,27 @@ func TestAccessExportsAreTakenUpAgain(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.position.Cursor = w.now().Add(-time.Hour)
 		begin := w.position.Cursor
-		cloud := newCloud(func(window) string { return accessFile })
+		cloud := newCloud(func(cursor.Window) string { return accessFile })
 		source := &AccessExports{cloud.export(export.AccessStatistics, cloud)}
-		first := window{begin, w.now().Add(-settle - time.Second)} // inclusive
+		first := cursor.Window{From: begin, To: w.now().Add(-settle - time.Second)} // inclusive
 		crash(t, w.statistics(source), 10*time.Second)
-		require.Equal(t, []window{first}, cloud.made)
+		require.Equal(t, []cursor.Window{first}, cloud.made)
 
 		time.Sleep(30 * time.Minute)
 		require.NoError(t, w.statistics(source).Poll(t.Context()))
 		require.Len(t, cloud.made, 1)
 		require.Len(t, w.batches, 1)
 		assert.Equal(t, begin, w.batches[0].From)
-		assert.Equal(t, first.to.Add(time.Second), w.batches[0].To)
+		assert.Equal(t, first.To.Add(time.Second), w.batches[0].To)
 		assert.Equal(t, 3, w.batches[0].Accesses[0].Failures)
 		assert.Equal(t, w.batches[0].To, w.position.Cursor)
 
-		cloud.memory[source.key(window{begin, begin.Add(time.Minute)})] = "t1"             // done long ago
-		cloud.memory[source.key(window{begin, w.position.Cursor.Add(time.Minute)})] = "t1" // would count twice
+		cloud.memory[source.key(cursor.Window{From: begin, To: begin.Add(time.Minute)})] = "t1"             // done long ago
+		cloud.memory[source.key(cursor.Window{From: begin, To: w.position.Cursor.Add(time.Minute)})] = "t1" // would count twice
 		to := w.now().Add(-settle)
 		require.NoError(t, w.statistics(source).Poll(t.Context()))
 		require.Len(t, cloud.made, 2)
-		assert.Equal(t, window{first.to.Add(time.Second), to.Add(-time.Second)}, cloud.made[1])
+		assert.Equal(t, cursor.Window{From: first.To.Add(time.Second), To: to.Add(-time.Second)}, cloud.made[1])
 		assert.Equal(t, to, w.position.Cursor)
 		assert.Empty(t, cloud.memory)
 	})
@@ -338,9 +285,9 @@ type statisticsAPI struct {
 	fails    func() bool
 }
 
-func (a *statisticsAPI) of(w window) (found []failed) {
+func (a *statisticsAPI) of(w cursor.Window) (found []failed) {
 	for _, f := range a.failures {
-		if at := a.begin.Add(f.last); time.Since(a.begin) >= f.shown && !at.Before(w.from) && !at.After(w.to) {
+		if at := a.begin.Add(f.last); time.Since(a.begin) >= f.shown && !at.Before(w.From) && !at.After(w.To) {
 			found = append(found, f)
 		}
 	}
@@ -351,7 +298,7 @@ func (a *statisticsAPI) fields(f failed) []string {
 	return []string{"u" + strconv.Itoa(f.code), strconv.Itoa(f.failures), a.begin.Add(f.last).UTC().Format(time.RFC3339), strconv.Itoa(f.code)}
 }
 
-func (a *statisticsAPI) file(w window) string {
+func (a *statisticsAPI) file(w cursor.Window) string {
 	var b strings.Builder
 	b.WriteString("username,access_failed_count,last_access_failed_time,error_code\n")
 	for _, f := range a.of(w) {
@@ -365,7 +312,7 @@ func (a *statisticsAPI) ListAccessStatistics(ctx context.Context, q workspace.Pa
 	if a.fails() {
 		return nil, errFault
 	}
-	rows := a.of(window{q.From, q.To})
+	rows := a.of(cursor.Window{From: q.From, To: q.To})
 	page := &workspace.Page[record.AppUserAccess]{Count: len(rows)}
 	for _, f := range rows[min(q.Offset, len(rows)):min(q.Offset+q.Limit, len(rows))] {
 		var item record.AppUserAccess

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -29,15 +30,15 @@ func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int
 	if most > 0 {
 		most = max(most, pageLimit)
 	}
-	return u.readAtMost(ctx, window{from, to}, most, handle)
+	return u.readAtMost(ctx, cursor.Window{From: from, To: to}, most, handle)
 }
 
-func (u *UserConnections) readAtMost(ctx context.Context, w window, most int, handle HandlePart) error {
+func (u *UserConnections) readAtMost(ctx context.Context, w cursor.Window, most int, handle HandlePart) error {
 	logins, err := u.pager().read(ctx, w, most)
 	if err != nil {
 		return err
 	}
-	return handle(w.to, logins)
+	return handle(w.To, logins)
 }
 
 func (u *UserConnections) pager() *pager[record.Login, *record.Login] {
@@ -45,6 +46,6 @@ func (u *UserConnections) pager() *pager[record.Login, *record.Login] {
 		list: listOf(u.API.ListUserConnections, inZone(u.Zone, (*record.UserConnection).Login))}
 }
 
-func (u *UserConnections) ignoresWindow(ctx context.Context, w window) (bool, error) {
+func (u *UserConnections) ignoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
 	return u.pager().ignoresWindow(ctx, w, loginTimes)
 }

@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -113,7 +114,7 @@ func requireAll(t *testing.T, want []record.UserConnection, got []record.Login) 
 func read(t *testing.T, l *list, most int) (logins []record.Login, mismatches int, err error) {
 	t.Helper()
 	u := &UserConnections{API: l, Mismatch: func() { mismatches++ }}
-	logins, err = gather(t.Context(), u, window{noon, noon.Add(time.Hour)}, most)
+	logins, err = gather(t.Context(), u, cursor.Window{From: noon, To: noon.Add(time.Hour)}, most)
 	return logins, mismatches, err
 }
 
@@ -174,7 +175,7 @@ func TestRecordsOfOneSecond(t *testing.T) {
 func TestOrderThatDependsOnTheOffset(t *testing.T) {
 	l := &byOffset{list{items: connections(250)}}
 	u := &UserConnections{API: l, Mismatch: func() { t.Error("a mismatch") }}
-	logins, err := gather(t.Context(), u, window{noon, noon}, 0)
+	logins, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 	if err == nil {
 		requireAll(t, l.items, logins)
 		return
@@ -243,7 +244,7 @@ func TestOffsetIgnored(t *testing.T) {
 	for _, count := range []int{-1, 250} {
 		l := &list{items: connections(100), count: func(int) int { return count }}
 		u := &UserConnections{API: noOffset{l}, Mismatch: func() {}}
-		_, err := gather(t.Context(), u, window{noon, noon}, 0)
+		_, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 		require.ErrorIs(t, err, errMoved)
 		assert.LessOrEqual(t, l.requests, maxPasses*4)
 	}
@@ -334,7 +335,7 @@ func TestErrorsEndTheReading(t *testing.T) {
 			<-ctx.Done() // the others wait, until they are told to stop
 			return ctx.Err()
 		}}}
-		_, err := gather(t.Context(), u, window{noon, noon}, 0)
+		_, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 		require.ErrorIs(t, err, refused)
 	})
 }
@@ -425,7 +426,7 @@ func TestNothingIsLostWhileTheListMoves(t *testing.T) {
 				time.Sleep(wait)
 				return nil
 			}}}
-			logins, err = gather(t.Context(), u, window{noon, noon}, 0)
+			logins, err = gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 		})
 		if err != nil {
 			require.ErrorIs(rt, err, errMoved)
@@ -458,7 +459,7 @@ func TestCountAloneProvesNothing(t *testing.T) {
 			time.Sleep(time.Duration(1000 - offset))
 			return nil
 		}}}
-		logins, err := gather(t.Context(), u, window{noon, noon}, 0)
+		logins, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 		require.NoError(t, err)
 		assert.True(t, identities(logins, loginID)[identity(connection(100, 0))])
 		assert.Equal(t, 6, l.requests)
@@ -488,7 +489,7 @@ func BenchmarkRead(b *testing.B) {
 	l := &list{items: connections(1234)}
 	u := &UserConnections{API: l}
 	for b.Loop() {
-		if _, err := gather(b.Context(), u, window{noon, noon}, 0); err != nil {
+		if _, err := gather(b.Context(), u, cursor.Window{From: noon, To: noon}, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

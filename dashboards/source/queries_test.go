@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
-	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 )
 
 // TestQueriesAskForWhatThereIs looks up every metric and label of every query of
@@ -188,7 +188,7 @@ func processMetrics(t *testing.T) []*dto.MetricFamily {
 	s := e.Source("p", "s")
 	s.Polled(nil, time.Second)
 	s.Failing("")
-	s.At(record.Position{Cursor: time.Unix(1, 0), LastSuccess: time.Unix(1, 0)})
+	s.At(cursor.Position{Cursor: time.Unix(1, 0), LastSuccess: time.Unix(1, 0)})
 	s.CatchingUp(false)
 	s.ExportTask("created")
 	s.Reconciled(0)

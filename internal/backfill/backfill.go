@@ -20,7 +20,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
-	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/service"
@@ -50,7 +50,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options, logger *logging.Log
 		return err
 	}
 	b := &backfill{Options: o, sources: sources, now: time.Now(), logger: logger, bar: newProgress(os.Stderr, logger)}
-	if oldest := b.now.Add(-fetcher.MaxAge); o.Since.Before(oldest) {
+	if oldest := b.now.Add(-cursor.Reach); o.Since.Before(oldest) {
 		b.Since = oldest.Add(time.Minute).Truncate(time.Second) // leaves time for the first request
 		level.Info(logger).Log("msg", "the API keeps 30 days; history begins there", "since", b.Since.UTC().Format(time.RFC3339))
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -64,7 +65,7 @@ func newHistory(o collector.Options, p period) *history {
 }
 
 // Position says how far the history has been read.
-func (h *history) Position() (record.Position, error) { return record.Position{Cursor: h.cursor}, nil }
+func (h *history) Position() (cursor.Position, error) { return cursor.Position{Cursor: h.cursor}, nil }
 
 // Unfinished lists nothing: a history is read once.
 func (h *history) Unfinished(time.Time) ([]time.Time, error) { return nil, nil }
@@ -79,14 +80,11 @@ func (h *history) Skip(r *record.Batch) error {
 	return nil
 }
 
-// margin is kept in the ledger beyond the lookback.
-const margin = 2 * time.Minute
-
 // Commit counts a batch.
 func (h *history) Commit(b *record.Batch) error {
 	h.ledger.Apply(b, h.count)
 	h.cursor = b.To
-	h.ledger.Forget(b.To.Add(-h.lookback - margin))
+	h.ledger.Forget(cursor.Forgettable(cursor.Horizon(b.To, h.lookback)))
 	if b.UpToDate {
 		h.ledger.Expire(b.Now, h.count)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/service"
@@ -104,7 +105,7 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 	r.files = fetcher.Files{Columns: columns, Zone: service.ZoneOf(settings), Logger: log.NewNopLogger()} // the summary tells it
 	options := replayOptions[r.source]
 	options.Project, options.Source = o.Project, r.source
-	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: ledger.MaxAge} // nobody waits in a replay
+	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: cursor.Retention} // nobody waits in a replay
 	options.Lookback = replayLookback
 	options.UserWindows = service.UserWindows(o.UserWindows)
 	options.Limits = collector.NewLimits(math.MaxInt32, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))

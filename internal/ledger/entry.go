@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
@@ -164,7 +165,7 @@ func (e *entry) places() [3]int64 { return [...]int64{e.preConnect, e.start, e.u
 // it may be the last proof. The API selects by one of its times, nobody knows which: only
 // what is absent at all of them was deleted. One batch need not cover them all.
 func (e *entry) isAbsent(r *record.Batch) bool {
-	from, to, end := r.From.Add(edge).UnixMilli(), r.To.Add(-edge).UnixMilli(), latest(r).UnixMilli()
+	from, to, end := r.From.Add(cursor.Edge).UnixMilli(), r.To.Add(-cursor.Edge).UnixMilli(), latest(r).UnixMilli()
 	known, absent := uint8(0), e.absent
 	for i, t := range e.places() {
 		if t == 0 || t > end { // a time to come is a wrong clock's: no window has shown it there

@@ -15,11 +15,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
-
-// MaxAge is how far back the API keeps records: 30 days. What is older is given up.
-const MaxAge = 30 * 24 * time.Hour
 
 // latest is the newest time for which a batch may show a record.
 func latest(r *record.Batch) time.Time {
@@ -28,10 +26,6 @@ func latest(r *record.Batch) time.Time {
 	}
 	return r.Now
 }
-
-// edge is how far inside of a window a record must lie before its absence from the
-// window means that it was deleted: ends may be exclusive and times cut to a second.
-const edge = 2 * time.Second
 
 // Codes of failures that have none of their own.
 const (
@@ -267,7 +261,7 @@ func (l *Ledger) isDue(e *entry, r *record.Batch) bool {
 	// While a poll catches up, a record that has changed may stand in a later window.
 	fresh := r.UpToDate && !r.Late || r.Reread // not a file that was asked for before a restart
 	gone := !seen && fresh && e.isAbsent(r)
-	tooOld := dated && r.Now.Sub(first) > MaxAge
+	tooOld := dated && r.Now.Sub(first) > cursor.Retention
 	if e.has(settled) {
 		return tooOld || gone
 	}
@@ -281,7 +275,7 @@ func (l *Ledger) isDue(e *entry, r *record.Batch) bool {
 // and that were not in the batch just applied.
 func (l *Ledger) Forget(horizon time.Time) {
 	h := horizon.UnixMilli()
-	if l.last != nil && h-l.last.begin() > MaxAge.Milliseconds() {
+	if l.last != nil && h-l.last.begin() > cursor.Retention.Milliseconds() {
 		l.last = nil
 	}
 	for _, e := range l.entries {

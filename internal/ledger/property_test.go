@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -194,7 +195,7 @@ func asSourced(n int, l record.Login) record.Login {
 
 const (
 	lookback    = 15 * time.Minute
-	margin      = time.Minute
+	margin      = cursor.HorizonMargin
 	worldLength = 4 * time.Hour
 )
 
@@ -353,10 +354,10 @@ func (w *watcher) poll(now time.Time, moment time.Duration) time.Time {
 		if to.Equal(now) {
 			break
 		}
-		begin = to.Add(-2 * time.Second)
+		begin = to.Add(-cursor.Seam)
 	}
-	for _, at := range w.ledger.Unfinished(from.Add(4 * time.Second)) {
-		from, to := at.Add(-4*time.Second), at.Add(4*time.Second)
+	for _, at := range w.ledger.Unfinished(from.Add(2 * cursor.Edge)) {
+		from, to := at.Add(-2*cursor.Edge), at.Add(2*cursor.Edge)
 		w.apply(&record.Batch{From: from, To: to, Now: now, Logins: w.read(from, to, seen), Reread: true}, func(*Ledger) {})
 	}
 	return seen

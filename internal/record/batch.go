@@ -66,22 +66,6 @@ func later(times ...time.Time) (latest time.Time) {
 	return latest
 }
 
-// Position is how far a source has been counted. Times are the server's.
-type Position struct {
-	// Cursor is the end of the last window that was read whole, and not later than what
-	// was borne out then; zero before the first.
-	Cursor time.Time
-	// Newest is the newest time that a record has shown. Horizon follows it, and no clock.
-	Newest time.Time
-	// Horizon is the time from which on every record that was counted is remembered.
-	// No window may begin before it, or records would be counted twice.
-	Horizon time.Time
-	// Complete is true once a poll has come up to date.
-	Complete bool
-	// LastSuccess is when that happened last.
-	LastSuccess time.Time
-}
-
 // Why rows of a file are left out.
 const (
 	SkippedNoRecord = "no_record" // a total, a comment, trailing characters

@@ -16,7 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
-	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 )
 
 const (
@@ -346,7 +346,7 @@ func exported(t *testing.T) map[string][]string {
 	e := collector.NewExporter(registry)
 	s := e.Source("p", "s")
 	s.Polled(nil, time.Second)
-	s.At(record.Position{Cursor: time.Unix(1, 0), LastSuccess: time.Unix(1, 0)})
+	s.At(cursor.Position{Cursor: time.Unix(1, 0), LastSuccess: time.Unix(1, 0)})
 	s.CatchingUp(false)
 	s.ExportTask("created")
 	s.Reconciled(0)

@@ -18,7 +18,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
-	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
@@ -64,7 +64,7 @@ func TestEveryTroubleHasWordsOfItsOwn(t *testing.T) {
 }
 
 func TestTheStateOfASource(t *testing.T) {
-	good := fetcher.Status{Polled: true, Interval: time.Minute, Position: record.Position{LastSuccess: noon.Add(-time.Minute)}}
+	good := fetcher.Status{Polled: true, Interval: time.Minute, Position: cursor.Position{LastSuccess: noon.Add(-time.Minute)}}
 	for want, change := range map[string]func(*fetcher.Status){
 		up:         func(*fetcher.Status) {},
 		starting:   func(s *fetcher.Status) { s.Polled = false },
@@ -76,7 +76,7 @@ func TestTheStateOfASource(t *testing.T) {
 		change(&s)
 		assert.Equal(t, want, stateOf(s, noon))
 	}
-	slow := fetcher.Status{Polled: true, Interval: time.Hour, Position: record.Position{LastSuccess: noon.Add(-2 * time.Hour)}}
+	slow := fetcher.Status{Polled: true, Interval: time.Hour, Position: cursor.Position{LastSuccess: noon.Add(-2 * time.Hour)}}
 	assert.Equal(t, up, stateOf(slow, noon))
 }
 
