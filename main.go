@@ -31,7 +31,7 @@ const (
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// action is what a command line means.
+// action runs a command with the flags that were parsed.
 type action func(l *logging.Log) error
 
 func run(args []string) int {
@@ -42,8 +42,8 @@ func run(args []string) int {
 	terminated := -1
 	cli.Terminate(func(code int) { terminated = code })
 
-	logLevel := cli.Flag("log.level", "Only log messages with this severity or above.").Default("info").Enum("debug", "info", "warn", "error")
-	logFormat := cli.Flag("log.format", "Format of the log.").Default("logfmt").Enum("logfmt", "json")
+	logLevel := cli.Flag("log.level", "Log messages of this level and above: debug, info, warn or error.").Default("info").Enum("debug", "info", "warn", "error")
+	logFormat := cli.Flag("log.format", "Format of the log: logfmt or json.").Default("logfmt").Enum("logfmt", "json")
 	commands := map[string]action{}
 	addRun(cli, commands)
 	addDemo(cli, commands)
@@ -73,8 +73,8 @@ func run(args []string) int {
 	return exitOK
 }
 
-// formatOf is the format of the log that a command line asks for, of which kingpin tells
-// nothing if there is anything wrong with it.
+// formatOf finds --log.format in a command line that kingpin has refused, and of which it
+// has therefore set no flag.
 func formatOf(args []string) string {
 	for i, arg := range args {
 		if value, ok := strings.CutPrefix(arg, "--log.format="); ok {
@@ -91,36 +91,35 @@ func configFlag(c *kingpin.CmdClause) *string {
 	return c.Flag("config.file", "Path to the configuration file.").Default(command.Name + ".yml").String()
 }
 
-func webFlags(c *kingpin.CmdClause) *command.WebOptions {
-	o := &command.WebOptions{Options: web.Options{Flags: kingpinflag.AddFlags(c, ":9914")}}
+func webFlags(c *kingpin.CmdClause) *web.Options {
+	o := &web.Options{Flags: kingpinflag.AddFlags(c, ":9914")}
 	c.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	c.Flag("web.enable-lifecycle", "Allow reloading the configuration by POST /-/reload.").BoolVar(&o.EnableLifecycle)
 	c.Flag("web.enable-pprof", "Show profiles of the process under /debug/pprof/.").BoolVar(&o.EnablePprof)
-	c.Flag("web.openmetrics-created-samples", "Add _created lines to OpenMetrics: a third more series. Protobuf has the creation times always.").BoolVar(&o.OpenMetricsCreatedSamples)
+	c.Flag("web.openmetrics-created-samples", "Add _created lines to OpenMetrics: a third more series. Protobuf always has the creation times.").BoolVar(&o.OpenMetricsCreatedSamples)
+	c.Validate(func(*kingpin.CmdClause) error { return o.Validate() })
 	return o
 }
 
 func addRun(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("run", "Fetch login records and serve metrics.").Default()
 	file, o := configFlag(c), webFlags(c)
-	once := c.Flag("once", "Poll every source once, print the metrics, and end: with 1 if a source failed.").Bool()
-	c.Validate(func(*kingpin.CmdClause) error { return o.Validate() })
+	once := c.Flag("once", "Poll every source once, print the metrics and exit; exit with 1 if a source failed.").Bool()
 	commands[c.FullCommand()] = func(l *logging.Log) error {
 		if *once {
 			return command.Once(*file, os.Stdout, l)
 		}
-		return command.Run(*file, *o, l)
+		return command.Run(*file, o, l)
 	}
 }
 
 func addDemo(cli *kingpin.Application, commands map[string]action) {
-	c := cli.Command("demo", "Run against a simulator inside: no account, no configuration, no network.")
-	served := webFlags(c)
+	c := cli.Command("demo", "Run against a built-in simulator: needs no account, no configuration and no network.")
+	webOptions := webFlags(c)
 	var o command.DemoOptions
-	c.Flag("seed", "Decides all that is made up.").Default("1").Uint64Var(&o.Seed)
-	c.Flag("cycle", "How long the script of incidents takes until it begins again.").Default("15m").DurationVar(&o.Cycle)
-	c.Validate(func(*kingpin.CmdClause) error { return served.Validate() })
-	commands[c.FullCommand()] = func(l *logging.Log) error { return command.Demo(o, *served, l) }
+	c.Flag("seed", "Random seed for simulated data.").Default("1").Uint64Var(&o.Seed)
+	c.Flag("cycle", "Time after which the script of incidents repeats.").Default("15m").DurationVar(&o.Cycle)
+	commands[c.FullCommand()] = func(l *logging.Log) error { return command.Demo(o, webOptions, l) }
 }
 
 func addSimulate(cli *kingpin.Application, commands map[string]action) {
@@ -128,11 +127,11 @@ func addSimulate(cli *kingpin.Application, commands map[string]action) {
 	var o command.SimulateOptions
 	var history string
 	c.Flag("listen-address", "Address on which to serve.").Default("127.0.0.1:9915").StringVar(&o.ListenAddress)
-	c.Flag("seed", "Decides all that is made up.").Default("1").Uint64Var(&o.Seed)
-	c.Flag("history", "How far back there are records.").Default("1d").StringVar(&history)
+	c.Flag("seed", "Random seed for simulated data.").Default("1").Uint64Var(&o.Seed)
+	c.Flag("history", "How far back the simulated records go.").Default("1d").StringVar(&history)
 	c.Flag("users", "Number of users.").Default("500").IntVar(&o.Users)
 	c.Flag("servers", "Number of servers.").Default("20").IntVar(&o.Servers)
-	c.Flag("logins-per-hour", "Mean of the logins in an hour of a working day.").Default("300").Float64Var(&o.LoginsPerHour)
+	c.Flag("logins-per-hour", "Mean number of logins per working hour.").Default("300").Float64Var(&o.LoginsPerHour)
 	c.Validate(func(*kingpin.CmdClause) error {
 		d, err := model.ParseDuration(history)
 		if err != nil {
@@ -148,11 +147,11 @@ func addSimulate(cli *kingpin.Application, commands map[string]action) {
 }
 
 func addChecks(cli *kingpin.Application, commands map[string]action) {
-	check := cli.Command("check-config", "Load and validate the configuration; print every problem with its line.")
+	check := cli.Command("check-config", "Validate the configuration and print every problem with its line.")
 	checkFile := configFlag(check)
 	commands[check.FullCommand()] = func(*logging.Log) error { return command.CheckConfig(*checkFile, os.Stdout) }
 
-	doctor := cli.Command("doctor", "Make one call for each source, and say what works and what does not; changes nothing.")
+	doctor := cli.Command("doctor", "Make one call for each source and report what works and what does not; changes nothing.")
 	doctorFile := configFlag(doctor)
 	commands[doctor.FullCommand()] = func(l *logging.Log) error {
 		return command.Doctor(context.Background(), *doctorFile, os.Stdout, l)
@@ -160,7 +159,7 @@ func addChecks(cli *kingpin.Application, commands map[string]action) {
 }
 
 func addPseudonym(cli *kingpin.Application, commands map[string]action) {
-	c := cli.Command("pseudonym", "Read user names, a line each, from standard input; print what stands for them in the log of failed logins.")
+	c := cli.Command("pseudonym", "Read user names from standard input, one per line, and print their pseudonyms in the log of failed logins.")
 	file := configFlag(c)
 	commands[c.FullCommand()] = func(*logging.Log) error { return command.Pseudonyms(*file, os.Stdin, os.Stdout) }
 }
@@ -170,13 +169,13 @@ func addBackfill(cli *kingpin.Application, commands map[string]action) {
 	file := configFlag(c)
 	var o backfill.Options
 	var since, until, step string
-	c.Flag("since", "Where history begins: a time (RFC 3339), or how long ago. The API keeps 30 days.").Default("30d").StringVar(&since)
-	c.Flag("until", "Where it ends, likewise. Default: where the counters of the store begin; without any, where those of an exporter that is started now begin.").StringVar(&until)
+	c.Flag("since", "Start of the history: a time (RFC 3339) or how long ago. The API keeps 30 days.").Default("30d").StringVar(&since)
+	c.Flag("until", "End of the history, likewise. Default: where the counters of the store begin or, if it has none, where those of an exporter started now would begin.").StringVar(&until)
 	c.Flag("step", "Time between two samples, in whole seconds.").Default("1m").StringVar(&step)
-	c.Flag("sparse", "While a series rests, a sample at every thirtieth step only: a tenth as large.").BoolVar(&o.Sparse)
+	c.Flag("sparse", "While a series does not change, write only every thirtieth sample: a tenth of the size.").BoolVar(&o.Sparse)
 	c.Flag("output", "File to write; - is standard output.").Default("-").StringVar(&o.Output)
 	c.Flag("metric", "Write only this metric; repeatable. Default: all.").EnumsVar(&o.Metrics, backfill.Metrics()...)
-	labels := c.Flag("label", "Label (name=value) to add to every series, such as the job and instance of the live ones; repeatable.").StringMap()
+	labels := c.Flag("label", "Label (name=value) to add to every series, such as job and instance of the live series; repeatable.").StringMap()
 	c.Validate(func(*kingpin.CmdClause) error {
 		if len(o.Metrics) == 0 {
 			o.Metrics = backfill.Metrics()
@@ -190,14 +189,14 @@ func addBackfill(cli *kingpin.Application, commands map[string]action) {
 }
 
 func addReplay(cli *kingpin.Application, commands map[string]action) {
-	c := cli.Command("replay", "Count the records of a file as if they had been fetched; print the metrics, and on standard error why.")
+	c := cli.Command("replay", "Count the records of a file as if they had been fetched; print the metrics, and the reasons to standard error.")
 	file := c.Arg("file", "Records as .csv, .xlsx, .jsonl or .json, or a .zip of these.").Required().String()
 	o := command.ReplayOptions{UserWindows: config.DefaultMetrics().UserWindows}
-	c.Flag("project", "The label `project`; with --config.file also which of its projects.").Default("replay").StringVar(&o.Project)
-	c.Flag("source", "What the file holds. Default: what its columns tell.").EnumVar(&o.Source, command.ReplaySources...)
-	c.Flag("config.file", "Configuration file from which to take success_codes, columns and time_zone.").StringVar(&o.ConfigFile)
-	c.Flag("success-code", "A failed_code that means success, instead of those configured; repeatable.").StringsVar(&o.SuccessCodes)
-	c.Flag("quiet", "Leave out the line for each record.").BoolVar(&o.Quiet)
+	c.Flag("project", "Value of the label `project`; with --config.file, the project to use.").Default("replay").StringVar(&o.Project)
+	c.Flag("source", "Source of the file's records: "+strings.Join(command.ReplaySources, ", ")+". Default: recognised by its columns.").EnumVar(&o.Source, command.ReplaySources...)
+	c.Flag("config.file", "Configuration file to take success_codes, columns and time_zone from.").StringVar(&o.ConfigFile)
+	c.Flag("success-code", "A failed_code that means success; replaces the configured ones; repeatable.").StringsVar(&o.SuccessCodes)
+	c.Flag("quiet", "Do not print a line for each record.").BoolVar(&o.Quiet)
 	commands[c.FullCommand()] = func(l *logging.Log) error {
 		return command.Replay(context.Background(), *file, o, os.Stdout, l.Text())
 	}

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/version"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
@@ -22,22 +19,12 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/web"
 )
 
-// WebOptions say how the exporter is seen from outside.
-type WebOptions struct {
-	web.Options
-	// OpenMetricsCreatedSamples adds the creation times of counters to OpenMetrics, as
-	// lines which Prometheus stores as series of their own.
-	OpenMetricsCreatedSamples bool
-}
+// shutdownTimeout is how long shutting down may take. What is not done by then is
+// abandoned, as in a crash: what was not committed is counted after the next start.
+const shutdownTimeout = 9 * time.Second
 
-// Run fetches and serves until it is told to end.
-func Run(configFile string, o WebOptions, l *logging.Log) error { return serve(configFile, o, l) }
-
-// endTime is how long the program may take to end. What is not done by then is abandoned,
-// as in a crash: what was not committed is counted after the next start.
-const endTime = 9 * time.Second
-
-func serve(configFile string, o WebOptions, logger *logging.Log) error {
+// Run fetches and serves until a signal ends it.
+func Run(configFile string, o *web.Options, logger *logging.Log) error {
 	// Listen to signals first: one that comes while a large store is loaded must
 	// not be lost.
 	ctx, stop := untilSignal()
@@ -45,7 +32,7 @@ func serve(configFile string, o WebOptions, logger *logging.Log) error {
 	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, configFile, o, logger) })
 }
 
-// abandon calls f, and waits no longer than endTime for it once ctx has ended.
+// abandon calls f, and waits no longer than shutdownTimeout for it once ctx has ended.
 func abandon(ctx context.Context, logger log.Logger, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -57,13 +44,13 @@ func abandon(ctx context.Context, logger log.Logger, f func() error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(endTime):
-		level.Warn(logger).Log("msg", "ending without what takes too long; what is not committed yet is counted after the next start")
+	case <-time.After(shutdownTimeout):
+		level.Warn(logger).Log("msg", "shutdown takes too long, exiting; what is not committed is counted after the next start")
 		return nil
 	}
 }
 
-func serveUntilSignal(ctx context.Context, configFile string, o WebOptions, logger *logging.Log) error {
+func serveUntilSignal(ctx context.Context, configFile string, o *web.Options, logger *logging.Log) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -80,7 +67,7 @@ func serveUntilSignal(ctx context.Context, configFile string, o WebOptions, logg
 	s.Exposition().CreatedSamples = o.OpenMetricsCreatedSamples
 	s.Start()
 	e := &exporter{s, func() (*config.Config, error) { return loadAndWarn(configFile, logger) }}
-	return errors.Join(e.serve(ctx, hangups, &o.Options, logger), s.Close())
+	return errors.Join(e.serve(ctx, hangups, o, logger), s.Close())
 }
 
 // exporter is the service as the web sees it.
@@ -133,36 +120,4 @@ func (e *exporter) reloadOn(ctx context.Context, hangups <-chan os.Signal) {
 			return
 		}
 	}
-}
-
-// Once polls every source once and writes the metrics to out. It fails if a source
-// failed; the metrics are written all the same.
-func Once(configFile string, out io.Writer, logger *logging.Log) error {
-	ctx, stop := untilSignal()
-	defer stop()
-	cfg, err := loadAndWarn(configFile, logger)
-	if err != nil {
-		return err
-	}
-	cfg.Metrics.NewSeriesHold = 0 // nobody will see the value later
-	s, err := service.New(cfg, logger)
-	if err != nil {
-		return err
-	}
-	polled := s.PollOnce(ctx)
-	return errors.Join(polled, writeText(out, s.Exposition()), s.Close())
-}
-
-// writeText writes metrics in the text format.
-func writeText(out io.Writer, g prometheus.Gatherer) error {
-	families, err := g.Gather()
-	if err != nil {
-		return err
-	}
-	for _, f := range families {
-		if _, err := expfmt.MetricFamilyToText(out, f); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -21,8 +21,8 @@ func TestWhatTakesTooLongIsAbandoned(t *testing.T) {
 				time.Sleep(takes)
 				return errors.New("late")
 			})
-			assert.Equal(t, takes < endTime, err != nil)
-			assert.Equal(t, min(takes, time.Second+endTime), time.Since(start))
+			assert.Equal(t, takes < shutdownTimeout, err != nil)
+			assert.Equal(t, min(takes, time.Second+shutdownTimeout), time.Since(start))
 			time.Sleep(takes)
 		})
 	}

@@ -51,6 +51,9 @@ type Options struct {
 	EnableLifecycle bool
 	// EnablePprof shows the profiles of the process under /debug/pprof/.
 	EnablePprof bool
+	// OpenMetricsCreatedSamples adds the creation times of counters to OpenMetrics, as
+	// lines which Prometheus stores as series of their own. It is for who makes answers.
+	OpenMetricsCreatedSamples bool
 }
 
 // Validate checks what the command line cannot.

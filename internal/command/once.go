@@ -1,0 +1,44 @@
+package command
+
+import (
+	"errors"
+	"io"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/logging"
+	"github.com/workspace-exporter/workspace_exporter/internal/service"
+)
+
+// Once polls every source once and writes the metrics to out. It fails if a source
+// failed; the metrics are written all the same.
+func Once(configFile string, out io.Writer, logger *logging.Log) error {
+	ctx, stop := untilSignal()
+	defer stop()
+	cfg, err := loadAndWarn(configFile, logger)
+	if err != nil {
+		return err
+	}
+	cfg.Metrics.NewSeriesHold = 0 // there is no later scrape to show the value
+	s, err := service.New(cfg, logger)
+	if err != nil {
+		return err
+	}
+	polled := s.PollOnce(ctx)
+	return errors.Join(polled, writeText(out, s.Exposition()), s.Close())
+}
+
+// writeText writes metrics in the text format.
+func writeText(out io.Writer, g prometheus.Gatherer) error {
+	families, err := g.Gather()
+	if err != nil {
+		return err
+	}
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(out, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
