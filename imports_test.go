@@ -27,12 +27,12 @@ var mayImport = map[string][]string{
 		"internal/cursor", "internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/store"},
 	"internal/backfill": {"internal/service", "config", "collector", "fetcher", "internal/cursor", "internal/ledger", "internal/logging", "internal/record", "internal/store"},
 	// The service and the web do not know each other: a command brings them together.
-	"internal/service": {"internal/source", "config", "collector", "fetcher/...", "internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/store"},
+	"internal/service": {"internal/source", "config", "collector", "fetcher/...", "internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/store", "internal/tasknotes"},
 	"internal/web":     {"config", "collector", "fetcher", "fetcher/workspace", "internal/store"},
 	"internal/source":  {"config", "collector", "fetcher/...", "internal/ledger", "internal/record"},
 
 	// What is fetched and what is counted meet in the descriptor of a source.
-	"collector": {"internal/cursor", "internal/ledger", "internal/record", "internal/store"},
+	"collector": {"internal/cursor", "internal/ledger", "internal/record", "internal/store", "internal/tasknotes"},
 	"fetcher":   {"fetcher/...", "internal/cursor", "internal/record"},
 
 	"fetcher/paging":    {"fetcher/workspace", "internal/cursor", "internal/record"},
@@ -40,8 +40,9 @@ var mayImport = map[string][]string{
 	"fetcher/workspace": {"internal/keytext", "internal/record"},
 	"config":            {"internal/keytext", "internal/record"},
 
-	"internal/ledger":   {"internal/cursor", "internal/record", "internal/store"},
-	"internal/loginlog": {"internal/ledger", "internal/record"},
+	"internal/ledger":    {"internal/cursor", "internal/record", "internal/store"},
+	"internal/loginlog":  {"internal/ledger", "internal/record"},
+	"internal/tasknotes": {"internal/store"},
 
 	// These import nothing of ours. The simulator takes the API's word for everything, or it
 	// would be wrong where the exporter is.

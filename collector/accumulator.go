@@ -2,8 +2,6 @@ package collector
 
 import (
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +16,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
+	"github.com/workspace-exporter/workspace_exporter/internal/tasknotes"
 )
 
 // Storage keeps the rows of one accumulator. A commit is whole or not at all.
@@ -81,7 +80,6 @@ type state struct {
 	// What loading has found to be changed in the store, with the next commit; and what
 	// only a commit of records of another project may change.
 	stale, another store.Changes
-	tasks          map[string]string // export tasks under way: see Get
 }
 
 // tables are the families of a page.
@@ -146,7 +144,7 @@ var (
 
 // load reads the page from the store, in place of what is in memory.
 func (b *Accumulator) load() error {
-	p := &state{families: &families{options: &b.options}, ledger: ledger.New(b.options.Rules), tasks: map[string]string{}}
+	p := &state{families: &families{options: &b.options}, ledger: ledger.New(b.options.Rules)}
 	p.aggregators = aggregators[b.options.Kind](p.families, b.options)
 	l := newLoading(p)
 	if err := b.storage.Load(l.row); err != nil {
@@ -214,9 +212,8 @@ func (p *state) row(table string, key, value []byte) (known bool, err error) {
 	switch table {
 	case positionTable:
 		return true, loadPosition(&p.position, value)
-	case taskTable:
-		p.tasks[string(key)] = string(value)
-		return true, nil
+	case tasknotes.Table:
+		return true, nil // which its own package reads
 	case ledger.Table:
 		return true, p.ledger.Load(key, value)
 	}
@@ -441,55 +438,6 @@ func (b *Accumulator) Day() []Quarter {
 	if shown := b.snapshot.Load(); shown != nil {
 		return shown.day
 	}
-	return nil
-}
-
-// taskTable is the table of the export tasks under way.
-const taskTable = "tasks"
-
-// Get returns the id of the export task that is under way for a key, if there is one.
-func (b *Accumulator) Get(key string) (id string, ok bool, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.ready(); err != nil {
-		return "", false, err
-	}
-	id, ok = b.state.tasks[key]
-	return id, ok, nil
-}
-
-// Keys lists, in order, what export tasks are under way for.
-func (b *Accumulator) Keys() ([]string, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.ready(); err != nil {
-		return nil, err
-	}
-	return slices.Sorted(maps.Keys(b.state.tasks)), nil
-}
-
-// Set remembers an export task, on disk when it returns.
-func (b *Accumulator) Set(key, id string) error {
-	return b.keep(func(changes *store.Changes) { changes.Put(taskTable, []byte(key), []byte(id)) }, func(tasks map[string]string) { tasks[key] = id })
-}
-
-// Clear forgets an export task.
-func (b *Accumulator) Clear(key string) error {
-	return b.keep(func(changes *store.Changes) { changes.Delete(taskTable, []byte(key)) }, func(tasks map[string]string) { delete(tasks, key) })
-}
-
-func (b *Accumulator) keep(change func(*store.Changes), then func(map[string]string)) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.ready(); err != nil {
-		return err
-	}
-	changes := &store.Changes{}
-	change(changes)
-	if err := b.storage.Commit(changes); err != nil {
-		return err
-	}
-	then(b.state.tasks)
 	return nil
 }
 

@@ -510,29 +510,6 @@ func TestDesktopsHaveRoundTrips(t *testing.T) {
 	assert.Equal(t, map[string]float64{"g": 3}, b.values(loginAttempts, "desktop_group"))
 }
 
-func TestExportTasksOutliveTheProcess(t *testing.T) {
-	b := newBench(t, nil)
-	require.NoError(t, b.accumulator.Set("b", "2"))
-	require.NoError(t, b.accumulator.Set("a", "1"))
-	require.NoError(t, b.read(t0))
-	b.restart()
-	keys, err := b.accumulator.Keys()
-	require.NoError(t, err)
-	assert.Equal(t, []string{"a", "b"}, keys)
-	id, ok, err := b.accumulator.Get("b")
-	require.NoError(t, err)
-	assert.True(t, ok)
-	assert.Equal(t, "2", id)
-	b.storage.fail = errors.New("disk full")
-	require.ErrorIs(t, b.accumulator.Clear("b"), b.storage.fail)
-	b.storage.fail = nil
-	require.NoError(t, b.accumulator.Clear("b"))
-	b.restart()
-	_, ok, err = b.accumulator.Get("b")
-	require.NoError(t, err)
-	assert.False(t, ok)
-}
-
 func TestMetricsAreWellFormed(t *testing.T) {
 	logins := newBench(t, ofKind(Logins))
 	require.NoError(t, logins.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("7"), func(l *record.Login) { l.Invalid = []string{"id"} })))

@@ -18,6 +18,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
+	"github.com/workspace-exporter/workspace_exporter/internal/tasknotes"
 )
 
 // formatKinds are the sources of the stores below.
@@ -61,6 +62,11 @@ func TestStoreOfEachFormat(t *testing.T) {
 			before := b.values(loginAttempts)[""]
 			require.NoError(t, b.read(t0.Add(2*time.Minute), login(1, t0), login(2, t0), login(9, t0.Add(time.Minute))))
 			require.Equal(t, before+1, b.values(loginAttempts)[""])
+			notes, err := tasknotes.Open(s.Partition("p", b.options.Source), "")
+			require.NoError(t, err)
+			task, _, err := notes.Get("a window")
+			require.NoError(t, err)
+			require.Equal(t, "task-1", task)
 			require.NoError(t, s.Close())
 		})
 	}
@@ -138,7 +144,9 @@ func writeStore(t *testing.T, dir string) {
 			require.NoError(t, b.read(now, login(1, t0), login(2, t0, ended), login(3, t0, failing("7"), reason), login(4, t0, pending),
 				login(5, t0, inGroup("h"), odd), login(6, t0, measured), login(7, t0.Add(-2*time.Hour)), record.Login{Malformed: true, ID: record.Identity{8}}))
 		}
-		require.NoError(t, b.accumulator.Set("a window", "task-1"))
+		notes, err := tasknotes.Open(s.Partition("p", b.options.Source), "")
+		require.NoError(t, err)
+		require.NoError(t, notes.Set("a window", "task-1"))
 	}
 	failed := session(1, "m", record.StateFailed)
 	failed.FailedCode = "7"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
+	"github.com/workspace-exporter/workspace_exporter/internal/tasknotes"
 )
 
 // What a release, or a configuration, changes in the metrics is handled here, when an accumulator
@@ -31,10 +32,7 @@ import (
 // commit, so that a configuration that is refused leaves no trace.
 //
 // The head of an accumulator says what its rows are like.
-const (
-	projectHead = "project_id"
-	familyHead  = "family " // and the metric's name: its schema
-)
+const familyHead = "family " // and the metric's name: its schema
 
 // schema is what the rows of a metric are like.
 type schema struct {
@@ -87,7 +85,7 @@ var namesMachines = map[string]bool{serverAttempts.Name: true, serverFailures.Na
 // ofOneProject are the tables whose rows mean nothing in another project: its ids are
 // those of other records, its users other people.
 var ofOneProject = map[string]bool{
-	ledger.Table: true, failedSessionsTable: true, userWindowsTable: true, failedUsersTable: true, serverSessionsTable: true, taskTable: true,
+	ledger.Table: true, failedSessionsTable: true, userWindowsTable: true, failedUsersTable: true, serverSessionsTable: true, tasknotes.Table: true,
 }
 
 // loading is an accumulator being loaded. Rows are taken as they are stored; what must change for
@@ -137,7 +135,7 @@ func (l *loading) head(key string, value []byte) (err error) {
 	switch name, isFamily := strings.CutPrefix(key, familyHead); {
 	case isFamily:
 		l.families[name], err = readSchema(value)
-	case key == projectHead:
+	case key == store.ProjectKey:
 		r := store.ReadRow(value)
 		l.project, err = r.String(), r.Err()
 	}
@@ -247,7 +245,7 @@ func (l *loading) finish() {
 	}
 	var row store.Row
 	row.String(id)
-	p.another.Put(store.Head, []byte(projectHead), row)
+	p.another.Put(store.Head, []byte(store.ProjectKey), row)
 	if l.anotherProject {
 		p.position.Cursor, p.position.Horizon = time.Time{}, time.Time{}
 	}

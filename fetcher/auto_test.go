@@ -304,7 +304,7 @@ func (a *api) liveByBoth(t *testing.T, lookback time.Duration) *collector.Accumu
 	restart := func() *Poller {
 		accumulator = openAccumulator(t, storage, collector.Logins, lookback)
 		pages := &UserConnections{API: a, Mismatch: func() {}}
-		auto := &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, accumulator)}, Threshold: 3, Logger: log.NewNopLogger()}
+		auto := &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}, Threshold: 3, Logger: log.NewNopLogger()}
 		o := options(lookback)
 		o.InitialLookback = span
 		p, err := NewPoller(auto, pages, accumulator, nothing{}, o)

@@ -376,7 +376,7 @@ func TestAStaleFileLetsNothingExpire(t *testing.T) {
 				Lookback: time.Hour, Limits: collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})), Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: 20 * time.Minute}})
 			require.NoError(t, err)
 			o := options(time.Hour)
-			source := &UserConnectionExports{c.export(export.Logins, accumulator)}
+			source := &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}
 			pages := &UserConnections{API: &list{}, Mismatch: func() {}}
 			p, err := NewPoller(source, pages, accumulator, nothing{}, o)
 			require.NoError(t, err)

@@ -26,6 +26,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
+	"github.com/workspace-exporter/workspace_exporter/internal/tasknotes"
 )
 
 // cloud makes export tasks, and remembers those under way, as a store does.
@@ -130,6 +131,24 @@ func (s *shelf) Load(row func(table string, key, value []byte) error) error {
 		}
 	}
 	return err
+}
+
+// LoadTable loads one table.
+func (s *shelf) LoadTable(table string, row func(key, value []byte) error) error {
+	return s.Load(func(of string, key, value []byte) error {
+		if of != table {
+			return nil
+		}
+		return row(key, value)
+	})
+}
+
+// notesOn opens the notes of the tasks that are stored.
+func notesOn(t *testing.T, storage *shelf) *tasknotes.Notes {
+	t.Helper()
+	notes, err := tasknotes.Open(storage, "")
+	require.NoError(t, err)
+	return notes
 }
 
 func (s *shelf) Commit(b *store.Changes) error {
@@ -357,7 +376,7 @@ func FuzzTasksAreTakenUpAgain(f *testing.F) {
 			accumulator := &committed{}
 			restart := func() *Poller {
 				accumulator.Accumulator = openAccumulator(t, storage, collector.Logins, lookback)
-				source := &UserConnectionExports{c.export(export.Logins, accumulator)}
+				source := &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}
 				p, err := NewPoller(source, &world{t: t}, accumulator, nothing{}, options(lookback))
 				require.NoError(t, err)
 				return p

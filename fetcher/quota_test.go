@@ -173,7 +173,7 @@ func (s *strict) reader(t *testing.T, m Metrics, mode string) (*Poller, *collect
 	c := newCloud(s.file)
 	var source Source = pages
 	if mode == "auto" {
-		source = &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, accumulator)}, Threshold: 5000, Logger: log.NewNopLogger()}
+		source = &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, notesOn(t, newShelf()))}, Threshold: 5000, Logger: log.NewNopLogger()}
 	}
 	p, err := NewPoller(source, pages, accumulator, m, options(lookback))
 	require.NoError(t, err)

@@ -75,7 +75,7 @@ func (a *api) liveWithSettings(t *testing.T, least time.Duration) *collector.Acc
 		lookback := [...]time.Duration{least, least, 2*least + time.Minute, 20 * time.Minute}[a.IntN(4)]
 		accumulator = openAccumulator(t, storage, collector.Logins, lookback)
 		pages := &UserConnections{API: a, Mismatch: func() {}}
-		exports := &UserConnectionExports{c.export(export.Logins, accumulator)}
+		exports := &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}
 		auto := &Auto{Pages: pages, Export: exports, Threshold: 3, Logger: log.NewNopLogger()}
 		o := options(lookback)
 		o.InitialLookback = span

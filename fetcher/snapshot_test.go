@@ -357,7 +357,7 @@ func FuzzAccessHistory(f *testing.F) {
 			accumulator := &committed{}
 			restart := func() *Poller {
 				accumulator.Accumulator = openAccumulator(t, storage, collector.AccessStatistics, 0)
-				var source WholeSource = &AccessExports{cloud.export(export.AccessStatistics, accumulator)}
+				var source WholeSource = &AccessExports{cloud.export(export.AccessStatistics, notesOn(t, storage))}
 				if pages {
 					source = &AccessStatistics{API: a, Mismatch: func() {}}
 				}

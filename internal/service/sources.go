@@ -15,6 +15,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
+	"github.com/workspace-exporter/workspace_exporter/internal/tasknotes"
 )
 
 // Values of the labels source and product.
@@ -67,6 +68,11 @@ func (o *opener) complete(b collector.Options) collector.Options {
 // accumulator opens the accumulator of a source.
 func (o *opener) accumulator(b collector.Options) (*collector.Accumulator, error) {
 	return collector.Open(o.store.Partition(o.project.Name, b.Source), o.complete(b))
+}
+
+// notes opens the notes of a source's export tasks.
+func (o *opener) notes(source string) (*tasknotes.Notes, error) {
+	return tasknotes.Open(o.store.Partition(o.project.Name, source), o.project.ProjectID)
 }
 
 // options are those of a poller.
@@ -154,7 +160,11 @@ func (o *opener) userConnections() (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := o.waysToUserConnections(c, accumulator, metrics)
+	notes, err := o.notes(UserConnections)
+	if err != nil {
+		return nil, err
+	}
+	w, err := o.waysToUserConnections(c, notes, metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +221,11 @@ func (o *opener) desktopConnections() (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := o.waysToDesktopConnections(c, accumulator, metrics)
+	notes, err := o.notes(DesktopConnections)
+	if err != nil {
+		return nil, err
+	}
+	w, err := o.waysToDesktopConnections(c, notes, metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +245,11 @@ func (o *opener) sessions() (*Source, error) {
 	}
 	var from fetcher.WholeSource = &fetcher.Sessions{API: o.client, Mismatch: metrics.Mismatch, Zone: ZoneOf(c.Source)}
 	if c.Mode == config.ModeExport {
-		tasks, err := o.export(Sessions, c.Source, accumulator, metrics, o.client.ExportSessions)
+		notes, err := o.notes(Sessions)
+		if err != nil {
+			return nil, err
+		}
+		tasks, err := o.export(Sessions, c.Source, notes, metrics, o.client.ExportSessions)
 		if err != nil {
 			return nil, err
 		}
@@ -253,7 +271,11 @@ func (o *opener) accessStatistics() (*Source, error) {
 	}
 	var from fetcher.WholeSource = &fetcher.AccessStatistics{API: o.client, Mismatch: metrics.Mismatch, Zone: ZoneOf(c.Source)}
 	if c.Mode == config.ModeExport {
-		tasks, err := o.export(AccessStatistics, c.Source, accumulator, metrics, o.client.ExportAccessStatistics)
+		notes, err := o.notes(AccessStatistics)
+		if err != nil {
+			return nil, err
+		}
+		tasks, err := o.export(AccessStatistics, c.Source, notes, metrics, o.client.ExportAccessStatistics)
 		if err != nil {
 			return nil, err
 		}

@@ -320,6 +320,9 @@ func (b *Changes) Each(f func(table string, key, value []byte)) {
 // Head is the table whose rows are loaded first: they say how others are to be read.
 const Head = "head"
 
+// ProjectKey is the row of Head that holds the project_id of the partition's rows.
+const ProjectKey = "project_id"
+
 // Load calls row for every row of the partition, table by table, in the order in which they
 // are on disk; Head is the first table. It fails if the partition is damaged, or if row
 // does. Key and value are valid during the call.
@@ -350,6 +353,30 @@ func (b *Partition) Load(row func(table string, key, value []byte) error) error 
 				return err
 			}
 			return compareDigest(partition, digest)
+		})
+	})
+}
+
+// LoadTable calls row for every row of one table, in the order of their keys. It does not
+// compare the partition with its digest, as Load does. Key and value are valid during the call.
+func (b *Partition) LoadTable(table string, row func(key, value []byte) error) error {
+	return b.guard(func() error {
+		return b.store.db.View(func(tx *bbolt.Tx) error {
+			partition := tx.Bucket(partitionsBucket).Bucket(b.name)
+			if partition == nil || partition.Bucket([]byte(table)) == nil {
+				return nil
+			}
+			s := b.store.sealOf(partition)
+			if s == nil {
+				return errOtherKey
+			}
+			return partition.Bucket([]byte(table)).ForEach(func(key, value []byte) error {
+				key, value, err := s.reveal(table, key, value)
+				if err != nil {
+					return fmt.Errorf("table %s: %w", table, err)
+				}
+				return row(key, value)
+			})
 		})
 	})
 }
