@@ -6,28 +6,28 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/collector"
 )
 
-// chartHeight is the height of the drawing, in units of its own; a quarter of an hour
+// chartHeight is the height of the drawing, in units of its own. A quarter of an hour
 // is one unit wide.
 const chartHeight = 100
 
-// leastHeight is that of a bar that stands for anything at all: one failure among
-// thousands of attempts must be seen.
+// leastHeight is the least height of a bar that is not 0: one failure among thousands of
+// attempts must be visible.
 const leastHeight = 3
 
-// chart is the last day of a source, ready to be drawn.
+// chart is the drawing of the last day of a source.
 type chart struct {
 	Bars   []bar
-	Unread []blank
+	Unread []unread
 	Hours  []hour
 	Ticks  []tick
-	// Top is what the height stands for.
+	// Top is the number at the upper end of the axis.
 	Top                int64
 	Attempts, Failures int64
 	Width, Height      int64
 	First, Last        time.Time
 }
 
-// bar is one quarter of an hour: failures, and on them the attempts that did not fail.
+// bar is one quarter of an hour: failures, and above them the attempts that did not fail.
 type bar struct {
 	collector.Quarter
 	X, Y, Successes, Failed float64 // in units; Y is the upper end
@@ -36,8 +36,8 @@ type bar struct {
 // FailedY is the upper end of the failures.
 func (b bar) FailedY() float64 { return chartHeight - b.Failed }
 
-// blank is a time that was not read.
-type blank struct{ X, Width int64 }
+// unread is a time that was not read.
+type unread struct{ X, Width int64 }
 
 // tick is a time on the axis.
 type tick struct {
@@ -48,7 +48,7 @@ type tick struct {
 // Percent is where the tick is, from left to right.
 func (t tick) Percent() float64 { return 100 * float64(t.X) / float64(collector.DayQuarters) }
 
-// Anchor is the part of the tick's text that is there: no text may leave the drawing.
+// Anchor is the part of the tick's text that is at the tick: no text may leave the drawing.
 func (t tick) Anchor() string {
 	switch {
 	case t.Percent() < 7:
@@ -59,14 +59,14 @@ func (t tick) Anchor() string {
 	return "middle"
 }
 
-// hour is a row of the table.
+// hour is a row of the table below the drawing.
 type hour struct {
 	Start              time.Time
 	Attempts, Failures int64
-	Read               bool // wholly
+	Read               bool // the whole hour
 }
 
-// newChart draws the day up to now. It is nil if nothing of it was read.
+// newChart draws the day up to now. It returns nil if nothing of it was read.
 func newChart(day []collector.Quarter, now time.Time) *chart {
 	if len(day) == 0 {
 		return nil
@@ -90,7 +90,7 @@ func newChart(day []collector.Quarter, now time.Time) *chart {
 			read = true // it has just begun: the next poll will read it
 		}
 		if !read {
-			c.unread(x)
+			c.addUnread(x)
 		}
 		c.count(q, start, read)
 		if start.Equal(start.Truncate(6 * time.Hour)) {
@@ -103,12 +103,12 @@ func newChart(day []collector.Quarter, now time.Time) *chart {
 	return c
 }
 
-func (c *chart) unread(x int64) {
+func (c *chart) addUnread(x int64) {
 	if n := len(c.Unread); n > 0 && c.Unread[n-1].X+c.Unread[n-1].Width == x {
 		c.Unread[n-1].Width++
 		return
 	}
-	c.Unread = append(c.Unread, blank{x, 1})
+	c.Unread = append(c.Unread, unread{x, 1})
 }
 
 // count adds a quarter to the totals and to its row of the table.

@@ -23,35 +23,35 @@ var landingHTML string
 //go:embed landing.css
 var landingCSS string
 
-var landingPage = template.Must(template.New("landing").Funcs(template.FuncMap{"number": number, "share": share}).Parse(landingHTML))
+var landingTemplate = template.Must(template.New("landing").Funcs(template.FuncMap{"number": number, "share": share}).Parse(landingHTML))
 
-// styleHash lets the page have its own style, and a Content-Security-Policy forbid
-// every other.
+// styleHash allows the page's own style in a Content-Security-Policy that forbids all
+// others.
 var styleHash = func() string {
 	sum := sha256.Sum256([]byte(landingCSS))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }()
 
-// page is what the landing page shows.
-type page struct {
+// landingPage is what the landing page shows.
+type landingPage struct {
 	Version, Revision, Telemetry string
 	Style                        template.CSS
 	Now                          time.Time
-	// Paused is a page that does not load itself anew.
+	// Paused is a page that does not refresh itself.
 	Paused  bool
 	Sources []sourceView
-	// Failing and Waiting are how many of the sources do not work, and how many have
-	// yet to show whether they do.
+	// Failing is the number of sources that do not work, Waiting of those that are starting or
+	// catching up.
 	Failing, Waiting int
 }
 
 // sourceView is one source on the page.
 type sourceView struct {
 	Source
-	N       int
-	State   string
-	Trouble *trouble // nil if the last poll went well
-	Chart   *chart   // nil if there is nothing to show
+	N      int
+	State  string
+	Advice *advice // nil if the last poll succeeded
+	Chart  *chart  // nil if there is nothing to show
 }
 
 // States of a source.
@@ -63,8 +63,8 @@ const (
 	up         = "up"
 )
 
-// lateAfter is how long a source may be without success before it is late, at least:
-// an export task may take a quarter of an hour.
+// lateAfter is the least time without a successful poll after which a source is late: an
+// export task may take a quarter of an hour.
 const lateAfter = 30 * time.Minute
 
 func stateOf(s fetcher.Status, now time.Time) string {
@@ -84,22 +84,22 @@ func stateOf(s fetcher.Status, now time.Time) string {
 func newSourceView(n int, s Source, now time.Time) sourceView {
 	v := sourceView{Source: s, N: n, State: stateOf(s.Status, now), Chart: newChart(s.Day, now)}
 	if s.LastError != nil {
-		t := explainTrouble(s.Reason, s.LastError)
-		v.Trouble = &t
+		a := adviceFor(s.Reason, s.LastError)
+		v.Advice = &a
 	}
 	return v
 }
 
-// Every is the time between two polls, as the configuration has it.
+// Every is the time between two polls, as in the configuration.
 func (v sourceView) Every() string { return model.Duration(v.Interval).String() }
 
-// Class is the state as the style knows it.
+// Class is the style of the state.
 func (v sourceView) Class() string { return strings.ReplaceAll(v.State, " ", "-") }
 
-// Failing reports whether somebody should look at the source.
+// Failing reports whether the source needs attention.
 func (v sourceView) Failing() bool { return v.State == failing || v.State == late }
 
-func (p *page) add(v sourceView) {
+func (p *landingPage) add(v sourceView) {
 	switch {
 	case v.Failing():
 		p.Failing++
@@ -109,11 +109,11 @@ func (p *page) add(v sourceView) {
 	p.Sources = append(p.Sources, v)
 }
 
-// Ago says how long before the page a time was.
-func (p *page) Ago(t time.Time) string { return ago(p.Now.Sub(t)) }
+// Ago is how long before the page was made a time was.
+func (p *landingPage) Ago(t time.Time) string { return ago(p.Now.Sub(t)) }
 
-// Clock is the time of day, with the date if that may be in doubt.
-func (p *page) Clock(t time.Time) string {
+// Clock is the time of day; with the date if it may be another day.
+func (p *landingPage) Clock(t time.Time) string {
 	if p.Now.Sub(t) > 12*time.Hour {
 		return t.UTC().Format("2006-01-02 15:04:05")
 	}
@@ -123,14 +123,14 @@ func (p *page) Clock(t time.Time) string {
 // landing shows the state of every source.
 func landing(e Exporter, telemetryPath string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p := &page{Version: version.Version, Revision: version.GetRevision(), Telemetry: telemetryPath,
+		p := &landingPage{Version: version.Version, Revision: version.GetRevision(), Telemetry: telemetryPath,
 			Style: template.CSS(landingCSS), Now: time.Now(), Paused: r.URL.Query().Has("pause")}
 		for i, s := range e.Sources() {
 			p.add(newSourceView(i, s, p.Now))
 		}
 		var body bytes.Buffer
-		if err := landingPage.Execute(&body, p); err != nil {
-			text(w, http.StatusInternalServerError, "the page cannot be shown: "+err.Error())
+		if err := landingTemplate.Execute(&body, p); err != nil {
+			text(w, http.StatusInternalServerError, "cannot show the page: "+err.Error())
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -138,7 +138,7 @@ func landing(e Exporter, telemetryPath string) http.HandlerFunc {
 	}
 }
 
-// ago writes a stretch of time in at most two units.
+// ago formats a duration in at most two units.
 func ago(d time.Duration) string {
 	d = max(0, d)
 	switch {
@@ -152,7 +152,7 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%d d %d h", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
 }
 
-// number writes thousands apart.
+// number groups the digits of a number by thousands.
 func number(n int64) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -161,7 +161,7 @@ func number(n int64) string {
 	return s
 }
 
-// share is what part of all failed.
+// share is the percentage of attempts that failed.
 func share(failures, attempts int64) string {
 	if attempts == 0 {
 		return "–"

@@ -24,7 +24,7 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 7, 0, 0, time.UTC)
 
-func TestEveryTroubleHasWordsOfItsOwn(t *testing.T) {
+func TestEveryReasonHasAdviceOfItsOwn(t *testing.T) {
 	silence := func(err error) error { return &workspace.Error{Host: "api.example", Err: err} }
 	answer := func(status int) error { return &workspace.Error{Host: "api.example", Status: status} }
 	seen := map[string]bool{}
@@ -51,7 +51,7 @@ func TestEveryTroubleHasWordsOfItsOwn(t *testing.T) {
 		{fetcher.Clock, errors.New("x"), "proxy"},
 		{fetcher.Unreadable, errors.New("x"), "columns"},
 	} {
-		got := explainTrouble(c.reason, fmt.Errorf("window a to b: %w", c.err))
+		got := adviceFor(c.reason, fmt.Errorf("window a to b: %w", c.err))
 		assert.Contains(t, got.Do, c.does, c.reason)
 		assert.True(t, strings.HasSuffix(got.What, ".") && strings.HasSuffix(got.Do, "."), c.reason)
 		assert.False(t, seen[got.What], got.What)
@@ -94,7 +94,7 @@ func TestTheChart(t *testing.T) {
 		{Start: at(1), Attempts: 4, Failures: 0},
 	}
 	c := newChart(day, noon)
-	assert.Equal(t, []blank{{2, 88}, {92, 2}}, c.Unread, "the quarter that has just begun is not reported missing")
+	assert.Equal(t, []unread{{2, 88}, {92, 2}}, c.Unread, "the quarter that has just begun is not reported missing")
 	assert.Equal(t, int64(2000), c.Top)
 	assert.Equal(t, int64(2014), c.Attempts)
 	assert.Equal(t, int64(14), c.Failures)
@@ -133,7 +133,7 @@ func TestNumbersAsPeopleReadThem(t *testing.T) {
 	for n, want := range map[int64]int64{0: 1, 1: 1, 7: 8, 9: 10, 11: 20, 530: 600, 601: 800, 99999: 100000} {
 		assert.Equal(t, want, roundUp(n))
 	}
-	p := &page{Now: noon}
+	p := &landingPage{Now: noon}
 	assert.Equal(t, "12:06:00", p.Clock(noon.Add(-time.Minute)))
 	assert.Equal(t, "2026-11-23 12:07:00", p.Clock(noon.Add(-24*time.Hour)))
 }

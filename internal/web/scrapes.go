@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// maxHeldBytes is how much memory answers may hold while they are sent.
+	// maxHeldBytes is how much memory answers may take while they are sent.
 	maxHeldBytes = 256 << 20
-	// maxAcceptBytes is more than any scraper's Accept header has.
+	// maxAcceptBytes is more than any scraper sends in an Accept header.
 	maxAcceptBytes = 4 << 10
-	// pieceBytes are sent at a time: a client that takes one is not idle.
+	// pieceBytes are sent at a time. A client that takes a piece is not idle.
 	pieceBytes = 64 << 10
 )
 
@@ -29,38 +29,37 @@ type answerer interface {
 	Answer(context.Context, collector.Scrape) (*collector.Answer, error)
 }
 
-// scrapes answers scrapes. There are few formats, and what is large in an answer is
-// made once for all who ask, so that no request can ask for much work. Answers keep
-// alive what they were made of: beyond most bytes, those of the oldest version go.
+// scrapes answers scrapes. No request can ask for much work: there are few formats, and the
+// large parts of an answer are made once for all clients. While answers are sent, they keep
+// their version of the metrics in memory: beyond maxHeld bytes, the answers of the oldest
+// version are cancelled.
 type scrapes struct {
-	answerer answerer
-	// known reports whether there is a project of the name.
-	known func(project string) bool
-	most  int
+	answerer   answerer
+	hasProject func(name string) bool
+	maxHeld    int
 
-	mu   sync.Mutex
-	sent []*sending // the oldest version first
-	held int        // bytes of those
+	mu       sync.Mutex
+	versions []*sentVersion // being sent, the oldest first
+	held     int            // bytes of all versions
 }
 
-// sending are the answers of one version that are being sent.
-type sending struct {
-	version collector.Version
-	size    int // of the largest
-	clients int
-	// cut ends when they must go.
-	cut  context.Context
-	drop context.CancelFunc
+// sentVersion are the answers of one version that are being sent.
+type sentVersion struct {
+	version   collector.Version
+	size      int // of the largest answer
+	clients   int
+	cancelled context.Context
+	cancel    context.CancelFunc
 }
 
-func newScrapes(a answerer, known func(project string) bool, most int) *scrapes {
-	return &scrapes{answerer: a, known: known, most: most}
+func newScrapes(a answerer, hasProject func(name string) bool, maxHeld int) *scrapes {
+	return &scrapes{answerer: a, hasProject: hasProject, maxHeld: maxHeld}
 }
 
 func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	scrape := collector.Scrape{Names: query["name[]"], Projects: query["project"], Gzip: acceptsGzip(r.Header)}
-	if i := slices.IndexFunc(scrape.Projects, func(p string) bool { return !s.known(p) }); i >= 0 {
+	if i := slices.IndexFunc(scrape.Projects, func(p string) bool { return !s.hasProject(p) }); i >= 0 {
 		text(w, http.StatusNotFound, fmt.Sprintf("the configuration has no project %q", scrape.Projects[i]))
 		return
 	}
@@ -68,7 +67,7 @@ func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	scrape.Format, contentType = negotiate(r.Header)
 	answer, err := s.answer(r.Context(), scrape)
 	if err != nil {
-		return // its client has gone
+		return // the client has gone
 	}
 	header := w.Header()
 	header.Set("Content-Type", contentType)
@@ -80,79 +79,79 @@ func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.send(w, r, answer)
 }
 
-// answer makes an answer, while which the client waits for us.
+// answer makes an answer. Meanwhile the client waits for it, and is not idle.
 func (s *scrapes) answer(ctx context.Context, scrape collector.Scrape) (*collector.Answer, error) {
-	ours(ctx, 1)
-	defer ours(ctx, -1)
+	reportActivity(ctx, 1)
+	defer reportActivity(ctx, -1)
 	return s.answerer.Answer(ctx, scrape)
 }
 
 func (s *scrapes) send(w http.ResponseWriter, r *http.Request, answer *collector.Answer) {
-	sending := s.join(answer)
-	defer s.leave(sending)
-	// The time to write is over when the answer must go.
-	defer context.AfterFunc(sending.cut, func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) })()
+	sent := s.join(answer)
+	defer s.leave(sent)
+	// A deadline in the past ends the write that is under way.
+	defer context.AfterFunc(sent.cancelled, func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) })()
 	for _, chunk := range answer.Chunks {
 		for piece := range slices.Chunk(chunk, pieceBytes) {
 			if _, err := w.Write(piece); err != nil {
 				return
 			}
-			ours(r.Context(), 0)
+			reportActivity(r.Context(), 0)
 		}
 	}
-	_ = http.NewResponseController(w).Flush() // then nothing is lost if the connection goes
+	_ = http.NewResponseController(w).Flush() // before the connection may count as idle
 }
 
-// join counts what an answer holds.
-func (s *scrapes) join(a *collector.Answer) *sending {
+// join takes note that a client is being sent an answer, and makes room for it.
+func (s *scrapes) join(a *collector.Answer) *sentVersion {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.sent, func(other *sending) bool { return other.version == a.Version })
+	i := slices.IndexFunc(s.versions, func(v *sentVersion) bool { return v.version == a.Version })
 	if i < 0 {
-		i = len(s.sent)
-		new := &sending{version: a.Version}
-		new.cut, new.drop = context.WithCancel(context.Background())
-		s.sent = append(s.sent, new)
+		i = len(s.versions)
+		v := &sentVersion{version: a.Version}
+		v.cancelled, v.cancel = context.WithCancel(context.Background())
+		s.versions = append(s.versions, v)
 	}
-	joined := s.sent[i]
+	joined := s.versions[i]
 	joined.clients++
 	if more := a.Size - joined.size; more > 0 {
 		joined.size += more
 		s.held += more
 	}
-	tooMuch := s.held - s.most
-	for _, oldest := range s.sent {
-		if tooMuch <= 0 || oldest == joined {
+	excess := s.held - s.maxHeld
+	for _, oldest := range s.versions {
+		if excess <= 0 || oldest == joined {
 			break
 		}
-		tooMuch -= oldest.size
-		oldest.drop()
+		excess -= oldest.size
+		oldest.cancel()
 	}
 	return joined
 }
 
-// leave is what a client does in the end.
-func (s *scrapes) leave(a *sending) {
+// leave takes note that a client has its answer, or has gone.
+func (s *scrapes) leave(v *sentVersion) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a.clients--; a.clients > 0 {
+	if v.clients--; v.clients > 0 {
 		return
 	}
-	a.drop()
-	s.sent = slices.DeleteFunc(s.sent, func(other *sending) bool { return other == a })
-	s.held -= a.size
+	v.cancel()
+	s.versions = slices.DeleteFunc(s.versions, func(other *sentVersion) bool { return other == v })
+	s.held -= v.size
 }
 
-// accepted are the formats that we write, as the library names them, the better first.
-var accepted = []expfmt.Format{expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1, expfmt.FmtProtoDelim, expfmt.NewFormat(expfmt.TypeTextPlain)}
+// formats are those that are served, in the library's words, the preferred one first.
+var formats = []expfmt.Format{expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1, expfmt.FmtProtoDelim, expfmt.NewFormat(expfmt.TypeTextPlain)}
 
-// negotiate finds the format that a client wants, and what to call it.
+// negotiate returns the format that a client prefers, and its content type.
 func negotiate(h http.Header) (collector.Format, string) {
 	if len(h.Get("Accept")) > maxAcceptBytes {
 		h = nil
 	}
-	// Only this scheme would change our names, and a client need not get what it asks for.
-	contentType := strings.Replace(string(expfmt.NegotiateAccept(h, accepted...)), "escaping=dots", "escaping=underscores", 1)
+	// Of all escaping schemes, only dots would change our names: underscores are sent instead.
+	contentType := strings.Replace(string(expfmt.NegotiateAccept(h, formats...)), "escaping=dots", "escaping=underscores", 1)
 	switch expfmt.Format(contentType).FormatType() {
 	case expfmt.TypeOpenMetrics:
 		return collector.OpenMetrics, contentType

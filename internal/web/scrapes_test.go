@@ -24,10 +24,10 @@ import (
 const patience = time.Minute
 
 // serve starts a server as ours is.
-func serve(t *testing.T, h http.Handler, connections int) string {
+func serve(t *testing.T, h http.Handler, connections int, grace time.Duration) string {
 	t.Helper()
 	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
-	limit(server, connections, 100*time.Millisecond)
+	limitConnections(server, connections, grace)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	go func() { _ = server.Serve(listener) }()
@@ -74,7 +74,7 @@ func TestClientsThatDoNotReadLargeAnswers(t *testing.T) {
 	for name, most := range map[string]int{"memory is short": 4 * len(large), "connections are short": 100 * len(large)} {
 		t.Run(name, func(t *testing.T) {
 			s := newScrapes(answers(func(context.Context, collector.Scrape) [][]byte { return [][]byte{large} }), anyProject, most)
-			address := serve(t, s, 8)
+			address := serve(t, s, 8, 100*time.Millisecond)
 			for n := range 20 {
 				ask(t, address)
 				if n%5 == 4 {
@@ -86,7 +86,7 @@ func TestClientsThatDoNotReadLargeAnswers(t *testing.T) {
 			require.Eventually(t, func() bool {
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				return s.held <= min(s.most, 8*len(large))
+				return s.held <= min(s.maxHeld, 8*len(large))
 			}, patience, 10*time.Millisecond)
 		})
 	}
@@ -95,14 +95,14 @@ func TestClientsThatDoNotReadLargeAnswers(t *testing.T) {
 func TestHeldBytesAreTakenFromTheOldest(t *testing.T) {
 	s := newScrapes(nil, nil, 100)
 	shared := collector.NewVersion()
-	var sent []*sending
+	var sent []*sentVersion
 	for _, version := range []collector.Version{collector.NewVersion(), shared, shared, collector.NewVersion(), collector.NewVersion()} {
 		sent = append(sent, s.join(&collector.Answer{Size: 40, Version: version}))
 	}
 	assert.Equal(t, 160, s.held, "what is shared counts once")
 	dropped := func() (is []bool) {
 		for _, a := range sent {
-			is = append(is, a.cut.Err() != nil)
+			is = append(is, a.cancelled.Err() != nil)
 		}
 		return is
 	}
@@ -111,7 +111,7 @@ func TestHeldBytesAreTakenFromTheOldest(t *testing.T) {
 		s.leave(a)
 	}
 	assert.Zero(t, s.held)
-	assert.Empty(t, s.sent)
+	assert.Empty(t, s.versions)
 }
 
 // What a scrape asks for is one of a few things, whatever it sends.
@@ -156,14 +156,14 @@ func TestWhatAScrapeAsksFor(t *testing.T) {
 
 func TestAScrapeThatPanicsFailsAndHoldsNothing(t *testing.T) {
 	s := newScrapes(answers(func(context.Context, collector.Scrape) [][]byte { panic(http.ErrAbortHandler) }), anyProject, 1000)
-	address := serve(t, s, 2)
+	address := serve(t, s, 2, 100*time.Millisecond)
 	for range 5 {
 		_, err := fetch(address)
 		require.ErrorIs(t, err, io.EOF)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	assert.Empty(t, s.sent)
+	assert.Empty(t, s.versions)
 }
 
 // A full house of clients who wait for us keeps nobody out: the next waits for its turn.
@@ -178,7 +178,7 @@ func TestAScraperWaitsWhereAllOthersDo(t *testing.T) {
 		case <-ctx.Done():
 		}
 		return [][]byte{[]byte("x")}
-	}), anyProject, 1000), 4)
+	}), anyProject, 1000), 4, 100*time.Millisecond)
 	var gone []net.Conn
 	for range 4 {
 		gone = append(gone, ask(t, address))
@@ -202,7 +202,7 @@ func TestAScraperWaitsWhereAllOthersDo(t *testing.T) {
 // A client that reads slowly, but does, is not idle.
 func TestAClientThatReadsStaysBesideThoseThatDoNot(t *testing.T) {
 	large := bytes.Repeat([]byte("x"), 16<<20)
-	address := serve(t, newScrapes(answers(func(context.Context, collector.Scrape) [][]byte { return [][]byte{large} }), anyProject, 1<<30), 8)
+	address := serve(t, newScrapes(answers(func(context.Context, collector.Scrape) [][]byte { return [][]byte{large} }), anyProject, 1<<30), 8, time.Second)
 	reader := ask(t, address)
 	read := 0
 	for piece := make([]byte, 1<<20); read < len(large); {
@@ -219,12 +219,12 @@ func TestTheConnectionThatWaitsLongestGoes(t *testing.T) {
 	working, answered := make(chan struct{}), make(chan struct{})
 	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/work" {
-			ours(r.Context(), 1)
-			defer ours(r.Context(), -1)
+			reportActivity(r.Context(), 1)
+			defer reportActivity(r.Context(), -1)
 			working <- struct{}{}
 			<-answered
 		}
-	}), 3)
+	}), 3, 100*time.Millisecond)
 	dial := func(text string) net.Conn {
 		conn, err := net.Dial("tcp", address)
 		require.NoError(t, err)

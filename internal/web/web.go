@@ -1,5 +1,5 @@
-// Package web serves the exporter over HTTP: scrapes, the landing page, the
-// configuration and reloads, within limits that no client can go beyond.
+// Package web serves the exporter over HTTP: scrapes, the landing page, the configuration
+// and reloads. Limits keep clients from taking more than their share.
 package web
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 )
 
-// Exporter is what the pages show.
+// Exporter is what a server serves.
 type Exporter interface {
 	// Answer answers a scrape.
 	Answer(context.Context, collector.Scrape) (*collector.Answer, error)
@@ -52,7 +52,7 @@ type Options struct {
 	// EnablePprof shows the profiles of the process under /debug/pprof/.
 	EnablePprof bool
 	// OpenMetricsCreatedSamples adds the creation times of counters to OpenMetrics, as
-	// lines which Prometheus stores as series of their own. It is for who makes answers.
+	// lines which Prometheus stores as series of their own. The Exporter applies it.
 	OpenMetricsCreatedSamples bool
 }
 
@@ -72,17 +72,17 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// shutdownTime is how long answers under way may take after the end was asked for.
-const shutdownTime = 5 * time.Second
+// shutdownTimeout is how long answers under way may take after Shutdown.
+const shutdownTimeout = 5 * time.Second
 
-// Server serves the pages of an exporter.
+// Server serves an exporter.
 type Server struct {
 	server *http.Server
 	flags  *web.FlagConfig
 	logger log.Logger
 }
 
-// NewServer makes the server of an exporter.
+// NewServer returns a server of an exporter, which does not listen yet.
 func NewServer(e Exporter, o *Options, logger log.Logger) *Server {
 	return &Server{server: newServer(handler(e, o)), flags: o.Flags, logger: logger}
 }
@@ -97,7 +97,7 @@ func (s *Server) ListenAndServe() error {
 
 // Shutdown lets answers under way finish, for a short time.
 func (s *Server) Shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	if err := s.server.Shutdown(ctx); err != nil {
 		_ = s.server.Close()
@@ -114,12 +114,12 @@ func newServer(h http.Handler) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
-	limit(server, maxConnections, grace)
+	limitConnections(server, maxConnections, grace)
 	return server
 }
 
-// securityHeaders are those of every answer. A page may have its own style and icon,
-// and nothing else.
+// securityHeaders are part of every answer. They allow a page its own style and icon, and
+// nothing else.
 var securityHeaders = map[string]string{
 	"Content-Security-Policy": "default-src 'none'; style-src " + styleHash + "; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	"X-Content-Type-Options":  "nosniff",
@@ -128,9 +128,8 @@ var securityHeaders = map[string]string{
 	"Cache-Control":           "no-store",
 }
 
-// secure sets the headers that keep browsers from doing more with a page than showing
-// it, but for those that --web.config.file sets. It refuses what a page of another
-// site makes a browser send.
+// secure adds the headers that let browsers do no more with a page than show it; headers
+// from --web.config.file win. It refuses what pages of other sites make a browser send.
 func secure(h http.Handler) http.Handler {
 	protected := http.NewCrossOriginProtection().Handler(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -183,7 +182,7 @@ func handler(e Exporter, o *Options) http.Handler {
 	mux.HandleFunc("GET /config", notByScripts(func(w http.ResponseWriter, _ *http.Request) {
 		masked, err := e.Config().MaskedYAML()
 		if err != nil {
-			text(w, http.StatusInternalServerError, "the configuration cannot be shown: "+err.Error())
+			text(w, http.StatusInternalServerError, "cannot show the configuration: "+err.Error())
 			return
 		}
 		text(w, http.StatusOK, string(masked))
@@ -191,9 +190,9 @@ func handler(e Exporter, o *Options) http.Handler {
 	return secure(mux)
 }
 
-// notByScripts refuses what a script in a browser asks for: a page whose name was made to
-// lead here (DNS rebinding) looks like one of ours. Browsers say so over HTTPS and to
-// this machine, and always where something shall change.
+// notByScripts refuses requests of scripts in a browser: with DNS rebinding, a page of
+// another site looks like one of ours. Browsers send Sec-Fetch-Mode over HTTPS and to
+// localhost, and Origin with every request that may change something.
 func notByScripts(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		mode := r.Header.Get("Sec-Fetch-Mode")
@@ -216,7 +215,7 @@ func slogLogger(logger log.Logger) *slog.Logger {
 	return slog.New(untimed{slgk.NewGoKitHandler(logger, slog.LevelDebug)})
 }
 
-// untimed leaves the time to our logger, which has put it on each line already.
+// untimed drops the time: our logger adds it to each line.
 type untimed struct{ slog.Handler }
 
 func (h untimed) Handle(ctx context.Context, r slog.Record) error {
