@@ -39,7 +39,7 @@ func exporter(p *page) {
 	p.panel(33, "dispositions", 12, 8, graph(counts, []query{
 		{counted("disposition", "workspace_exporter_records_total", ofSource+`, disposition!="invalid"`, step) + " > 0", "{{disposition}}"},
 		{counted("disposition", "workspace_exporter_records_total", ofSource+`, disposition="invalid"`, step) + " > 0", "{{disposition}}"},
-	}, logarithmic, shades(1, failureColour)))
+	}, logarithmic, shades(1, failureColour), p.dispositions))
 	p.panel(34, "doubts", 12, 8, graph(counts, []query{
 		{counted("", "workspace_exporter_count_mismatches_total", ofSource, step), p.word("mismatches")},
 		{counted("", "workspace_exporter_invalid_fields_total", ofSource, step), p.word("invalid_fields")},
@@ -76,6 +76,13 @@ func exporter(p *page) {
 	p.panel(54, "samples", 6, 8, graph(counts, []query{{ours("scrape_samples_scraped{" + process + "}"), "{{instance}}"}}, fine))
 	p.panel(55, "limited_families", 24, 7, bars([]query{{counted("family", "workspace_exporter_series_limited_total", process, step) + " > 0", "{{family}}"}},
 		stacked(false), p.otherwise("not_limited")))
+}
+
+// dispositions names what became of records.
+func (p *page) dispositions(v *dashboard.Panel) {
+	for _, name := range []string{"counted", "duplicate", "updated", "pending", "expired", "reclassified", "invalid"} {
+		override("byName", name, "displayName", p.word("disposition."+name))(v)
+	}
 }
 
 // sourceTable says of each source whether it works, and why not. What Prometheus does not

@@ -19,7 +19,7 @@ func loginFailures(p *page) {
 	p.panel(15, "ratio", 3, 4, p.number(ratio, known(orFew(share(failed, tried, enough), tried)), colours("green", 0.05, "yellow", 0.2, "orange", 0.5, "red"),
 		p.few(), linked(p.shows(51, "groups_table"))))
 	p.panel(16, "people", 3, 4, p.number(counts, known(users), isFailure, linked(p.shows(51, "groups_table"))))
-	p.panel(17, "per_person", 3, 4, p.number("none", known(counted("", failures, inGroup, window)+" / ("+users+" > 0)"), decimals(1), linked(p.shows(72, "worst"))))
+	p.panel(17, "per_person", 3, 4, p.number("none", known("clamp_min("+counted("", failures, inGroup, window)+" / ("+users+" > 0), 1)"), decimals(1), linked(p.shows(72, "worst"))))
 	p.panel(18, "worst_user", 3, 4, p.number(counts, known(`max(workspace_login_max_failures_per_user{`+all+`, window="$window"})`), colours(neutralColour, 10.0, "orange"), linked(p.shows(72, "worst"))))
 	p.panel(21, "logins", 12, 8, p.attemptsAndFailures(inGroup, withCode))
 	p.panel(22, "ratio_trend", 12, 8, p.failureRatio(inGroup, withCode))
@@ -34,9 +34,9 @@ func loginFailures(p *page) {
 		words(map[string]dashboard.ValueMappingResult{"-1": said(p.word("ok"), unknownColour)}), linked(p.shows(42, "codes_table"))))
 
 	p.heading(40, "why", false)
-	p.panel(42, "codes_table", 24, 10, p.codeTable(failures, withCode, whole))
+	p.panel(42, "codes_table", 24, 10, p.codeTable(failures, withCode, whole, wideCode))
 	p.panel(41, "codes", 24, 8, p.codeBars(failures, withCode))
-	p.panel(43, "unreached_codes", 24, 7, p.codeTable(serverFailures, serversInGroup+unreached+ofCode, whole))
+	p.panel(43, "unreached_codes", 24, 7, p.codeTable(serverFailures, serversInGroup+unreached+ofCode, whole, wideCode))
 
 	p.heading(50, "where", false)
 	p.panel(51, "groups_table", 24, 9, p.groupTable(inGroup))
@@ -48,7 +48,7 @@ func loginFailures(p *page) {
 	p.panel(62, "agents_table", 12, 9, p.clientTable(clientAttempts, clientFailures, "agent_version", all+`, agent_version!=""`))
 	perVersion := counted("client_version", versionAttempts, all, whole) + " >= 20"
 	p.panel(63, "codes_by_version", 24, 10, p.matrix("client_version", "failed_code", ratio,
-		"clamp_max("+counted("failed_code, client_version", versionFailures, all+ofCode, whole)+" / on (client_version) group_left () ("+perVersion+"), 1) > 0.0005"+
+		"clamp_max("+counted("failed_code, client_version", versionFailures, all+ofCode, whole)+" / on (client_version) group_left () ("+perVersion+"), 1) > 0.005"+
 			" and on (failed_code) topk(15, "+counted("failed_code", versionFailures, all+ofCode, whole)+" > 0)", ratioShade()))
 
 	p.heading(70, "who", false)
@@ -59,11 +59,11 @@ func loginFailures(p *page) {
 	p.panel(72, "worst", 12, 8, graph(counts, []query{
 		{`max(workspace_login_max_failures_per_user{` + all + `, window="$window"})`, p.word("worst_user")},
 		{`max(workspace_login_max_failures_per_client_ip{` + all + `, window="$window"})`, p.word("worst_address")},
-	}))
+	}, coloured(p.word("worst_user"), failureColour), coloured(p.word("worst_address"), "dark-red")))
 
 	p.heading(80, "vendor", true)
 	p.panel(81, "accesses", 12, 8, bars([]query{{counted("error_code", "workspace_access_failures_total", all, step), "{{error_code}}"}},
-		stacked(false), interval("15m")))
+		stacked(false), interval("15m"), shades(0, failureColour)))
 	p.panel(82, "access_users", 12, 8, graph(counts, []query{{"sum(workspace_access_failed_users{" + all + "})", p.word("failed_users")}}, interval("15m"),
 		coloured(p.word("failed_users"), failureColour)))
 }
@@ -81,10 +81,14 @@ func records(p *page) {
 		` | desktop_group=~"$desktop_group" | machine_name=~"$machine_name" | failed_code=~"$failed_code"`))
 }
 
+// wideCode is the width of a column in which most codes can be read that are made of
+// reasons.
+const wideCode = 360
+
 // codeTable joins codes with what they mean: their explanation, or else the latest
 // reason that came with them. Of several reasons for one code, one is shown; codes
 // without one are shown too.
-func (p *page) codeTable(counter, match, span string) dashboard.Panel {
+func (p *page) codeTable(counter, match, span string, codeWidth float64) dashboard.Panel {
 	failed := counted("failed_code", counter, match, span) + " > 0"
 	if span == window {
 		failed = known(failed)
@@ -96,7 +100,7 @@ func (p *page) codeTable(counter, match, span string) dashboard.Panel {
 		return "(" + expr + ") * on (failed_code) group_left (class, meaning) " + meanings + " or on (failed_code) (" + expr + ")"
 	}
 	return p.tabular("failures", []column{
-		{word: "failed_code", label: "failed_code", link: p.triage("failed_code"), width: 200},
+		{word: "failed_code", label: "failed_code", link: p.triage("failed_code"), width: codeWidth},
 		{word: "class", label: "class", width: 90},
 		{word: "meaning", label: "meaning", wraps: true},
 		{word: "failures", expr: described(failed), width: 92, shade: failureShade(), plain: true},
@@ -113,7 +117,7 @@ func (p *page) codeBars(counter, match string) dashboard.Panel {
 	return bars([]query{
 		{top, "{{failed_code}}"},
 		{"clamp_min(" + total + " - (sum(" + top + ") or 0 * " + total + "), 0)", p.word("other_codes")},
-	}, stacked(false), coloured(p.word("other_codes"), unknownColour))
+	}, stacked(false), shades(0, failureColour), coloured(p.word("other_codes"), unknownColour))
 }
 
 // failingServers are those with the most failures, with what else is known of them.

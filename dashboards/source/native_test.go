@@ -13,7 +13,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-type rule struct{ Record, Alert, Expr string }
+type rule struct {
+	Record, Alert, Expr string
+	Annotations         map[string]string
+}
 
 func allRules(t *testing.T) (all []rule) {
 	t.Helper()

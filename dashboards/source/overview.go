@@ -1,6 +1,11 @@
 package main
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
 
 const (
 	loginSeconds   = "workspace_login_duration_seconds"
@@ -20,8 +25,8 @@ func overview(p *page) {
 		quantile("0.9", "", loginSeconds, inGroup, window)), observed("", loginSeconds, inGroup, window))), loginLimits, p.few(), linked(p.leads("login-time", ""))))
 	p.panel(16, "open", 3, 4, p.number(counts, known("sum(workspace_server_open_connections{"+inGroup+"})"), linked(p.leads("servers", ""))))
 
-	p.panel(32, "codes_table", 14, 8, p.codeTable(failures, inGroup, window))
-	p.panel(18, "alerts", 10, 8, p.alertTable())
+	p.panel(32, "codes_table", 12, 8, p.codeTable(failures, inGroup, window, 200))
+	p.panel(18, "alerts", 12, 8, p.alertTable())
 	p.panel(31, "groups_table", 7, 8, p.tabular("failures", []column{
 		{word: "desktop_group", label: "desktop_group", link: p.triage("desktop_group")},
 		{word: "failures", expr: worst("product, desktop_group", failures, inGroup), width: 92, shade: failureShade(), plain: true},
@@ -40,10 +45,10 @@ func overview(p *page) {
 		{people("", "workspace_login_users", "project, product", all), p.word("users")},
 		{failingUsers(), p.word("failed_users")},
 	}, coloured(p.word("users"), "blue"), coloured(p.word("failed_users"), failureColour)))
-	p.panel(24, "durations", 12, 8, graph(plainSeconds, percentiles(loginSeconds, inGroup), interval("10m"), percentileColours))
+	p.panel(24, "durations", 12, 8, graph(plainSeconds, percentiles(loginSeconds, inGroup), interval("5m"), percentileColours))
 
 	p.heading(40, "sessions", false)
-	p.panel(41, "states", 12, 8, graph(counts, []query{{"sum by (session_state) (workspace_server_sessions{" + all + "})", "{{session_state}}"}}, stacked(false), stateColours))
+	p.panel(41, "states", 12, 8, graph(counts, []query{{"sum by (session_state) (workspace_server_sessions{" + all + "})", "{{session_state}}"}}, stacked(false), p.states))
 	p.panel(42, "connections", 12, 8, graph(counts, []query{
 		{"sum by (product, desktop_group) (workspace_server_open_connections{" + inGroup + "})", "{{product}} {{desktop_group}}"}}, stacked(false)))
 
@@ -88,16 +93,18 @@ func percentiles(histogram, match string) []query {
 	}
 }
 
-// percentileColours and stateColours keep clear of the colours of verdicts.
+// percentileColours and those of states keep clear of the colours of verdicts.
 func percentileColours(v *dashboard.Panel) {
 	for _, c := range [][2]string{{"p50", "light-blue"}, {"p90", "blue"}, {"p99", "purple"}} {
 		coloured(c[0], c[1])(v)
 	}
 }
 
-func stateColours(v *dashboard.Panel) {
-	for _, c := range [][2]string{{"Active", "blue"}, {"Disconnected", "light-blue"}, {"AppcInit", "purple"}} {
+// states names and colours the states of sessions.
+func (p *page) states(v *dashboard.Panel) {
+	for _, c := range [][2]string{{"Active", "blue"}, {"Disconnected", "light-blue"}, {"AppcInit", "purple"}, {"InitFail", failureColour}} {
 		coloured(c[0], c[1])(v)
+		override("byName", c[0], "displayName", p.word("state."+c[0]))(v)
 	}
 }
 
@@ -118,12 +125,12 @@ func (p *page) attemptsAndFailuresOf(attempts, failures, match, matchFailures st
 		coloured(p.word("failures_before"), "light-red"), thin(p.word("failures_before")))
 }
 
-// failureRatio over time. Its steps are longer than those of the bars, and there is no
-// ratio of a few logins.
+// failureRatio over time. Its steps are longer than those of the bars, and there is none
+// of a few logins.
 func (p *page) failureRatio(match, matchFailures string) dashboard.Panel {
 	return graph(ratio, []query{
 		{share(counted("", failures, matchFailures, step), counted("", attempts, match, step), enough), p.word("ratio")},
-	}, alertBands, interval("10m"), coloured(p.word("ratio"), failureColour))
+	}, alertBands, interval("5m"), coloured(p.word("ratio"), failureColour))
 }
 
 // worst are the ten with the most failures within the window.
@@ -155,21 +162,35 @@ func (p *page) worstTable(to, by, filter, attempts, failures, match, least strin
 	), p.otherwise("no_failures"))
 }
 
-// alertTable lists what fires, the most urgent first.
+// alertPages are the pages that alerts lead to, by the names of the alerts. Later ones
+// win.
+var alertPages = [][2]string{
+	{"login-failures", "WorkspaceLogin.+"}, {"login-time", "WorkspaceLoginSlow"}, {"servers", "WorkspaceServer.+"}, {"exporter", "WorkspaceExporter.+"}, {"overview", "-"},
+}
+
+// alertTable lists what fires, the most urgent first. An alert leads to where its rule
+// does: the page is a label that is not shown.
 func (p *page) alertTable() dashboard.Panel {
 	of := func(urgency, severity string) string {
 		return urgency + ` * max by (alertname, project, product, desktop_group) (ALERTS{alertname=~"Workspace.+", alertstate="firing", severity="` + severity +
 			`", project=~"$project|", product=~"$product|"})`
 	}
+	firing := of("3", "critical") + " or " + of("2", "warning") + " or " + of("1", "info") + ` or on () label_replace(vector(0), "alertname", "-", "", "")`
+	for _, a := range alertPages {
+		firing = fmt.Sprintf(`label_replace(%s, "page", %q, "alertname", %q)`, firing, a[0], a[1])
+	}
+	toPage := p.link("login-failures", p.word("link.alert"), "")
+	*toPage.Url = strings.Replace(*toPage.Url, p.uid("login-failures"), p.uid("${__data.fields.page}"), 1)
 	return p.tabular("severity", []column{
 		{word: "severity", width: 90, plain: true, shade: steps(neutralColour), words: map[string]dashboard.ValueMappingResult{
 			"3": said(p.word("critical"), "red"), "2": said(p.word("warning"), "orange"), "1": said(p.word("info"), "blue"), "0": said(p.word("ok"), unknownColour)},
-			expr: of("3", "critical") + " or " + of("2", "warning") + " or " + of("1", "info") +
-				` or on () label_replace(vector(0), "alertname", "-", "", "")`},
-		{word: "alertname", label: "alertname", link: p.triage(""), words: map[string]dashboard.ValueMappingResult{"-": {Text: ptr(p.word("no_alert"))}}},
-		{word: "desktop_group", label: "desktop_group", width: 110, link: p.triage("desktop_group")},
-		{word: "project", label: "project", width: 100, link: p.triage("project")},
-	}, without("product"))
+			expr: firing},
+		{word: "alertname", label: "alertname", link: toPage, words: map[string]dashboard.ValueMappingResult{"-": {Text: ptr(p.word("no_alert"))}}},
+		{word: "product", label: "product", width: 120, empty: "–"},
+		{word: "desktop_group", label: "desktop_group", width: 110, empty: "–", link: p.triage("desktop_group")},
+		{word: "project", label: "project", width: 100, empty: "–", link: p.triage("project")},
+		{word: "page", label: "page", bare: true},
+	})
 }
 
 // groupTable compares desktop groups over the time shown.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -195,6 +196,9 @@ func (p *page) numbers(unit string, queries []query, changes ...change) dashboar
 	options.GraphMode = common.BigValueGraphModeNone
 	options.ReduceOptions = common.ReduceDataOptions{Calcs: []string{"lastNotNull"}}
 	options.Orientation = common.VizOrientationAuto
+	if unit == ratio {
+		changes = append([]change{decimals(1)}, changes...)
+	}
 	if len(queries) > 1 {
 		options.TextMode = common.BigValueTextModeValueAndName
 	}
@@ -356,6 +360,8 @@ type column struct {
 	words map[string]dashboard.ValueMappingResult
 	width float64
 	wraps bool
+	empty string // instead of "(none)"
+	bare  bool   // not shown: links use it
 }
 
 // tabular joins the queries of its columns by their labels. It is sorted by the
@@ -408,7 +414,7 @@ func (p *page) format(title string, c column) change {
 		}
 		if c.label != "" {
 			set("unit", asText)
-			set("mappings", append(mappings, specially(dashboard.SpecialValueMatchEmpty, p.word("none"), "")))
+			set("mappings", append(mappings, specially(dashboard.SpecialValueMatchEmpty, cmp.Or(c.empty, p.word("none")), "")))
 		} else {
 			set("mappings", append(mappings, specially(dashboard.SpecialValueMatchNullAndNan, "–", "")))
 		}
@@ -433,6 +439,10 @@ func (p *page) format(title string, c column) change {
 		}
 		if c.width != 0 {
 			set("custom.width", c.width)
+		}
+		if c.bare {
+			set("custom.hidden", true)                          // Grafana 11
+			set("custom.hideFrom", map[string]any{"viz": true}) // from 12 on
 		}
 	}
 }

@@ -105,11 +105,12 @@ func succeeded(failures, attempts, least string) string {
 	return "1 - " + share(failures, attempts, least)
 }
 
-// touched is how many of the values of a label that had attempts also had failures,
-// as a share.
+// touched is the share of the values of a label of whose attempts many failed, among those
+// with enough of them. Any failure at all would say nothing: everything has some.
 func touched(label, failures, attempts, match, matchFailures string) string {
-	return known(orFew("(count("+counted(label, failures, matchFailures, whole)+" > 0) or vector(0)) / count("+
-		counted(label, attempts, match, whole)+" > 0)", counted("", attempts, match, whole)))
+	tried := counted(label, attempts, match, whole)
+	many := share(counted(label, failures, matchFailures, whole), tried, enoughForServer) + " >= 0.05"
+	return known(orFew("(count("+many+") or vector(0)) / count("+tried+" >= "+enoughForServer+")", counted("", attempts, match, whole)))
 }
 
 // Histograms are asked for in both forms, since Prometheus may keep classic buckets,

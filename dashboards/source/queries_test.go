@@ -40,11 +40,9 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 					}
 					known = append(known, has...)
 				}
-				if c, ok := n.(*parser.Call); ok && c.Func.Name == "label_replace" {
-					known = append(known, c.Args[1].(*parser.StringLiteral).Val)
-				}
 				return nil
 			})
+			known = append(known, replaced(expr)...)
 			for _, label := range slices.Concat(groupings(expr), legendLabels(legend)) {
 				assert.Contains(t, known, label, "%s: %s: no metric of it has the label: %s", b.UID, where, query)
 			}
@@ -65,6 +63,18 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 			checkColumns(t, b, p)
 		}
 	}
+}
+
+// replaced are the labels that label_replace() makes.
+func replaced(expr parser.Expr) []string {
+	var all []string
+	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
+		if c, ok := n.(*parser.Call); ok && c.Func.Name == "label_replace" {
+			all = append(all, c.Args[1].(*parser.StringLiteral).Val)
+		}
+		return nil
+	})
+	return all
 }
 
 // groupings are the labels of all by, on and group_left.
@@ -119,6 +129,7 @@ func checkColumns(t *testing.T, b board, p boardPanel) {
 		if q.Datasource.Type == "prometheus" {
 			kept = append(kept, "Value #"+q.RefID)
 			kept = append(kept, groupings(parse(t, q.Expr))...)
+			kept = append(kept, replaced(parse(t, q.Expr))...)
 		}
 	}
 	for _, transformation := range p.Transformations {

@@ -47,7 +47,7 @@ func servers(p *page) {
 	}))
 
 	p.heading(50, "why", false)
-	p.panel(51, "codes_table", 24, 8, p.codeTable(serverFailures, chosen, whole))
+	p.panel(51, "codes_table", 24, 8, p.codeTable(serverFailures, chosen, whole, wideCode))
 	p.panel(52, "logins", 12, 8, p.attemptsAndFailuresOf(serverAttempts, serverFailures, chosen, chosen))
 	p.panel(53, "codes", 12, 8, p.codeBars(serverFailures, chosen))
 

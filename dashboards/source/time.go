@@ -18,10 +18,10 @@ func loginTime(p *page) {
 	const by = "product, desktop_group"
 	p.heading(20, "waiting", false)
 	p.panel(21, "density", 12, 9, density(seconds, buckets(loginSeconds, inGroup)))
-	p.panel(22, "percentiles", 12, 9, graph(plainSeconds, percentiles(loginSeconds, inGroup), interval("10m"), banded("transparent", 30.0, "orange", 60.0, "red"), percentileColours))
-	p.panel(23, "by_group", 12, 8, graph(plainSeconds, []query{{usual("0.9", by, loginSeconds, inGroup), "{{product}} {{desktop_group}}"}}, interval("15m")))
+	p.panel(22, "percentiles", 12, 9, graph(plainSeconds, percentiles(loginSeconds, inGroup), interval("5m"), banded("transparent", 30.0, "orange", 60.0, "red"), percentileColours))
+	p.panel(23, "by_group", 12, 8, graph(plainSeconds, []query{{usual("0.9", by, loginSeconds, inGroup), "{{product}} {{desktop_group}}"}}, interval("10m")))
 	p.panel(24, "quick_trend", 12, 8, graph(ratio, []query{{
-		where("", observed("", loginSeconds, inGroup, step), enough, within("30", "", loginSeconds, inGroup, step)), p.word("within_30s")}}, interval("10m"), bounds(0, 1), coloured(p.word("within_30s"), "blue")))
+		where("", observed("", loginSeconds, inGroup, step), enough, within("30", "", loginSeconds, inGroup, step)), p.word("within_30s")}}, interval("5m"), bounds(0, 1), coloured(p.word("within_30s"), "blue")))
 	logins := observed(by, loginSeconds, inGroup, whole)
 	p.panel(25, "groups_table", 24, 9, p.tabular("p90", []column{
 		{word: "desktop_group", label: "desktop_group", link: p.triage("desktop_group")},
@@ -42,7 +42,7 @@ func loginTime(p *page) {
 		{usual("0.95", "", network, all), p.word("network") + " p95"},
 		{usual("0.5", "", endToEnd, all), p.word("end_to_end") + " p50"},
 		{usual("0.95", "", endToEnd, all), p.word("end_to_end") + " p95"},
-	}, interval("10m")))
+	}, interval("5m")))
 	p.panel(32, "round_trip_density", 12, 8, density(seconds, buckets(network, all)))
 
 	p.heading(40, "staying", false)
@@ -52,8 +52,8 @@ func loginTime(p *page) {
 	p.panel(43, "short_trend", 12, 8, graph(ratio, []query{{
 		where("", observed("", sessionSeconds, inGroup, step), enough, within("60", "", sessionSeconds, inGroup, step)), p.word("within_60s")}}, interval("10m"), bounds(0, 1),
 		coloured(p.word("within_60s"), failureColour)))
-	p.panel(44, "states", 12, 8, graph(counts, []query{{"sum by (session_state) (workspace_server_sessions{" + all + "})", "{{session_state}}"}}, stacked(false), stateColours))
+	p.panel(44, "states", 12, 8, graph(counts, []query{{"sum by (session_state) (workspace_server_sessions{" + all + "})", "{{session_state}}"}}, stacked(false), p.states))
 	p.panel(45, "init_failures", 24, 7, bars([]query{
 		{counted("server_group, failed_code", "workspace_session_failures_total", all, step), "{{server_group}} {{failed_code}}"}},
-		stacked(false), interval("10m")))
+		stacked(false), interval("10m"), shades(0, failureColour)))
 }
