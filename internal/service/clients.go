@@ -13,8 +13,9 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 )
 
-// Clients makes the API's clients. What it keeps outlives them: a reload makes new ones,
-// and must not ask what the API has refused to answer. The zero value is ready for use.
+// Clients makes the API's clients. It keeps what must outlive them: after a reload, the new
+// clients respect the pauses and refused sign-ins of the old ones. The zero value is ready
+// for use.
 type Clients struct {
 	mu     sync.Mutex
 	pauses map[string]*workspace.Pause
@@ -22,7 +23,7 @@ type Clients struct {
 	signIns workspace.SignIns
 }
 
-// pause is that of a project, as the API knows it.
+// pause is the pause of a project: of its id at its endpoints.
 func (c *Clients) pause(p *config.Project) *workspace.Pause {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,25 +15,25 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/config"
 )
 
-// pollPatience is how long a reload waits for the polls under way: however often one
-// comes, something is counted in between.
-const pollPatience = 10 * time.Second
+// pollTimeout is how long a reload waits for the polls under way. So polls succeed however
+// often a reload comes.
+const pollTimeout = 10 * time.Second
 
-var errEnding = errors.New("the exporter is shutting down")
+var errShutDown = errors.New("the exporter is shutting down")
 
-// reloads has requests for a reload that come while one is under way share the next.
+// reloads lets all requests for a reload that come while one is under way share the next.
 type reloads struct {
 	mu   sync.Mutex
-	next *reload // asked for, and not begun
+	next *reload // requested, and not begun
 }
 
-// reload is one, and how it ended.
+// reload is one reload, and how it ended.
 type reload struct {
 	done chan struct{}
 	err  error
 }
 
-// join returns the next reload, and whether the caller is the one to do it.
+// join returns the next reload, and whether the caller has to do it.
 func (r *reloads) join() (next *reload, first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,15 +44,15 @@ func (r *reloads) join() (next *reload, first bool) {
 	return r.next, true
 }
 
-// begin is called when the next reload begins: what is asked for from now on is another.
+// begin is called when the next reload begins: requests from now on get another.
 func (r *reloads) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.next = nil
 }
 
-// Reload changes to another configuration. If any of it cannot be, all stays as it
-// was.
+// Reload changes to another configuration. If any part of that fails, the old
+// configuration stays in force.
 func (s *Service) Reload(load func() (*config.Config, error)) error {
 	next, first := s.reloads.join()
 	if !first {
@@ -68,8 +68,8 @@ func (s *Service) Reload(load func() (*config.Config, error)) error {
 }
 
 func (s *Service) reload(load func() (*config.Config, error)) error {
-	if s.ending.Err() != nil {
-		return errEnding
+	if s.running.Err() != nil {
+		return errShutDown
 	}
 	err := s.change(load)
 	s.exporter.Reloaded(err == nil, time.Now())
@@ -86,7 +86,7 @@ func (s *Service) change(load func() (*config.Config, error)) error {
 	if err != nil {
 		return err
 	}
-	if err := s.keepsKey(cfg); err != nil {
+	if err := s.checkKey(cfg); err != nil {
 		return err
 	}
 	if same(cfg, s.config) {
@@ -95,9 +95,9 @@ func (s *Service) change(load func() (*config.Config, error)) error {
 	return s.replace(cfg)
 }
 
-// keepsKey refuses another key for the store that is open: what is in it is under the
-// key of the start, and could not be read with another.
-func (s *Service) keepsKey(cfg *config.Config) error {
+// checkKey refuses a new key for the store that is open: its content can be read with the
+// key of the start alone.
+func (s *Service) checkKey(cfg *config.Config) error {
 	if cfg.Storage.Path != s.config.Storage.Path {
 		return nil
 	}
@@ -111,16 +111,15 @@ func (s *Service) keepsKey(cfg *config.Config) error {
 	return nil
 }
 
-// same reports whether two configurations say the same, but for what files that they
-// name hold.
+// same reports whether two configurations are equal. The files that they name may differ.
 func same(a, b *config.Config) bool {
 	one, other := *a, *b
 	one.Warnings, other.Warnings = nil, nil
 	return reflect.DeepEqual(one, other)
 }
 
-// reopen opens anew what is read only once: certificates, the headers for a proxy, the log
-// of failed logins. Polls go on.
+// reopen reopens what is read only once: certificates, the headers for a proxy, the log of
+// failed logins. Polls go on meanwhile.
 func (s *Service) reopen(cfg *config.Config) error {
 	transports := make([]*http.Transport, len(cfg.Projects))
 	for i, p := range cfg.Projects {
@@ -138,7 +137,7 @@ func (s *Service) reopen(cfg *config.Config) error {
 	return nil
 }
 
-// replace stops the polls and begins anew with another configuration.
+// replace stops the polls and starts again with another configuration.
 func (s *Service) replace(cfg *config.Config) error {
 	failures, err := s.openFailures(cfg)
 	if err != nil {
@@ -150,14 +149,14 @@ func (s *Service) replace(cfg *config.Config) error {
 			return errors.Join(err, failures.Close())
 		}
 	}
-	s.leave(pollPatience)
+	s.stopPolls(pollTimeout)
 	sources, clients, err := s.open(cfg, st, failures)
 	if err != nil {
 		err = errors.Join(err, failures.Close())
 		if st != s.store {
 			err = errors.Join(err, st.Close())
 		}
-		s.start() // the old ones go on
+		s.start() // the old ones
 		return err
 	}
 	old, oldStore := s.state, s.store
@@ -167,7 +166,7 @@ func (s *Service) replace(cfg *config.Config) error {
 		}
 	}
 	s.state, s.store, s.storeKey = state{cfg, sources, clients, failures}, st, key
-	s.show()
+	s.publish()
 	s.start()
 	for _, gone := range old.sources {
 		if !slices.ContainsFunc(sources, func(src *Source) bool { return src.is(gone) }) {

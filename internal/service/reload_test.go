@@ -123,7 +123,7 @@ func TestReloadsAtTheSameTimeAreOne(t *testing.T) {
 	all.Wait()
 	assert.LessOrEqual(t, loaded.Load(), int64(100))
 	s.Stop()
-	assert.ErrorIs(t, s.Reload(func() (*config.Config, error) { return cfg, nil }), errEnding)
+	assert.ErrorIs(t, s.Reload(func() (*config.Config, error) { return cfg, nil }), errShutDown)
 }
 
 // The end does not wait for a reload that waits for a poll.
@@ -139,6 +139,6 @@ func TestTheEndWaitsForNoReload(t *testing.T) {
 	<-begun
 	start := time.Now()
 	require.NoError(t, s.Close())
-	assert.Less(t, time.Since(start), pollPatience/2)
+	assert.Less(t, time.Since(start), pollTimeout/2)
 	all.Wait()
 }

@@ -1,5 +1,5 @@
-// Package service wires the rooms of the house together: it makes a poller and an accumulator for
-// each source of each project, lets them run, and changes to another configuration.
+// Package service wires everything together: it makes a poller and an accumulator for each
+// source of each project, runs them, and changes to another configuration on a reload.
 package service
 
 import (
@@ -39,16 +39,20 @@ type Service struct {
 	store *store.Store
 	// storeKey is the key that the store was opened with; empty if it has its own.
 	storeKey string
-	// leave ends all polls, waits for them, and lets those under way take so long.
-	leave func(patience time.Duration)
-	// ending ends when the service is to end; what takes long then does not.
-	ending  context.Context
-	end     context.CancelFunc
-	reloads reloads
-	seen    atomic.Pointer[state]
+	// stopPolls lets the polls under way take up to timeout, cancels them then, and waits
+	// until all have ended.
+	stopPolls func(timeout time.Duration)
+	reloads   reloads
+
+	// running is done when the service shuts down: then nothing that takes long goes on.
+	running  context.Context
+	shutDown context.CancelFunc
+
+	// published is the state as others see it. Reading it never waits for a change.
+	published atomic.Pointer[state]
 }
 
-// state is what the pages show; what is seen of it never waits for a change.
+// state is what a configuration is turned into.
 type state struct {
 	config   *config.Config
 	sources  []*Source
@@ -70,8 +74,8 @@ func New(cfg *config.Config, l *logging.Log) (*Service, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(versioncollector.NewCollector("workspace_exporter"), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s := &Service{logger: l, stderr: l.Output, state: state{config: cfg}, exporter: collector.NewExporter(registry, fetcher.Reasons...), leave: func(time.Duration) {}}
-	s.ending, s.end = context.WithCancel(context.Background())
+	s := &Service{logger: l, stderr: l.Output, state: state{config: cfg}, exporter: collector.NewExporter(registry, fetcher.Reasons...), stopPolls: func(time.Duration) {}}
+	s.running, s.shutDown = context.WithCancel(context.Background())
 	s.exposition = collector.NewExposition(registry)
 	s.exposition.Failed = func(err error) { level.Warn(l).Log("msg", "some metrics are missing from a scrape", "err", err) }
 	s.exporter.LogLost(l.Lost)
@@ -85,7 +89,7 @@ func New(cfg *config.Config, l *logging.Log) (*Service, error) {
 	if s.sources, s.state.clients, err = s.open(cfg, s.store, s.failures); err != nil {
 		return nil, errors.Join(err, s.store.Close(), s.failures.Close())
 	}
-	s.show()
+	s.publish()
 	s.exporter.Reloaded(true, time.Now())
 	return s, nil
 }
@@ -107,14 +111,15 @@ func storeOptions(key string, logger log.Logger) []store.Option {
 	return options
 }
 
-func (s *Service) show() {
+// publish shows the state to others.
+func (s *Service) publish() {
 	accumulators := make([]*collector.Accumulator, len(s.sources))
 	for i := range s.sources {
 		accumulators[i] = s.sources[i].accumulator
 	}
 	s.exposition.Publish(accumulators, s.config.Metrics.ConstantLabels)
-	seen := s.state
-	s.seen.Store(&seen)
+	published := s.state
+	s.published.Store(&published)
 }
 
 // open makes the sources of a configuration, and the clients that they use.
@@ -182,7 +187,7 @@ func (s *Service) Start() {
 }
 
 func (s *Service) start() {
-	ctx, cancel := context.WithCancel(s.ending)
+	ctx, cancel := context.WithCancel(s.running)
 	last := make(chan struct{})
 	var polls, others sync.WaitGroup
 	for _, src := range s.sources {
@@ -192,41 +197,41 @@ func (s *Service) start() {
 		}
 	}
 	others.Go(func() { s.exposition.EndHolds(ctx, s.logger) })
-	s.leave = func(patience time.Duration) {
+	s.stopPolls = func(timeout time.Duration) {
 		close(last)
-		waitFor(ctx, patience, &polls)
+		waitFor(ctx, timeout, &polls)
 		cancel()
 		polls.Wait()
 		others.Wait()
-		s.leave = func(time.Duration) {}
+		s.stopPolls = func(time.Duration) {}
 	}
 }
 
-// waitFor waits for a group, for so long at most, and not when ctx has ended.
-func waitFor(ctx context.Context, patience time.Duration, group *sync.WaitGroup) {
+// waitFor waits for a group, but no longer than timeout or until ctx is done.
+func waitFor(ctx context.Context, timeout time.Duration, group *sync.WaitGroup) {
 	done := make(chan struct{})
 	go func() {
 		group.Wait()
 		close(done)
 	}()
-	late := time.NewTimer(patience)
-	defer late.Stop()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
 	select {
 	case <-done:
-	case <-late.C:
+	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
 
-// Stop abandons the polls under way and lets commits finish. Nothing starts any more.
+// Stop cancels the polls under way and lets commits finish. Nothing is started after it.
 func (s *Service) Stop() {
-	s.end()
+	s.shutDown()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.leave(0)
+	s.stopPolls(0)
 }
 
-// Close abandons the polls under way, lets commits finish, and closes the store.
+// Close cancels the polls under way, lets commits finish, and closes the store.
 func (s *Service) Close() error {
 	s.Stop()
 	s.mu.Lock()
@@ -253,16 +258,16 @@ func (s *Source) is(other *Source) bool {
 }
 
 // Config is the configuration in force.
-func (s *Service) Config() *config.Config { return s.seen.Load().config }
+func (s *Service) Config() *config.Config { return s.published.Load().config }
 
 // Sources are the sources of the configuration in force.
-func (s *Service) Sources() []*Source { return s.seen.Load().sources }
+func (s *Service) Sources() []*Source { return s.published.Load().sources }
 
-// Status is how the source does.
+// Status is the state of the source.
 func (s *Source) Status() fetcher.Status { return s.poller.Status() }
 
 // Day is what was counted in the last day.
 func (s *Source) Day() []collector.Quarter { return s.accumulator.Day() }
 
-// Exposition is what scrapes are answered from.
+// Exposition answers scrapes.
 func (s *Service) Exposition() *collector.Exposition { return s.exposition }
