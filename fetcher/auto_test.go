@@ -229,14 +229,14 @@ func TestReviewsAreNotExported(t *testing.T) {
 		}
 		begin := w.position.Cursor
 		b := newBoth(threshold + 1)
-		p, err := NewPoller(b, b.Pages, w, w, options(lookback))
+		p, err := NewPoller(incremental(b, b.Pages, lookback), w, w, options())
 		require.NoError(t, err)
-		for range reviewEvery {
+		for range rereadEvery {
 			require.NoError(t, p.Poll(t.Context()))
 			time.Sleep(interval)
 		}
 		assert.True(t, slices.ContainsFunc(w.batches, func(r record.Batch) bool { return r.Reread }))
-		assert.Len(t, b.cloud.made, reviewEvery)
+		assert.Len(t, b.cloud.made, rereadEvery)
 		for _, made := range b.cloud.made {
 			assert.False(t, made.From.Before(begin.Add(-lookback)))
 		}
@@ -305,9 +305,9 @@ func (a *api) liveByBoth(t *testing.T, lookback time.Duration) *collector.Accumu
 		accumulator = openAccumulator(t, storage, collector.Logins, lookback)
 		pages := &UserConnections{API: a, Mismatch: func() {}}
 		auto := &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}, Threshold: 3, Logger: log.NewNopLogger()}
-		o := options(lookback)
-		o.InitialLookback = span
-		p, err := NewPoller(auto, pages, accumulator, nothing{}, o)
+		strategy := incremental(auto, pages, lookback)
+		strategy.InitialLookback = span
+		p, err := NewPoller(strategy, accumulator, nothing{}, options())
 		require.NoError(t, err)
 		return p
 	}
@@ -329,7 +329,7 @@ func (a *api) liveByBoth(t *testing.T, lookback time.Duration) *collector.Accumu
 		}
 	}
 	a.faults = false
-	for range 2*reviewEvery + 1 {
+	for range 2*rereadEvery + 1 {
 		require.NoError(t, p.Poll(t.Context()))
 		time.Sleep(step)
 	}

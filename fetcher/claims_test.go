@@ -92,10 +92,10 @@ func TestPollsWithCountsThatAreNotOfTheWindow(t *testing.T) {
 						for i := range burst { // from the second login on
 							s.times = append(s.times, time.Now().Add(20*time.Minute+time.Duration(i)*100*time.Millisecond).Truncate(time.Second))
 						}
-						p, accumulator, c := s.reader(t, w, mode)
-						if auto, ok := p.source.(*Auto); ok && burst < maxRecords {
-							auto.Threshold = 500
+						if burst < maxRecords {
+							s.threshold = 500
 						}
+						p, accumulator, c := s.reader(t, w, mode)
 						ctx, cancel := context.WithTimeout(t.Context(), 80*time.Minute)
 						defer cancel()
 						p.Run(ctx, nil)
@@ -159,23 +159,14 @@ func TestPoursInWithAnyCount(t *testing.T) {
 // the count means nothing, an empty list is empty.
 func TestListWithoutItsItems(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		broken := true
-		s := &strict{times: spreadOver(25, 10*time.Minute), count: func(n, _ int) int { return n }}
+		s := &strict{times: spreadOver(25, 10*time.Minute), count: func(n, _ int) int { return n }, itemless: true}
 		p, accumulator, _ := s.reader(t, w, "query")
-		lists := p.source.(*UserConnections)
-		lists.API = pageLister(func(ctx context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
-			page, err := s.ListUserConnections(ctx, q)
-			if broken && err == nil {
-				page.Items = nil
-			}
-			return page, err
-		})
 		for range 40 {
 			require.ErrorIs(t, p.Poll(t.Context()), errNoItems)
 			assert.Equal(t, Unreadable, w.failing[len(w.failing)-1])
 			time.Sleep(interval)
 		}
-		broken = false
+		s.itemless = false
 		require.NoError(t, p.Poll(t.Context()))
 		assert.Equal(t, 25.0, attemptsOf(t, accumulator))
 	})
@@ -375,10 +366,9 @@ func TestAStaleFileLetsNothingExpire(t *testing.T) {
 			accumulator, err = collector.Open(storage, collector.Options{Kind: collector.Logins, Project: "p", Product: "app_streaming", Source: "s",
 				Lookback: time.Hour, Limits: collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})), Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: 20 * time.Minute}})
 			require.NoError(t, err)
-			o := options(time.Hour)
 			source := &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}
 			pages := &UserConnections{API: &list{}, Mismatch: func() {}}
-			p, err := NewPoller(source, pages, accumulator, nothing{}, o)
+			p, err := NewPoller(incremental(source, pages, time.Hour), accumulator, nothing{}, options())
 			require.NoError(t, err)
 			return p
 		}

@@ -9,27 +9,36 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// steadyClock tells two times. Windows end at the server's time as the server claims it:
-// too late an end does no harm. What is forgotten, and what has waited too long, follows
-// the time that is borne out: as far as the local clock, or what records show, agrees
-// with the claim. So no clock that is wrong for a while loses a record, and one that is
+// clock shows two times. Windows end at the server's time as the server claims it: too
+// late an end does no harm. What is forgotten, and what has waited too long, follows the
+// time that is confirmed: the claim, as far as the local clock, or what records show,
+// agrees with it. So no clock that is wrong for a while loses a record, and one that is
 // wrong for ever costs no more than to read again what lies behind the newest records.
-type steadyClock struct {
+type clock struct {
 	server func() (time.Time, bool)
-	local  func() time.Time // the machine's clock on the wall
+	local  func() time.Time
 
-	claim    time.Time // what now said last
-	said, at time.Time // the server's time then, and when that was by the local monotonic clock
+	claim    time.Time // what now returned last
+	expected time.Time // the server's time then, or that of its last answer
+	at       time.Time // when that was
 	guessed  bool      // it was the local clock's time
-	redone   int       // how often the poll was begun anew for another time
-	experience
+	answered bool      // an answer has come
+	redone   int       // how often the poll was begun again for another time
+
+	shown    time.Time // the newest time that records have shown
+	shownAt  time.Time // when that was
+	reported clockState
 }
 
-// experience is what is known beyond a reload.
-type experience struct {
-	shown, at time.Time // the newest time that records have shown, and when that was
-	resume    time.Time // how far this process has read; zero to begin at the horizon
-}
+// clockState is what is known of the server's clock.
+type clockState int
+
+const (
+	clocksAgree  clockState = iota // it shows the local clock's time
+	clocksDiffer                   // it shows another time: one of the two is wrong
+	clockGuessed                   // no answer has come yet: it may be as the local one
+	clockUndated                   // answers have no Date
+)
 
 const (
 	// maxGuess is how far the local clock may be from the server's.
@@ -41,50 +50,91 @@ const (
 // errWrongClock is when an answer shows that now was wrong.
 var errWrongClock = errors.New("the server's clock shows another time")
 
+// newClock returns a clock for a source whose records have shown a time.
+func newClock(server func() (time.Time, bool), local func() time.Time, shown time.Time) clock {
+	if local == nil {
+		local = time.Now
+	}
+	return clock{server: server, local: local, shown: shown, shownAt: time.Now()}
+}
+
+// inherit takes over what is known beyond a reload.
+func (c *clock) inherit(before *clock) {
+	c.shown, c.shownAt, c.reported = before.shown, before.shownAt, before.reported
+}
+
+// wall is what the machine's clock shows, without its monotonic part.
+func (c *clock) wall() time.Time { return c.local().Round(0) }
+
+// state returns what is known of the server's clock, and how far it is ahead of the local one.
+func (c *clock) state() (state clockState, ahead time.Duration) {
+	server, known := c.server()
+	switch ahead = server.Sub(c.wall()); {
+	case !known && !c.answered:
+		return clockGuessed, 0
+	case !known:
+		return clockUndated, 0
+	case ahead.Abs() > cursor.MaxDrift:
+		return clocksDiffer, ahead
+	}
+	return clocksAgree, ahead
+}
+
+// is reports whether a state is the clock's.
+func (c *clock) is(state clockState) bool {
+	now, _ := c.state()
+	return now == state
+}
+
+// isKnown reports whether an answer had a Date.
+func (c *clock) isKnown() bool {
+	_, known := c.server()
+	return known
+}
+
 // now is the server's time as it claims it, in whole seconds, or the local clock's as
-// long as there was no answer; but not earlier than what records have shown.
-func (c *steadyClock) now() time.Time {
+// long as no answer had a Date; but not earlier than what records have shown.
+func (c *clock) now() time.Time {
 	now, known := c.server()
 	if !known {
 		now = c.local()
 	}
-	c.said, c.at, c.guessed = now, time.Now(), !known
-	c.claim = later(now, c.floor()).UTC().Truncate(time.Second)
+	c.expected, c.at, c.guessed = now, time.Now(), !known
+	c.claim = later(now, c.passed()).UTC().Truncate(time.Second)
 	return c.claim
 }
 
-// floor is a time that has passed for certain: the newest that records have shown, and
+// passed is a time that has passed for certain: the newest that records have shown, and
 // the time since.
-func (c *steadyClock) floor() time.Time {
+func (c *clock) passed() time.Time {
 	if c.shown.IsZero() {
 		return c.shown
 	}
-	return c.shown.Add(time.Since(c.experience.at))
+	return c.shown.Add(time.Since(c.shownAt))
 }
 
-// borneOut is how much of a claim the local clock or records bear out, in whole seconds.
-// What was borne out before, of which the cursor tells, is so still. The local clock
-// bears out nothing but what the server says of itself. Zero if nothing is known.
-func (c *steadyClock) borneOut(claim, reached time.Time) time.Time {
-	out := later(c.floor(), reached)
+// confirmed is how much of a claim the local clock or records confirm, in whole seconds.
+// What was confirmed before, up to the cursor, still is. The local clock confirms nothing
+// but what the server says of itself. Zero if nothing is known.
+func (c *clock) confirmed(claim, counted time.Time) time.Time {
+	confirmed := later(c.passed(), counted)
 	if server, known := c.server(); known {
-		local := c.local().Round(0) // without the monotonic part: what the wall shows
-		if !server.After(local.Add(cursor.MaxDrift)) {
-			out = later(out, server)
-		} else {
-			out = later(out, local)
+		if local := c.wall(); server.After(local.Add(cursor.MaxDrift)) {
+			server = local
 		}
+		confirmed = later(confirmed, server)
 	}
-	if out.After(claim) {
-		out = claim
+	if confirmed.After(claim) {
+		confirmed = claim
 	}
-	return out.UTC().Truncate(time.Second)
+	return confirmed.UTC().Truncate(time.Second)
 }
 
-// certain is a time that two witnesses bear out: both clocks, which agree, or records.
-func (c *steadyClock) certain() time.Time {
-	certain := c.floor()
-	if server, known := c.server(); known && server.Sub(c.local().Round(0)).Abs() <= cursor.MaxDrift {
+// certain is a time that two witnesses confirm: both clocks, which agree, or records.
+func (c *clock) certain() time.Time {
+	certain := c.passed()
+	if c.is(clocksAgree) {
+		server, _ := c.server()
 		certain = later(certain, server)
 	}
 	return certain.UTC().Truncate(time.Second)
@@ -92,30 +142,34 @@ func (c *steadyClock) certain() time.Time {
 
 // doubts reports whether a cursor is ahead of what is certain now: it may have followed
 // clocks that were ahead.
-func (c *steadyClock) doubts(reached time.Time) bool {
-	return c.certain().Before(reached.Add(-cursor.MaxDrift))
+func (c *clock) doubts(counted time.Time) bool {
+	return c.certain().Before(counted.Add(-cursor.MaxDrift))
 }
 
-// wasWrong reports whether the answer shows that now was not the server's time: then the
-// poll is to begin anew, by that answer. An answer is asked so a few times at most.
-func (c *steadyClock) wasWrong() bool {
+// wasWrong is called after each answer. It reports whether the answer shows that now was
+// not the server's time: then the poll is to begin again, by that answer, but not too often.
+func (c *clock) wasWrong() bool {
+	c.answered = true
 	server, known := c.server()
 	if !known || c.redone >= maxClocks-1 {
 		return false
 	}
-	off := server.Sub(c.said) - time.Since(c.at)
+	off := server.Sub(c.expected) - time.Since(c.at)
 	wrong := c.guessed && (off < -time.Second || off > maxGuess) || off.Abs() > cursor.MaxDrift // never ahead of the server's own
-	c.said, c.at, c.guessed = server, time.Now(), false                                         // later answers come after work that took long
+	c.expected, c.at, c.guessed = server, time.Now(), false                                     // later answers come after work that took long
 	if wrong {
 		c.redone++
 	}
 	return wrong
 }
 
+// show takes note of a time that records show.
+func (c *clock) show(t time.Time) { c.shown, c.shownAt = t, time.Now() }
+
 // learn takes note of what the records of a window show, which ends at a time that is
-// borne out so far. A record dated after the window's end shows nothing, and a single
-// one nothing beyond what is borne out: its time may be wrong.
-func (c *steadyClock) learn(times iter.Seq[time.Time], borneOut time.Time) {
+// confirmed so far. A record dated after the window's end shows nothing, and a single
+// one nothing beyond what is confirmed: its time may be wrong.
+func (c *clock) learn(times iter.Seq[time.Time], confirmed time.Time) {
 	var newest, second time.Time
 	for t := range times {
 		if t.After(newest) {
@@ -124,11 +178,11 @@ func (c *steadyClock) learn(times iter.Seq[time.Time], borneOut time.Time) {
 			second = later(second, t)
 		}
 	}
-	if newest.After(borneOut) {
+	if newest.After(confirmed) {
 		newest = second
 	}
-	if !newest.IsZero() && newest.After(c.floor()) {
-		c.shown, c.experience.at = newest, time.Now()
+	if !newest.IsZero() && newest.After(c.passed()) {
+		c.show(newest)
 	}
 }
 

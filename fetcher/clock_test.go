@@ -70,13 +70,12 @@ func (v *vendor) ListUserConnections(_ context.Context, q workspace.UserConnecti
 func (v *vendor) start() {
 	v.date = time.Time{}
 	v.accumulator = openAccumulator(v.t, v.storage, collector.Logins, lookback)
-	o := options(lookback)
-	o.InitialLookback = initial
+	o := options()
 	o.ServerTime = func() (time.Time, bool) { return v.date.Add(time.Since(v.answered)).UTC(), !v.date.IsZero() }
 	o.LocalTime = func() time.Time { return time.Now().Add(v.local) }
 	o.Logger = log.NewLogfmtLogger(&v.world.log)
 	pages := &UserConnections{API: v, Mismatch: func() {}}
-	p, err := NewPoller(pages, pages, v.accumulator, &v.world, o)
+	p, err := NewPoller(incremental(pages, pages, lookback), v.accumulator, &v.world, o)
 	require.NoError(v.t, err)
 	v.poller = p
 }
@@ -409,10 +408,10 @@ func FuzzWrongClocksLoseNoStatistics(f *testing.F) {
 			start := func() {
 				v.date = time.Time{}
 				v.accumulator = openAccumulator(t, v.storage, collector.AccessStatistics, 0)
-				o := options(0)
+				o := options()
 				o.ServerTime = func() (time.Time, bool) { return v.date.Add(time.Since(v.answered)).UTC(), !v.date.IsZero() }
 				o.LocalTime = func() time.Time { return time.Now().Add(v.local) }
-				p, err := NewStatisticsPoller(source, settle, v.accumulator, &v.world, o)
+				p, err := NewPoller(&Disjoint{Source: source, Settle: settle}, v.accumulator, &v.world, o)
 				require.NoError(t, err)
 				v.poller = p
 			}

@@ -19,6 +19,7 @@ import (
 
 // Export reads what one kind of export task gives. Its windows are in whole seconds.
 type Export struct {
+	HeedsWindows
 	// Kind names what is asked for, among the tasks that Memory keeps.
 	Kind   string
 	Tasks  *export.Tasks
@@ -49,10 +50,12 @@ func (e *Export) windowOf(key string) (w cursor.Window, ok bool) {
 	return cursor.Window{From: time.Unix(from, 0).UTC(), To: time.Unix(to, 0).UTC()}, err1 == nil && err2 == nil
 }
 
-// resume finds the window of a task under way that begins with, or before, the window
-// that is asked for, but not before oldest. A task that does not fit is forgotten, and
-// left to expire.
-func (e *Export) resume(todo cursor.Window, oldest time.Time) (w cursor.Window, ok bool, err error) {
+// CreatesTasks implements TaskResumer.
+func (e *Export) CreatesTasks() bool { return true }
+
+// ResumeWindow implements TaskResumer. A task that does not fit is forgotten, and left to
+// expire.
+func (e *Export) ResumeWindow(todo cursor.Window, oldest time.Time) (w cursor.Window, ok bool, err error) {
 	keys, err := e.Memory.Keys()
 	if err != nil {
 		return w, false, err
@@ -72,9 +75,9 @@ func (e *Export) resume(todo cursor.Window, oldest time.Time) (w cursor.Window, 
 	return w, false, nil
 }
 
-// instead is the window of a task under way that will do instead of w, or else w.
-func (e *Export) instead(w cursor.Window, willDo func(begun cursor.Window) bool) (cursor.Window, error) {
-	begun, ok, err := e.resume(w, time.Time{})
+// reuseTask returns the window of a task under way that will do instead of w, or else w.
+func (e *Export) reuseTask(w cursor.Window, willDo func(begun cursor.Window) bool) (cursor.Window, error) {
+	begun, ok, err := e.ResumeWindow(w, time.Time{})
 	switch {
 	case err != nil || !ok:
 		return w, err
@@ -92,7 +95,7 @@ func (e *Export) fetch(ctx context.Context, w cursor.Window, read func(f io.Read
 // UserConnectionExports reads login records by export task (system S2).
 type UserConnectionExports struct{ Export }
 
-// Read implements Source. An export has no limit.
+// Read implements LoginReader. An export has no limit.
 func (u *UserConnectionExports) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
 	return u.readAtLeast(ctx, cursor.Window{From: from, To: to}, 0, handle)
 }
@@ -119,7 +122,7 @@ func (u *UserConnectionExports) readAtLeast(ctx context.Context, w cursor.Window
 // DesktopExports reads desktop connections by export task (the v3 call).
 type DesktopExports struct{ Export }
 
-// Read implements Source.
+// Read implements LoginReader.
 func (d *DesktopExports) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
 	w := cursor.Window{From: from, To: to}
 	return InParts(ctx, func(add func(*record.Login) error) error {
@@ -133,12 +136,14 @@ func (d *DesktopExports) Read(ctx context.Context, from, to time.Time, _ int, ha
 // DesktopFiles reads desktop connections from the file that a request answers with
 // (system S5).
 type DesktopFiles struct {
+	NoTasks
+	HeedsWindows
 	Files Files
 	// Download writes the file of a window.
 	Download func(ctx context.Context, from, to time.Time, w io.Writer) error
 }
 
-// Read implements Source.
+// Read implements LoginReader.
 func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
 	return InParts(ctx, func(add func(*record.Login) error) error {
 		return export.Spool(func(w io.Writer) error { return d.Download(ctx, from, to, w) },
@@ -152,10 +157,10 @@ func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int, hand
 // SessionExports reads sessions by export task (system S3).
 type SessionExports struct{ Export }
 
-// ReadAll implements WholeSource. A task that is under way for a window that ended
+// ReadAll implements WindowSource. A task that is under way for a window that ended
 // shortly before is as good as a new one; the reading says when that was.
 func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
-	w, err := s.instead(cursor.Window{From: from.Truncate(time.Second), To: to}, func(begun cursor.Window) bool { return to.Sub(begun.To) < s.Tasks.Timeout })
+	w, err := s.reuseTask(cursor.Window{From: from.Truncate(time.Second), To: to}, func(begun cursor.Window) bool { return to.Sub(begun.To) < s.Tasks.Timeout })
 	if err != nil {
 		return nil, err
 	}
@@ -170,11 +175,11 @@ func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*reco
 // AccessExports reads access statistics by export task (system S4).
 type AccessExports struct{ Export }
 
-// ReadAll implements WholeSource: of the task that was under way for a window with the
+// ReadAll implements WindowSource: of the task that was under way for a window with the
 // same beginning, if there is one. The reading says which window it is.
 func (a *AccessExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
 	// The API's windows include their ends.
-	w, err := a.instead(cursor.Window{From: from, To: to.Add(-time.Second)}, func(begun cursor.Window) bool { return begun.From.Equal(from) })
+	w, err := a.reuseTask(cursor.Window{From: from, To: to.Add(-time.Second)}, func(begun cursor.Window) bool { return begun.From.Equal(from) })
 	if err != nil {
 		return nil, err
 	}
@@ -194,11 +199,6 @@ func into[T any](records *[]T) func(*T) error {
 	}
 }
 
-// resumer is a source whose windows may have been asked for before a restart.
-type resumer interface {
-	resume(todo cursor.Window, oldest time.Time) (w cursor.Window, ok bool, err error)
-}
-
 // Auto reads small windows by pages and large ones by export task.
 type Auto struct {
 	Pages  *UserConnections
@@ -213,7 +213,7 @@ type Auto struct {
 // pagesFor is how long a failed export keeps Auto from the next.
 const pagesFor = 15 * time.Minute
 
-// Read implements Source.
+// Read implements LoginReader.
 func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
 	if time.Now().Before(a.pagesUntil) {
 		return a.Pages.Read(ctx, from, to, most, handle)
@@ -246,10 +246,15 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	return a.Pages.Read(ctx, from, to, most, handle)
 }
 
-func (a *Auto) resume(todo cursor.Window, oldest time.Time) (cursor.Window, bool, error) {
-	return a.Export.resume(todo, oldest)
+// CreatesTasks implements TaskResumer.
+func (a *Auto) CreatesTasks() bool { return true }
+
+// ResumeWindow implements TaskResumer.
+func (a *Auto) ResumeWindow(todo cursor.Window, oldest time.Time) (cursor.Window, bool, error) {
+	return a.Export.ResumeWindow(todo, oldest)
 }
 
-func (a *Auto) ignoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
-	return a.Pages.ignoresWindow(ctx, w)
+// IgnoresWindow implements LoginSource.
+func (a *Auto) IgnoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
+	return a.Pages.IgnoresWindow(ctx, w)
 }

@@ -179,14 +179,14 @@ func openAccumulator(t *testing.T, storage collector.Storage, kind collector.Kin
 }
 
 // options are those of a poller in a world in which all clocks are right.
-func options(lookback time.Duration) Options {
-	return Options{Host: "api.test", Interval: interval, Lookback: lookback, InitialLookback: initial, Logger: log.NewNopLogger(),
+func options() Options {
+	return Options{Host: "api.test", Interval: interval, Logger: log.NewNopLogger(),
 		ServerTime: func() (time.Time, bool) { return time.Now().UTC(), true }}
 }
 
 // from is a poller whose new records come from a source.
-func (w *world) from(source Source) *Poller {
-	p, err := NewPoller(source, w, w, w, options(lookback))
+func (w *world) from(source LoginSource) *Poller {
+	p, err := NewPoller(incremental(source, w, lookback), w, w, options())
 	require.NoError(w.t, err)
 	return p
 }
@@ -238,7 +238,7 @@ func TestResumeFindsWhatFits(t *testing.T) {
 				cloud.memory[k] = "t"
 			}
 			e := cloud.export(export.Logins, cloud)
-			w, ok, err := e.resume(todo, c.oldest)
+			w, ok, err := e.ResumeWindow(todo, c.oldest)
 			require.NoError(t, err)
 			assert.Equal(t, c.want != "", ok)
 			if ok {
@@ -377,7 +377,7 @@ func FuzzTasksAreTakenUpAgain(f *testing.F) {
 			restart := func() *Poller {
 				accumulator.Accumulator = openAccumulator(t, storage, collector.Logins, lookback)
 				source := &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}
-				p, err := NewPoller(source, &world{t: t}, accumulator, nothing{}, options(lookback))
+				p, err := NewPoller(incremental(source, &world{t: t}, lookback), accumulator, nothing{}, options())
 				require.NoError(t, err)
 				return p
 			}

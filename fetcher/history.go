@@ -9,6 +9,9 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
+// MaxAge is how far back the API can be asked.
+const MaxAge = cursor.Reach
+
 // maxFailures is how many polls of a history may fail one after the other.
 const maxFailures = 5
 
@@ -19,59 +22,60 @@ type HistoryAccumulator interface {
 	Skip(*record.Batch) error
 }
 
-// NewHistory returns a poller of a window of the past: from one time, in whole seconds,
-// to another. A poll that fails goes on where the one before it ended.
+// History reads login records of the past, once: from one time, in whole seconds, to
+// another. A poll that fails goes on where the one before it ended; Finish polls to the end.
 //
 // First it reads what a window that begins at the end shows, so that the accumulator knows
 // which records are not of this history, whatever time windows select by.
-func NewHistory(source Source, accumulator HistoryAccumulator, metrics Metrics, from, to time.Time, o Options) (*Poller, error) {
-	p, err := newPoller(accumulator, metrics, o)
-	if err != nil {
-		return nil, err
-	}
-	p.source = source
-	seamRead := false
-	p.once = func(ctx context.Context) error {
-		claim := p.clock.now()
-		now := p.clock.borneOut(claim, p.Status().Position.Cursor)
-		if now.IsZero() {
-			now = claim
-		}
-		if !seamRead {
-			if err := p.readSeam(ctx, accumulator, to, now); err != nil {
-				return err
-			}
-			seamRead = true
-		}
-		if !p.left(p.Status().Position.Cursor, now) {
-			todo := cursor.Window{From: from, To: to}
-			if done := p.Status().Position.Cursor.Add(-cursor.Seam); done.After(from) {
-				todo.From = done
-			}
-			if err := p.begin(todo, now); err != nil {
-				return err
-			}
-			p.pieces.cursor = p.Status().Position.Cursor
-		}
-		return p.readPieces(ctx, p.pieceOf(now))
-	}
-	return p, nil
+type History struct {
+	Source   LoginSource
+	From, To time.Time
+	// Skip is the accumulator's.
+	Skip func(*record.Batch) error
+
+	windowReader
+	seamRead bool
 }
 
-// readSeam reads the first of what comes after a history.
-func (p *Poller) readSeam(ctx context.Context, accumulator HistoryAccumulator, end, now time.Time) error {
-	after := cursor.Window{From: end, To: end.Add(cursor.Seam)}
+func (s *History) attach(p *progress) {
+	s.windowReader = windowReader{progress: p, ignoresWindow: s.Source.IgnoresWindow}
+}
+
+func (s *History) inherit(Strategy) {}
+
+func (s *History) poll(ctx context.Context) error {
+	counted := s.position().Cursor
+	claim := s.clock.now()
+	now := s.clock.confirmed(claim, counted)
+	if now.IsZero() {
+		now = claim
+	}
+	if !s.seamRead {
+		if err := s.readSeam(ctx, now); err != nil {
+			return err
+		}
+		s.seamRead = true
+	}
+	if !s.hasLeft(now) {
+		s.begin(cursor.Window{From: later(s.From, counted.Add(-cursor.Seam)), To: s.To}, cursor.Seam, maxPiece, 0)
+	}
+	return s.readPieces(ctx, s.logins(s.Source, now, s.commit))
+}
+
+// readSeam reads the first of what comes after the history.
+func (s *History) readSeam(ctx context.Context, now time.Time) error {
+	after := cursor.Window{From: s.To, To: s.To.Add(cursor.Seam)}
 	if after.To.After(now) {
 		return nil // there is nothing yet
 	}
-	logins, err := gather(ctx, p.source, after, 0)
+	logins, err := gather(ctx, s.Source, after, 0)
 	if err != nil {
-		return fmt.Errorf("window from %s: %w", end.Format(time.RFC3339), err)
+		return fmt.Errorf("window from %s: %w", s.To.Format(time.RFC3339), err)
 	}
-	if p.clock.wasWrong() {
+	if s.clock.wasWrong() {
 		return errWrongClock
 	}
-	return accumulator.Skip(&record.Batch{From: after.From, To: after.To, Now: now, Logins: logins})
+	return s.Skip(&record.Batch{From: after.From, To: after.To, Now: now, Logins: logins})
 }
 
 // Finish polls until a poll has succeeded, or too many have failed without getting on.
@@ -79,12 +83,12 @@ func (p *Poller) Finish(ctx context.Context) error {
 	var reached time.Time
 	for failures := 0; ; {
 		begun := time.Now()
-		err := p.Poll(ctx)
+		err := p.poll(ctx, "poll failed, will retry")
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if cursor := p.Status().Position.Cursor; cursor.After(reached) {
-			reached, failures = cursor, 0
+		if counted := p.position().Cursor; counted.After(reached) {
+			reached, failures = counted, 0
 		}
 		if failures++; failures == maxFailures {
 			return err

@@ -263,7 +263,7 @@ func (a *api) live(t *testing.T, storage collector.Storage, lookback time.Durati
 			Rules: ledger.Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: 24 * time.Hour}})
 		require.NoError(t, err)
 		source := &UserConnections{API: a, Mismatch: func() {}}
-		p, err = NewPoller(source, source, accumulator, nothing{}, Options{Interval: step, Lookback: lookback, InitialLookback: span,
+		p, err = NewPoller(&Incremental{Source: source, Reread: source, Lookback: lookback, InitialLookback: span}, accumulator, nothing{}, Options{Interval: step,
 			ServerTime: func() (time.Time, bool) { return time.Now().UTC(), true }, Logger: log.NewNopLogger()})
 		require.NoError(t, err)
 	}
@@ -282,7 +282,7 @@ func (a *api) live(t *testing.T, storage collector.Storage, lookback time.Durati
 		}
 	}
 	a.faults = false
-	for range 2*reviewEvery + 1 {
+	for range 2*rereadEvery + 1 {
 		require.NoError(t, p.Poll(t.Context()))
 		time.Sleep(step)
 	}

@@ -3,10 +3,7 @@ package fetcher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
-
-	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -25,55 +22,6 @@ var errWindowIgnored = errors.New("the list ignores the window it is asked for, 
 // farOutside is by how much a record must miss a window to show that the list ignores it.
 // Times in a zone that is not known are wrong by less.
 const farOutside = 24 * time.Hour
-
-// windowTester is a source that may turn out to ignore its windows.
-type windowTester interface {
-	// ignoresWindow asks for the ends of a window, in two requests.
-	ignoresWindow(ctx context.Context, w cursor.Window) (bool, error)
-}
-
-// testWindows finds out whether the source ignores its windows, and logs a change.
-func (p *Poller) testWindows(ctx context.Context, w *pieces) error {
-	source, ok := p.source.(windowTester)
-	if !ok {
-		return nil
-	}
-	if err := w.test(ctx, source.ignoresWindow); err != nil {
-		return err
-	}
-	if w.ignored && !p.ignored {
-		level.Warn(p.Logger).Log("msg", "the list ignores the window it is asked for: each poll reads all of it; "+
-			"report it to the vendor, and read this source by export if polls take too long")
-	}
-	p.ignored = w.ignored
-	return nil
-}
-
-// test finds out, once, whether the list ignores its windows, and makes one piece of what
-// is left if it does. An API that refuses so small a window does not ignore it.
-func (p *pieces) test(ctx context.Context, ignores func(context.Context, cursor.Window) (bool, error)) error {
-	if p.tested || p.todo.Length() < 4*cursor.Seam {
-		return nil
-	}
-	ignored, err := ignores(ctx, p.todo)
-	if err != nil && !refused(err) {
-		return err
-	}
-	p.tested, p.ignored = true, ignored
-	if ignored {
-		p.longest = p.todo.Length()
-		p.length, p.tooLong, p.empty = p.longest, 0, 0
-	}
-	return nil
-}
-
-// explain gives the cause of an error, if it is that the list ignores its windows.
-func (p *pieces) explain(err error) error {
-	if p.ignored && tooLarge(err) {
-		return reasonError{fmt.Errorf("%w: %w", errWindowIgnored, err), Unreadable}
-	}
-	return err
-}
 
 // ignoresWindow reports whether the first page of the last second of a window has mostly
 // records that are in the first page of its first second, too, or that happened at a quite

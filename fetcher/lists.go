@@ -19,6 +19,7 @@ type DesktopLister interface {
 
 // DesktopConnections reads desktop connections by pages, the JSON twin of system S5.
 type DesktopConnections struct {
+	NoTasks
 	API      DesktopLister
 	Mismatch func()
 	Zone     *time.Location // of times that tell none; nil is UTC
@@ -26,7 +27,7 @@ type DesktopConnections struct {
 	memory pagerMemory[record.Login, *record.Login]
 }
 
-// Read implements Source.
+// Read implements LoginReader.
 func (d *DesktopConnections) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
 	if most > 0 {
 		most = max(most, desktopPageLimit) // as with UserConnections
@@ -43,7 +44,8 @@ func (d *DesktopConnections) pager() *pager[record.Login, *record.Login] {
 		list: listOf(d.API.ListDesktopConnections, inZone(d.Zone, (*record.DesktopConnection).Login))}
 }
 
-func (d *DesktopConnections) ignoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
+// IgnoresWindow implements LoginSource.
+func (d *DesktopConnections) IgnoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
 	return d.pager().ignoresWindow(ctx, w, loginTimes)
 }
 
@@ -68,7 +70,7 @@ type Sessions struct {
 	partial *partialSnapshot // nil: none is under way
 }
 
-// ReadAll implements WholeSource. The window is cut smaller if it has to be. What has been
+// ReadAll implements WindowSource. The window is cut smaller if it has to be. What has been
 // read of it outlives a failure; the reading says of which moment it is then.
 func (s *Sessions) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
 	if s.partial == nil || time.Since(s.partial.at) > keptFor || s.partial.todo.To.After(to) {
@@ -147,6 +149,7 @@ type AccessLister interface {
 
 // AccessStatistics reads access statistics by pages, the JSON twin of system S4.
 type AccessStatistics struct {
+	NoTasks
 	API      AccessLister
 	Mismatch func()
 	Zone     *time.Location // of times that tell none; nil is UTC
@@ -154,7 +157,7 @@ type AccessStatistics struct {
 	memory pagerMemory[record.Access, *record.Access]
 }
 
-// ReadAll implements WholeSource.
+// ReadAll implements WindowSource.
 func (a *AccessStatistics) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
 	r := pager[record.Access, *record.Access]{limit: pageLimit, mismatch: a.Mismatch, memory: &a.memory, additive: true,
 		list: listOf(a.API.ListAccessStatistics, inZone(a.Zone, (*record.AppUserAccess).Access))}

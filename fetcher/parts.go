@@ -121,7 +121,7 @@ func (s *sorter) read(f io.ReaderAt, p place) (l record.Login, err error) {
 }
 
 // gather reads a window whole.
-func gather(ctx context.Context, s Source, w cursor.Window, most int) (logins []record.Login, err error) {
+func gather(ctx context.Context, s LoginReader, w cursor.Window, most int) (logins []record.Login, err error) {
 	err = s.Read(ctx, w.From, w.To, most, func(_ time.Time, part []record.Login) error {
 		logins = append(logins, part...)
 		return nil

@@ -180,7 +180,7 @@ func TestPartsCountAsTheWhole(t *testing.T) {
 				c.memory = map[string]string{}
 				accumulator := openAccumulator(t, storage, collector.Logins, lookback)
 				poll := func() error {
-					p, err := NewPoller(c.logins(), &world{t: t}, accumulator, nothing{}, options(lookback))
+					p, err := NewPoller(incremental(c.logins(), &world{t: t}, lookback), accumulator, nothing{}, options())
 					require.NoError(t, err)
 					return p.Poll(t.Context())
 				}
@@ -224,13 +224,16 @@ func TestFailedCommitIsNoFailedExport(t *testing.T) {
 }
 
 // takesTwice is a source that hands over two parts, and does something between them.
-type takesTwice func()
+type takesTwice struct {
+	plain
+	between func()
+}
 
-func (between takesTwice) Read(_ context.Context, from, to time.Time, _ int, handle HandlePart) error {
+func (s takesTwice) Read(_ context.Context, from, to time.Time, _ int, handle HandlePart) error {
 	if err := handle(from.Add(to.Sub(from)/2), nil); err != nil {
 		return err
 	}
-	between()
+	s.between()
 	return handle(to, nil)
 }
 
@@ -238,7 +241,7 @@ func (between takesTwice) Read(_ context.Context, from, to time.Time, _ int, han
 func TestGapIsToldWithTheFirstPart(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.position.Cursor = w.now().Add(-40 * day)
-		p := w.from(takesTwice(func() { w.commitErr = errFault }))
+		p := w.from(takesTwice{between: func() { w.commitErr = errFault }})
 		require.ErrorIs(t, p.Poll(t.Context()), errFault)
 		assert.Equal(t, 1, w.gaps)
 		assert.InDelta(t, (10 * day).Hours(), w.gap.Hours(), 1)
@@ -246,7 +249,10 @@ func TestGapIsToldWithTheFirstPart(t *testing.T) {
 }
 
 // inThree is a source whose window comes in three parts.
-type inThree struct{ between func() }
+type inThree struct {
+	plain
+	between func()
+}
 
 func (s inThree) Read(_ context.Context, from, to time.Time, _ int, handle HandlePart) error {
 	for _, upTo := range []time.Time{from.Add(time.Minute), from.Add(2 * time.Minute), to} {
@@ -263,7 +269,7 @@ func TestTheEndComesBetweenTwoParts(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		p := w.from(inThree{cancel})
+		p := w.from(inThree{between: cancel})
 		p.Run(ctx, nil)
 		assert.Len(t, w.batches, 1)
 		assert.Empty(t, w.polls, "that is no failure")
@@ -275,7 +281,7 @@ func TestTheLastPollIsEnded(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		last := make(chan struct{})
 		told := false
-		w.from(inThree{func() {
+		w.from(inThree{between: func() {
 			if !told {
 				told = true
 				close(last)

@@ -19,9 +19,7 @@ const (
 	maxRecordsASecond = 500_000
 )
 
-// pieces is a window that is read piece by piece, from old to new. It outlives a poll
-// that fails: the next one goes on where that one ended, so that under a quota each
-// request that succeeds gets on.
+// pieces is a window that is read piece by piece, from old to new.
 type pieces struct {
 	todo    cursor.Window
 	done    time.Time      // all before it has been read
@@ -31,7 +29,7 @@ type pieces struct {
 	first   *cursor.Window // the first piece, if it is a certain one
 	empty   time.Duration  // a next piece of this length shows nothing, though it is to have records; 0: none does
 	tooLong time.Duration  // a next piece of this length is too large; 0: none is
-	gap     time.Duration  // time before the window whose records are lost, as long as nobody was told
+	gap     time.Duration  // time before the window whose records are lost, until that is reported
 	cursor  time.Time      // of the source, as of the last commit
 	late    bool           // the window was begun by an earlier poll
 	sure    time.Time      // what is believed to be now; zero if the window ends before
@@ -153,6 +151,10 @@ func (q *quota) kept() {
 	}
 }
 
+// isLimited reports whether a request was refused for haste, and not enough polls have
+// ended well since.
+func (q *quota) isLimited() bool { return q.records > 0 }
+
 // begin makes the pieces of a window.
 func (q *quota) begin(todo cursor.Window, overlap, longest time.Duration) *pieces {
 	p := &pieces{todo: todo, done: todo.From, length: longest, longest: longest, overlap: overlap}
@@ -162,59 +164,28 @@ func (q *quota) begin(todo cursor.Window, overlap, longest time.Duration) *piece
 	return p
 }
 
-// pieceReader reads a piece of at most so many records, commits it, and returns how many
-// it had, and where it ended.
-type pieceReader func(ctx context.Context, piece cursor.Window, most int) (records int, end time.Time, err error)
-
-// readPieces reads what is left of a window.
-func (p *Poller) readPieces(ctx context.Context, read pieceReader) error {
-	w := p.pieces
-	defer func() { w.late = true }()
-	for !w.over {
-		piece, most := w.next(), w.most(p.quota.mostOr(maxRecords))
-		n, end, err := read(ctx, piece, most)
-		switch {
-		case err == nil:
-			w.read(cursor.Window{From: piece.From, To: end}, n, most)
-			p.quota.length = w.length
-			if end.Before(piece.To) {
-				p.pieces = nil // it is for the next poll to go on from there
-				return nil
-			}
-			if 2*n <= most {
-				continue
-			}
-			err = p.testWindows(ctx, w)
-		case refused(err) && p.clock.wasWrong():
-			err = errWrongClock
-		case w.adapt(err, most):
-			err = p.testWindows(ctx, w)
-		default:
-			err = w.explain(err)
-		}
-		switch {
-		case err == nil:
-			continue
-		case throttled(err):
-			p.quota.refused()
-			w.tooLong = 0 // by another measure
-		}
-		if reasonOf(err) == Clock || errors.Is(err, errWrongClock) {
-			p.pieces = nil // it was cut by a wrong clock
-			return err
-		}
-		return fmt.Errorf("window %s: %w", piece, err)
+// test finds out, once, whether the list ignores its windows, and makes one piece of what
+// is left if it does. An API that refuses so small a window does not ignore it.
+func (p *pieces) test(ctx context.Context, ignores func(context.Context, cursor.Window) (bool, error)) error {
+	if p.tested || p.todo.Length() < 4*cursor.Seam {
+		return nil
 	}
-	p.pieces = nil
+	ignored, err := ignores(ctx, p.todo)
+	if err != nil && !refused(err) {
+		return err
+	}
+	p.tested, p.ignored = true, ignored
+	if ignored {
+		p.longest = p.todo.Length()
+		p.length, p.tooLong, p.empty = p.longest, 0, 0
+	}
 	return nil
 }
 
-// left reports whether an earlier poll has left pieces that may still be read: records are
-// counted up to where it left them, and the API still has them.
-func (p *Poller) left(reached, now time.Time) bool {
-	w := p.pieces
-	if w != nil && (!w.cursor.Equal(reached) || w.todo.To.After(now) || w.done.Before(now.Add(-cursor.Reach))) {
-		p.pieces = nil
+// explain gives the cause of an error, if it is that the list ignores its windows.
+func (p *pieces) explain(err error) error {
+	if p.ignored && tooLarge(err) {
+		return reasonError{fmt.Errorf("%w: %w", errWindowIgnored, err), Unreadable}
 	}
-	return p.pieces != nil
+	return err
 }

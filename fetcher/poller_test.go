@@ -20,8 +20,20 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
+// plain is the part of a source without export tasks that heeds its windows.
+type plain struct {
+	NoTasks
+	HeedsWindows
+}
+
+// incremental is how tests read logins: an hour at first.
+func incremental(source LoginSource, reread LoginReader, lookback time.Duration) *Incremental {
+	return &Incremental{Source: source, Reread: reread, Lookback: lookback, InitialLookback: initial}
+}
+
 // world is all that a poller meets.
 type world struct {
+	plain
 	t *testing.T
 
 	read    func(ctx context.Context, w cursor.Window, most int) ([]record.Login, error) // nil finds nothing
@@ -109,10 +121,11 @@ const (
 	initial  = time.Hour
 )
 
+func (w *world) serverTime() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown }
+
 func (w *world) poller() *Poller {
-	p, err := NewPoller(w, w, w, w, Options{Project: "p", Source: "s", Host: "api.test", Interval: interval, Lookback: lookback, InitialLookback: initial,
-		ServerTime: func() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown },
-		Logger:     log.NewLogfmtLogger(&w.log)})
+	p, err := NewPoller(incremental(w, w, lookback), w, w, Options{Project: "p", Source: "s", Host: "api.test", Interval: interval,
+		ServerTime: w.serverTime, Logger: log.NewLogfmtLogger(&w.log)})
 	require.NoError(w.t, err)
 	return p
 }

@@ -36,6 +36,8 @@ type strict struct {
 	reach      int                    // offsets from here on are refused; 0: none
 	longest    time.Duration          // longer windows are refused; 0: none
 	deaf       bool                   // the window is ignored
+	itemless   bool                   // pages have no items, whatever the count is
+	threshold  int                    // of reading by export task; 0: 5000
 
 	perMinute  int // requests; 0: any number
 	retryAfter bool
@@ -106,6 +108,9 @@ func strictPage[T any](s *strict, q workspace.PageQuery, item func(n int) T) (*w
 	if s.count != nil {
 		page.Count = s.count(len(all), len(page.Items))
 	}
+	if s.itemless {
+		page.Items = nil
+	}
 	return page, nil
 }
 
@@ -171,11 +176,11 @@ func (s *strict) reader(t *testing.T, m Metrics, mode string) (*Poller, *collect
 	accumulator := openAccumulator(t, newShelf(), collector.Logins, lookback)
 	pages := &UserConnections{API: s, Mismatch: func() {}}
 	c := newCloud(s.file)
-	var source Source = pages
+	var source LoginSource = pages
 	if mode == "auto" {
-		source = &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, notesOn(t, newShelf()))}, Threshold: 5000, Logger: log.NewNopLogger()}
+		source = &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, notesOn(t, newShelf()))}, Threshold: cmp.Or(s.threshold, 5000), Logger: log.NewNopLogger()}
 	}
-	p, err := NewPoller(source, pages, accumulator, m, options(lookback))
+	p, err := NewPoller(incremental(source, pages, lookback), accumulator, m, options())
 	require.NoError(t, err)
 	return p, accumulator, c
 }

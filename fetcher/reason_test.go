@@ -41,7 +41,7 @@ func TestEveryErrorHasAReason(t *testing.T) {
 		"a task":                     {fmt.Errorf("window: %w", &export.TaskError{Status: "FAIL"}), ExportTask},
 		"a file of unknown columns":  {errors.New("no column is known"), Unreadable},
 		"a list that moves":          {errMoved, Unreadable},
-		"a clock":                    {(&Poller{}).clockBehind(noon, noon), Clock},
+		"a clock":                    {(&progress{}).clockBehind(noon, noon), Clock},
 		"a temporary file":           {api(200, &fs.PathError{Op: "write", Path: "/tmp/x", Err: errors.New("no space")}), Disk},
 	} {
 		assert.Equal(t, c.want, reasonOf(c.err), name)

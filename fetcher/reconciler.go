@@ -12,15 +12,15 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Reconciler compares what two sources tell of the same closed hour. It counts
+// Reconciler compares what two sources have of the same closed hour. It counts
 // nothing: it only says whether they agree.
 type Reconciler struct {
-	One, Other Source
+	One, Other LoginReader
 	Interval   time.Duration
 	// Lookback is how long after its end an hour is closed.
 	Lookback   time.Duration
 	ServerTime func() (time.Time, bool)
-	// Show is told in how many records the sources differ.
+	// Show is called with in how many records the sources differ.
 	Show   func(difference int)
 	Logger log.Logger
 }
@@ -64,15 +64,15 @@ func (r *Reconciler) Compare(ctx context.Context) (int, error) {
 	}
 	to := now.Add(-r.Lookback).UTC().Truncate(time.Hour)
 	hour := cursor.Window{From: to.Add(-time.Hour), To: to}
-	balance := map[told]int{}
-	for sign, source := range map[int]Source{1: r.One, -1: r.Other} {
+	balance := map[compareKey]int{}
+	for sign, source := range map[int]LoginReader{1: r.One, -1: r.Other} {
 		logins, err := gather(ctx, source, cursor.Window{From: hour.From.Add(-cursor.Seam), To: hour.To.Add(cursor.Seam)}, 0)
 		if err != nil {
 			return 0, err
 		}
 		for i := range logins {
 			if at := logins[i].Time(); !at.Before(hour.From) && at.Before(hour.To) {
-				balance[told{logins[i].Invariant, logins[i].FailedCode}] += sign
+				balance[compareKey{logins[i].Invariant, logins[i].FailedCode}] += sign
 			}
 		}
 	}
@@ -83,8 +83,8 @@ func (r *Reconciler) Compare(ctx context.Context) (int, error) {
 	return difference, nil
 }
 
-// told is what both sources should tell of a record.
-type told struct {
+// compareKey is what both sources should have of a record.
+type compareKey struct {
 	record record.Identity
 	code   string
 }

@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	// reviewEvery is in how many polls the unfinished records behind the lookback
-	// are all looked at once, if reviewRequests allows.
-	reviewEvery = 5
-	// reviewRequests bounds the requests for them in one poll.
-	reviewRequests = 20
-	// reviewTogether is how many times at most one window of a review covers.
-	reviewTogether = 200
-	// reviewFailure is what a window that fails costs of the budget: the client asks
+	// rereadEvery is in how many polls the unfinished records behind the lookback
+	// are all looked at once, if rereadRequests allows.
+	rereadEvery = 5
+	// rereadRequests bounds the requests for them in one poll.
+	rereadRequests = 20
+	// rereadTogether is how many times at most one window of a round covers.
+	rereadTogether = 200
+	// rereadFailure is what a window that fails costs of the budget: the client asks
 	// several times before it gives up.
-	reviewFailure = 4
-	// reviewRefusals is in how many polls in a row a window may be refused for haste
+	rereadFailure = 4
+	// rereadRefusals is in how many polls in a row a window may be refused for haste
 	// before it passes for one that fails.
-	reviewRefusals = 3
+	rereadRefusals = 3
 )
 
-// review reads again what lies behind the lookback and is unfinished: records that
+// reread reads again what lies behind the lookback and is unfinished: records that
 // are pending, and connections that are open. It goes through their times in order, in
-// windows that cover many of them; one review goes on over as many polls as it takes.
+// windows that cover many of them; one round goes on over as many polls as it takes.
 //
 // Whatever the API answers, each poll gets on, so that no window keeps what lies behind
 // it from being read:
@@ -41,28 +41,51 @@ const (
 //   - A window of many times that fails, or holds more than its times are worth, is cut to
 //     a quarter of them, down to a single time. The cut stays for the next poll.
 //   - A window of a single time has the whole budget of a poll. If that is not enough, or
-//     it fails, it is given up for this review, which costs the records of this time a
-//     round and the others nothing.
+//     it fails, it is given up for this round, which costs the records of this time
+//     a round and the others nothing.
 //
-// So a review over n times ends within 4n polls after it began, and the next one begins
-// at most reviewEvery polls after this one ended. A record that becomes unfinished behind
+// So a round over n times ends within 4n polls after it began, and the next one begins
+// at most rereadEvery polls after this one ended. A record that becomes unfinished behind
 // the place that has been reached waits for the next: each is reached within 2(4n+5)
 // polls, and mostly within n/20, since a request covers many times. Polls in which a
-// window is refused for haste are not among them; they are at most reviewRefusals-1 in a row.
-type review struct {
-	polls    int       // since the last review began
-	next     time.Time // the first time that is left to read; zero if no review is under way
+// window is refused for haste are not among them; they are at most rereadRefusals-1 in a row.
+type reread struct {
+	*progress
+	source LoginReader
+	commit func(*record.Batch) error
+
+	rounds
+}
+
+// rounds is how far rereading has come, which outlives a reload.
+type rounds struct {
+	polls    int       // since the last round began
+	next     time.Time // the first time that is left to read; zero if no round is under way
 	together int       // how many times the window that begins there may cover; 0: as many as any
 	refused  int       // in how many polls in a row that window was refused for haste
 }
 
-// readUnfinished spends a budget of requests on records before from.
-func (p *Poller) readUnfinished(ctx context.Context, from, now time.Time, budget int) error {
-	r := &p.review
-	if r.next.IsZero() && r.polls < reviewEvery {
+func (r *reread) inherit(before *reread) { r.rounds = before.rounds }
+
+// beginPoll counts a poll. If the quota was used up when the turn of unfinished records
+// came, one window of them goes first.
+func (r *reread) beginPoll(ctx context.Context, before, now time.Time) error {
+	r.polls++
+	if r.refused == 0 {
 		return nil
 	}
-	times, err := p.accumulator.Unfinished(from.Add(2 * cursor.Seam))
+	if err := r.read(ctx, before, now, 1); err != nil && !throttled(err) {
+		return err
+	}
+	return nil
+}
+
+// read spends a budget of requests on records before a time.
+func (r *reread) read(ctx context.Context, before, now time.Time, budget int) error {
+	if r.next.IsZero() && r.polls < rereadEvery {
+		return nil
+	}
+	times, err := r.accumulator.Unfinished(before.Add(2 * cursor.Seam))
 	if err != nil {
 		return err
 	}
@@ -76,55 +99,53 @@ func (p *Poller) readUnfinished(ctx context.Context, from, now time.Time, budget
 		r.next = times[0]
 		w := cursor.Around(times, r.most())[0]
 		n, had := w.Covered(times), budget
-		logins, err := gather(ctx, p.again, w, r.worth(n, budget))
+		logins, err := gather(ctx, r.source, w, r.worth(n, budget))
 		budget -= cost(logins, err)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case p.clock.wasWrong():
+		case r.clock.wasWrong():
 			return errWrongClock
 		case err == nil:
-			if err := p.commit(&record.Batch{From: w.From, To: w.To, Now: now, Logins: logins, Reread: true}); err != nil {
+			if err := r.commit(&record.Batch{From: w.From, To: w.To, Now: now, Logins: logins, Reread: true}); err != nil {
 				return err
 			}
-		case throttled(err) && r.refused+1 < reviewRefusals:
+		case throttled(err) && r.refused+1 < rereadRefusals:
 			r.refused++
 			return fmt.Errorf("unfinished records of %s: %w", w.From.Format(time.RFC3339), err)
 		case r.most() > 1 && n > 1:
 			r.together, r.refused = max(1, n/4), 0
 			continue
-		case tooLarge(err) && had < reviewRequests:
+		case tooLarge(err) && had < rereadRequests:
 			r.together, r.refused = 1, 0
 			return nil // the next poll has its whole budget for this one time
 		default:
-			p.gaveUp(w, err)
+			r.gaveUp(w, err)
 			if !tooLarge(err) {
 				budget = 0 // it may be all of the API that fails
 			}
 		}
 		times, r.together, r.refused = times[n:], 0, 0
 	}
-	if len(times) == 0 {
-		r.next = time.Time{}
-	} else {
+	if r.next = (time.Time{}); len(times) > 0 {
 		r.next = times[0]
 	}
 	return nil
 }
 
-// gaveUp reports a window that is left to the next review.
-func (p *Poller) gaveUp(w cursor.Window, err error) {
-	p.metrics.RereadFailed()
+// gaveUp reports a window that is left to the next round.
+func (r *reread) gaveUp(w cursor.Window, err error) {
+	r.metrics.RereadFailed()
 	msg := "open or pending records could not be read again; skipped until the next round, which begins within minutes"
 	if tooLarge(err) {
 		msg = "open or pending records lie among too many others to be read again; skipped until the next round. If this lasts, raise lookback, so that they end within it"
 	}
-	level.Warn(p.Logger).Log("msg", msg, "from", w.From.Format(time.RFC3339), "to", w.To.Format(time.RFC3339), "reason", reasonOf(err), "err", err)
+	level.Warn(r.Logger).Log("msg", msg, "from", w.From.Format(time.RFC3339), "to", w.To.Format(time.RFC3339), "reason", reasonOf(err), "err", err)
 }
 
-func (r *review) most() int {
+func (r *rounds) most() int {
 	if r.together == 0 {
-		return reviewTogether
+		return rereadTogether
 	}
 	return r.together
 }
@@ -132,7 +153,7 @@ func (r *review) most() int {
 // worth is how many records a window of n times may hold for its reading to be worth
 // it: a page for each four times, within what is left of the budget. A single time is
 // worth all of it, whatever else its window covers.
-func (r *review) worth(n, budget int) int {
+func (r *rounds) worth(n, budget int) int {
 	if r.most() > 1 && n > 1 {
 		budget = min(budget, max(1, n/4))
 	}
@@ -148,5 +169,5 @@ func cost(logins []record.Login, err error) int {
 	case errors.As(err, &many):
 		return 1 + many.Read/(pageLimit-1)
 	}
-	return reviewFailure
+	return rereadFailure
 }

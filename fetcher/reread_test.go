@@ -90,7 +90,7 @@ func TestReviews(t *testing.T) {
 					requests = 0
 					w.read = list.read(&requests)
 					require.NoError(t, p.Poll(t.Context()))
-					assert.LessOrEqual(t, requests, reviewRequests+1)
+					assert.LessOrEqual(t, requests, rereadRequests+1)
 					time.Sleep(interval)
 				}
 				assert.Equal(t, c.unseen, len(w.unseen()))
@@ -107,7 +107,7 @@ func TestReviewGoesOnBeforeTheEndOfAWindow(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.position.Cursor = w.now()
 		begin := w.now().Add(-10 * day)
-		for i := range 10 * reviewTogether { // each window ends 4 s behind its last time, and covers it up to 2 s
+		for i := range 10 * rereadTogether { // each window ends 4 s behind its last time, and covers it up to 2 s
 			w.unfinished = append(w.unfinished, begin.Add(time.Duration(i)*3*time.Second))
 		}
 		others := moments(slices.Repeat(w.unfinished, 10)) // so that a poll reads few windows
@@ -139,7 +139,7 @@ func TestReviewThatFailsGoesOn(t *testing.T) {
 			return nil, nil
 		}
 		p := w.poller()
-		for range reviewEvery {
+		for range rereadEvery {
 			require.NoError(t, p.Poll(t.Context()), "all that is new is counted")
 		}
 		assert.Equal(t, 4, reviews)
@@ -196,7 +196,7 @@ func TestReviewReachesEach(t *testing.T) {
 					requests++
 					switch {
 					case cause != nil:
-						requests += reviewFailure - 1
+						requests += rereadFailure - 1
 					case n > most && lies: // only reading tells how many there are
 						requests += most / pageLimit
 						cause = &TooManyError{Count: most + 1, Read: most + 1}
@@ -219,13 +219,13 @@ func TestReviewReachesEach(t *testing.T) {
 				refusals := 0
 				for _, err := range failing {
 					if throttled(err) {
-						refusals += 5 * reviewRefusals // down from a window of many times
+						refusals += 5 * rereadRefusals // down from a window of many times
 					}
 				}
-				for range reviewEvery + 4*n + refusals {
+				for range rereadEvery + 4*n + refusals {
 					before := requests
 					require.NoError(t, p.Poll(t.Context()))
-					assert.LessOrEqual(t, requests-before, 2*reviewRequests+reviewFailure)
+					assert.LessOrEqual(t, requests-before, 2*rereadRequests+rereadFailure)
 					time.Sleep(interval)
 					if len(reached) == n {
 						break

@@ -77,9 +77,9 @@ func (a *api) liveWithSettings(t *testing.T, least time.Duration) *collector.Acc
 		pages := &UserConnections{API: a, Mismatch: func() {}}
 		exports := &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}
 		auto := &Auto{Pages: pages, Export: exports, Threshold: 3, Logger: log.NewNopLogger()}
-		o := options(lookback)
-		o.InitialLookback = span
-		p, err := NewPoller([]Source{pages, exports, auto}[a.IntN(3)], pages, accumulator, nothing{}, o)
+		strategy := incremental([]LoginSource{pages, exports, auto}[a.IntN(3)], pages, lookback)
+		strategy.InitialLookback = span
+		p, err := NewPoller(strategy, accumulator, nothing{}, options())
 		require.NoError(t, err)
 		return p
 	}
@@ -109,7 +109,7 @@ func (a *api) liveWithSettings(t *testing.T, least time.Duration) *collector.Acc
 		before = now
 	}
 	a.faults = false
-	for range 2*reviewEvery + 1 {
+	for range 2*rereadEvery + 1 {
 		require.NoError(t, p.Poll(t.Context()))
 		time.Sleep(step)
 	}

@@ -23,23 +23,31 @@ import (
 
 const settle = 10 * time.Minute
 
-// whole is a WholeSource that is a function.
+// whole is a source that is a function.
 type whole func(w cursor.Window) (*record.Batch, error)
+
+func (whole) CreatesTasks() bool { return false }
+
+func (whole) ResumeWindow(w cursor.Window, _ time.Time) (cursor.Window, bool, error) {
+	return w, false, nil
+}
 
 func (f whole) ReadAll(_ context.Context, from, to time.Time) (*record.Batch, error) {
 	return f(cursor.Window{From: from, To: to})
 }
 
-func (w *world) statistics(source WholeSource) *Poller {
-	p, err := NewStatisticsPoller(source, settle, w, w, options(0))
+func (w *world) statistics(source DisjointSource) *Poller {
+	o := options()
+	o.ServerTime = w.serverTime
+	p, err := NewPoller(&Disjoint{Source: source, Settle: settle}, w, w, o)
 	require.NoError(w.t, err)
 	return p
 }
 
-func (w *world) snapshots(source WholeSource) *Poller {
-	o := options(0)
-	o.ServerTime = func() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown }
-	p, err := NewSnapshotPoller(source, w, w, o)
+func (w *world) snapshots(source WindowSource) *Poller {
+	o := options()
+	o.ServerTime = w.serverTime
+	p, err := NewPoller(&Snapshot{Source: source}, w, w, o)
 	require.NoError(w.t, err)
 	return p
 }
@@ -54,7 +62,7 @@ func TestStatisticsPoller(t *testing.T) {
 		}))
 		begin := w.now()
 		require.NoError(t, p.Poll(t.Context()))
-		first := record.Batch{From: begin.Add(-settle - firstStatistics), To: begin.Add(-settle), Now: begin, UpToDate: true, Accesses: make([]record.Access, 3)}
+		first := record.Batch{From: begin.Add(-settle - firstDisjoint), To: begin.Add(-settle), Now: begin, UpToDate: true, Accesses: make([]record.Access, 3)}
 		assert.Equal(t, []record.Batch{first}, w.batches)
 		assert.Equal(t, []bool{false, false}, w.catchingUp)
 
@@ -185,8 +193,6 @@ func TestStatisticsByAClockThatIsBehind(t *testing.T) {
 			}
 			return r, nil
 		}))
-		p.ServerTime = func() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown }
-		p.clock.server = p.ServerTime
 		require.NoError(t, p.Poll(t.Context()))
 		require.Len(t, w.batches, 1)
 		assert.Equal(t, begin, w.batches[0].From)
@@ -357,11 +363,11 @@ func FuzzAccessHistory(f *testing.F) {
 			accumulator := &committed{}
 			restart := func() *Poller {
 				accumulator.Accumulator = openAccumulator(t, storage, collector.AccessStatistics, 0)
-				var source WholeSource = &AccessExports{cloud.export(export.AccessStatistics, notesOn(t, storage))}
+				var source DisjointSource = &AccessExports{cloud.export(export.AccessStatistics, notesOn(t, storage))}
 				if pages {
 					source = &AccessStatistics{API: a, Mismatch: func() {}}
 				}
-				p, err := NewStatisticsPoller(source, settle, accumulator, nothing{}, options(0))
+				p, err := NewPoller(&Disjoint{Source: source, Settle: settle}, accumulator, nothing{}, options())
 				require.NoError(t, err)
 				return p
 			}

@@ -16,6 +16,7 @@ type PageLister interface {
 
 // UserConnections reads login records by pages (system S1).
 type UserConnections struct {
+	NoTasks
 	API PageLister
 	// Mismatch is called for a window that holds still, and still holds another
 	// number of records than the API says.
@@ -25,7 +26,7 @@ type UserConnections struct {
 	memory pagerMemory[record.Login, *record.Login]
 }
 
-// Read implements Source. A page costs a request, however few records are wanted.
+// Read implements LoginReader. A page costs a request, however few records are wanted.
 func (u *UserConnections) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
 	if most > 0 {
 		most = max(most, pageLimit)
@@ -46,6 +47,7 @@ func (u *UserConnections) pager() *pager[record.Login, *record.Login] {
 		list: listOf(u.API.ListUserConnections, inZone(u.Zone, (*record.UserConnection).Login))}
 }
 
-func (u *UserConnections) ignoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
+// IgnoresWindow implements LoginSource.
+func (u *UserConnections) IgnoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
 	return u.pager().ignoresWindow(ctx, w, loginTimes)
 }

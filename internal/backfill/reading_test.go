@@ -21,6 +21,8 @@ import (
 
 // flaky is a source that fails after a number of good answers, again and again.
 type flaky struct {
+	fetcher.NoTasks
+	fetcher.HeedsWindows
 	logins      []record.Login
 	good, calls int
 	windows     [][2]time.Time
@@ -54,7 +56,7 @@ func TestAHistoryGoesOnAfterAFailure(t *testing.T) {
 			options := collector.Options{Kind: collector.Logins, Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Hour},
 				Limits: collector.NewLimits(100, prometheus.NewCounterVec(prometheus.CounterOpts{}, []string{"family"}))}
 			h := newHistory(options, period{since: since, until: until, step: time.Minute})
-			p, err := fetcher.NewHistory(f, h, collector.NewExporter(prometheus.NewRegistry()).Source("p", "s"), since, until,
+			p, err := fetcher.NewPoller(&fetcher.History{Source: f, From: since, To: until, Skip: h.Skip}, h, collector.NewExporter(prometheus.NewRegistry()).Source("p", "s"),
 				fetcher.Options{Interval: time.Minute, ServerTime: func() (time.Time, bool) { return time.Now(), true }, Logger: log.NewNopLogger()})
 			require.NoError(t, err)
 			err = p.Finish(t.Context())

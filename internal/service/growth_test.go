@@ -99,8 +99,8 @@ func TestNothingGrows(t *testing.T) {
 			UserWindows: []collector.Window{{Name: "15m", Length: 15 * time.Minute}}, Limits: limits})
 		require.NoError(t, err)
 		source := &fetcher.UserConnections{API: client}
-		poller, err := fetcher.NewPoller(source, source, accumulator, metrics, fetcher.Options{Project: "p", Source: UserConnections, Interval: time.Minute,
-			Lookback: 15 * time.Minute, InitialLookback: time.Hour, ServerTime: client.AppStream().ServerTime, Logger: log.NewNopLogger()})
+		poller, err := fetcher.NewPoller(&fetcher.Incremental{Source: source, Reread: source, Lookback: 15 * time.Minute, InitialLookback: time.Hour}, accumulator, metrics, fetcher.Options{Project: "p", Source: UserConnections, Interval: time.Minute,
+			ServerTime: client.AppStream().ServerTime, Logger: log.NewNopLogger()})
 		require.NoError(t, err)
 		exposition := collector.NewExposition(registry)
 		exposition.Publish([]*collector.Accumulator{accumulator}, nil)

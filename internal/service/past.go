@@ -22,14 +22,14 @@ type Past struct {
 	// Counting are the options of what counts the records.
 	Counting collector.Options
 
-	from    fetcher.Source
+	from    fetcher.LoginSource
 	metrics *collector.SourceMetrics
 	options fetcher.Options
 }
 
 // NewPoller returns a poller of the records of a window.
 func (p *Past) NewPoller(a fetcher.HistoryAccumulator, from, to time.Time) (*fetcher.Poller, error) {
-	return fetcher.NewHistory(p.from, a, p.metrics, from, to, p.options)
+	return fetcher.NewPoller(&fetcher.History{Source: p.from, From: from, To: to, Skip: a.Skip}, a, p.metrics, p.options)
 }
 
 // Pasts are the sources of login records that a configuration has.
@@ -67,7 +67,7 @@ func Pasts(cfg *config.Config, logger log.Logger) ([]*Past, error) {
 
 func (o *opener) past(counting collector.Options, c config.Source, w config.Window) *Past {
 	return &Past{Project: o.project.Name, Source: counting.Source, InitialLookback: time.Duration(w.InitialLookback), Counting: o.complete(counting),
-		metrics: o.service.exporter.Source(o.project.Name, counting.Source), options: o.options(counting.Source, c, w)}
+		metrics: o.service.exporter.Source(o.project.Name, counting.Source), options: o.options(counting.Source, c)}
 }
 
 // ReadStore calls read with a copy of the store of a configuration, which may be open

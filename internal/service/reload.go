@@ -162,7 +162,7 @@ func (s *Service) replace(cfg *config.Config) error {
 	old, oldStore := s.state, s.store
 	for _, src := range sources {
 		if i := slices.IndexFunc(old.sources, src.is); i >= 0 {
-			src.poller.Continue(old.sources[i].poller)
+			src.poller.Inherit(old.sources[i].poller)
 		}
 	}
 	s.state, s.store, s.storeKey = state{cfg, sources, clients, failures}, st, key

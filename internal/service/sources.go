@@ -76,10 +76,9 @@ func (o *opener) notes(source string) (*tasknotes.Notes, error) {
 }
 
 // options are those of a poller.
-func (o *opener) options(source string, interval config.Source, w config.Window) fetcher.Options {
+func (o *opener) options(source string, interval config.Source) fetcher.Options {
 	host := o.host(source)
 	return fetcher.Options{Project: o.project.Name, Source: source, Interval: time.Duration(interval.PollInterval),
-		Lookback: time.Duration(w.Lookback), InitialLookback: time.Duration(w.InitialLookback),
 		Host: host.Name, ServerTime: host.ServerTime, Logger: o.service.logger}
 }
 
@@ -122,8 +121,14 @@ var ColumnsOf = map[string]export.Columns{
 // ways are the ways to login records: by which they are read at first, and again while
 // they are unfinished.
 type ways struct {
-	from, again fetcher.Source
-	tasks       fetcher.Export
+	from  fetcher.LoginSource // what is new
+	again fetcher.LoginReader // what is unfinished
+	tasks fetcher.Export
+}
+
+// incremental is how login records are read.
+func incremental(w ways, c config.Window) *fetcher.Incremental {
+	return &fetcher.Incremental{Source: w.from, Reread: w.again, Lookback: time.Duration(c.Lookback), InitialLookback: time.Duration(c.InitialLookback)}
 }
 
 func rulesOf(w config.Window, successCodes []string) ledger.Rules {
@@ -168,7 +173,7 @@ func (o *opener) userConnections() (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	poller, err := fetcher.NewPoller(w.from, w.again, accumulator, metrics, o.options(UserConnections, c.Source, c.Window))
+	poller, err := fetcher.NewPoller(incremental(w, c.Window), accumulator, metrics, o.options(UserConnections, c.Source))
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +234,7 @@ func (o *opener) desktopConnections() (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	poller, err := fetcher.NewPoller(w.from, w.again, accumulator, metrics, o.options(DesktopConnections, c.Source, c.Window))
+	poller, err := fetcher.NewPoller(incremental(w, c.Window), accumulator, metrics, o.options(DesktopConnections, c.Source))
 	return &Source{poller: poller, accumulator: accumulator, metrics: metrics}, err
 }
 
@@ -243,7 +248,7 @@ func (o *opener) sessions() (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	var from fetcher.WholeSource = &fetcher.Sessions{API: o.client, Mismatch: metrics.Mismatch, Zone: ZoneOf(c.Source)}
+	var from fetcher.WindowSource = &fetcher.Sessions{API: o.client, Mismatch: metrics.Mismatch, Zone: ZoneOf(c.Source)}
 	if c.Mode == config.ModeExport {
 		notes, err := o.notes(Sessions)
 		if err != nil {
@@ -255,7 +260,7 @@ func (o *opener) sessions() (*Source, error) {
 		}
 		from = &fetcher.SessionExports{Export: tasks}
 	}
-	poller, err := fetcher.NewSnapshotPoller(from, accumulator, metrics, o.options(Sessions, c.Source, config.Window{}))
+	poller, err := fetcher.NewPoller(&fetcher.Snapshot{Source: from}, accumulator, metrics, o.options(Sessions, c.Source))
 	return &Source{poller: poller, accumulator: accumulator, metrics: metrics}, err
 }
 
@@ -269,7 +274,7 @@ func (o *opener) accessStatistics() (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	var from fetcher.WholeSource = &fetcher.AccessStatistics{API: o.client, Mismatch: metrics.Mismatch, Zone: ZoneOf(c.Source)}
+	var from fetcher.DisjointSource = &fetcher.AccessStatistics{API: o.client, Mismatch: metrics.Mismatch, Zone: ZoneOf(c.Source)}
 	if c.Mode == config.ModeExport {
 		notes, err := o.notes(AccessStatistics)
 		if err != nil {
@@ -281,6 +286,6 @@ func (o *opener) accessStatistics() (*Source, error) {
 		}
 		from = &fetcher.AccessExports{Export: tasks}
 	}
-	poller, err := fetcher.NewStatisticsPoller(from, time.Duration(c.Settle), accumulator, metrics, o.options(AccessStatistics, c.Source, config.Window{}))
+	poller, err := fetcher.NewPoller(&fetcher.Disjoint{Source: from, Settle: time.Duration(c.Settle)}, accumulator, metrics, o.options(AccessStatistics, c.Source))
 	return &Source{poller: poller, accumulator: accumulator, metrics: metrics}, err
 }
