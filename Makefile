@@ -9,6 +9,10 @@ OUTPUT   ?= workspace_exporter
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH)
 
+# Tests say which of them were skipped, at their end. The race detector needs a C compiler.
+TEST := $(GO) tool -modfile=$(CURDIR)/tools/go.mod gotestsum --format pkgname --hide-summary output --
+RACE := $(if $(shell command -v gcc),-race)
+
 .PHONY: all build test test-code test-nicely test-stack test-recovery soak fuzz load quick lint charts bench demo dashboards release clean
 
 all: build
@@ -33,10 +37,11 @@ test-nicely:
 test-code:
 	scripts/check-metrics ./workspace_exporter
 	scripts/check-rules
-	$(GO) test -race -timeout 30m ./... # ten minutes are too few for a busy machine
-	$(GO) test -run 'FlippedByte|MisplacedPage|NothingGrows|HostileFiles|TheEndDoesNotWait|UnderAQuota|RefusedOffsets' ./internal/store ./internal/service ./fetcher/export ./internal/e2e # too slow with -race
-	cd dashboards/source && $(GO) test ./...
-	cd tools && $(GO) test ./...
+	@[ "$(RACE)" ] || echo "there is no gcc: these tests run without the race detector"
+	$(TEST) $(RACE) -timeout 30m ./... # ten minutes are too few for a busy machine
+	$(TEST) -run 'FlippedByte|MisplacedPage|NothingGrows|HostileFiles|TheEndDoesNotWait|UnderAQuota|RefusedOffsets' ./internal/store ./internal/service ./fetcher/export ./internal/e2e # too slow with -race
+	cd dashboards/source && $(TEST) ./...
+	cd tools && $(TEST) ./...
 
 ## test-stack: the demo, and an exporter that moves, seen by a real Prometheus and Alertmanager; 8 minutes of waiting
 test-stack:

@@ -44,7 +44,7 @@ func NewExposition(process prometheus.Gatherer) *Exposition {
 	return e
 }
 
-// Show replaces the accumulators that are shown, and the labels that every metric of the
+// Publish replaces the accumulators that are shown, and the labels that every metric of the
 // process has. Those of the accumulators come from their options.
 func (e *Exposition) Publish(accumulators []*Accumulator, constantLabels map[string]string) {
 	s := &contents{accumulators: slices.Clone(accumulators)}
