@@ -77,18 +77,6 @@ func TestReload(t *testing.T) {
 	}
 }
 
-func TestReloadOverHTTPMustBeAllowed(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, simulator.Options{}, nil)
-	e := runExporter(t, setup{URL: w.url})
-	r, err := e.request(http.MethodPost, "/-/reload", nil)
-	require.NoError(t, err)
-	assert.Equal(t, http.StatusForbidden, r.status)
-	r, err = e.request(http.MethodGet, "/-/reload", nil)
-	require.NoError(t, err)
-	assert.Equal(t, http.StatusMethodNotAllowed, r.status)
-}
-
 func TestTheConfigurationIsShownWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Options{}, nil)
