@@ -16,35 +16,44 @@ const (
 	accessWindowName = "1h" // its value of the label window
 )
 
+const errorCode Label = "error_code"
+
+var (
+	accessFailures = &Metric{Name: "workspace_access_failures_total", Type: Counter, Labels: []Label{errorCode},
+		Help: "Failed accesses as the vendor's statistics count them. The vendor merges failures of a user within minutes: this is not the number of failed logins."}
+	accessFailedUsers = &Metric{Name: "workspace_access_failed_users", Type: Gauge, Labels: []Label{windowName},
+		Help: "Distinct users with a failed access within the window at the end of the vendor's statistics."}
+)
+
 // accesses adds up the vendor's access statistics. Each batch is a window of its
 // own, so that all that it holds is new.
 type accesses struct {
-	*batchStats
+	stats           *batchStats
 	failures, users *family
 
 	last    map[record.Person]int64 // last failure of a user, in Unix milliseconds
 	changed map[record.Person]bool
 }
 
-func newAccesses(t *families, r *batchStats) *accesses {
-	return &accesses{batchStats: r, failures: t.family(accessFailures), users: t.volatileFamily(accessFailedUsers),
+func newAccesses(f *families, _ Options) aggregator {
+	return &accesses{stats: batchStatsOf(f), failures: f.of(accessFailures), users: f.of(accessFailedUsers),
 		last: map[record.Person]int64{}, changed: map[record.Person]bool{}}
 }
 
 // read takes the statistics of a window.
-func (a *accesses) read(r *record.Batch) {
-	for i := range r.Accesses {
-		access := &r.Accesses[i]
+func (a *accesses) read(b *record.Batch) {
+	for i := range b.Accesses {
+		access := &b.Accesses[i]
 		if access.Malformed {
-			a.add(ledger.Invalid, nil)
+			a.stats.add(ledger.Invalid, nil)
 			continue
 		}
-		a.add(ledger.Counted, access.Invalid)
-		a.delayed(access.Last, r.Now)
+		a.stats.add(ledger.Counted, access.Invalid)
+		a.stats.delayed(access.Last, b.Now)
 		a.failures.add(int64(access.Failures), errorCode.is(cmp.Or(access.Code, ledger.CodeUnknown)))
 		at := access.Last
-		if at.IsZero() || at.After(r.To) { // a wrong clock's: it would stay until that time
-			at = r.To
+		if at.IsZero() || at.After(b.To) { // a wrong clock's: it would stay until that time
+			at = b.To
 		}
 		if access.User != 0 && at.UnixMilli() > a.last[access.User] {
 			a.last[access.User] = at.UnixMilli()
@@ -52,22 +61,23 @@ func (a *accesses) read(r *record.Batch) {
 		}
 	}
 	for user, at := range a.last {
-		if at <= r.To.Add(-accessWindow).UnixMilli() || at > r.To.Add(accessWindow).UnixMilli() {
+		if at <= b.To.Add(-accessWindow).UnixMilli() || at > b.To.Add(accessWindow).UnixMilli() {
 			delete(a.last, user)
 			a.changed[user] = true
 		}
 	}
 }
 
-func (a *accesses) refresh(now time.Time, l *ledger.Ledger) {
-	a.batchStats.refresh(now, l)
-	a.users.recount(func(add func(int64, ...pair)) { add(int64(len(a.last)), windowName.is(accessWindowName)) })
+func (a *accesses) refresh(time.Time, *ledger.Ledger) {
+	a.users.recount(func(add adder) { add(int64(len(a.last)), windowName.is(accessWindowName)) })
 }
 
 // failedUsersTable is the table of the users with a failed access.
 const failedUsersTable = "failed_users"
 
-func (a *accesses) table() string { return failedUsersTable }
+func (a *accesses) tables() []table {
+	return []table{{name: failedUsersTable, ofProject: true, load: a.load, save: a.save}}
+}
 
 func (a *accesses) load(key, value []byte) error {
 	if len(key) != len(record.Identity{}) || len(value) != 9 {
@@ -81,9 +91,9 @@ func (a *accesses) save(changes *store.Changes) {
 	for user := range a.changed {
 		key := user.Block()
 		if at, ok := a.last[user]; ok {
-			changes.Put(a.table(), key[:], noBlocks(binary.BigEndian.AppendUint64(nil, uint64(at))))
+			changes.Put(failedUsersTable, key[:], noBlocks(binary.BigEndian.AppendUint64(nil, uint64(at))))
 		} else {
-			changes.Delete(a.table(), key[:])
+			changes.Delete(failedUsersTable, key[:])
 		}
 	}
 	clear(a.changed)

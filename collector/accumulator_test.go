@@ -87,7 +87,7 @@ func newBench(t testing.TB, change func(*Options)) *bench {
 
 func (b *bench) restart() {
 	b.t.Helper()
-	b.options.Limits = NewLimits(b.options.Limits.max, b.limited)
+	b.options.Limits, b.options.Day = NewLimits(b.options.Limits.max, b.limited), &Day{}
 	accumulator, err := Open(b.storage, b.options)
 	require.NoError(b.t, err)
 	b.accumulator = accumulator
@@ -327,7 +327,7 @@ func TestReclassifiedFailureOutlivesTheProcess(t *testing.T) {
 	b.restart()
 	assert.Zero(t, b.values(loginUsers, "window")["1h"])
 	for key := range b.storage.rows {
-		assert.False(t, strings.HasPrefix(key, "people\x00"), "a visit is left over")
+		assert.False(t, strings.HasPrefix(key, "people\x00"), "a sample is left over")
 	}
 }
 
@@ -343,7 +343,7 @@ func TestAUserOfTheFutureLeaves(t *testing.T) {
 	assert.Zero(t, failed())
 	assert.Zero(t, b.values(maxFailuresPerUser, "window")["1h"])
 
-	list := b.accumulator.state.aggregators
+	list := b.accumulator.state.aggregators.all
 	p := list[slices.IndexFunc(list, func(a aggregator) bool { _, is := a.(*userWindows); return is })].(*userWindows)
 	v := sample{at: future.Start.UnixMilli(), id: future.ID, group: "g", user: 2, failed: true}
 	p.insert(v)
@@ -351,7 +351,7 @@ func TestAUserOfTheFutureLeaves(t *testing.T) {
 	require.NoError(t, b.read(t0.Add(2*time.Hour)))
 	assert.Zero(t, failed())
 	for key := range b.storage.rows {
-		assert.False(t, strings.HasPrefix(key, "people\x00"), "a visit is left over")
+		assert.False(t, strings.HasPrefix(key, "people\x00"), "a sample is left over")
 	}
 }
 

@@ -113,17 +113,17 @@ func (e *Exposition) Answer(ctx context.Context, s Scrape) (*Answer, error) {
 func (e *Exposition) sections(asked time.Time, s Scrape) []section {
 	shown := e.contents.Load()
 	// Each accumulator is looked at once: all that a scrape shows of it is of one commit.
-	var pages []map[*Metric]*part
+	var snapshots []map[*Metric]*part
 	for _, b := range shown.accumulators {
 		if len(s.Projects) == 0 || slices.Contains(s.Projects, b.options.Project) {
-			pages = append(pages, b.exposition())
+			snapshots = append(snapshots, b.published())
 		}
 	}
 	all := e.processSections(asked, shown, s.Projects)
 	for _, m := range Metrics {
 		section := section{m.Name, m.Help, m.kind(), nil}
-		for _, page := range pages {
-			if p := page[m]; p != nil && len(p.metrics) > 0 {
+		for _, snapshot := range snapshots {
+			if p := snapshot[m]; p != nil && len(p.metrics) > 0 {
 				section.parts = append(section.parts, p)
 			}
 		}

@@ -6,37 +6,55 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 )
 
+const (
+	disposition Label = "disposition"
+	fieldName   Label = "field"
+)
+
+var (
+	recordsTotal = &Metric{Name: "workspace_exporter_records_total", Type: Counter, Labels: []Label{disposition}, AboutSource: true,
+		Help: "Readings of records, by what became of them: counted, pending (new, without an outcome yet), expired (none within pending_timeout: counted as a failure), reclassified (a counted success that became a failure), updated (known, and changed), duplicate (known, and unchanged), invalid (not an object), given_up (too many are unfinished: no end is looked for). A record is read in every poll while it is within the lookback."}
+	invalidFields = &Metric{Name: "workspace_exporter_invalid_fields_total", Type: Counter, Labels: []Label{fieldName}, AboutSource: true,
+		Help: "Fields that could not be read and were treated as missing, once per record. login_duration and session_duration stand for times in the wrong order."}
+	recordDelay = &Metric{Name: "workspace_exporter_record_delay_seconds", Type: Histogram, AboutSource: true,
+		Buckets: []float64{1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 86400},
+		Help:    "Time from a record's own time to its being counted."}
+)
+
 // batchStats counts what became of the records that were read.
 type batchStats struct{ records, invalid, delay *family }
 
-func newBatchStats(t *families) *batchStats {
-	return &batchStats{records: t.family(recordsTotal), invalid: t.family(invalidFields), delay: t.family(recordDelay)}
+func newBatchStats(f *families, _ Options) aggregator { return batchStatsOf(f) }
+
+// batchStatsOf is for aggregators that count records of which the ledger knows nothing.
+func batchStatsOf(f *families) *batchStats {
+	return &batchStats{records: f.of(recordsTotal), invalid: f.of(invalidFields), delay: f.of(recordDelay)}
 }
 
-func (r *batchStats) observe(e *ledger.Event) {
-	r.add(e.Disposition, e.InvalidFields)
+func (s *batchStats) observe(e *ledger.Event) {
+	s.add(e.Disposition, e.InvalidFields)
 	if e.Attempt {
-		r.delayed(e.Login.Time(), e.Now)
+		s.delayed(e.Login.Time(), e.Now)
 	}
 }
 
-func (r *batchStats) add(d ledger.Disposition, invalidFields []string) {
-	r.records.add(1, disposition.is(string(d)))
+func (s *batchStats) add(d ledger.Disposition, invalidFields []string) {
+	s.records.add(1, disposition.is(string(d)))
 	for _, name := range invalidFields {
-		r.invalid.add(1, fieldName.is(name))
+		s.invalid.add(1, fieldName.is(name))
 	}
 }
 
 // delayed observes how long after its own time a record is counted.
-func (r *batchStats) delayed(at, now time.Time) {
+func (s *batchStats) delayed(at, now time.Time) {
 	if !at.IsZero() {
-		r.delay.observe(max(0, now.Sub(at)))
+		s.delay.observe(max(0, now.Sub(at)))
 	}
 }
 
 // refresh lets every disposition begin at 0.
-func (r *batchStats) refresh(time.Time, *ledger.Ledger) {
+func (s *batchStats) refresh(time.Time, *ledger.Ledger) {
 	for _, d := range ledger.Dispositions {
-		r.records.admits(disposition.is(string(d)))
+		s.records.admits(disposition.is(string(d)))
 	}
 }

@@ -14,22 +14,8 @@ type breakdown struct {
 	by                 func(*record.Login) []pair
 }
 
-func newBreakdown(t *families, attempts, failures *Metric, by func(*record.Login) []pair) *breakdown {
-	return &breakdown{attempts: t.family(attempts), failures: t.family(failures), by: by}
-}
-
-func byGroup(l *record.Login) []pair { return []pair{desktopGroup.is(l.Group)} }
-
-func byClient(l *record.Login) []pair {
-	return []pair{clientType.is(l.ClientType), agentVersion.is(l.AgentVersion)}
-}
-
-func byClientVersion(l *record.Login) []pair {
-	return []pair{clientType.is(l.ClientType), clientVersion.is(l.ClientVersion)}
-}
-
-func byServer(l *record.Login) []pair {
-	return []pair{desktopGroup.is(l.Group), machineName.is(l.Machine)}
+func newBreakdown(f *families, attempts, failures *Metric, by func(*record.Login) []pair) *breakdown {
+	return &breakdown{attempts: f.of(attempts), failures: f.of(failures), by: by}
 }
 
 // fold makes the labels those of the series that takes what there is no room for.

@@ -29,21 +29,19 @@ func (s *series) Counts() []int64 {
 // to see by how much each event makes them grow; what is scraped is in an Accumulator.
 type Counters struct {
 	families    *families
-	aggregators []aggregator
+	aggregators *aggregatorSet
 }
 
 // NewCounters returns counters of which none has counted anything.
 func NewCounters(o Options, created time.Time) *Counters {
 	o.UserWindows = nil // these are gauges
 	f := &families{options: &o, start: seriesStart{created: created}}
-	return &Counters{families: f, aggregators: aggregators[o.Kind](f, o)}
+	return &Counters{families: f, aggregators: f.aggregators(o.Kind)}
 }
 
 // Count counts an event, and calls changed with each series that is another since.
 func (c *Counters) Count(e *ledger.Event, changed func(*Metric, *Series)) {
-	for _, a := range c.aggregators {
-		a.observe(e)
-	}
+	c.aggregators.observe(e)
 	for _, f := range c.families.list {
 		for s := range f.changed {
 			if f.isOfRecords() {
@@ -66,15 +64,7 @@ func (c *Counters) Series(m *Metric) []*Series {
 
 // CountersOf lists the counters and histograms that sources of these kinds have.
 func CountersOf(kinds ...Kind) []*Metric {
-	var list []*Metric
-	for _, kind := range kinds {
-		for _, f := range NewCounters(Options{Kind: kind}, time.Time{}).families.list {
-			if f.isOfRecords() && !slices.Contains(list, f.Metric) {
-				list = append(list, f.Metric)
-			}
-		}
-	}
-	return list
+	return slices.DeleteFunc(metricsOf(kinds), func(m *Metric) bool { return !m.isOfRecords() })
 }
 
 // isOfRecords reports whether a metric counts what records say, and neither shows a state

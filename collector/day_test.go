@@ -41,10 +41,10 @@ func TestTheDayHasEveryRecordInItsQuarter(t *testing.T) {
 				batch.Logins, added = append(batch.Logins, l, l), append(added, q) // each is read twice
 			}
 			if rapid.Bool().Draw(rt, "fails to commit") {
-				before := b.accumulator.Day()
+				before := b.options.Day.Quarters()
 				b.storage.fail = errors.New("no space left on device")
 				require.Error(rt, b.accumulator.Commit(batch))
-				require.Equal(rt, before, b.accumulator.Day())
+				require.Equal(rt, before, b.options.Day.Quarters())
 				b.storage.fail = nil
 			}
 			b.clock = now
@@ -66,7 +66,7 @@ func TestTheDayHasEveryRecordInItsQuarter(t *testing.T) {
 			for q := from; !q.After(now); q = q.Add(QuarterLength) {
 				expected = append(expected, Quarter{q, want[q].Attempts, want[q].Failures})
 			}
-			require.Equal(rt, expected, b.accumulator.Day())
+			require.Equal(rt, expected, b.options.Day.Quarters())
 			cursor, now = now, now.Add(time.Duration(rapid.IntRange(10, 900).Draw(rt, "minutes"))*time.Minute)
 		}
 		// All that ever was counted, the counters have.
@@ -98,9 +98,9 @@ func TestTheDayOfWhatIsNotKnownYet(t *testing.T) {
 	b := newBench(t, nil)
 	half := &record.Batch{From: t0.Add(-time.Hour), To: t0.Add(-time.Minute), Now: t0}
 	require.NoError(t, b.accumulator.Commit(half))
-	assert.Nil(t, b.accumulator.Day(), "a backlog that is half read")
+	assert.Nil(t, b.options.Day.Quarters(), "a backlog that is half read")
 	require.NoError(t, b.read(t0))
-	assert.Len(t, b.accumulator.Day(), 5, "of quarters that were read and had nothing in them, that is known")
+	assert.Len(t, b.options.Day.Quarters(), 5, "of quarters that were read and had nothing in them, that is known")
 
 	// A record without any time, or one from the future, counts where it was read.
 	require.NoError(t, b.read(t0.Add(time.Minute),
@@ -108,18 +108,18 @@ func TestTheDayOfWhatIsNotKnownYet(t *testing.T) {
 			l.PreConnect, l.Start, l.Updated, l.FailedCode = time.Time{}, time.Time{}, time.Time{}, "7"
 		}),
 		login(2, t0.Add(time.Hour))))
-	last := b.accumulator.Day()[4]
+	last := b.options.Day.Quarters()[4]
 	assert.Equal(t, Quarter{t0, 2, 1}, last)
 
 	// A success that turns into a failure fails when it began, and is no second attempt.
 	require.NoError(t, b.read(t0.Add(20*time.Minute), login(3, t0.Add(-time.Minute))))
 	require.NoError(t, b.read(t0.Add(21*time.Minute), login(3, t0.Add(-time.Minute), func(l *record.Login) { l.FailedCode = "7" })))
-	assert.Equal(t, Quarter{t0.Add(-QuarterLength), 1, 1}, b.accumulator.Day()[3])
+	assert.Equal(t, Quarter{t0.Add(-QuarterLength), 1, 1}, b.options.Day.Quarters()[3])
 
 	// A review is of single records: it does not make time known.
 	review := &record.Batch{From: t0.Add(-20 * time.Hour), To: t0.Add(-19 * time.Hour), Now: t0.Add(22 * time.Minute), Reread: true}
 	require.NoError(t, b.accumulator.Commit(review))
-	assert.Len(t, b.accumulator.Day(), 6)
+	assert.Len(t, b.options.Day.Quarters(), 6)
 }
 
 // TestAStoreWithoutADayLoads: one that an older version of the exporter wrote.
@@ -128,10 +128,10 @@ func TestAStoreWithoutADayLoads(t *testing.T) {
 	require.NoError(t, b.read(t0, login(1, t0)))
 	maps.DeleteFunc(b.storage.rows, func(key, _ string) bool { return strings.HasPrefix(key, "quarters\x00") })
 	b.restart()
-	assert.Empty(t, b.accumulator.Day())
+	assert.Empty(t, b.options.Day.Quarters())
 	assert.Equal(t, map[string]float64{"g": 1}, b.values(loginAttempts, "desktop_group"))
 	require.NoError(t, b.read(t0.Add(time.Minute), login(1, t0), login(2, t0.Add(time.Minute))))
-	day := b.accumulator.Day()
+	day := b.options.Day.Quarters()
 	assert.Equal(t, Quarter{t0, 1, 0}, day[len(day)-1])
 	assert.True(t, slices.IsSortedFunc(day, func(a, b Quarter) int { return a.Start.Compare(b.Start) }))
 }

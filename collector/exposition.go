@@ -88,12 +88,12 @@ func (e *Exposition) Gather() ([]*dto.MetricFamily, error) {
 		addLabels(f, s.constants)
 	}
 	// Each accumulator is looked at once: all that a scrape shows of it is of one commit.
-	pages := make([]map[*Metric]*part, len(s.accumulators))
+	snapshots := make([]map[*Metric]*part, len(s.accumulators))
 	for i, b := range s.accumulators {
-		pages[i] = b.exposition()
+		snapshots[i] = b.published()
 	}
 	for _, m := range Metrics {
-		if f := gather(m, pages); len(f.Metric) > 0 {
+		if f := gather(m, snapshots); len(f.Metric) > 0 {
 			families = append(families, f)
 		}
 	}
@@ -110,11 +110,11 @@ func addLabels(f *dto.MetricFamily, labels []*dto.LabelPair) {
 	}
 }
 
-func gather(m *Metric, pages []map[*Metric]*part) *dto.MetricFamily {
+func gather(m *Metric, snapshots []map[*Metric]*part) *dto.MetricFamily {
 	kind := m.kind()
 	f := &dto.MetricFamily{Name: proto.String(m.Name), Help: proto.String(m.Help), Type: &kind}
-	for _, page := range pages {
-		if p := page[m]; p != nil {
+	for _, snapshot := range snapshots {
+		if p := snapshot[m]; p != nil {
 			f.Metric = append(f.Metric, p.metrics...)
 		}
 	}

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -19,39 +17,7 @@ import (
 // room for.
 const other = "other"
 
-// Limits shares max_series, per metric family, among all accumulators.
-type Limits struct {
-	max     int
-	limited *prometheus.CounterVec
-
-	mu   sync.Mutex
-	used map[string]int
-}
-
-// NewLimits returns limits of maxSeries series a family. What is folded for want of
-// room is added to limited, by family.
-func NewLimits(maxSeries int, limited *prometheus.CounterVec) *Limits {
-	return &Limits{max: maxSeries, limited: limited, used: map[string]int{}}
-}
-
-// take asks for room for one more series, within the given share of the limit.
-func (l *Limits) take(family string, share float64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if float64(l.used[family]) >= share*float64(l.max) {
-		return false
-	}
-	l.used[family]++
-	return true
-}
-
-func (l *Limits) add(family string, n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.used[family] += n
-}
-
-// births says how the series that are made now begin.
+// seriesStart is how a series begins.
 type seriesStart struct {
 	created   time.Time // since when they count
 	heldUntil time.Time // until when they are shown as 0
@@ -61,10 +27,9 @@ type seriesStart struct {
 // use; what it exposes is.
 type family struct {
 	*Metric
-	limits   *Limits
-	scope    []*dto.LabelPair
-	start    *seriesStart
-	volatile bool // computed anew for each batch, and not stored
+	limits *Limits
+	scope  []*dto.LabelPair
+	start  *seriesStart
 
 	series  map[string]*series
 	sorted  []*series
@@ -84,10 +49,13 @@ type series struct {
 	metric    *dto.Metric // as exposed; nil if it has changed since
 }
 
-func newFamily(m *Metric, scope []*dto.LabelPair, births *seriesStart, limits *Limits) *family {
-	return &family{Metric: m, scope: scope, start: births, limits: limits,
+func newFamily(m *Metric, scope []*dto.LabelPair, start *seriesStart, limits *Limits) *family {
+	return &family{Metric: m, scope: scope, start: start, limits: limits,
 		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}}
 }
+
+// volatile reports whether the series are set anew with each batch, and not stored.
+func (f *family) volatile() bool { return f.Type == Gauge }
 
 // find returns the series of the labels, or nil.
 func (f *family) find(labels ...pair) *series { return f.withValues(f.inOwnOrder(labels)) }
@@ -173,9 +141,9 @@ func (f *family) other() *series {
 // others are the values of the series that takes what there is no room for.
 func (f *family) others() []string { return slices.Repeat([]string{other}, len(f.Labels)) }
 
-// release ends, for good, the holds whose time has come. What it changes is shown only
+// endHolds ends, for good, the holds whose time has come. What it changes is shown only
 // after it is on disk: a clock that is set back must not make a counter fall.
-func (f *family) release(now time.Time) {
+func (f *family) endHolds(now time.Time) {
 	for s := range f.held {
 		if !now.Before(s.start.heldUntil) {
 			s.start.heldUntil = time.Time{}
@@ -198,7 +166,7 @@ func (f *family) add(n int64, labels ...pair) {
 }
 
 // recount sets the values of a gauge anew: what count does not add is 0.
-func (f *family) recount(count func(add func(n int64, labels ...pair))) {
+func (f *family) recount(count func(adder)) {
 	before := make(map[*series]int64, len(f.series))
 	for _, s := range f.series {
 		before[s], s.count = s.count, 0
@@ -317,7 +285,7 @@ func (f *family) metric(s *series, count int64, h *histogram) *dto.Metric {
 const seriesTable = "series"
 
 func (f *family) save(changes *store.Changes) {
-	if f.volatile {
+	if f.volatile() {
 		clear(f.changed)
 		return
 	}
@@ -348,6 +316,15 @@ func seriesKey(name string, labels []pair) []byte {
 		}
 	}
 	return key
+}
+
+func readSeriesKey(key []byte) (name string, labels []pair, err error) {
+	r := store.ReadRow(key)
+	name = r.String()
+	for !r.End() {
+		labels = append(labels, Label(r.String()).is(r.String()))
+	}
+	return name, labels, r.Err()
 }
 
 // load takes a stored series, or adds it to one with the same labels that was loaded

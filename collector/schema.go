@@ -16,8 +16,8 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/tasknotes"
 )
 
-// What a release, or a configuration, changes in the metrics is handled here, when an accumulator
-// is loaded that another one has written. CONTRIBUTING.md says how to make each change.
+// This file handles what a release, or a configuration, changes in the metrics, when it loads
+// an accumulator that another one has written. CONTRIBUTING.md says how to make each change.
 //
 //	label added      it is empty in what was counted before
 //	label removed    its values are summed over
@@ -26,7 +26,7 @@ import (
 //	metric removed   its rows stay as they are, for a release that knows it
 //	type, buckets    the metric restarts at 0, with a new creation time
 //	desktop_names    taken away: the series that have names of desktops are removed
-//	project_id       the records are those of another project: see ofOneProject
+//	project_id       the records are those of another project: see ofProject
 //
 // Loading writes nothing. What has to change in the store is written with the next
 // commit, so that a configuration that is refused leaves no trace.
@@ -79,17 +79,8 @@ func readSchema(value []byte) (s schema, err error) {
 // maxSchema is more labels or buckets than any metric has.
 const maxSchema = 1000
 
-// namesMachines are the stored metrics that have names of machines.
-var namesMachines = map[string]bool{serverAttempts.Name: true, serverFailures.Name: true}
-
-// ofOneProject are the tables whose rows mean nothing in another project: its ids are
-// those of other records, its users other people.
-var ofOneProject = map[string]bool{
-	ledger.Table: true, failedSessionsTable: true, userWindowsTable: true, failedUsersTable: true, serverSessionsTable: true, tasknotes.Table: true,
-}
-
-// loading is an accumulator being loaded. Rows are taken as they are stored; what must change for
-// them to be as this release writes them is collected.
+// loading is an accumulator being loaded. Rows are taken as they are stored; what must
+// change for them to be as this release writes them is collected.
 type loading struct {
 	state *state
 
@@ -97,17 +88,17 @@ type loading struct {
 	project  string
 	families map[string]schema
 
-	begun          bool
-	headless       bool               // the head describes no metric
-	stored         map[string]*family // by the name under which rows are stored
-	anotherProject bool
+	begun    bool
+	headless bool               // the head describes no metric
+	stored   map[string]*family // by the name under which rows are stored
+	isOther  bool               // the rows are those of another project
 
-	// What is to be told: names of metrics and tables.
+	// What is reported: names of metrics and tables.
 	kept, restarted, summed, hidden map[string]bool
 }
 
-func newLoading(p *state) *loading {
-	return &loading{state: p, families: map[string]schema{}, stored: map[string]*family{},
+func newLoading(s *state) *loading {
+	return &loading{state: s, families: map[string]schema{}, stored: map[string]*family{},
 		kept: map[string]bool{}, restarted: map[string]bool{}, summed: map[string]bool{}, hidden: map[string]bool{}}
 }
 
@@ -117,18 +108,35 @@ func (l *loading) row(table string, key, value []byte) error {
 		return l.head(string(key), value)
 	}
 	l.begin()
-	if table == seriesTable {
+	switch table {
+	case seriesTable:
 		return l.series(key, value)
+	case positionTable:
+		return loadPosition(&l.state.position, value)
+	case ledger.Table:
+		return l.ofProject(table, key, value, l.state.ledger.Load)
+	case tasknotes.Table:
+		return l.ofProject(table, key, value, func(key, value []byte) error { return nil }) // read elsewhere
 	}
-	if l.anotherProject && ofOneProject[table] {
-		l.state.another.Delete(table, bytes.Clone(key))
+	t, known := l.state.aggregators.table(table)
+	switch {
+	case !known:
+		l.kept["table "+table] = true
+		return nil
+	case t.ofProject:
+		return l.ofProject(table, key, value, t.load)
+	}
+	return t.load(key, value)
+}
+
+// ofProject loads a row that means nothing in another project: its ids are those of other
+// records, its users other people. There, it is deleted.
+func (l *loading) ofProject(table string, key, value []byte, load func(key, value []byte) error) error {
+	if l.isOther {
+		l.state.otherProject.Delete(table, bytes.Clone(key))
 		return nil
 	}
-	known, err := l.state.row(table, key, value)
-	if !known {
-		l.kept["table "+table] = true
-	}
-	return err
+	return load(key, value)
 }
 
 func (l *loading) head(key string, value []byte) (err error) {
@@ -152,9 +160,9 @@ func (l *loading) begin() {
 		l.families = format1Schemas()
 	}
 	id := l.state.families.options.ProjectID
-	l.anotherProject = id != "" && l.project != "" && id != l.project
+	l.isOther = id != "" && l.project != "" && id != l.project
 	for name, was := range l.families {
-		f := l.state.families.named(name)
+		f := l.state.families.stored(name)
 		if f == nil {
 			continue // its rows are kept
 		}
@@ -168,26 +176,15 @@ func (l *loading) begin() {
 	}
 }
 
-// named is the stored family of a name, be it the present one or a former one.
-func (t *families) named(name string) *family {
-	for _, f := range t.list {
-		if !f.volatile && (f.Name == name || slices.Contains(f.Formerly, name)) {
-			return f
-		}
-	}
-	return nil
-}
-
 // series takes the row of a series.
 func (l *loading) series(key, value []byte) error {
-	r := store.ReadRow(key)
-	name := r.String()
+	name, stored, err := readSeriesKey(key)
 	f := l.stored[name]
 	if _, described := l.families[name]; !described {
-		f = l.state.families.named(name)
+		f = l.state.families.stored(name)
 	}
 	switch {
-	case l.state.families.options.Rules.HideMachines && namesMachines[name]:
+	case l.state.families.options.Rules.HideMachines && l.namesMachines(name, stored):
 		l.hidden[name] = true
 		l.state.stale.Scrub = true // the names are not to stay in free pages
 		l.remove(key)
@@ -198,20 +195,11 @@ func (l *loading) series(key, value []byte) error {
 	case l.restarted[name]:
 		l.remove(key)
 		return nil
-	}
-	var labels []pair
-	moves := f.Name != name // the series' row will stand under another key
-	for !r.End() {
-		p := Label(r.String()).is(r.String())
-		if slices.Contains(f.Labels, p.label) {
-			labels = append(labels, p)
-		} else {
-			moves = true
-		}
-	}
-	if err := r.Err(); err != nil {
+	case err != nil:
 		return err
 	}
+	labels := slices.DeleteFunc(stored, func(p pair) bool { return !slices.Contains(f.Labels, p.label) })
+	moves := f.Name != name || len(labels) < len(stored) // the row will stand under another key
 	s, err := f.load(labels, value, l.state.families.latestHold())
 	if err == nil && moves {
 		l.remove(key)
@@ -220,51 +208,57 @@ func (l *loading) series(key, value []byte) error {
 	return err
 }
 
+// namesMachines reports whether the series of a metric may have names of machines.
+func (l *loading) namesMachines(name string, labels []pair) bool {
+	return slices.Contains(l.families[name].labels, string(machineName)) ||
+		slices.ContainsFunc(labels, func(p pair) bool { return p.label == machineName })
+}
+
 func (l *loading) remove(key []byte) { l.state.stale.Delete(seriesTable, bytes.Clone(key)) }
 
 // finish completes what has to change in the store.
 func (l *loading) finish() {
-	p := l.state
+	s := l.state
 	for _, name := range slices.Sorted(maps.Keys(l.families)) {
 		if f := l.stored[name]; f != nil && f.Name != name {
-			p.stale.Delete(store.Head, []byte(familyHead+name))
+			s.stale.Delete(store.Head, []byte(familyHead+name))
 		}
 	}
-	for _, f := range p.families.list {
-		if f.volatile {
+	for _, f := range s.families.list {
+		if f.volatile() {
 			continue
 		}
 		now := schemaOf(f.Metric).row()
 		if was, known := l.families[f.Name]; !known || l.headless || !bytes.Equal(was.row(), now) {
-			p.stale.Put(store.Head, []byte(familyHead+f.Name), now)
+			s.stale.Put(store.Head, []byte(familyHead+f.Name), now)
 		}
 	}
-	id := p.families.options.ProjectID
+	id := s.families.options.ProjectID
 	if id == "" || id == l.project {
 		return
 	}
 	var row store.Row
 	row.String(id)
-	p.another.Put(store.Head, []byte(store.ProjectKey), row)
-	if l.anotherProject {
-		p.position.Cursor, p.position.Horizon = time.Time{}, time.Time{}
+	s.otherProject.Put(store.Head, []byte(store.ProjectKey), row)
+	if l.isOther {
+		s.position.Cursor, s.position.Horizon = time.Time{}, time.Time{}
 	}
 }
 
-// report tells what was found and what becomes of it.
+// report logs what was found and what becomes of it.
 func (l *loading) report() {
 	o := l.state.families.options
 	logger := log.With(o.Logger, "project", o.Project, "source", o.Source)
-	tell := func(names map[string]bool, msg string) {
+	warn := func(names map[string]bool, msg string) {
 		if len(names) > 0 {
 			level.Warn(logger).Log("msg", msg, "names", strings.Join(slices.Sorted(maps.Keys(names)), " "))
 		}
 	}
-	tell(l.kept, "the store has what this release does not know; it is kept for the release that does, and not shown")
-	tell(l.restarted, "metrics restart at 0: their type or their buckets have changed")
-	tell(l.summed, "metrics have lost a label: what was counted is summed over it")
-	tell(l.hidden, "series with names of desktops are removed, since desktop_names is off")
-	if l.anotherProject {
+	warn(l.kept, "the store has what this release does not know; it is kept for the release that does, and not shown")
+	warn(l.restarted, "metrics restart at 0: their type or their buckets have changed")
+	warn(l.summed, "metrics have lost a label: what was counted is summed over it")
+	warn(l.hidden, "series with names of desktops are removed, since desktop_names is off")
+	if l.isOther {
 		level.Warn(logger).Log("msg", "project_id has changed under this project's name: from the next poll that succeeds, records are those of another project, and counters go on; give the project another name if they should not",
 			"before", l.project, "now", o.ProjectID)
 	}

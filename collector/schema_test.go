@@ -61,19 +61,20 @@ func (r *releaseAggregator) observe(e *ledger.Event) {
 
 // install makes a release the one that runs, until the test ends.
 func (r release) install(t testing.TB) {
-	before, metrics := aggregators[releaseKind], Metrics
-	t.Cleanup(func() { aggregators[releaseKind], Metrics = before, metrics })
-	Metrics = slices.Clone(Metrics[:slices.Index(Metrics, recordDelay)+1])
-	aggregators[releaseKind] = func(t *families, _ Options) []aggregator {
+	before, metrics := aggregators, Metrics
+	t.Cleanup(func() { aggregators, Metrics = before, metrics })
+	aggregators = slices.DeleteFunc(slices.Clone(aggregators), func(a registration) bool { return slices.Contains(a.kinds, releaseKind) })
+	aggregators = append(aggregators, registration{kinds: []Kind{releaseKind}, new: func(f *families, _ Options) aggregator {
 		a := &releaseAggregator{release: r}
 		if r.counter != nil {
-			a.counts = t.family(r.counter)
+			a.counts = f.of(r.counter)
 		}
 		if r.histogram != nil {
-			a.durations = t.family(r.histogram)
+			a.durations = f.of(r.histogram)
 		}
-		return []aggregator{a, newBatchStats(t)}
-	}
+		return a
+	}}, registration{newBatchStats, []Kind{releaseKind}})
+	Metrics = metricsOf(anyKind)
 	for _, m := range []*Metric{r.counter, r.histogram} {
 		if m != nil {
 			Metrics = append(Metrics, m)

@@ -18,12 +18,27 @@ type Window struct {
 	Length time.Duration
 }
 
-// people counts distinct users in sliding windows over the records' own times. What
+var (
+	loginUsers = &Metric{Name: "workspace_login_users", Type: Gauge, Labels: []Label{windowName},
+		Help: "Distinct users with a login attempt within the window before the last poll."}
+	loginFailedUsers = &Metric{Name: "workspace_login_failed_users", Type: Gauge, Labels: []Label{windowName},
+		Help: "Distinct users with a failed login attempt within the window before the last poll."}
+	groupUsers = &Metric{Name: "workspace_group_login_users", Type: Gauge, Labels: []Label{desktopGroup, windowName},
+		Help: "Distinct users of a desktop group with a login attempt within the window before the last poll."}
+	groupFailedUsers = &Metric{Name: "workspace_group_login_failed_users", Type: Gauge, Labels: []Label{desktopGroup, windowName},
+		Help: "Distinct users of a desktop group with a failed login attempt within the window before the last poll."}
+	maxFailuresPerUser = &Metric{Name: "workspace_login_max_failures_per_user", Type: Gauge, Labels: []Label{windowName},
+		Help: "Failed login attempts of the single user who has most of them within the window before the last poll."}
+	maxFailuresPerClientIP = &Metric{Name: "workspace_login_max_failures_per_client_ip", Type: Gauge, Labels: []Label{windowName},
+		Help: "Failed login attempts from the single client address that has most of them within the window before the last poll."}
+)
+
+// userWindows counts distinct users in sliding windows over the records' own times. What
 // it keeps of a user is a pseudonym, and no longer than the longest window.
 type userWindows struct {
-	groups  *logins
-	longest time.Duration
-	windows []*window
+	attempts *family // its groups are those that have room
+	longest  time.Duration
+	windows  []*window
 
 	users, failedUsers, groupUsers, groupFailed, perUser, perClientIP *family
 
@@ -33,7 +48,7 @@ type userWindows struct {
 	removed []sample
 }
 
-// visit is a counted attempt, or a failure. A record that fails after it was counted
+// sample is a counted attempt, or a failure. A record that fails after it was counted
 // as a success makes two.
 type sample struct {
 	at           int64 // Unix milliseconds
@@ -46,19 +61,18 @@ type sample struct {
 
 func compareSamples(a, b sample) int { return cmp.Compare(a.at, b.at) }
 
-func newUserWindows(t *families, windows []Window, groups *logins) *userWindows {
-	p := &userWindows{groups: groups,
-		users: t.volatileFamily(loginUsers), failedUsers: t.volatileFamily(loginFailedUsers),
-		groupUsers: t.volatileFamily(groupUsers), groupFailed: t.volatileFamily(groupFailedUsers),
-		perUser: t.volatileFamily(maxFailuresPerUser), perClientIP: t.volatileFamily(maxFailuresPerClientIP)}
-	for _, w := range windows {
-		p.longest = max(p.longest, w.Length)
-		p.windows = append(p.windows, newWindow(w))
+func newUserWindows(f *families, o Options) aggregator {
+	u := &userWindows{attempts: f.of(loginAttempts),
+		users: f.of(loginUsers), failedUsers: f.of(loginFailedUsers), groupUsers: f.of(groupUsers), groupFailed: f.of(groupFailedUsers),
+		perUser: f.of(maxFailuresPerUser), perClientIP: f.of(maxFailuresPerClientIP)}
+	for _, configured := range o.UserWindows {
+		u.longest = max(u.longest, configured.Length)
+		u.windows = append(u.windows, newWindow(configured))
 	}
-	return p
+	return u
 }
 
-func (p *userWindows) observe(e *ledger.Event) {
+func (u *userWindows) observe(e *ledger.Event) {
 	if !e.Attempt && e.FailedCode == "" {
 		return
 	}
@@ -66,143 +80,145 @@ func (p *userWindows) observe(e *ledger.Event) {
 	if at.IsZero() || at.After(e.Now) { // a wrong clock's: it would stay until that time
 		at = e.Now
 	}
-	if e.Now.Sub(at) >= p.longest {
+	if e.Now.Sub(at) >= u.longest {
 		return
 	}
 	group := e.Login.Group
-	if p.groups.attempts.find(desktopGroup.is(group)) == nil { // no room for it
+	if u.attempts.find(desktopGroup.is(group)) == nil { // no room for it
 		group = other
 	}
-	v := sample{at.UnixMilli(), e.Login.ID, !e.Attempt, group, e.Login.User, e.Login.ClientIP, e.FailedCode != ""}
-	p.insert(v)
-	p.added = append(p.added, v)
+	s := sample{at.UnixMilli(), e.Login.ID, !e.Attempt, group, e.Login.User, e.Login.ClientIP, e.FailedCode != ""}
+	u.insert(s)
+	u.added = append(u.added, s)
 }
 
-func (p *userWindows) insert(v sample) {
-	p.samples = append(p.samples, v)
-	for _, c := range p.windows {
-		c.inserted(v)
+func (u *userWindows) insert(s sample) {
+	u.samples = append(u.samples, s)
+	for _, w := range u.windows {
+		w.inserted(s)
 	}
 }
 
-// sort puts the visits that were inserted into the order of time, all at once: each by
+// sort puts the samples that were inserted into the order of time, all at once: each by
 // itself would move all that are later than it.
-func (p *userWindows) sort() {
-	if p.sorted == len(p.samples) {
+func (u *userWindows) sort() {
+	if u.sorted == len(u.samples) {
 		return
 	}
-	earliest := slices.MinFunc(p.samples[p.sorted:], compareSamples)
-	from, _ := slices.BinarySearchFunc(p.samples[:p.sorted], earliest, compareSamples)
-	slices.SortFunc(p.samples[from:], compareSamples)
-	p.sorted = len(p.samples)
+	earliest := slices.MinFunc(u.samples[u.sorted:], compareSamples)
+	from, _ := slices.BinarySearchFunc(u.samples[:u.sorted], earliest, compareSamples)
+	slices.SortFunc(u.samples[from:], compareSamples)
+	u.sorted = len(u.samples)
 }
 
-func (p *userWindows) refresh(now time.Time, _ *ledger.Ledger) {
-	p.sort()
-	for _, c := range p.windows {
-		c.slide(p.samples, now)
+func (u *userWindows) refresh(now time.Time, _ *ledger.Ledger) {
+	u.sort()
+	for _, w := range u.windows {
+		w.slide(u.samples, now)
 	}
-	p.dropFuture(now)
-	gone, _ := slices.BinarySearchFunc(p.samples, sample{at: now.Add(-p.longest).UnixMilli() + 1}, compareSamples)
-	p.removed = append(p.removed, p.samples[:gone]...)
-	p.samples = p.samples[gone:]
-	p.sorted -= gone
-	for _, c := range p.windows {
-		c.first -= gone
+	u.dropFuture(now)
+	gone, _ := slices.BinarySearchFunc(u.samples, sample{at: now.Add(-u.longest).UnixMilli() + 1}, compareSamples)
+	u.removed = append(u.removed, u.samples[:gone]...)
+	u.samples = u.samples[gone:]
+	u.sorted -= gone
+	for _, w := range u.windows {
+		w.first -= gone
 	}
-	p.setGauges()
+	u.setGauges()
 }
 
 // dropFuture drops what earlier versions have stored of times far ahead.
-func (p *userWindows) dropFuture(now time.Time) {
-	future, _ := slices.BinarySearchFunc(p.samples, sample{at: now.Add(p.longest).UnixMilli() + 1}, compareSamples)
-	for _, v := range p.samples[future:] {
-		p.removed = append(p.removed, v)
-		for _, c := range p.windows {
-			c.count(v, -1)
+func (u *userWindows) dropFuture(now time.Time) {
+	future, _ := slices.BinarySearchFunc(u.samples, sample{at: now.Add(u.longest).UnixMilli() + 1}, compareSamples)
+	for _, s := range u.samples[future:] {
+		u.removed = append(u.removed, s)
+		for _, w := range u.windows {
+			w.count(s, -1)
 		}
 	}
-	p.samples = p.samples[:future]
-	p.sorted = len(p.samples)
+	u.samples = u.samples[:future]
+	u.sorted = len(u.samples)
 }
 
-func (p *userWindows) setGauges() {
-	known := distinct(p.groups.attempts, desktopGroup)
-	each := func(f *family, value func(*window) int64) {
-		f.recount(func(add func(int64, ...pair)) {
-			for _, c := range p.windows {
-				add(value(c), windowName.is(c.window.Name))
+// setGauges sets the gauges to what the windows hold.
+func (u *userWindows) setGauges() {
+	set := func(f *family, value func(*window) int64) {
+		f.recount(func(add adder) {
+			for _, w := range u.windows {
+				add(value(w), windowName.is(w.Name))
 			}
 		})
 	}
-	eachGroup := func(f *family, groups func(*window) map[string]counts) {
-		f.recount(func(add func(int64, ...pair)) {
-			for _, c := range p.windows {
+	set(u.users, func(w *window) int64 { return int64(len(w.users)) })
+	set(u.failedUsers, func(w *window) int64 { return int64(len(w.failed)) })
+	set(u.perUser, func(w *window) int64 { return w.failed.highest() })
+	set(u.perClientIP, func(w *window) int64 { return w.clients.highest() })
+
+	known := distinct(u.attempts, desktopGroup)
+	setByGroup := func(f *family, groups func(*window) map[string]counts) {
+		f.recount(func(add adder) {
+			for _, w := range u.windows {
 				for group := range known {
-					add(0, desktopGroup.is(group), windowName.is(c.window.Name))
+					add(0, desktopGroup.is(group), windowName.is(w.Name))
 				}
-				for group, users := range groups(c) {
-					add(int64(len(users)), desktopGroup.is(group), windowName.is(c.window.Name))
+				for group, users := range groups(w) {
+					add(int64(len(users)), desktopGroup.is(group), windowName.is(w.Name))
 				}
 			}
 		})
 	}
-	each(p.users, func(c *window) int64 { return int64(len(c.users)) })
-	each(p.failedUsers, func(c *window) int64 { return int64(len(c.failed)) })
-	each(p.perUser, func(c *window) int64 { return c.failed.highest() })
-	each(p.perClientIP, func(c *window) int64 { return c.clients.highest() })
-	eachGroup(p.groupUsers, func(c *window) map[string]counts { return c.byGroup })
-	eachGroup(p.groupFailed, func(c *window) map[string]counts { return c.failedByGroup })
+	setByGroup(u.groupUsers, func(w *window) map[string]counts { return w.byGroup })
+	setByGroup(u.groupFailed, func(w *window) map[string]counts { return w.failedByGroup })
 }
 
-// crowd is who was there within one window, and how often.
+// window counts the samples of one stretch of time before now.
 type window struct {
-	window                 Window
-	first                  int   // index of the first visit that is in
-	after                  int64 // a visit is in if it is later than this
+	Window
+	first                  int   // index of the first sample that is in
+	after                  int64 // a sample is in if it is later than this
 	users, failed, clients counts
 	byGroup, failedByGroup map[string]counts
 }
 
-// tally counts people.
+// counts are numbers of samples by user or by client.
 type counts map[record.Person]int64
 
-func newWindow(w Window) *window {
-	return &window{window: w, after: math.MinInt64, users: counts{}, failed: counts{}, clients: counts{},
+func newWindow(configured Window) *window {
+	return &window{Window: configured, after: math.MinInt64, users: counts{}, failed: counts{}, clients: counts{},
 		byGroup: map[string]counts{}, failedByGroup: map[string]counts{}}
 }
 
-// inserted takes note of a new visit.
-func (c *window) inserted(v sample) {
-	if v.at > c.after {
-		c.count(v, 1)
+// inserted counts a new sample.
+func (w *window) inserted(s sample) {
+	if s.at > w.after {
+		w.count(s, 1)
 	} else {
-		c.first++
+		w.first++
 	}
 }
 
 // slide lets the window end at now. A clock that was ahead may have come back.
-func (c *window) slide(visits []sample, now time.Time) {
-	after := now.Add(-c.window.Length).UnixMilli()
-	for c.first > 0 && visits[c.first-1].at > after {
-		c.first--
-		c.count(visits[c.first], 1)
+func (w *window) slide(samples []sample, now time.Time) {
+	after := now.Add(-w.Length).UnixMilli()
+	for w.first > 0 && samples[w.first-1].at > after {
+		w.first--
+		w.count(samples[w.first], 1)
 	}
-	c.after = after
-	for c.first < len(visits) && visits[c.first].at <= c.after {
-		c.count(visits[c.first], -1)
-		c.first++
+	w.after = after
+	for w.first < len(samples) && samples[w.first].at <= w.after {
+		w.count(samples[w.first], -1)
+		w.first++
 	}
 }
 
-// count adds a visit or takes it away. A record without a user name counts nobody.
-func (c *window) count(v sample, n int64) {
-	c.users.add(v.user, n)
-	countsOf(c.byGroup, v.group).add(v.user, n)
-	if v.failed {
-		c.failed.add(v.user, n)
-		countsOf(c.failedByGroup, v.group).add(v.user, n)
-		c.clients.add(v.client, n)
+// count adds a sample or takes it away. A record without a user name counts nobody.
+func (w *window) count(s sample, n int64) {
+	w.users.add(s.user, n)
+	countsOf(w.byGroup, s.group).add(s.user, n)
+	if s.failed {
+		w.failed.add(s.user, n)
+		countsOf(w.failedByGroup, s.group).add(s.user, n)
+		w.clients.add(s.client, n)
 	}
 }
 
@@ -213,67 +229,69 @@ func countsOf(groups map[string]counts, group string) counts {
 	return groups[group]
 }
 
-func (t counts) add(p record.Person, n int64) {
+func (c counts) add(p record.Person, n int64) {
 	if p == 0 {
 		return
 	}
-	if t[p] += n; t[p] == 0 {
-		delete(t, p)
+	if c[p] += n; c[p] == 0 {
+		delete(c, p)
 	}
 }
 
-func (t counts) highest() int64 {
+func (c counts) highest() int64 {
 	var top int64
-	for _, n := range t {
+	for _, n := range c {
 		top = max(top, n)
 	}
 	return top
 }
 
-// peopleTable is the table of the visits.
+// userWindowsTable is the table of the samples.
 const userWindowsTable = "people"
 
-func (p *userWindows) table() string { return userWindowsTable }
+func (u *userWindows) tables() []table {
+	return []table{{name: userWindowsTable, ofProject: true, load: u.load, save: u.save}}
+}
 
-func (v *sample) key() []byte {
-	k := binary.BigEndian.AppendUint64(nil, uint64(v.at))
-	k = append(k, v.id[:]...)
-	if v.later {
+func (s *sample) key() []byte {
+	k := binary.BigEndian.AppendUint64(nil, uint64(s.at))
+	k = append(k, s.id[:]...)
+	if s.later {
 		k = append(k, 1)
 	}
 	return k
 }
 
-func (v *sample) row() []byte {
+func (s *sample) row() []byte {
 	var r store.Row
-	r.Blocks(v.user.Block(), v.client.Block())
-	r.String(v.group)
-	r.Bool(v.failed)
+	r.Blocks(s.user.Block(), s.client.Block())
+	r.String(s.group)
+	r.Bool(s.failed)
 	return r
 }
 
-func (p *userWindows) load(key, value []byte) error {
+func (u *userWindows) load(key, value []byte) error {
 	if len(key) != 24 && len(key) != 25 {
 		return errKey
 	}
-	v := sample{at: int64(binary.BigEndian.Uint64(key)), id: record.Identity(key[8:24]), later: len(key) == 25}
+	s := sample{at: int64(binary.BigEndian.Uint64(key)), id: record.Identity(key[8:24]), later: len(key) == 25}
 	r := store.ReadRow(value)
 	persons := r.Blocks()
 	if len(persons) != 2 {
 		return errBlocks
 	}
-	v.user, v.client = record.PersonIn(persons[0]), record.PersonIn(persons[1])
-	v.group, v.failed = r.String(), r.Bool()
-	p.insert(v)
+	s.user, s.client = record.PersonIn(persons[0]), record.PersonIn(persons[1])
+	s.group, s.failed = r.String(), r.Bool()
+	u.insert(s)
 	return r.Err()
 }
 
-func (p *userWindows) save(changes *store.Changes) {
-	for _, v := range p.added {
-		changes.Put(p.table(), v.key(), v.row())
+func (u *userWindows) save(changes *store.Changes) {
+	for _, s := range u.added {
+		changes.Put(userWindowsTable, s.key(), s.row())
 	}
-	for _, v := range p.removed {
-		changes.Delete(p.table(), v.key())
+	for _, s := range u.removed {
+		changes.Delete(userWindowsTable, s.key())
 	}
-	p.added, p.removed = p.added[:0], p.removed[:0]
+	u.added, u.removed = u.added[:0], u.removed[:0]
 }

@@ -63,7 +63,7 @@ type state struct {
 // Source is one source of one project, with all that belongs to it.
 type Source struct {
 	poller      *fetcher.Poller
-	accumulator *collector.Accumulator
+	accumulator counted
 	metrics     *collector.SourceMetrics
 	reconciler  *fetcher.Reconciler // nil if it is off
 }
@@ -115,7 +115,7 @@ func storeOptions(key string, logger log.Logger) []store.Option {
 func (s *Service) publish() {
 	accumulators := make([]*collector.Accumulator, len(s.sources))
 	for i := range s.sources {
-		accumulators[i] = s.sources[i].accumulator
+		accumulators[i] = s.sources[i].accumulator.Accumulator
 	}
 	s.exposition.Publish(accumulators, s.config.Metrics.ConstantLabels)
 	published := s.state
@@ -267,7 +267,7 @@ func (s *Service) Sources() []*Source { return s.published.Load().sources }
 func (s *Source) Status() fetcher.Status { return s.poller.Status() }
 
 // Day is what was counted in the last day.
-func (s *Source) Day() []collector.Quarter { return s.accumulator.Day() }
+func (s *Source) Day() []collector.Quarter { return s.accumulator.day.Quarters() }
 
 // Exposition answers scrapes.
 func (s *Service) Exposition() *collector.Exposition { return s.exposition }

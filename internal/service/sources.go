@@ -65,9 +65,18 @@ func (o *opener) complete(b collector.Options) collector.Options {
 	return b
 }
 
+// counted is an accumulator, and the day that it fills for the landing page.
+type counted struct {
+	*collector.Accumulator
+	day *collector.Day
+}
+
 // accumulator opens the accumulator of a source.
-func (o *opener) accumulator(b collector.Options) (*collector.Accumulator, error) {
-	return collector.Open(o.store.Partition(o.project.Name, b.Source), o.complete(b))
+func (o *opener) accumulator(b collector.Options) (c counted, err error) {
+	c.day = &collector.Day{}
+	b.Day = c.day
+	c.Accumulator, err = collector.Open(o.store.Partition(o.project.Name, b.Source), o.complete(b))
+	return c, err
 }
 
 // notes opens the notes of a source's export tasks.

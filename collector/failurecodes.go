@@ -10,13 +10,22 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// reasons remembers a reason text for each failure code. Texts of one code differ, and
+const (
+	reasonText  Label = "reason"
+	class       Label = "class"
+	explanation Label = "explanation"
+)
+
+var failureCodeInfo = &Metric{Name: "workspace_login_failure_code_info", Type: Gauge, Labels: []Label{failedCode, reasonText, class, explanation},
+	Help: "Always 1, one series a code: a reason text that came with a failure code, without personal data, its class and its explanation. The text stays until most failures of an hour have another one."}
+
+// failureCodes remembers a reason text for each failure code. Texts of one code differ, and
 // each that is shown is a series of its own: so a text stays until nearly all failures
 // of the code have another one.
-type reasons struct {
+type failureCodes struct {
 	info    *family
 	codes   map[string]*reason
-	heard   map[string]map[int64]textCounts // of the batch under way: by code and hour
+	batch   map[string]map[int64]textCounts // of the batch under way: by code and hour
 	changed map[string]bool                 // codes with another text, to be stored
 	counted map[string]bool                 // codes with other counts, likewise
 }
@@ -42,19 +51,19 @@ const (
 	maxTexts = 100
 )
 
-func newReasons(t *families) *reasons {
-	return &reasons{info: t.volatileFamily(failureCodeInfo), codes: map[string]*reason{}, heard: map[string]map[int64]textCounts{},
+func newFailureCodes(f *families, _ Options) aggregator {
+	return &failureCodes{info: f.of(failureCodeInfo), codes: map[string]*reason{}, batch: map[string]map[int64]textCounts{},
 		changed: map[string]bool{}, counted: map[string]bool{}}
 }
 
-func (r *reasons) of(code string) *reason {
-	if r.codes[code] == nil {
-		r.codes[code] = &reason{counts: textCounts{}}
+func (c *failureCodes) of(code string) *reason {
+	if c.codes[code] == nil {
+		c.codes[code] = &reason{counts: textCounts{}}
 	}
-	return r.codes[code]
+	return c.codes[code]
 }
 
-func (r *reasons) observe(e *ledger.Event) {
+func (c *failureCodes) observe(e *ledger.Event) {
 	if e.FailedCode == "" {
 		return
 	}
@@ -69,10 +78,10 @@ func (r *reasons) observe(e *ledger.Event) {
 		at = e.Now
 	}
 	hour := at.Unix() / 3600
-	hours := r.heard[e.FailedCode]
+	hours := c.batch[e.FailedCode]
 	if hours == nil {
 		hours = map[int64]textCounts{}
-		r.heard[e.FailedCode] = hours
+		c.batch[e.FailedCode] = hours
 	}
 	if hours[hour] == nil {
 		hours[hour] = textCounts{}
@@ -82,13 +91,13 @@ func (r *reasons) observe(e *ledger.Event) {
 	}
 }
 
-func (r *reasons) refresh(time.Time, *ledger.Ledger) {
-	for code, hours := range r.heard {
-		_, old := r.codes[code]
-		if !old && len(r.codes) >= r.info.limits.max {
+func (c *failureCodes) refresh(time.Time, *ledger.Ledger) {
+	for code, hours := range c.batch {
+		_, old := c.codes[code]
+		if !old && len(c.codes) >= c.info.limits.max {
 			continue
 		}
-		known := r.of(code)
+		known := c.of(code)
 		before := known.text
 		for _, hour := range slices.Sorted(maps.Keys(hours)) {
 			known.learn(hour, hours[hour])
@@ -96,18 +105,18 @@ func (r *reasons) refresh(time.Time, *ledger.Ledger) {
 		if known.text == "" {
 			known.text, _ = known.counts.most()
 		}
-		r.counted[code] = true
+		c.counted[code] = true
 		if !old || known.text != before {
-			r.changed[code] = true
+			c.changed[code] = true
 		}
 	}
-	clear(r.heard)
-	if len(r.changed) == 0 && len(r.info.series) > 0 {
+	clear(c.batch)
+	if len(c.changed) == 0 && len(c.info.series) > 0 {
 		return
 	}
-	r.info.clear()
-	for code, known := range r.codes {
-		r.info.add(1, failedCode.is(code), reasonText.is(known.text), class.is(""), explanation.is(""))
+	c.info.clear()
+	for code, known := range c.codes {
+		c.info.add(1, failedCode.is(code), reasonText.is(known.text), class.is(""), explanation.is(""))
 	}
 }
 
@@ -145,31 +154,29 @@ func (c textCounts) most() (most string, n int64) {
 	return most, n
 }
 
-func (r *reasons) table() string { return "reasons" }
+const (
+	reasonsTable      = "reasons"
+	reasonCountsTable = "reason_counts"
+)
 
-func (r *reasons) load(key, value []byte) error {
-	r.of(string(key)).text = string(value)
+// tables are two: a release that does not know the counts has the texts.
+func (c *failureCodes) tables() []table {
+	return []table{{name: reasonsTable, load: c.loadText, save: c.saveTexts}, {name: reasonCountsTable, load: c.loadCounts, save: c.saveCounts}}
+}
+
+func (c *failureCodes) loadText(key, value []byte) error {
+	c.of(string(key)).text = string(value)
 	return nil
 }
 
-func (r *reasons) save(changes *store.Changes) {
-	for code := range r.changed {
-		changes.Put(r.table(), []byte(code), []byte(r.codes[code].text))
+func (c *failureCodes) saveTexts(changes *store.Changes) {
+	for code := range c.changed {
+		changes.Put(reasonsTable, []byte(code), []byte(c.codes[code].text))
 	}
-	clear(r.changed)
+	clear(c.changed)
 }
 
-// reasonCounts stores the counts, in a table of their own: a release that does not know
-// them has the texts.
-type reasonCounts struct{ *reasons }
-
-func (reasonCounts) observe(*ledger.Event) {}
-
-func (reasonCounts) refresh(time.Time, *ledger.Ledger) {}
-
-func (reasonCounts) table() string { return "reason_counts" }
-
-func (c reasonCounts) load(key, value []byte) error {
+func (c *failureCodes) loadCounts(key, value []byte) error {
 	known, row := c.of(string(key)), store.ReadRow(value)
 	known.hour, known.total = row.Int(), row.Int()
 	for range min(row.Uint(), maxTexts) {
@@ -179,7 +186,7 @@ func (c reasonCounts) load(key, value []byte) error {
 	return row.Err()
 }
 
-func (c reasonCounts) save(changes *store.Changes) {
+func (c *failureCodes) saveCounts(changes *store.Changes) {
 	for code := range c.counted {
 		known := c.codes[code]
 		var row store.Row
@@ -190,7 +197,7 @@ func (c reasonCounts) save(changes *store.Changes) {
 			row.String(text)
 			row.Int(known.counts[text])
 		}
-		changes.Put(c.table(), []byte(code), row)
+		changes.Put(reasonCountsTable, []byte(code), row)
 	}
 	clear(c.counted)
 }

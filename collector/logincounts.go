@@ -5,24 +5,34 @@ import (
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+var (
+	loginAttempts = &Metric{Name: "workspace_login_attempts_total", Type: Counter, Labels: []Label{desktopGroup},
+		Help: "Login attempts, each counted once when its outcome is known."}
+	loginFailures = &Metric{Name: "workspace_login_failures_total", Type: Counter, Labels: []Label{desktopGroup, failedCode},
+		Help: "Login attempts that failed, by the vendor's failure code."}
 )
 
 // zeroShare is the part of max_series that series which have counted nothing may
 // fill: those that have must find room too.
 const zeroShare = 0.5
 
-// logins counts attempts and failures by desktop group. Its failures start at 0 for
+// loginCounts counts attempts and failures by desktop group. Its failures start at 0 for
 // every known group with every known code, so that increase() sees the first one.
-type logins struct {
+type loginCounts struct {
 	*breakdown
 	groups, codes int // how many of them the zero series were made for
 }
 
-func newLogins(t *families) *logins {
-	return &logins{breakdown: newBreakdown(t, loginAttempts, loginFailures, byGroup)}
+func newLoginCounts(f *families, _ Options) aggregator {
+	return &loginCounts{breakdown: newBreakdown(f, loginAttempts, loginFailures, func(l *record.Login) []pair {
+		return []pair{desktopGroup.is(l.Group)}
+	})}
 }
 
-func (l *logins) refresh(time.Time, *ledger.Ledger) {
+func (l *loginCounts) refresh(time.Time, *ledger.Ledger) {
 	groups, codes := distinct(l.attempts, desktopGroup), distinct(l.failures, failedCode)
 	if len(groups) == l.groups && len(codes) == l.codes {
 		return

@@ -12,9 +12,12 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// sessions counts each session once that could not be initialised.
-type sessions struct {
-	*batchStats
+var sessionFailures = &Metric{Name: "workspace_session_failures_total", Type: Counter, Labels: []Label{serverGroup, failedCode},
+	Help: "Sessions that could not be initialised, each counted once."}
+
+// sessionFailureCounts counts each session once that could not be initialised.
+type sessionFailureCounts struct {
+	stats    *batchStats
 	failures *family
 
 	failed      map[record.Identity]*failedSession
@@ -34,40 +37,40 @@ type failedSession struct {
 	snapshot      uint64 // the last one that held it
 }
 
-func newSessions(t *families, r *batchStats) *sessions {
-	return &sessions{batchStats: r, failures: t.family(sessionFailures), failed: map[record.Identity]*failedSession{},
+func newSessionFailures(f *families, _ Options) aggregator {
+	return &sessionFailureCounts{stats: batchStatsOf(f), failures: f.of(sessionFailures), failed: map[record.Identity]*failedSession{},
 		byInvariant: map[record.Identity][]*failedSession{}, changed: map[*failedSession]bool{}}
 }
 
 // read takes a snapshot.
-func (s *sessions) read(r *record.Batch) {
-	s.records.add(int64(r.SignedOut), disposition.is(string(ledger.Duplicate)))
+func (s *sessionFailureCounts) read(b *record.Batch) {
+	s.stats.records.add(int64(b.SignedOut), disposition.is(string(ledger.Duplicate)))
 	s.snapshot++
 	var unknown []*record.Session
-	for i := range r.Sessions {
-		session := &r.Sessions[i]
+	for i := range b.Sessions {
+		session := &b.Sessions[i]
 		switch known := s.byID(session); {
 		case session.Malformed:
-			s.add(ledger.Invalid, nil)
+			s.stats.add(ledger.Invalid, nil)
 		case session.State != record.StateFailed:
-			s.add(ledger.Duplicate, nil)
+			s.stats.add(ledger.Duplicate, nil)
 		case known == nil:
 			unknown = append(unknown, session)
 		default:
-			s.add(ledger.Duplicate, nil)
-			s.see(known, session, r.Now)
+			s.stats.add(ledger.Duplicate, nil)
+			s.see(known, session, b.Now)
 		}
 	}
 	// Only now it is known which of those that look the same are there by their ids.
 	for _, session := range unknown {
-		s.count(session, r.Now)
+		s.count(session, b.Now)
 	}
-	s.forget(r.Now)
+	s.forget(b.Now)
 }
 
 // byID finds a session that was counted. An id that comes back with another user and
 // another start is another session.
-func (s *sessions) byID(session *record.Session) *failedSession {
+func (s *sessionFailureCounts) byID(session *record.Session) *failedSession {
 	f := s.failed[session.ID]
 	user, began := uint32(session.User), session.Began()
 	if f != nil && f.user != 0 && f.began != 0 && user != 0 && !began.IsZero() && f.user != user && f.began != began.Unix() {
@@ -81,7 +84,7 @@ func (s *sessions) byID(session *record.Session) *failedSession {
 
 // count adds a failed session that is not known by its id, unless it is known by what
 // never changes in it: either it or what is known of it has no id.
-func (s *sessions) count(session *record.Session, now time.Time) {
+func (s *sessionFailureCounts) count(session *record.Session, now time.Time) {
 	f := s.byID(session) // two versions of it may be in the snapshot
 	for _, alike := range s.byInvariant[session.Invariant] {
 		if f == nil && alike.snapshot != s.snapshot && !(alike.hasID && session.HasID) {
@@ -89,18 +92,18 @@ func (s *sessions) count(session *record.Session, now time.Time) {
 		}
 	}
 	if f != nil {
-		s.add(ledger.Duplicate, nil)
+		s.stats.add(ledger.Duplicate, nil)
 		s.see(f, session, now)
 		return
 	}
-	s.add(ledger.Counted, session.Invalid)
-	s.delayed(cmp.Or(session.Start, session.PreConnect), now)
+	s.stats.add(ledger.Counted, session.Invalid)
+	s.stats.delayed(cmp.Or(session.Start, session.PreConnect), now)
 	s.failures.add(1, serverGroup.is(session.Group), failedCode.is(cmp.Or(session.FailedCode, ledger.CodeUnknown)))
 	s.see(&failedSession{}, session, now)
 }
 
 // see notes that a snapshot holds a session.
-func (s *sessions) see(f *failedSession, session *record.Session, now time.Time) {
+func (s *sessionFailureCounts) see(f *failedSession, session *record.Session, now time.Time) {
 	seen := failedSession{f.id, session.Invariant, session.HasID, cmp.Or(uint32(session.User), f.user), f.began, f.last, s.snapshot}
 	if began := session.Began(); !began.IsZero() {
 		seen.began = began.Unix()
@@ -126,7 +129,7 @@ func (s *sessions) see(f *failedSession, session *record.Session, now time.Time)
 	f.snapshot = s.snapshot
 }
 
-func (s *sessions) insert(f *failedSession) {
+func (s *sessionFailureCounts) insert(f *failedSession) {
 	s.failed[f.id] = f
 	if alike := s.byInvariant[f.invariant]; f.invariant != (record.Identity{}) && len(alike) < maxAlike {
 		s.byInvariant[f.invariant] = append(alike, f)
@@ -136,7 +139,7 @@ func (s *sessions) insert(f *failedSession) {
 // maxAlike is how many sessions that look the same are told apart without their ids.
 const maxAlike = 64
 
-func (s *sessions) remove(f *failedSession) {
+func (s *sessionFailureCounts) remove(f *failedSession) {
 	if s.failed[f.id] != f {
 		return
 	}
@@ -150,7 +153,7 @@ func (s *sessions) remove(f *failedSession) {
 }
 
 // forget drops failed sessions that no snapshot has held for so long that none will.
-func (s *sessions) forget(now time.Time) {
+func (s *sessionFailureCounts) forget(now time.Time) {
 	for _, f := range s.failed {
 		if now.UnixMilli()-f.last > (cursor.Retention + 24*time.Hour).Milliseconds() {
 			s.remove(f)
@@ -161,11 +164,13 @@ func (s *sessions) forget(now time.Time) {
 // failedSessionsTable is the table of the failed sessions that were counted.
 const failedSessionsTable = "failed_sessions"
 
-func (s *sessions) table() string { return failedSessionsTable }
+func (s *sessionFailureCounts) tables() []table {
+	return []table{{name: failedSessionsTable, ofProject: true, load: s.load, save: s.save}}
+}
 
 // load takes a row: when a session was there last, and, which rows of format 1 have not,
 // what is known of it.
-func (s *sessions) load(key, value []byte) error {
+func (s *sessionFailureCounts) load(key, value []byte) error {
 	blocks := store.ReadRow(value).Blocks()
 	rest := 1 + len(blocks)*len(record.Identity{})
 	if len(key) != len(record.Identity{}) || len(value) < rest+8 || len(blocks) == 1 {
@@ -181,9 +186,9 @@ func (s *sessions) load(key, value []byte) error {
 	return r.Err()
 }
 
-func (s *sessions) save(changes *store.Changes) {
+func (s *sessionFailureCounts) save(changes *store.Changes) {
 	for _, id := range s.gone {
-		changes.Delete(s.table(), id[:])
+		changes.Delete(failedSessionsTable, id[:])
 	}
 	for f := range s.changed {
 		var row store.Row
@@ -191,7 +196,7 @@ func (s *sessions) save(changes *store.Changes) {
 		row = binary.BigEndian.AppendUint64(row, uint64(f.last))
 		row.Bool(f.hasID)
 		row.Int(f.began)
-		changes.Put(s.table(), f.id[:], row)
+		changes.Put(failedSessionsTable, f.id[:], row)
 	}
 	s.gone = s.gone[:0]
 	clear(s.changed)

@@ -1,0 +1,49 @@
+package collector
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+)
+
+// What another release stored with other labels means nothing, stops nobody and does not
+// stay.
+func TestASnapshotWithOtherLabelsIsDropped(t *testing.T) {
+	b := newBench(t, ofKind(Sessions))
+	b.snapshot(t0, session(1, "m", record.StateActive))
+	var value store.Row
+	value.Int(3)
+	var others []string
+	for _, labels := range [][]string{{"m", "g"}, {"m", "g", record.StateActive, "more"}} {
+		var key store.Row
+		for _, l := range labels {
+			key.String(l)
+		}
+		others = append(others, "server_sessions\x00"+string(key))
+		b.storage.rows[others[len(others)-1]] = string(value)
+	}
+	b.restart()
+	assert.Equal(t, map[string]float64{"m": 1}, b.values(serverSessions, "machine_name"), "what has the labels of this release is shown")
+	b.snapshot(t0.Add(time.Minute), session(1, "m", record.StateActive))
+	for _, key := range others {
+		assert.NotContains(t, b.storage.rows, key)
+	}
+	assert.Equal(t, map[string]float64{"m": 1}, b.values(serverSessions, "machine_name"))
+}
+
+// Tables of two aggregators must not have one name: each would load the other's rows.
+func TestEachTableHasOneOwner(t *testing.T) {
+	for _, kind := range anyKind {
+		f := &families{options: &Options{Kind: kind}}
+		names := map[string]bool{seriesTable: true, positionTable: true, store.Head: true}
+		for _, table := range f.aggregators(kind).tables {
+			require.False(t, names[table.name], table.name)
+			names[table.name] = true
+		}
+	}
+}
