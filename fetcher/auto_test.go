@@ -221,7 +221,7 @@ func TestFailedExportOfADenseBacklog(t *testing.T) {
 }
 
 // What is unfinished is read by pages, however much lies around it.
-func TestReviewsAreNotExported(t *testing.T) {
+func TestRereadsAreNotExported(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.position.Cursor = w.now()
 		for i := range 10 {

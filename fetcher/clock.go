@@ -21,7 +21,7 @@ type clock struct {
 	claim    time.Time // what now returned last
 	expected time.Time // the server's time then, or that of its last answer
 	at       time.Time // when that was
-	guessed  bool      // it was the local clock's time
+	byLocal  bool      // it was the local clock's time
 	answered bool      // an answer has come
 	redone   int       // how often the poll was begun again for another time
 
@@ -99,7 +99,7 @@ func (c *clock) now() time.Time {
 	if !known {
 		now = c.local()
 	}
-	c.expected, c.at, c.guessed = now, time.Now(), !known
+	c.expected, c.at, c.byLocal = now, time.Now(), !known
 	c.claim = later(now, c.passed()).UTC().Truncate(time.Second)
 	return c.claim
 }
@@ -155,18 +155,18 @@ func (c *clock) wasWrong() bool {
 		return false
 	}
 	off := server.Sub(c.expected) - time.Since(c.at)
-	wrong := c.guessed && (off < -time.Second || off > maxGuess) || off.Abs() > cursor.MaxDrift // never ahead of the server's own
-	c.expected, c.at, c.guessed = server, time.Now(), false                                     // later answers come after work that took long
+	wrong := c.byLocal && (off < -time.Second || off > maxGuess) || off.Abs() > cursor.MaxDrift // never ahead of the server's own
+	c.expected, c.at, c.byLocal = server, time.Now(), false                                     // later answers come after work that took long
 	if wrong {
 		c.redone++
 	}
 	return wrong
 }
 
-// show takes note of a time that records show.
+// show notes a time that records show.
 func (c *clock) show(t time.Time) { c.shown, c.shownAt = t, time.Now() }
 
-// learn takes note of what the records of a window show, which ends at a time that is
+// learn notes what the records of a window show, which ends at a time that is
 // confirmed so far. A record dated after the window's end shows nothing, and a single
 // one nothing beyond what is confirmed: its time may be wrong.
 func (c *clock) learn(times iter.Seq[time.Time], confirmed time.Time) {

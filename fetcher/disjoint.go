@@ -123,7 +123,7 @@ func (s *Disjoint) readPiece(ctx context.Context, piece cursor.Window, _ int) (r
 	if err != nil {
 		return 0, piece.To, err
 	}
-	last := piece.To.Equal(s.pieces.todo.To)
+	last := piece.To.Equal(s.unread.todo.To)
 	b.UpToDate = last
 	if err := s.commit(b); err != nil {
 		return 0, piece.To, err

@@ -9,9 +9,6 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// MaxAge is how far back the API can be asked.
-const MaxAge = cursor.Reach
-
 // maxFailures is how many polls of a history may fail one after the other.
 const maxFailures = 5
 

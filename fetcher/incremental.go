@@ -128,7 +128,7 @@ func (s *Incremental) lookAhead(ctx context.Context, to, counted time.Time) (end
 	}
 	believed = s.clock.confirmed(to, counted)
 	if to.Sub(believed) > cursor.Reach && counted.IsZero() {
-		return to, believed, reasonError{fmt.Errorf("the clock of %s shows %s, and the local one %s; there is no record to tell which is right: set the one that is wrong right",
+		return to, believed, reasonError{fmt.Errorf("the clock of %s shows %s, and the local one %s; there is no record to tell which is right: correct the one that is wrong",
 			s.Host, to.Format(time.RFC3339), s.clock.wall().UTC().Format(time.RFC3339)), Clock}
 	}
 	if to.Sub(believed) > cursor.Reach {
@@ -169,7 +169,7 @@ func (s *Incremental) overlap() time.Duration { return max(s.Lookback, cursor.Se
 func (s *Incremental) readNew(ctx context.Context, to, now time.Time) (from time.Time, err error) {
 	read := s.logins(s.Source, now, s.commitPart)
 	if s.hasLeft(to) {
-		from := s.pieces.todo.From
+		from := s.unread.todo.From
 		if err := s.readPieces(ctx, read); err != nil || s.quota.isLimited() {
 			return from, err
 		}
@@ -189,9 +189,9 @@ func (s *Incremental) readNew(ctx context.Context, to, now time.Time) (from time
 	}
 	s.begin(todo, overlap, maxPiece, gap)
 	if found {
-		s.pieces.first = &resumed
+		s.unread.first = &resumed
 	}
-	s.pieces.sure = s.expected(to, now)
+	s.unread.sure = s.expected(to, now)
 	return from, s.readPieces(ctx, read)
 }
 

@@ -29,14 +29,19 @@ type pieces struct {
 	first   *cursor.Window // the first piece, if it is a certain one
 	empty   time.Duration  // a next piece of this length shows nothing, though it is to have records; 0: none does
 	tooLong time.Duration  // a next piece of this length is too large; 0: none is
-	gap     time.Duration  // time before the window whose records are lost, until that is reported
-	cursor  time.Time      // of the source, as of the last commit
-	late    bool           // the window was begun by an earlier poll
 	sure    time.Time      // what is believed to be now; zero if the window ends before
 	over    bool
-	tested  bool // whether the list heeds its windows is known
-	ignored bool // it does not: all is read as one piece
+	windows windowTest
 }
+
+// windowTest is what is known of how a list takes its windows.
+type windowTest int
+
+const (
+	windowsUntested windowTest = iota
+	windowsHeeded
+	windowsIgnored // all is read as one piece
+)
 
 func (p *pieces) next() cursor.Window {
 	if p.first != nil {
@@ -56,7 +61,7 @@ func (p *pieces) next() cursor.Window {
 // most is how many records the next piece may have, of which there are to be so many at
 // most as long as it can be cut.
 func (p *pieces) most(records int) int {
-	if p.ignored {
+	if p.windows == windowsIgnored {
 		return max(records, maxRecordsASecond)
 	}
 	if p.length <= cursor.Second {
@@ -65,7 +70,7 @@ func (p *pieces) most(records int) int {
 	return records
 }
 
-// read takes note that a piece has been read. The next one may be longer, unless it
+// read notes that a piece has been read. The next one may be longer, unless it
 // would be likely to have too many records.
 func (p *pieces) read(piece cursor.Window, records, most int) {
 	p.done, p.first, p.over = piece.To, nil, !piece.To.Before(p.todo.To)
@@ -80,7 +85,7 @@ func (p *pieces) read(piece cursor.Window, records, most int) {
 // records, may do so because the count is not of the window: a longer piece shows
 // something to judge the count by, if there is anything.
 func (p *pieces) adapt(err error, most int) bool {
-	if p.ignored && !refused(err) {
+	if p.windows == windowsIgnored && !refused(err) {
 		return false // a smaller one would show the same
 	}
 	length := min(p.length, p.next().To.Sub(p.done))
@@ -127,55 +132,19 @@ func tooLarge(err error) bool {
 	return errors.As(err, &many) || errors.Is(err, errMoved) || refused(err)
 }
 
-// quota is how large a piece may be, as the API's quota allows: once a request was refused
-// for haste it has no more than a page, so that each request that succeeds is a piece
-// that is done. With each poll that ends well, the records of a piece double.
-type quota struct {
-	records int           // 0: as many as ever
-	length  time.Duration // of the last piece
-}
-
-// mostOr is how many records a piece may have, which are otherwise so many.
-func (q *quota) mostOr(otherwise int) int {
-	if q.records == 0 {
-		return otherwise
-	}
-	return q.records
-}
-
-func (q *quota) refused() { q.records = pageLimit }
-
-func (q *quota) kept() {
-	if q.records *= 2; q.records >= maxRecords {
-		*q = quota{}
-	}
-}
-
-// isLimited reports whether a request was refused for haste, and not enough polls have
-// ended well since.
-func (q *quota) isLimited() bool { return q.records > 0 }
-
-// begin makes the pieces of a window.
-func (q *quota) begin(todo cursor.Window, overlap, longest time.Duration) *pieces {
-	p := &pieces{todo: todo, done: todo.From, length: longest, longest: longest, overlap: overlap}
-	if q.records > 0 && q.length > 0 {
-		p.length = min(q.length, longest)
-	}
-	return p
-}
-
 // test finds out, once, whether the list ignores its windows, and makes one piece of what
 // is left if it does. An API that refuses so small a window does not ignore it.
 func (p *pieces) test(ctx context.Context, ignores func(context.Context, cursor.Window) (bool, error)) error {
-	if p.tested || p.todo.Length() < 4*cursor.Seam {
+	if p.windows != windowsUntested || p.todo.Length() < 4*cursor.Seam {
 		return nil
 	}
 	ignored, err := ignores(ctx, p.todo)
 	if err != nil && !refused(err) {
 		return err
 	}
-	p.tested, p.ignored = true, ignored
+	p.windows = windowsHeeded
 	if ignored {
+		p.windows = windowsIgnored
 		p.longest = p.todo.Length()
 		p.length, p.tooLong, p.empty = p.longest, 0, 0
 	}
@@ -184,7 +153,7 @@ func (p *pieces) test(ctx context.Context, ignores func(context.Context, cursor.
 
 // explain gives the cause of an error, if it is that the list ignores its windows.
 func (p *pieces) explain(err error) error {
-	if p.ignored && tooLarge(err) {
+	if p.windows == windowsIgnored && tooLarge(err) {
 		return reasonError{fmt.Errorf("%w: %w", errWindowIgnored, err), Unreadable}
 	}
 	return err

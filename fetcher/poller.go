@@ -98,6 +98,13 @@ func NewPoller(strategy Strategy, accumulator Accumulator, metrics Metrics, o Op
 	return &Poller{p, strategy, retry}, nil
 }
 
+// Status reports how the source is doing.
+func (p *Poller) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status
+}
+
 // Inherit takes over what is known of the source from the poller before a reload, which
 // does not run any more.
 func (p *Poller) Inherit(old *Poller) {
@@ -203,9 +210,9 @@ func (p *Poller) reportClock() {
 	p.clock.reported = state
 	switch state {
 	case clockUndated:
-		level.Warn(p.Logger).Log("msg", "answers have no Date: the local clock is believed only as far as records bear it out", "host", p.Host)
+		level.Warn(p.Logger).Log("msg", "answers have no Date: the local clock is believed only as far as records confirm it", "host", p.Host)
 	case clocksDiffer:
-		level.Warn(p.Logger).Log("msg", "the server's clock and the local one disagree: both are believed only as far as one of them, or records, bear them out; set the one that is wrong right",
+		level.Warn(p.Logger).Log("msg", "the server's clock and the local one disagree: both are believed only as far as one of them, or records, confirm them; correct the one that is wrong",
 			"host", p.Host, "server_is_ahead_by", ahead.Round(time.Second))
 	case clocksAgree:
 		level.Info(p.Logger).Log("msg", "the server's clock and the local one agree", "host", p.Host)

@@ -123,9 +123,11 @@ const (
 
 func (w *world) serverTime() (time.Time, bool) { return time.Now().Add(w.skew).UTC(), !w.unknown }
 
+func (w *world) logger() log.Logger { return log.NewLogfmtLogger(&w.log) }
+
 func (w *world) poller() *Poller {
 	p, err := NewPoller(incremental(w, w, lookback), w, w, Options{Project: "p", Source: "s", Host: "api.test", Interval: interval,
-		ServerTime: w.serverTime, Logger: log.NewLogfmtLogger(&w.log)})
+		ServerTime: w.serverTime, Logger: w.logger()})
 	require.NoError(w.t, err)
 	return p
 }

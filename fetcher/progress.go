@@ -38,15 +38,12 @@ type Status struct {
 	CatchUp   bool
 }
 
-// Status reports how the source is doing.
-func (p *progress) Status() Status {
+// position is how far the source has been counted.
+func (p *progress) position() cursor.Position {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.status
+	return p.status.Position
 }
-
-// position is how far the source has been counted.
-func (p *progress) position() cursor.Position { return p.Status().Position }
 
 // refresh asks the accumulator for the position.
 func (p *progress) refresh() error {

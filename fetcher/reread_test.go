@@ -38,7 +38,7 @@ func (m moments) read(requests *int) func(context.Context, cursor.Window, int) (
 	}
 }
 
-// unseen are the unfinished records that no review has shown, whether or not the ends of
+// unseen are the unfinished records that no reread has shown, whether or not the ends of
 // a window are in it.
 func (w *world) unseen() (times []time.Time) {
 	for _, at := range w.unfinished {
@@ -53,7 +53,7 @@ func (w *world) unseen() (times []time.Time) {
 
 // Records that are unfinished behind the lookback are all looked at again, with few
 // requests a poll, and not more than they are worth.
-func TestReviews(t *testing.T) {
+func TestRereads(t *testing.T) {
 	every := func(n int, step time.Duration) (at []time.Time) {
 		begin := time.Now().Add(-29 * day)
 		for i := range n {
@@ -103,7 +103,7 @@ func TestReviews(t *testing.T) {
 
 // A time so near to the end of one window that its record may not be in it is in the next,
 // which may be the next poll's.
-func TestReviewGoesOnBeforeTheEndOfAWindow(t *testing.T) {
+func TestRereadGoesOnBeforeTheEndOfAWindow(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.position.Cursor = w.now()
 		begin := w.now().Add(-10 * day)
@@ -123,16 +123,16 @@ func TestReviewGoesOnBeforeTheEndOfAWindow(t *testing.T) {
 }
 
 // A window that fails costs the records in it a round, and the others nothing. It is told.
-func TestReviewThatFailsGoesOn(t *testing.T) {
+func TestRereadThatFailsGoesOn(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.position.Cursor = w.now()
 		for i := range 10 {
 			w.unfinished = append(w.unfinished, w.now().Add(-10*day+time.Duration(i)*time.Hour))
 		}
-		bad, reviews := w.unfinished[3], 0
+		bad, rereads := w.unfinished[3], 0
 		w.read = func(_ context.Context, asked cursor.Window, _ int) ([]record.Login, error) {
 			if asked.To.Before(w.now().Add(-day)) {
-				if reviews++; !asked.From.After(bad) && !asked.To.Before(bad) {
+				if rereads++; !asked.From.After(bad) && !asked.To.Before(bad) {
 					return nil, errors.New("not readable")
 				}
 			}
@@ -142,15 +142,15 @@ func TestReviewThatFailsGoesOn(t *testing.T) {
 		for range rereadEvery {
 			require.NoError(t, p.Poll(t.Context()), "all that is new is counted")
 		}
-		assert.Equal(t, 4, reviews)
+		assert.Equal(t, 4, rereads)
 		assert.Equal(t, 1, w.given)
 		assert.Equal(t, 1, strings.Count(w.log.String(), "could not be read again"), w.log.String())
 		assert.Contains(t, w.log.String(), "not readable")
 		require.NoError(t, p.Poll(t.Context()))
-		assert.Equal(t, 4+6, reviews)
+		assert.Equal(t, 4+6, rereads)
 		assert.Equal(t, []time.Time{bad}, w.unseen())
 		require.NoError(t, p.Poll(t.Context()))
-		assert.Equal(t, 4+6, reviews, "one review is enough for a while")
+		assert.Equal(t, 4+6, rereads, "one round is enough for a while")
 		assert.Equal(t, 10, w.shown)
 	})
 }
@@ -159,7 +159,7 @@ func TestReviewThatFailsGoesOn(t *testing.T) {
 // budget pays for; windows that always fail, or always are refused: nothing keeps what
 // lies behind from being read, and each time is reached within the polls that the
 // documentation states.
-func TestReviewReachesEach(t *testing.T) {
+func TestRereadReachesEach(t *testing.T) {
 	for seed := range uint64(24) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
@@ -241,7 +241,7 @@ func TestReviewReachesEach(t *testing.T) {
 
 // An API that has one request a minute to give, which what is new takes: what is
 // unfinished has its turn all the same.
-func TestReviewUnderAQuota(t *testing.T) {
+func TestRereadUnderAQuota(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.position.Cursor = w.now()
 		for i := range 10 {

@@ -21,29 +21,36 @@ type windowReader struct {
 	// them; nil: it does not.
 	ignoresWindow func(context.Context, cursor.Window) (bool, error)
 
-	pieces        *pieces // what an earlier poll has left unread; nil: nothing
-	quota         quota
-	windowIgnored bool // the list ignores its windows, which was logged
+	unread   *unread // of the window under way, which may be an earlier poll's; nil: nothing
+	quota    quota
+	reported bool // that the list ignores its windows
+}
+
+// unread is what is left of a window, behind a gap.
+type unread struct {
+	*pieces
+	gap     time.Duration // time before the window whose records are lost, until that is reported
+	counted time.Time     // the cursor as of the last commit
+	late    bool          // the window was begun by an earlier poll
 }
 
 // inherit takes over what is known beyond a reload.
 func (r *windowReader) inherit(before *windowReader) {
-	r.quota, r.windowIgnored = before.quota, before.windowIgnored
+	r.quota, r.reported = before.quota, before.reported
 }
 
 // begin makes pieces of a window behind a gap in which records are lost.
 func (r *windowReader) begin(todo cursor.Window, overlap, longest, gap time.Duration) {
-	r.pieces = r.quota.begin(todo, overlap, longest)
-	r.pieces.gap, r.pieces.cursor = gap, r.position().Cursor
+	r.unread = &unread{pieces: r.quota.begin(todo, overlap, longest), gap: gap, counted: r.position().Cursor}
 }
 
 // hasLeft reports whether an earlier poll has left pieces that may still be read at a
 // time: records are counted up to where it left them, and the API still has them.
 func (r *windowReader) hasLeft(now time.Time) bool {
-	if w := r.pieces; w != nil && (!w.cursor.Equal(r.position().Cursor) || w.todo.To.After(now) || w.done.Before(now.Add(-cursor.Reach))) {
-		r.pieces = nil
+	if w := r.unread; w != nil && (!w.counted.Equal(r.position().Cursor) || w.todo.To.After(now) || w.done.Before(now.Add(-cursor.Reach))) {
+		r.unread = nil
 	}
-	return r.pieces != nil
+	return r.unread != nil
 }
 
 // readPiece reads a piece of at most so many records, commits it, and returns how many it
@@ -52,7 +59,7 @@ type readPiece func(ctx context.Context, piece cursor.Window, most int) (records
 
 // readPieces reads what is left of a window.
 func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
-	w := r.pieces
+	w := r.unread
 	defer func() { w.late = true }()
 	for !w.over {
 		piece, most := w.next(), w.most(r.quota.mostOr(maxRecords))
@@ -62,7 +69,7 @@ func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
 			w.read(cursor.Window{From: piece.From, To: end}, n, most)
 			r.quota.length = w.length
 			if end.Before(piece.To) {
-				r.pieces = nil // it is for the next poll to go on from there
+				r.unread = nil // it is for the next poll to go on from there
 				return nil
 			}
 			if 2*n <= most {
@@ -84,21 +91,21 @@ func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
 			w.tooLong = 0 // by another measure
 		}
 		if reasonOf(err) == Clock || errors.Is(err, errWrongClock) {
-			r.pieces = nil // it was cut by a wrong clock
+			r.unread = nil // it was cut by a wrong clock
 			return err
 		}
 		return windowError(piece, err)
 	}
-	r.pieces = nil
+	r.unread = nil
 	return nil
 }
 
-// pieceCommitted takes note of a commit. A gap is reported with the first one: the cursor
+// pieceCommitted is called after each commit. A gap is reported with the first one: the cursor
 // is behind it then.
 func (r *windowReader) pieceCommitted() {
-	r.pieces.cursor = r.position().Cursor
-	r.lost(r.pieces.gap)
-	r.pieces.gap = 0
+	r.unread.counted = r.position().Cursor
+	r.lost(r.unread.gap)
+	r.unread.gap = 0
 }
 
 // testWindows finds out whether the source ignores its windows, and logs a change.
@@ -106,14 +113,15 @@ func (r *windowReader) testWindows(ctx context.Context) error {
 	if r.ignoresWindow == nil {
 		return nil
 	}
-	if err := r.pieces.test(ctx, r.ignoresWindow); err != nil {
+	if err := r.unread.test(ctx, r.ignoresWindow); err != nil {
 		return err
 	}
-	if r.pieces.ignored && !r.windowIgnored {
+	ignored := r.unread.windows == windowsIgnored
+	if ignored && !r.reported {
 		level.Warn(r.Logger).Log("msg", "the list ignores the window it is asked for: each poll reads all of it; "+
 			"report it to the vendor, and read this source by export if polls take too long")
 	}
-	r.windowIgnored = r.pieces.ignored
+	r.reported = ignored
 	return nil
 }
 
@@ -121,7 +129,7 @@ func (r *windowReader) testWindows(ctx context.Context) error {
 // part by part.
 func (r *windowReader) logins(source LoginReader, now time.Time, commit func(*record.Batch) error) readPiece {
 	return func(ctx context.Context, piece cursor.Window, most int) (records int, end time.Time, err error) {
-		w, from := r.pieces, piece.From
+		w, from := r.unread, piece.From
 		err = source.Read(ctx, piece.From, piece.To, most, func(upTo time.Time, logins []record.Login) error {
 			if ctx.Err() != nil {
 				return ctx.Err() // what is committed is; the rest is read again
@@ -144,7 +152,7 @@ func (r *windowReader) logins(source LoginReader, now time.Time, commit func(*re
 
 // checkTime learns from what was read up to a time, which was believed to be before now,
 // and returns what is believed to be now.
-func (r *windowReader) checkTime(w *pieces, shown iter.Seq[time.Time], upTo, now time.Time) (believed time.Time, err error) {
+func (r *windowReader) checkTime(w *unread, shown iter.Seq[time.Time], upTo, now time.Time) (believed time.Time, err error) {
 	counted := r.position().Cursor
 	if r.clock.wasWrong() {
 		return now, errWrongClock
