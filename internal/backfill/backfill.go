@@ -44,7 +44,10 @@ type backfill struct {
 // Run reads the history of all sources of login records, and writes it. The store is read,
 // and not changed.
 func Run(ctx context.Context, cfg *config.Config, o Options, logger *logging.Log) error {
-	cfg.Metrics.ConstantLabels = merged(cfg.Metrics.ConstantLabels, o.Labels)
+	labels := map[string]string{}
+	maps.Copy(labels, cfg.Metrics.ConstantLabels)
+	maps.Copy(labels, o.Labels)
+	cfg.Metrics.ConstantLabels = labels
 	sources, err := service.Pasts(cfg, logger)
 	if err != nil {
 		return err
@@ -70,15 +73,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options, logger *logging.Log
 	return nil
 }
 
-func merged(sets ...map[string]string) map[string]string {
-	all := map[string]string{}
-	for _, set := range sets {
-		maps.Copy(all, set)
-	}
-	return all
-}
-
-// findBeginnings looks into the store for where its counters begin.
+// findBeginnings reads from the store where its counters begin.
 func (b *backfill) findBeginnings(cfg *config.Config) error {
 	err := service.ReadStore(cfg, func(st *store.Store) error {
 		b.began = map[*service.Past]time.Time{} // a copy before this one may have been torn
@@ -94,7 +89,7 @@ func (b *backfill) findBeginnings(cfg *config.Config) error {
 		return nil
 	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot see where the counters begin, and history ends; give --until: %w", err)
+		return fmt.Errorf("cannot read where the counters of the store begin, which is where the history ends; give --until: %w", err)
 	}
 	return nil
 }
@@ -108,13 +103,13 @@ func (b *backfill) end(s *service.Past) time.Time {
 	end, ok := b.began[s]
 	if !ok {
 		end = b.now.Add(-s.InitialLookback).Truncate(time.Second)
-		level.Warn(logger).Log("msg", "the store has no counters of this source: history ends where those of an exporter that is started now begin; if one runs elsewhere, give --until",
+		level.Warn(logger).Log("msg", "the store has no counters of this source: the history ends where those of an exporter started now would begin; if one runs elsewhere, give --until",
 			"until", end.UTC().Format(time.RFC3339))
 		return end
 	}
 	level.Info(logger).Log("msg", "history ends where the counters of the store begin", "until", end.UTC().Format(time.RFC3339))
 	if b.now.Sub(end) < headTime {
-		level.Warn(logger).Log("msg", "Prometheus does not take blocks of its last three hours safely: run this later", "until", end.UTC().Format(time.RFC3339))
+		level.Warn(logger).Log("msg", "the history ends less than three hours ago, where Prometheus cannot take blocks safely: run backfill again later", "until", end.UTC().Format(time.RFC3339))
 	}
 	return end
 }
@@ -125,7 +120,7 @@ func (b *backfill) read(ctx context.Context) ([]*history, error) {
 	for _, s := range b.sources {
 		p := period{since: b.Since, until: b.end(s), step: b.Step, sparse: b.Sparse}
 		if !p.since.Before(p.until) {
-			level.Warn(b.logger).Log("msg", "no history: it would end before it begins", "project", s.Project, "source", s.Source,
+			level.Warn(b.logger).Log("msg", "skipped: the history would end before it begins", "project", s.Project, "source", s.Source,
 				"since", p.since.UTC().Format(time.RFC3339), "until", p.until.UTC().Format(time.RFC3339))
 			continue
 		}
@@ -136,7 +131,7 @@ func (b *backfill) read(ctx context.Context) ([]*history, error) {
 		histories = append(histories, h)
 	}
 	if len(histories) == 0 {
-		return nil, errors.New("nothing to write: no source of login records has a history in that time; sessions and access statistics have none")
+		return nil, errors.New("nothing to write: no source of login records has a history in that period; other sources have none at all")
 	}
 	return histories, nil
 }
@@ -164,8 +159,8 @@ func (w watched) Commit(b *record.Batch) error {
 	return nil
 }
 
-// toFile has write write to standard output, or a file of its owner alone, which is there
-// when it is whole.
+// toFile calls write with standard output, or with a file that only its owner may read and
+// that appears when it is complete.
 func toFile(name string, write func(io.Writer) error) error {
 	if name == "-" {
 		return write(os.Stdout)

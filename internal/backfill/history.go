@@ -11,28 +11,28 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// history is how the counters of one source would have grown over a stretch of the
-// past, had they been scraped at every step. It counts records by their own time. It
-// is an accumulator in memory: of each series it keeps the steps in which it grew.
+// history is how the counters of one source would have increased over a period of the past,
+// had they been scraped at every step. It counts records by their own time. It is an
+// accumulator in memory: of each series it keeps the steps in which it increased.
 type history struct {
 	period   period
 	ledger   *ledger.Ledger
 	counters *collector.Counters
 	lookback time.Duration
 	cursor   time.Time
-	growths  map[*collector.Series]*growths
+	series   map[*collector.Series]*steps
 }
 
-// period is a stretch of time from Since until before Until, in steps of whole seconds.
+// period is the time from since until before until, in steps of whole seconds.
 type period struct {
 	since, until time.Time
 	step         time.Duration
-	// sparse is to have few samples where nothing happens, instead of one at each step.
+	// sparse leaves out most samples of series that do not change.
 	sparse bool
 }
 
-// first is the time of the first sample: steps are multiples of themselves, so that
-// samples lie on whole minutes and hours.
+// first is the time of the first sample. Samples lie on multiples of the step, such as
+// whole minutes.
 func (p period) first() int64 {
 	step := int64(p.step / time.Second)
 	return p.since.Unix() / step * step
@@ -43,17 +43,22 @@ func (p period) stepOf(t time.Time) int32 {
 	return int32((t.Unix() - p.first()) / int64(p.step/time.Second))
 }
 
-// steps is how many steps there are; the last one may be cut short.
-func (p period) steps() int32 { return p.stepOf(p.until.Add(-time.Nanosecond)) + 1 }
+// length is the number of steps; the last one may be cut short.
+func (p period) length() int32 { return p.stepOf(p.until.Add(-time.Nanosecond)) + 1 }
 
-// growths are by how much each number of a series grew, step by step.
-type growths struct {
-	seen    []int64 // what the series had counted when it was last looked at
-	columns [][]growth
+// steps are the steps in which the numbers of a series (see collector.Series) increased.
+type steps struct {
+	counts    []int64 // of the series, up to now
+	increases [][]increase
 }
 
-// growth is by how much a value grew within a step.
-type growth struct {
+func newSteps(s *collector.Series) *steps {
+	n := len(s.Counts())
+	return &steps{counts: make([]int64, n), increases: make([][]increase, n)}
+}
+
+// increase is by how much a number increased within a step.
+type increase struct {
 	step int32
 	by   int64
 }
@@ -61,10 +66,10 @@ type growth struct {
 // newHistory returns a history in which nothing has happened yet.
 func newHistory(o collector.Options, p period) *history {
 	return &history{period: p, ledger: ledger.New(o.Rules), counters: collector.NewCounters(o, p.since),
-		lookback: o.Lookback, growths: map[*collector.Series]*growths{}}
+		lookback: o.Lookback, series: map[*collector.Series]*steps{}}
 }
 
-// Position says how far the history has been read.
+// Position is how far the history has been read.
 func (h *history) Position() (cursor.Position, error) { return cursor.Position{Cursor: h.cursor}, nil }
 
 // Unfinished lists nothing: a history is read once.
@@ -73,10 +78,10 @@ func (h *history) Unfinished(time.Time) ([]time.Time, error) { return nil, nil }
 // CountUnfinished counts nothing, likewise.
 func (h *history) CountUnfinished() (int, error) { return 0, nil }
 
-// Skip takes note of records that belong to the counters which begin at the end, so that
-// they are not counted here.
-func (h *history) Skip(r *record.Batch) error {
-	h.ledger.Apply(r, func(*ledger.Event) {})
+// Skip remembers records that are counted by the exporter whose counters begin at the end of
+// the history, so that they are not counted here.
+func (h *history) Skip(b *record.Batch) error {
+	h.ledger.Apply(b, func(*ledger.Event) {})
 	return nil
 }
 
@@ -96,11 +101,11 @@ func (h *history) count(e *ledger.Event) {
 	if e.Login == nil {
 		return // a connection that is not there any more
 	}
-	h.counters.Count(e, func(m *collector.Metric, s *collector.Series) { h.grow(s, h.when(m, e.Login)) })
+	h.counters.Count(e, func(m *collector.Metric, s *collector.Series) { h.observe(s, h.when(m, e.Login)) })
 }
 
-// when is the time at which a record makes a metric grow. That may be a moment after the
-// end of the last window which shows the record.
+// when is the time at which a metric counts a record. A time of the last window that lies
+// behind the end of the history is moved to it.
 func (h *history) when(m *collector.Metric, l *record.Login) time.Time {
 	if m.AtEnd && !l.End.IsZero() {
 		return l.End
@@ -112,29 +117,26 @@ func (h *history) when(m *collector.Metric, l *record.Login) time.Time {
 	return last
 }
 
-// grow takes note of how a series has changed since it was last looked at, unless that
-// happened before or after the history.
-func (h *history) grow(s *collector.Series, at time.Time) {
-	values := s.Counts()
-	g := h.growths[s]
-	if g == nil {
-		g = &growths{seen: make([]int64, len(values)), columns: make([][]growth, len(values))}
-		h.growths[s] = g
+// observe notes how a series has changed, unless that happened before or after the history.
+func (h *history) observe(s *collector.Series, at time.Time) {
+	if h.series[s] == nil {
+		h.series[s] = newSteps(s)
 	}
-	for i, v := range values {
-		if by := v - g.seen[i]; by != 0 && !at.Before(h.period.since) && at.Before(h.period.until) {
-			g.columns[i] = insertGrowth(g.columns[i], growth{h.period.stepOf(at), by})
+	steps, counts := h.series[s], s.Counts()
+	for i, n := range counts {
+		if by := n - steps.counts[i]; by != 0 && !at.Before(h.period.since) && at.Before(h.period.until) {
+			steps.increases[i] = insert(steps.increases[i], increase{h.period.stepOf(at), by})
 		}
 	}
-	g.seen = values
+	steps.counts = counts
 }
 
-// insertGrowth keeps one growth for each step, in order. Records come nearly so.
-func insertGrowth(column []growth, g growth) []growth {
-	i, found := slices.BinarySearchFunc(column, g.step, func(g growth, step int32) int { return cmp.Compare(g.step, step) })
+// insert keeps one increase for each step, in order. Records come nearly so.
+func insert(list []increase, add increase) []increase {
+	i, found := slices.BinarySearchFunc(list, add.step, func(x increase, step int32) int { return cmp.Compare(x.step, step) })
 	if found {
-		column[i].by += g.by
-		return column
+		list[i].by += add.by
+		return list
 	}
-	return slices.Insert(column, i, g)
+	return slices.Insert(list, i, add)
 }

@@ -14,12 +14,10 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/collector"
 )
 
-// write writes histories as OpenMetrics, for promtool to make blocks of: by
-// family, series by series, each in the order of time. Every series begins at 0, has
-// samples at the steps and one at the end, and is 0 again a second later: so whatever
-// the counters that begin there have reached when they are first scraped, Prometheus
-// takes for their increase since, no more and no less. Only the metrics that are named
-// are written.
+// write writes the named metrics of histories as OpenMetrics, from which promtool makes
+// blocks: family by family, series by series, each in the order of time. A series begins
+// at 0, has samples at the steps and one at the end, and is 0 again a second later. So
+// Prometheus takes all that the exporter's counters show, which begin there, as an increase.
 func write(out io.Writer, histories []*history, metrics []string) error {
 	w := &writer{Writer: bufio.NewWriterSize(out, 1<<20)}
 	for _, m := range collector.Metrics {
@@ -61,33 +59,33 @@ func (w *writer) header(m *collector.Metric) {
 }
 
 func (w *writer) series(h *history, m *collector.Metric, s *collector.Series) {
-	g := h.growths[s]
-	if g == nil { // made, and never counted in
-		g = &growths{columns: make([][]growth, len(s.Counts()))}
+	steps := h.series[s]
+	if steps == nil { // it exists, and has counted nothing
+		steps = newSteps(s)
 	}
-	steps := int(h.period.steps())
-	w.steps = slices.Grow(w.steps[:0], steps)[:steps]
+	n := int(h.period.length())
+	w.steps = slices.Grow(w.steps[:0], n)[:n]
 	clear(w.steps)
 	if m.Type != collector.Histogram {
-		w.add(g.columns[0])
+		w.add(steps.increases[0])
 		w.samples(h.period, sampleName(m.Name, s.Labels(), ""), wholes)
 		return
 	}
-	for i, bound := range m.Buckets { // cumulative, so each begins as the one before it
-		w.add(g.columns[i])
+	for i, bound := range m.Buckets { // cumulative: each adds to the one before it
+		w.add(steps.increases[i])
 		w.samples(h.period, sampleName(m.Name+"_bucket", s.Labels(), openMetricsFloat(bound)), wholes)
 	}
-	w.add(g.columns[len(m.Buckets)])
+	w.add(steps.increases[len(m.Buckets)])
 	w.samples(h.period, sampleName(m.Name+"_bucket", s.Labels(), "+Inf"), wholes)
 	w.samples(h.period, sampleName(m.Name+"_count", s.Labels(), ""), wholes)
 	clear(w.steps)
-	w.add(g.columns[len(m.Buckets)+1])
+	w.add(steps.increases[len(m.Buckets)+1])
 	w.samples(h.period, sampleName(m.Name+"_sum", s.Labels(), ""), thousandths)
 }
 
-func (w *writer) add(column []growth) {
-	for _, g := range column {
-		w.steps[g.step] += g.by
+func (w *writer) add(increases []increase) {
+	for _, x := range increases {
+		w.steps[x.step] += x.by
 	}
 }
 
@@ -97,12 +95,12 @@ func thousandths(b []byte, v int64) []byte {
 	return strconv.AppendFloat(b, float64(v)/1000, 'f', -1, 64)
 }
 
-// resting is how many steps a series that does not grow goes without a sample, and how
-// close to its growing it has all of them. So whatever stretch of time a query looks at,
-// the samples around a growth are close together, as increase() needs them to be.
-const resting = 30
+// sparseSteps is the number of steps from one sample to the next while a series does not
+// change, if samples are sparse. Within as many steps of a change, all samples are written:
+// increase() needs them close together.
+const sparseSteps = 30
 
-// samples writes one series. A sample tells what happened before its time.
+// samples writes one series. A sample counts what happened before its time.
 func (w *writer) samples(p period, name string, format func([]byte, int64) []byte) {
 	sample := func(value, at int64) {
 		w.line = append(append(w.line[:0], name...), ' ')
@@ -111,14 +109,14 @@ func (w *writer) samples(p period, name string, format func([]byte, int64) []byt
 		_, _ = w.Write(w.line)
 	}
 	first, step := p.first(), int64(p.step/time.Second)
-	value, last, next := int64(0), -resting-1, 0 // last and next are the steps in which it grew and will
+	value, last, next := int64(0), -sparseSteps-1, 0 // last and next are steps in which the series changes
 	for k := range w.steps {
 		for next = max(next, k); next < len(w.steps) && w.steps[next] == 0; {
 			next++
 		}
 		at := first + int64(k)*step
-		grows := k-last <= resting+1 || next < len(w.steps) && next-k <= resting
-		if k == 0 || !p.sparse || grows || at%(resting*step) == 0 {
+		near := k-last <= sparseSteps+1 || next < len(w.steps) && next-k <= sparseSteps
+		if k == 0 || !p.sparse || near || at%(sparseSteps*step) == 0 {
 			sample(value, at)
 		}
 		if w.steps[k] != 0 {

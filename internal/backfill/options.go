@@ -14,12 +14,12 @@ import (
 
 // Options say which history to write, and where.
 type Options struct {
-	// Since is where the history begins. Until is where it ends; zero: where the
-	// counters of the store begin, source by source, or else where those of an exporter
-	// that is started now would begin.
+	// Since is where the history begins, and Until where it ends. If Until is zero, it ends
+	// where the counters of the store begin, source by source; without a store, where those
+	// of an exporter started now would begin.
 	Since, Until time.Time
 	Step         time.Duration
-	Sparse       bool              // few samples where nothing happens
+	Sparse       bool              // leave out most samples of series that do not change
 	Metrics      []string          // names of those to write
 	Labels       map[string]string // added to every series
 	Output       string            // a file, or - for standard output

@@ -13,8 +13,8 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/service"
 )
 
-// progress shows how far the reading of a history has come: as a bar on a terminal, as
-// lines of the log elsewhere.
+// progress shows how much of a history has been read: as a bar on a terminal, else as
+// lines of the log.
 type progress struct {
 	out      *os.File
 	terminal bool
@@ -44,7 +44,7 @@ func (p *progress) of(s *service.Past, period period) func(to time.Time, records
 	}
 }
 
-// draw leaves the cursor at the start of the bar, for lines of the log to go over it.
+// draw leaves the cursor at the start of the bar, so that log lines overwrite it.
 func (p *progress) draw(s *service.Past, percent, records int) {
 	const width = 30
 	done := width * percent / 100
