@@ -30,6 +30,8 @@ type Block interface {
 	hasDefaults
 	// Common are the settings that every source has.
 	Common() *Source
+	// Modes are the values of its mode. The first is the default.
+	Modes() []string
 	traits() traits
 	// check refuses values of settings that only this source has.
 	check(r *reader, at string)
@@ -37,7 +39,6 @@ type Block interface {
 
 // traits are what the settings of a source are checked by.
 type traits struct {
-	modes    []string // the first is the default
 	endpoint string   // the one that has its records
 	fields   []string // of its records
 }
@@ -72,8 +73,8 @@ type Source struct {
 // Common implements Block.
 func (s *Source) Common() *Source { return s }
 
-func defaultSource(interval model.Duration, t traits) Source {
-	return Source{PollInterval: interval, Mode: t.modes[0], ExportTimeout: minutes(15)}
+func defaultSource(interval model.Duration, block Block) Source {
+	return Source{PollInterval: interval, Mode: block.Modes()[0], ExportTimeout: minutes(15)}
 }
 
 // Window is which records a source of login records reads.
@@ -104,12 +105,15 @@ type UserConnections struct {
 	ReconcileInterval model.Duration `yaml:"reconcile_interval"`
 }
 
+// Modes implements Block.
+func (u *UserConnections) Modes() []string { return []string{ModeAuto, ModeQuery, ModeExport} }
+
 func (u *UserConnections) traits() traits {
-	return traits{[]string{ModeAuto, ModeQuery, ModeExport}, endpointAppStream, record.UserConnectionFields}
+	return traits{endpointAppStream, record.UserConnectionFields}
 }
 
 func (u *UserConnections) setDefaults() {
-	u.Source, u.Window = defaultSource(minutes(1), u.traits()), defaultWindow()
+	u.Source, u.Window = defaultSource(minutes(1), u), defaultWindow()
 	u.ExportThreshold = 5000
 	u.SuccessCodes = DefaultSuccessCodes()
 }
@@ -132,11 +136,14 @@ type Sessions struct {
 	Source `yaml:",inline"`
 }
 
+// Modes implements Block.
+func (s *Sessions) Modes() []string { return []string{ModeExport, ModeQuery} }
+
 func (s *Sessions) traits() traits {
-	return traits{[]string{ModeExport, ModeQuery}, endpointAppStream, record.SessionInfoFields}
+	return traits{endpointAppStream, record.SessionInfoFields}
 }
 
-func (s *Sessions) setDefaults() { s.Source = defaultSource(minutes(5), s.traits()) }
+func (s *Sessions) setDefaults() { s.Source = defaultSource(minutes(5), s) }
 
 func (s *Sessions) check(*reader, string) {}
 
@@ -146,12 +153,15 @@ type AccessStatistics struct {
 	Settle model.Duration `yaml:"settle"` // how old a window must be before it is read
 }
 
+// Modes implements Block.
+func (a *AccessStatistics) Modes() []string { return []string{ModeExport, ModeQuery} }
+
 func (a *AccessStatistics) traits() traits {
-	return traits{[]string{ModeExport, ModeQuery}, endpointWorkspace, record.AppUserAccessFields}
+	return traits{endpointWorkspace, record.AppUserAccessFields}
 }
 
 func (a *AccessStatistics) setDefaults() {
-	a.Source = defaultSource(minutes(15), a.traits())
+	a.Source = defaultSource(minutes(15), a)
 	a.Settle = minutes(10)
 }
 
@@ -168,12 +178,15 @@ type DesktopConnections struct {
 	DesktopNames bool `yaml:"desktop_names"`
 }
 
+// Modes implements Block.
+func (d *DesktopConnections) Modes() []string { return []string{ModeExportV2, ModeExportV3, ModeQuery} }
+
 func (d *DesktopConnections) traits() traits {
-	return traits{[]string{ModeExportV2, ModeExportV3, ModeQuery}, endpointWorkspace, record.DesktopConnectionFields}
+	return traits{endpointWorkspace, record.DesktopConnectionFields}
 }
 
 func (d *DesktopConnections) setDefaults() {
-	d.Source, d.Window = defaultSource(minutes(1), d.traits()), defaultWindow()
+	d.Source, d.Window = defaultSource(minutes(1), d), defaultWindow()
 	d.Language = "en_US"
 }
 
@@ -197,6 +210,12 @@ func (s *Sources) On() iter.Seq2[string, Block] {
 	}
 }
 
+// SourceNames are the names of all sources.
+func SourceNames() []string {
+	names, _ := yamlFields(reflect.ValueOf(Sources{}))
+	return names
+}
+
 // NameOf is the name of the source whose block is of a type.
 func NameOf[B Block]() string {
 	names, fields := yamlFields(reflect.ValueOf(Sources{}))
@@ -211,5 +230,13 @@ func BlockOf[B Block](s *Sources) (block B) {
 			return b
 		}
 	}
+	return block
+}
+
+// DefaultBlock is the block of a source of which the file says nothing.
+func DefaultBlock(name string) Block {
+	_, fields := yamlFields(reflect.ValueOf(Sources{}))
+	block := reflect.New(fields[name].Type().Elem()).Interface().(Block)
+	block.setDefaults()
 	return block
 }

@@ -185,7 +185,7 @@ func (r *reader) source(at string, block Block) {
 	s, t := block.Common(), block.traits()
 	r.between(at+".poll_interval", s.PollInterval, shortest, history)
 	r.positive(at+".export_timeout", s.ExportTimeout, day)
-	r.oneOf(at+".mode", s.Mode, t.modes...)
+	r.oneOf(at+".mode", s.Mode, block.Modes()...)
 	if _, err := s.Location(); err != nil {
 		r.refuse(at+".time_zone", "%v", err)
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -40,7 +39,7 @@ func newBoth(records int) *both {
 	b.cloud = newCloud(func(cursor.Window) string {
 		return loginHeader + loginRows(records)
 	})
-	b.Auto = &Auto{Pages: &UserConnections{API: b.list, Mismatch: func() {}}, Export: b.cloud.logins(), Threshold: threshold,
+	b.Auto = &Auto{Pages: loginPages(b.list, func() {}), Export: b.cloud.logins(), Threshold: threshold,
 		Logger: log.NewLogfmtLogger(&b.log)}
 	return b
 }
@@ -183,12 +182,12 @@ type steady struct {
 	requests int
 }
 
-func (s *steady) ListUserConnections(_ context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+func (s *steady) ListUserConnections(_ context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
 	s.mu.Lock()
 	s.requests++
 	s.mu.Unlock()
 	first, end := int(q.From.Sub(s.begin)/s.every), int(q.To.Sub(s.begin)/s.every)
-	page := &workspace.UserConnectionPage{Count: end - first}
+	page := &workspace.Page[record.UserConnection]{Count: end - first}
 	for i := first + q.Offset; i < min(end, first+q.Offset+q.Limit); i++ {
 		page.Items = append(page.Items, connection(i, 0))
 	}
@@ -205,7 +204,7 @@ func TestFailedExportOfADenseBacklog(t *testing.T) {
 		w.position.Cursor = w.now().Add(-time.Hour)
 		c := newCloud(nil)
 		c.fails = func(string) error { return errFault }
-		pages := &UserConnections{API: s, Mismatch: func() {}}
+		pages := loginPages(s, func() {})
 		p := w.from(&Auto{Pages: pages, Export: c.logins(), Threshold: 5000, Logger: log.NewNopLogger()})
 		require.NoError(t, p.Poll(t.Context()))
 		assert.Equal(t, w.now(), w.position.Cursor)
@@ -303,8 +302,8 @@ func (a *api) liveByBoth(t *testing.T, lookback time.Duration) *collector.Accumu
 	var accumulator *collector.Accumulator
 	restart := func() *Poller {
 		accumulator = openAccumulator(t, storage, collector.Logins, lookback)
-		pages := &UserConnections{API: a, Mismatch: func() {}}
-		auto := &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}, Threshold: 3, Logger: log.NewNopLogger()}
+		pages := loginPages(a, func() {})
+		auto := &Auto{Pages: pages, Export: c.loginExports(notesOn(t, storage)), Threshold: 3, Logger: log.NewNopLogger()}
 		strategy := incremental(auto, pages, lookback)
 		strategy.InitialLookback = span
 		p, err := NewPoller(strategy, accumulator, nothing{}, options())

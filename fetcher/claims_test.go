@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
@@ -53,17 +52,17 @@ func TestCountsThatAreNotOfTheWindow(t *testing.T) {
 							require.LessOrEqual(t, s.requests, 2*(4+n*100/(page*84))+min(16, n/page))
 							s.requests = 0
 						}
-						u := &UserConnections{API: s, Mismatch: func() {}}
-						d := &DesktopConnections{API: s, Mismatch: func() {}}
+						u := loginPages(s, func() {})
+						d := desktopPages(s, func() {})
 						for range 2 { // when nothing is known yet, and when it is
 							logins, err := gather(t.Context(), u, w, 0)
 							check(pageLimit, len(identities(logins, loginID)), err)
 							logins, err = gather(t.Context(), d, w, 0)
-							check(desktopPageLimit, len(identities(logins, loginID)), err)
+							check(1000, len(identities(logins, loginID)), err)
 						}
-						reading, err := (&Sessions{API: s, Mismatch: func() {}}).ReadAll(t.Context(), w.From, w.To)
+						reading, err := sessionPages(s, func() {}).ReadAll(t.Context(), w.From, w.To)
 						check(pageLimit, len(reading.Sessions), err)
-						reading, err = (&AccessStatistics{API: s, Mismatch: func() {}}).ReadAll(t.Context(), w.From, w.To.Add(time.Second))
+						reading, err = accessPages(s, func() {}).ReadAll(t.Context(), w.From, w.To.Add(time.Second))
 						check(pageLimit, len(reading.Accesses), err)
 					})
 				})
@@ -140,7 +139,7 @@ func TestPoursInWithAnyCount(t *testing.T) {
 						}
 						l.items = slices.Insert(l.items, at, connection(next, 0))
 					}
-					u := &UserConnections{API: l, Mismatch: func() {}}
+					u := loginPages(l, func() {})
 					logins, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 					require.NoError(t, err)
 					got := identities(logins, loginID)
@@ -192,9 +191,9 @@ func TestListWithoutItsItems(t *testing.T) {
 	})
 }
 
-type pageLister func(context.Context, workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error)
+type pageLister func(context.Context, workspace.PageQuery) (*workspace.Page[record.UserConnection], error)
 
-func (f pageLister) ListUserConnections(ctx context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+func (f pageLister) ListUserConnections(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
 	return f(ctx, q)
 }
 
@@ -280,7 +279,7 @@ func TestStatisticsOfAMoment(t *testing.T) {
 				}
 			}
 		}
-		reading, err := (&AccessStatistics{API: l, Mismatch: func() {}}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
+		reading, err := accessPages(l, func() {}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
 		if err != nil {
 			require.ErrorIs(t, err, errMoved)
 			failed++
@@ -331,8 +330,8 @@ func TestStatisticsThatNeverHoldStill(t *testing.T) {
 }
 
 // accessLister is statistics by a list that is a function, which is called by one at a time.
-func accessLister(list func(workspace.PageQuery) *workspace.Page[record.AppUserAccess]) *AccessStatistics {
-	return &AccessStatistics{API: &accessListerFunc{list: list}, Mismatch: func() {}}
+func accessLister(list func(workspace.PageQuery) *workspace.Page[record.AppUserAccess]) *AccessPages {
+	return accessPages(&accessListerFunc{list: list}, func() {})
 }
 
 type accessListerFunc struct {
@@ -366,8 +365,8 @@ func TestAStaleFileLetsNothingExpire(t *testing.T) {
 			accumulator, err = collector.Open(storage, collector.Options{Kind: collector.Logins, Project: "p", Product: "app_streaming", Source: "s",
 				Lookback: time.Hour, Limits: collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})), Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: 20 * time.Minute}})
 			require.NoError(t, err)
-			source := &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}
-			pages := &UserConnections{API: &list{}, Mismatch: func() {}}
+			source := c.loginExports(notesOn(t, storage))
+			pages := loginPages(&list{}, func() {})
 			p, err := NewPoller(incremental(source, pages, time.Hour), accumulator, nothing{}, options())
 			require.NoError(t, err)
 			return p

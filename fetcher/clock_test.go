@@ -41,7 +41,7 @@ type vendor struct {
 // dated is a login, and from when on it shows.
 type dated struct{ at, shows time.Time }
 
-func (v *vendor) ListUserConnections(_ context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+func (v *vendor) ListUserConnections(_ context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var found []record.UserConnection
@@ -63,7 +63,7 @@ func (v *vendor) ListUserConnections(_ context.Context, q workspace.UserConnecti
 		v.date, v.answered = time.Now().Add(v.server).Truncate(time.Second), time.Now()
 	}
 	rest := found[min(q.Offset, len(found)):]
-	return &workspace.UserConnectionPage{Count: len(found), Items: rest[:min(q.Limit, len(rest))]}, nil
+	return &workspace.Page[record.UserConnection]{Count: len(found), Items: rest[:min(q.Limit, len(rest))]}, nil
 }
 
 // start begins a new process on what the one before it has stored.
@@ -74,7 +74,7 @@ func (v *vendor) start() {
 	o.ServerTime = func() (time.Time, bool) { return v.date.Add(time.Since(v.answered)).UTC(), !v.date.IsZero() }
 	o.LocalTime = func() time.Time { return time.Now().Add(v.local) }
 	o.Logger = log.NewLogfmtLogger(&v.world.log)
-	pages := &UserConnections{API: v, Mismatch: func() {}}
+	pages := loginPages(v, func() {})
 	p, err := NewPoller(incremental(pages, pages, lookback), v.accumulator, &v.world, o)
 	require.NoError(v.t, err)
 	v.poller = p

@@ -24,7 +24,6 @@ type Export struct {
 	Kind   string
 	Tasks  *export.Tasks
 	Memory TaskMemory
-	Files  Files
 	// Create makes a task and returns its id.
 	Create func(ctx context.Context, from, to time.Time) (string, error)
 }
@@ -92,23 +91,28 @@ func (e *Export) fetch(ctx context.Context, w cursor.Window, read func(f io.Read
 	return e.Tasks.Fetch(ctx, e.key(w), func(ctx context.Context) (string, error) { return e.Create(ctx, w.From, w.To) }, read)
 }
 
-// UserConnectionExports reads login records by export task (system S2).
-type UserConnectionExports struct{ Export }
+// LoginExports reads login records by export task.
+type LoginExports struct {
+	Export
+	File File[record.Login]
+}
 
 // Read implements LoginReader. An export has no limit.
-func (u *UserConnectionExports) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
-	return u.readAtLeast(ctx, cursor.Window{From: from, To: to}, 0, handle)
+func (l *LoginExports) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
+	return l.readAtLeast(ctx, cursor.Window{From: from, To: to}, 0, handle)
 }
 
 // readAtLeast takes nothing from a file with fewer records that differ: it is not whole,
 // or its ids have been rounded.
-func (u *UserConnectionExports) readAtLeast(ctx context.Context, w cursor.Window, least int, handle HandlePart) error {
+func (l *LoginExports) readAtLeast(ctx context.Context, w cursor.Window, least int, handle HandlePart) error {
 	return InParts(ctx, func(add func(*record.Login) error) error {
 		var records distinct
-		err := u.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
-			_, err := u.Files.Logins(ctx, f, size, func(l *record.Login) error {
-				records.add(l)
-				return add(l)
+		err := l.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
+			_, err := l.File(ctx, f, size, func(login *record.Login) error {
+				if least > 0 {
+					records.add(login)
+				}
+				return add(login)
 			})
 			return err
 		})
@@ -119,43 +123,31 @@ func (u *UserConnectionExports) readAtLeast(ctx context.Context, w cursor.Window
 	}, w.Bounds, handle)
 }
 
-// DesktopExports reads desktop connections by export task (the v3 call).
-type DesktopExports struct{ Export }
-
-// Read implements LoginReader.
-func (d *DesktopExports) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
-	w := cursor.Window{From: from, To: to}
-	return InParts(ctx, func(add func(*record.Login) error) error {
-		return d.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
-			_, err := d.Files.Desktops(ctx, f, size, add)
-			return err
-		})
-	}, w.Bounds, handle)
-}
-
-// DesktopFiles reads desktop connections from the file that a request answers with
-// (system S5).
-type DesktopFiles struct {
+// LoginFiles reads login records from the file that a request answers with.
+type LoginFiles struct {
 	NoTasks
 	HeedsWindows
-	Files Files
+	File File[record.Login]
 	// Download writes the file of a window.
 	Download func(ctx context.Context, from, to time.Time, w io.Writer) error
 }
 
 // Read implements LoginReader.
-func (d *DesktopFiles) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
+func (l *LoginFiles) Read(ctx context.Context, from, to time.Time, _ int, handle HandlePart) error {
 	return InParts(ctx, func(add func(*record.Login) error) error {
-		return export.Spool(func(w io.Writer) error { return d.Download(ctx, from, to, w) },
+		return export.Spool(func(w io.Writer) error { return l.Download(ctx, from, to, w) },
 			func(f io.ReaderAt, size int64) error {
-				_, err := d.Files.Desktops(ctx, f, size, add)
+				_, err := l.File(ctx, f, size, add)
 				return err
 			})
 	}, cursor.Window{From: from, To: to}.Bounds, handle)
 }
 
-// SessionExports reads sessions by export task (system S3).
-type SessionExports struct{ Export }
+// SessionExports reads sessions by export task.
+type SessionExports struct {
+	Export
+	File File[record.Session]
+}
 
 // ReadAll implements WindowSource. A task that is under way for a window that ended
 // shortly before is as good as a new one; the reading says when that was.
@@ -166,14 +158,17 @@ func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*reco
 	}
 	r := &record.Batch{To: w.To}
 	err = s.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
-		_, err := s.Files.Sessions(ctx, f, size, r.AddSession)
+		_, err := s.File(ctx, f, size, r.AddSession)
 		return err
 	})
 	return r, err
 }
 
-// AccessExports reads access statistics by export task (system S4).
-type AccessExports struct{ Export }
+// AccessExports reads access statistics by export task.
+type AccessExports struct {
+	Export
+	File File[record.Access]
+}
 
 // ReadAll implements WindowSource: of the task that was under way for a window with the
 // same beginning, if there is one. The reading says which window it is.
@@ -185,7 +180,7 @@ func (a *AccessExports) ReadAll(ctx context.Context, from, to time.Time) (*recor
 	}
 	r := &record.Batch{To: w.To.Add(time.Second)}
 	err = a.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
-		_, err := a.Files.Accesses(ctx, f, size, into(&r.Accesses))
+		_, err := a.File(ctx, f, size, into(&r.Accesses))
 		return err
 	})
 	return r, err
@@ -201,8 +196,8 @@ func into[T any](records *[]T) func(*T) error {
 
 // Auto reads small windows by pages and large ones by export task.
 type Auto struct {
-	Pages  *UserConnections
-	Export *UserConnectionExports
+	Pages  *LoginPages
+	Export *LoginExports
 	// Threshold is how many records make a window large.
 	Threshold int
 	Logger    log.Logger

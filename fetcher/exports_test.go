@@ -93,13 +93,33 @@ func (c *cloud) Set(key, id string) error             { c.memory[key] = id; retu
 func (c *cloud) Clear(key string) error               { delete(c.memory, key); return nil }
 func (c *cloud) Keys() ([]string, error)              { return slices.Sorted(maps.Keys(c.memory)), nil }
 
-func (c *cloud) export(columns export.Columns, memory TaskMemory) Export {
-	return Export{Kind: "kind", Memory: memory, Files: Files{Columns: columns, Logger: log.NewNopLogger()}, Create: c.create, Tasks: &export.Tasks{
+func (c *cloud) export(memory TaskMemory) Export {
+	return Export{Kind: "kind", Memory: memory, Create: c.create, Tasks: &export.Tasks{
 		API: c, Memory: memory, Timeout: 15 * time.Minute, Observe: func(string) {}, Logger: log.NewNopLogger()}}
 }
 
-func (c *cloud) logins() *UserConnectionExports {
-	return &UserConnectionExports{c.export(export.Logins, c)}
+func (c *cloud) logins() *LoginExports {
+	return c.loginExports(c)
+}
+
+func (c *cloud) loginExports(memory TaskMemory) *LoginExports {
+	return &LoginExports{c.export(memory), FileOf(filesOf(export.Logins), (*record.UserConnection).Login)}
+}
+
+func (c *cloud) desktopExports(memory TaskMemory) *LoginExports {
+	return &LoginExports{c.export(memory), FileOf(filesOf(export.DesktopConnections), (*record.DesktopConnection).Login)}
+}
+
+func (c *cloud) sessionExports(memory TaskMemory) *SessionExports {
+	return &SessionExports{c.export(memory), FileOf(filesOf(export.Sessions), (*record.SessionInfo).Session)}
+}
+
+func (c *cloud) accessExports(memory TaskMemory) *AccessExports {
+	return &AccessExports{c.export(memory), FileOf(filesOf(export.AccessStatistics), (*record.AppUserAccess).Access)}
+}
+
+func filesOf(columns export.Columns) Files {
+	return Files{Columns: columns, Logger: log.NewNopLogger()}
 }
 
 const loginHeader = "id,user_name,desktop_group_name,pre_conn_time,start_time,end_time,update_time,failed_code\n"
@@ -237,7 +257,7 @@ func TestResumeFindsWhatFits(t *testing.T) {
 			for _, k := range c.keys {
 				cloud.memory[k] = "t"
 			}
-			e := cloud.export(export.Logins, cloud)
+			e := cloud.export(cloud)
 			w, ok, err := e.ResumeWindow(todo, c.oldest)
 			require.NoError(t, err)
 			assert.Equal(t, c.want != "", ok)
@@ -376,7 +396,7 @@ func FuzzTasksAreTakenUpAgain(f *testing.F) {
 			accumulator := &committed{}
 			restart := func() *Poller {
 				accumulator.Accumulator = openAccumulator(t, storage, collector.Logins, lookback)
-				source := &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}
+				source := c.loginExports(notesOn(t, storage))
 				p, err := NewPoller(incremental(source, &world{t: t}, lookback), accumulator, nothing{}, options())
 				require.NoError(t, err)
 				return p
@@ -438,7 +458,7 @@ func requireDesktops(t *testing.T, logins []record.Login, err error) {
 
 func TestFilesOfDesktops(t *testing.T) {
 	var asked cursor.Window
-	d := &DesktopFiles{Files: Files{Columns: export.DesktopConnections, Logger: log.NewNopLogger()}, Download: func(_ context.Context, from, to time.Time, w io.Writer) error {
+	d := &LoginFiles{File: FileOf(filesOf(export.DesktopConnections), (*record.DesktopConnection).Login), Download: func(_ context.Context, from, to time.Time, w io.Writer) error {
 		asked = cursor.Window{From: from, To: to}
 		_, err := io.Copy(w, strings.NewReader(desktopFile))
 		return err
@@ -457,7 +477,7 @@ func TestFilesOfDesktops(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud(func(cursor.Window) string { return desktopFile })
-		logins, err := gather(t.Context(), &DesktopExports{c.export(export.DesktopConnections, c)}, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1)
+		logins, err := gather(t.Context(), c.desktopExports(c), cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1)
 		requireDesktops(t, logins, err)
 	})
 }
@@ -468,7 +488,7 @@ func TestReadLoginsTellsWhatItLeavesOut(t *testing.T) {
 	file := "id,user_name,start_time,failed_code,client_type\n1,u,2023-06-05T06:37:47Z,-," + strings.Repeat("x", 70_000) + "\n"
 	read := func(ctx context.Context) (logins []record.Login, err error) {
 		files := Files{Columns: export.Logins, Logger: log.NewLogfmtLogger(&told)}
-		_, err = files.Logins(ctx, strings.NewReader(file), int64(len(file)), into(&logins))
+		_, err = FileOf(files, (*record.UserConnection).Login)(ctx, strings.NewReader(file), int64(len(file)), into(&logins))
 		return logins, err
 	}
 	logins, err := read(t.Context())
@@ -490,7 +510,7 @@ func TestAFileIsLeftWhereItHasNoRows(t *testing.T) {
 	file := "id,start_time,user_name\n" + strings.Repeat("\n", 1<<20)
 	for _, text := range []string{file, "PK\x03\x04" + file} {
 		files := Files{Columns: export.Logins, Logger: log.NewNopLogger()}
-		_, err := files.Logins(ctx, strings.NewReader(text), int64(len(text)), nil)
+		_, err := FileOf(files, (*record.UserConnection).Login)(ctx, strings.NewReader(text), int64(len(text)), nil)
 		require.ErrorIs(t, err, context.Canceled)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Files reads the files of one source: as tables, whose rows become records.
+// Files says how the files of one source are read.
 type Files struct {
 	Columns export.Columns
 	// Zone is that of times that tell none; nil is UTC.
@@ -75,28 +75,19 @@ func (r *FileReport) Understood() bool {
 	return r.NoRecords+r.Replaced+r.Cut+r.SkippedSheets+len(r.Unread) == 0
 }
 
-// Logins reads login records of application streaming.
-func (f *Files) Logins(ctx context.Context, file io.ReaderAt, size int64, add func(*record.Login) error) (FileReport, error) {
-	return readFile(ctx, f, file, size, (*record.UserConnection).Login, add)
+// File reads the records of a file until ctx ends, and reports what in it was not
+// understood. A file of which most times cannot be read is refused.
+type File[T any] func(ctx context.Context, file io.ReaderAt, size int64, add func(*T) error) (FileReport, error)
+
+// FileOf makes what reads files whose rows read turns into records.
+func FileOf[R, T any, P RawRecord[R], Q InvalidRecord[T]](f Files, read func(P) T) File[T] {
+	return func(ctx context.Context, file io.ReaderAt, size int64, add func(*T) error) (FileReport, error) {
+		return readFile[T, R, P, Q](ctx, &f, file, size, read, add)
+	}
 }
 
-// Desktops reads desktop connections.
-func (f *Files) Desktops(ctx context.Context, file io.ReaderAt, size int64, add func(*record.Login) error) (FileReport, error) {
-	return readFile(ctx, f, file, size, (*record.DesktopConnection).Login, add)
-}
-
-// Sessions reads sessions.
-func (f *Files) Sessions(ctx context.Context, file io.ReaderAt, size int64, add func(*record.Session) error) (FileReport, error) {
-	return readFile(ctx, f, file, size, (*record.SessionInfo).Session, add)
-}
-
-// Accesses reads access statistics.
-func (f *Files) Accesses(ctx context.Context, file io.ReaderAt, size int64, add func(*record.Access) error) (FileReport, error) {
-	return readFile(ctx, f, file, size, (*record.AppUserAccess).Access, add)
-}
-
-// rawRecord is a record as a row of a file fills it.
-type rawRecord[R any] interface {
+// RawRecord is a record as an item of a page, or a row of a file, fills it.
+type RawRecord[R any] interface {
 	*R
 	SetZone(*time.Location)
 	Set(field, value string) bool
@@ -104,15 +95,13 @@ type rawRecord[R any] interface {
 	Reject(texts ...string)
 }
 
-// invalidRecord is a record that knows which of its fields could not be read.
-type invalidRecord[T any] interface {
+// InvalidRecord is a record that knows which of its fields could not be read.
+type InvalidRecord[T any] interface {
 	*T
 	InvalidFields() []string
 }
 
-// readFile reads the records of a file until ctx ends, and tells of what in the file was
-// not understood. A file of which most times cannot be read is refused.
-func readFile[T, R any, P rawRecord[R], Q invalidRecord[T]](ctx context.Context, f *Files, file io.ReaderAt, size int64, read func(P) T, add func(Q) error) (FileReport, error) {
+func readFile[T, R any, P RawRecord[R], Q InvalidRecord[T]](ctx context.Context, f *Files, file io.ReaderAt, size int64, read func(P) T, add func(*T) error) (FileReport, error) {
 	var report FileReport
 	times := newTimesRead(f.Columns.Times())
 	summary, err := export.ReadTable(contextReader{ctx, file}, size, f.Columns, func(row export.Row) error {
@@ -141,7 +130,7 @@ func readFile[T, R any, P rawRecord[R], Q invalidRecord[T]](ctx context.Context,
 	return report, err
 }
 
-func fill[R any, P rawRecord[R]](f *Files, raw P, fields []export.Field) {
+func fill[R any, P RawRecord[R]](f *Files, raw P, fields []export.Field) {
 	raw.SetZone(f.Zone)
 	for _, field := range fields {
 		if field.Value == export.Unreadable {

@@ -1,6 +1,7 @@
 package fetcher
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -30,7 +32,7 @@ func newTold(columns export.Columns) *tellingFiles {
 
 func (t *tellingFiles) read(tb testing.TB, file string) (logins []record.Login, report FileReport, err error) {
 	tb.Helper()
-	report, err = t.Logins(tb.Context(), strings.NewReader(file), int64(len(file)), into(&logins))
+	report, err = FileOf(t.Files, (*record.UserConnection).Login)(tb.Context(), strings.NewReader(file), int64(len(file)), into(&logins))
 	return logins, report, err
 }
 
@@ -134,9 +136,9 @@ func TestRecordsOfPagesAndSpreadsheets(t *testing.T) {
 					}
 					file := header + "\n" + row + "\n"
 					f := newTold(columns)
-					read := f.Logins
+					read := FileOf(f.Files, (*record.UserConnection).Login)
 					if kind == collector.DesktopLogins {
-						read = f.Desktops
+						read = FileOf(f.Files, (*record.DesktopConnection).Login)
 					}
 					_, err := read(t.Context(), strings.NewReader(file), int64(len(file)), into(&logins))
 					require.NoError(t, err)
@@ -181,14 +183,19 @@ func TestTimeZone(t *testing.T) {
 	}
 	var raw record.UserConnection
 	raw.Set("start_time", "2024-01-05 08:03:07")
-	assert.Equal(t, want, inZone(shanghai, (*record.UserConnection).Login)(&raw).Start)
+	list := ListOf(func(context.Context, workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
+		return &workspace.Page[record.UserConnection]{Items: []record.UserConnection{raw}}, nil
+	}, 1, shanghai, (*record.UserConnection).Login)
+	_, logins, err := list.Get(t.Context(), workspace.PageQuery{})
+	require.NoError(t, err)
+	assert.Equal(t, want, logins[0].Start)
 }
 
 func TestFilesOfTheOtherSources(t *testing.T) {
 	var sessions []record.Session
 	file := "id,login_user,session_state,start_time\n1.2E+18,u1,InitFail,2024-01-05 08:03:07\n1.2E+18,u2,InitFail,2024-01-05 08:03:07\nTotal,,2,\n"
 	f := newTold(export.Sessions)
-	report, err := f.Sessions(t.Context(), strings.NewReader(file), int64(len(file)), into(&sessions))
+	report, err := FileOf(f.Files, (*record.SessionInfo).Session)(t.Context(), strings.NewReader(file), int64(len(file)), into(&sessions))
 	require.NoError(t, err)
 	require.Len(t, sessions, 3)
 	assert.NotEqual(t, sessions[0].ID, sessions[1].ID)
@@ -200,7 +207,7 @@ func TestFilesOfTheOtherSources(t *testing.T) {
 		"username,access_failed_count\nu1,\"1,234\"\nu2,12.0\n合计,1246\nTotal:,1246\n",
 	} {
 		var accesses []record.Access
-		_, err = newTold(export.AccessStatistics).Accesses(t.Context(), strings.NewReader(file), int64(len(file)), into(&accesses))
+		_, err = FileOf(newTold(export.AccessStatistics).Files, (*record.AppUserAccess).Access)(t.Context(), strings.NewReader(file), int64(len(file)), into(&accesses))
 		require.NoError(t, err)
 		sum, records := 0, 0
 		for _, a := range accesses {

@@ -91,7 +91,7 @@ func (a *api) answer(l *login, at time.Duration) (c record.UserConnection, key t
 	return c, key, true
 }
 
-func (a *api) ListUserConnections(_ context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+func (a *api) ListUserConnections(_ context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
 	time.Sleep(time.Duration(20+q.Offset%7) * time.Millisecond)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -114,7 +114,7 @@ func (a *api) ListUserConnections(_ context.Context, q workspace.UserConnectionQ
 	if a.descending {
 		slices.Reverse(rows)
 	}
-	page := &workspace.UserConnectionPage{Count: len(rows)}
+	page := &workspace.Page[record.UserConnection]{Count: len(rows)}
 	for _, r := range rows[min(q.Offset, len(rows)):min(q.Offset+a.size, len(rows))] {
 		page.Items = append(page.Items, r.record)
 	}
@@ -262,7 +262,7 @@ func (a *api) live(t *testing.T, storage collector.Storage, lookback time.Durati
 			Project: "p", Product: "app_streaming", Source: "s", Lookback: lookback, Limits: limits,
 			Rules: ledger.Rules{SuccessCodes: []string{"", "0"}, PendingTimeout: 24 * time.Hour}})
 		require.NoError(t, err)
-		source := &UserConnections{API: a, Mismatch: func() {}}
+		source := loginPages(a, func() {})
 		p, err = NewPoller(&Incremental{Source: source, Reread: source, Lookback: lookback, InitialLookback: span}, accumulator, nothing{}, Options{Interval: step,
 			ServerTime: func() (time.Time, bool) { return time.Now().UTC(), true }, Logger: log.NewNopLogger()})
 		require.NoError(t, err)

@@ -106,7 +106,7 @@ func TestListThatHeedsItsWindow(t *testing.T) {
 func TestSessionsThatIgnoreTheirWindow(t *testing.T) {
 	inWorld(t, func(t *testing.T, _ *world) {
 		s := &strict{times: spreadOver(100, 20*24*time.Hour), deaf: true, count: func(int, int) int { return maxWhole + 1 }}
-		source := &Sessions{API: s, Mismatch: func() {}}
+		source := sessionPages(s, func() {})
 		source.quota.records = pageLimit - 1
 		reading, err := source.ReadAll(t.Context(), time.Now().Add(-cursor.Reach), time.Now())
 		require.NoError(t, err)

@@ -59,7 +59,7 @@ func (l *accessListing) ListAccessStatistics(ctx context.Context, q workspace.Pa
 }
 
 // numbered are raw records that differ in one field.
-func numbered[T any, P rawRecord[T]](n int, field string) []T {
+func numbered[T any, P RawRecord[T]](n int, field string) []T {
 	items := make([]T, n)
 	for i := range items {
 		P(&items[i]).Set(field, strconv.Itoa(i))
@@ -69,7 +69,7 @@ func numbered[T any, P rawRecord[T]](n int, field string) []T {
 
 // requireList wants every item of lists of several lengths, by pages of a limit and in
 // a window; wrong counts to show, and failures to be of the whole.
-func requireList[T any, P rawRecord[T]](t *testing.T, l *listing[T], field string, limit int, asked cursor.Window, read func() (map[record.Identity]bool, error), mismatches *int, passes int) {
+func requireList[T any, P RawRecord[T]](t *testing.T, l *listing[T], field string, limit int, asked cursor.Window, read func() (map[record.Identity]bool, error), mismatches *int, passes int) {
 	t.Helper()
 	for _, n := range []int{0, 1, limit, limit + 1, 3*limit + 7} {
 		t.Run(fmt.Sprintf("%d", n), func(t *testing.T) {
@@ -102,7 +102,7 @@ func requireList[T any, P rawRecord[T]](t *testing.T, l *listing[T], field strin
 
 func TestSessionsByPages(t *testing.T) {
 	l, mismatches := &sessionListing{}, 0
-	s := &Sessions{API: l, Mismatch: func() { mismatches++ }}
+	s := sessionPages(l, func() { mismatches++ })
 	requireList(t, &l.listing, "id", pageLimit, cursor.Window{From: noon, To: noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
 		r, err := s.ReadAll(t.Context(), noon, noon.Add(time.Hour))
 		assert.True(t, r.To.IsZero(), "the window that was asked for")
@@ -113,7 +113,7 @@ func TestSessionsByPages(t *testing.T) {
 // The API's windows include their ends; those of the poller do not.
 func TestAccessStatisticsByPages(t *testing.T) {
 	l, mismatches := &accessListing{}, 0
-	a := &AccessStatistics{API: l, Mismatch: func() { mismatches++ }}
+	a := accessPages(l, func() { mismatches++ })
 	requireList(t, &l.listing, "username", pageLimit, cursor.Window{From: noon, To: noon.Add(time.Hour - time.Second)}, func() (map[record.Identity]bool, error) {
 		r, err := a.ReadAll(t.Context(), noon, noon.Add(time.Hour))
 		assert.True(t, r.To.IsZero(), "the window that was asked for")
@@ -123,14 +123,14 @@ func TestAccessStatisticsByPages(t *testing.T) {
 
 func TestDesktopConnectionsByPages(t *testing.T) {
 	l, mismatches := &desktopListing{}, 0
-	d := &DesktopConnections{API: l, Mismatch: func() { mismatches++ }}
+	d := desktopPages(l, func() { mismatches++ })
 	requireList(t, &l.listing, "transaction_id", 1000, cursor.Window{From: noon, To: noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
 		logins, err := gather(t.Context(), d, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 0)
 		return identities(logins, loginID), err
 	}, &mismatches, 1)
 
 	l.items, l.fails, l.queries = numbered[record.DesktopConnection](1001, "transaction_id"), nil, nil
-	_, err := gather(t.Context(), &DesktopConnections{API: l}, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1000)
+	_, err := gather(t.Context(), desktopPages(l, nil), cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1000)
 	var many *TooManyError
 	require.ErrorAs(t, err, &many)
 	assert.Equal(t, 1001, many.Count)
@@ -145,7 +145,7 @@ func TestEqualRowsOfStatistics(t *testing.T) {
 		l.items[i].Set("username", "u"+strconv.Itoa(i/2))
 		l.items[i].Set("access_failed_count", "2")
 	}
-	r, err := (&AccessStatistics{API: l, Mismatch: func() { mismatches++ }}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
+	r, err := accessPages(l, func() { mismatches++ }).ReadAll(t.Context(), noon, noon.Add(time.Hour))
 	require.NoError(t, err)
 	assert.Len(t, r.Accesses, 150)
 	assert.Zero(t, mismatches)
@@ -167,7 +167,7 @@ func TestCountThatNoMemoryHolds(t *testing.T) {
 	l := &lyingListing{count: 1<<31 - 1}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	r, err := (&Sessions{API: l, Mismatch: func() {}}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
+	r, err := sessionPages(l, func() {}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
 	runtime.ReadMemStats(&after)
 	require.NoError(t, err)
 	assert.Len(t, r.Sessions, 1)
@@ -178,15 +178,41 @@ func TestCountThatNoMemoryHolds(t *testing.T) {
 func TestAPageIsLeftWhenThePollIs(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	read := 0
-	list := listOf(func(context.Context, workspace.PageQuery) (*workspace.Page[int], error) {
-		return &workspace.Page[int]{Items: make([]int, 100)}, nil
-	}, func(*int) int {
+	list := ListOf(func(context.Context, workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
+		return &workspace.Page[record.UserConnection]{Items: make([]record.UserConnection, 100)}, nil
+	}, 100, nil, func(*record.UserConnection) int {
 		if read++; read == 10 {
 			cancel()
 		}
 		return 0
 	})
-	_, _, err := list(ctx, cursor.Window{}, 100, 0)
+	_, _, err := list.Get(ctx, workspace.PageQuery{})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 10, read)
+}
+
+// What reads the lists of the API by pages. Mismatch may be nil where counts come true.
+
+func loginPages(api interface {
+	ListUserConnections(context.Context, workspace.PageQuery) (*workspace.Page[record.UserConnection], error)
+}, mismatch func()) *LoginPages {
+	return &LoginPages{List: ListOf(api.ListUserConnections, pageLimit, nil, (*record.UserConnection).Login), Mismatch: mismatch}
+}
+
+func desktopPages(api interface {
+	ListDesktopConnections(context.Context, workspace.PageQuery) (*workspace.Page[record.DesktopConnection], error)
+}, mismatch func()) *LoginPages {
+	return &LoginPages{List: ListOf(api.ListDesktopConnections, 1000, nil, (*record.DesktopConnection).Login), Mismatch: mismatch}
+}
+
+func sessionPages(api interface {
+	ListSessions(context.Context, workspace.PageQuery) (*workspace.Page[record.SessionInfo], error)
+}, mismatch func()) *SessionPages {
+	return &SessionPages{List: ListOf(api.ListSessions, pageLimit, nil, (*record.SessionInfo).Session), Mismatch: mismatch}
+}
+
+func accessPages(api interface {
+	ListAccessStatistics(context.Context, workspace.PageQuery) (*workspace.Page[record.AppUserAccess], error)
+}, mismatch func()) *AccessPages {
+	return &AccessPages{List: ListOf(api.ListAccessStatistics, pageLimit, nil, (*record.AppUserAccess).Access), Mismatch: mismatch}
 }

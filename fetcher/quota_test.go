@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -124,7 +123,7 @@ func (s *strict) login(n int) record.UserConnection {
 	return c
 }
 
-func (s *strict) ListUserConnections(_ context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+func (s *strict) ListUserConnections(_ context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
 	return strictPage(s, q, s.login)
 }
 
@@ -174,11 +173,11 @@ func attemptsOf(t *testing.T, accumulator *collector.Accumulator) (n float64) {
 func (s *strict) reader(t *testing.T, m Metrics, mode string) (*Poller, *collector.Accumulator, *cloud) {
 	t.Helper()
 	accumulator := openAccumulator(t, newShelf(), collector.Logins, lookback)
-	pages := &UserConnections{API: s, Mismatch: func() {}}
+	pages := loginPages(s, func() {})
 	c := newCloud(s.file)
 	var source LoginSource = pages
 	if mode == "auto" {
-		source = &Auto{Pages: pages, Export: &UserConnectionExports{c.export(export.Logins, notesOn(t, newShelf()))}, Threshold: cmp.Or(s.threshold, 5000), Logger: log.NewNopLogger()}
+		source = &Auto{Pages: pages, Export: c.loginExports(notesOn(t, newShelf())), Threshold: cmp.Or(s.threshold, 5000), Logger: log.NewNopLogger()}
 	}
 	p, err := NewPoller(incremental(source, pages, lookback), accumulator, m, options())
 	require.NoError(t, err)
@@ -280,7 +279,7 @@ func TestAnyQuotaGetsOnWithWholeLists(t *testing.T) {
 	for _, perMinute := range []int{1, 15} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &strict{times: spreadOver(1500, 29*day), perMinute: perMinute, retryAfter: perMinute == 1}
-			source := &Sessions{API: s, Mismatch: func() {}}
+			source := sessionPages(s, func() {})
 			begun := time.Now()
 			var err error
 			for time.Since(begun) < 2*time.Hour {
@@ -297,7 +296,7 @@ func TestAnyQuotaGetsOnWithWholeLists(t *testing.T) {
 		})
 		inWorld(t, func(t *testing.T, w *world) {
 			s := &strict{times: spreadOver(700, 50*time.Minute), perMinute: perMinute}
-			p := w.statistics(&AccessStatistics{API: s, Mismatch: func() {}})
+			p := w.statistics(accessPages(s, func() {}))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
 			p.Run(ctx, nil)
@@ -359,7 +358,7 @@ func TestRefusedOffsetsAndWindows(t *testing.T) {
 	t.Run("sessions and statistics", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			s := &strict{times: spreadOver(5000, 29*day), reach: 1000}
-			source := &Sessions{API: s, Mismatch: func() {}}
+			source := sessionPages(s, func() {})
 			for range 2 {
 				s.requests = 0
 				r, err := source.ReadAll(t.Context(), w.now().Add(-cursor.Reach), w.now())
@@ -369,7 +368,7 @@ func TestRefusedOffsetsAndWindows(t *testing.T) {
 			}
 			time.Sleep(time.Until(w.now().Add(time.Second)))
 			s = &strict{times: spreadOver(5000, 55*time.Minute), reach: 1000, longest: 40 * time.Minute}
-			p := w.statistics(&AccessStatistics{API: s, Mismatch: func() {}})
+			p := w.statistics(accessPages(s, func() {}))
 			time.Sleep(settle)
 			require.NoError(t, p.Poll(t.Context()))
 			rows, end := 0, w.batches[0].From

@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -74,8 +73,8 @@ func (a *api) liveWithSettings(t *testing.T, least time.Duration) *collector.Acc
 	restart := func() *Poller {
 		lookback := [...]time.Duration{least, least, 2*least + time.Minute, 20 * time.Minute}[a.IntN(4)]
 		accumulator = openAccumulator(t, storage, collector.Logins, lookback)
-		pages := &UserConnections{API: a, Mismatch: func() {}}
-		exports := &UserConnectionExports{c.export(export.Logins, notesOn(t, storage))}
+		pages := loginPages(a, func() {})
+		exports := c.loginExports(notesOn(t, storage))
 		auto := &Auto{Pages: pages, Export: exports, Threshold: 3, Logger: log.NewNopLogger()}
 		strategy := incremental([]LoginSource{pages, exports, auto}[a.IntN(3)], pages, lookback)
 		strategy.InitialLookback = span

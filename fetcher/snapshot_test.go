@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -223,7 +222,7 @@ func TestSessionExportsAreTakenUpAgain(t *testing.T) {
 		t.Run(c.later.String(), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				cloud := newCloud(func(cursor.Window) string { return sessionFile })
-				source := &SessionExports{cloud.export(export.Sessions, cloud)}
+				source := cloud.sessionExports(cloud)
 				begin := w.now()
 				crash(t, w.snapshots(source), 10*time.Second)
 				assert.Equal(t, []cursor.Window{{From: begin.Add(-cursor.Reach), To: begin}}, cloud.made)
@@ -249,7 +248,7 @@ func TestAccessExportsAreTakenUpAgain(t *testing.T) {
 		w.position.Cursor = w.now().Add(-time.Hour)
 		begin := w.position.Cursor
 		cloud := newCloud(func(cursor.Window) string { return accessFile })
-		source := &AccessExports{cloud.export(export.AccessStatistics, cloud)}
+		source := cloud.accessExports(cloud)
 		first := cursor.Window{From: begin, To: w.now().Add(-settle - time.Second)} // inclusive
 		crash(t, w.statistics(source), 10*time.Second)
 		require.Equal(t, []cursor.Window{first}, cloud.made)
@@ -363,9 +362,9 @@ func FuzzAccessHistory(f *testing.F) {
 			accumulator := &committed{}
 			restart := func() *Poller {
 				accumulator.Accumulator = openAccumulator(t, storage, collector.AccessStatistics, 0)
-				var source DisjointSource = &AccessExports{cloud.export(export.AccessStatistics, notesOn(t, storage))}
+				var source DisjointSource = cloud.accessExports(notesOn(t, storage))
 				if pages {
-					source = &AccessStatistics{API: a, Mismatch: func() {}}
+					source = accessPages(a, func() {})
 				}
 				p, err := NewPoller(&Disjoint{Source: source, Settle: settle}, accumulator, nothing{}, options())
 				require.NoError(t, err)

@@ -35,7 +35,7 @@ type list struct {
 	requests int
 }
 
-func (l *list) ListUserConnections(ctx context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+func (l *list) ListUserConnections(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
 	if q.Limit < 1 || q.Limit > pageLimit || q.Offset < 0 {
 		return nil, fmt.Errorf("the API has no page of %d at %d", q.Limit, q.Offset)
 	}
@@ -52,7 +52,7 @@ func (l *list) ListUserConnections(ctx context.Context, q workspace.UserConnecti
 	if l.arrange != nil {
 		items = l.arrange(slices.Clone(items))
 	}
-	page := &workspace.UserConnectionPage{Count: len(items)}
+	page := &workspace.Page[record.UserConnection]{Count: len(items)}
 	if l.count != nil {
 		page.Count = l.count(len(items))
 	}
@@ -113,7 +113,7 @@ func requireAll(t *testing.T, want []record.UserConnection, got []record.Login) 
 // read reads a list, and tells how often Mismatch was called.
 func read(t *testing.T, l *list, most int) (logins []record.Login, mismatches int, err error) {
 	t.Helper()
-	u := &UserConnections{API: l, Mismatch: func() { mismatches++ }}
+	u := loginPages(l, func() { mismatches++ })
 	logins, err = gather(t.Context(), u, cursor.Window{From: noon, To: noon.Add(time.Hour)}, most)
 	return logins, mismatches, err
 }
@@ -174,7 +174,7 @@ func TestRecordsOfOneSecond(t *testing.T) {
 
 func TestOrderThatDependsOnTheOffset(t *testing.T) {
 	l := &byOffset{list{items: connections(250)}}
-	u := &UserConnections{API: l, Mismatch: func() { t.Error("a mismatch") }}
+	u := loginPages(l, func() { t.Error("a mismatch") })
 	logins, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 	if err == nil {
 		requireAll(t, l.items, logins)
@@ -186,7 +186,7 @@ func TestOrderThatDependsOnTheOffset(t *testing.T) {
 // byOffset is a list whose order is another one for each offset, but always the same.
 type byOffset struct{ list }
 
-func (l *byOffset) ListUserConnections(ctx context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+func (l *byOffset) ListUserConnections(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
 	r := rand.New(rand.NewPCG(uint64(q.Offset), 0))
 	turned := list{items: slices.Clone(l.items)}
 	r.Shuffle(len(turned.items), func(i, j int) { turned.items[i], turned.items[j] = turned.items[j], turned.items[i] })
@@ -243,7 +243,7 @@ func TestRepeatedID(t *testing.T) {
 func TestOffsetIgnored(t *testing.T) {
 	for _, count := range []int{-1, 250} {
 		l := &list{items: connections(100), count: func(int) int { return count }}
-		u := &UserConnections{API: noOffset{l}, Mismatch: func() {}}
+		u := loginPages(noOffset{l}, func() {})
 		_, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 		require.ErrorIs(t, err, errMoved)
 		assert.LessOrEqual(t, l.requests, maxPasses*4)
@@ -252,7 +252,7 @@ func TestOffsetIgnored(t *testing.T) {
 
 type noOffset struct{ *list }
 
-func (l noOffset) ListUserConnections(ctx context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+func (l noOffset) ListUserConnections(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
 	q.Offset = 0
 	return l.list.ListUserConnections(ctx, q)
 }
@@ -325,7 +325,7 @@ func TestErrorsEndTheReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := &workspace.Error{Operation: "ListUserConnection", Status: 503}
 		l := &list{items: connections(1234)}
-		u := &UserConnections{API: slow{l, func(ctx context.Context, offset int) error {
+		u := loginPages(slow{l, func(ctx context.Context, offset int) error {
 			switch offset {
 			case 0, 99:
 				return nil
@@ -334,7 +334,7 @@ func TestErrorsEndTheReading(t *testing.T) {
 			}
 			<-ctx.Done() // the others wait, until they are told to stop
 			return ctx.Err()
-		}}}
+		}}, nil)
 		_, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 		require.ErrorIs(t, err, refused)
 	})
@@ -346,7 +346,7 @@ type slow struct {
 	wait func(ctx context.Context, offset int) error
 }
 
-func (s slow) ListUserConnections(ctx context.Context, q workspace.UserConnectionQuery) (*workspace.UserConnectionPage, error) {
+func (s slow) ListUserConnections(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
 	if err := s.wait(ctx, q.Offset); err != nil {
 		return nil, err
 	}
@@ -419,13 +419,13 @@ func TestNothingIsLostWhileTheListMoves(t *testing.T) {
 		var logins []record.Login
 		var err error
 		synctest.Test(t, func(t *testing.T) {
-			u := &UserConnections{Mismatch: func() {}, API: slow{l, func(context.Context, int) error {
+			u := loginPages(slow{l, func(context.Context, int) error {
 				l.mu.Lock()
 				wait := time.Duration(m.IntN(100)) * time.Millisecond
 				l.mu.Unlock()
 				time.Sleep(wait)
 				return nil
-			}}}
+			}}, func() {})
 			logins, err = gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 		})
 		if err != nil {
@@ -455,10 +455,10 @@ func TestCountAloneProvesNothing(t *testing.T) {
 				l.items = append(slices.Insert(slices.Delete(l.items, 0, 2), 150, connection(1000, 0)), connection(1001, 0))
 			}
 		}}
-		u := &UserConnections{API: slow{l, func(_ context.Context, offset int) error {
+		u := loginPages(slow{l, func(_ context.Context, offset int) error {
 			time.Sleep(time.Duration(1000 - offset))
 			return nil
-		}}}
+		}}, nil)
 		logins, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
 		require.NoError(t, err)
 		assert.True(t, identities(logins, loginID)[identity(connection(100, 0))])
@@ -487,7 +487,7 @@ func TestPassesHoldTogether(t *testing.T) {
 
 func BenchmarkRead(b *testing.B) {
 	l := &list{items: connections(1234)}
-	u := &UserConnections{API: l}
+	u := loginPages(l, nil)
 	for b.Loop() {
 		if _, err := gather(b.Context(), u, cursor.Window{From: noon, To: noon}, 0); err != nil {
 			b.Fatal(err)

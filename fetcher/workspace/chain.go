@@ -33,7 +33,7 @@ func DefaultChain() Credentials { return chain{metadataURL: "http://169.254.169.
 
 func (ch chain) bind(c *Client) authenticator {
 	m := &metadata{client: c, url: ch.metadataURL}
-	return &foundKeys{metadata: lease{obtain: m.keys, now: c.AppStream().now}, logger: c.logger}
+	return &foundKeys{metadata: lease{obtain: m.keys, now: c.Host(AppStream).now}, logger: c.logger}
 }
 
 // foundKeys are the keys that the chain finds.

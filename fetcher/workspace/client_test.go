@@ -62,7 +62,7 @@ func TestRequest(t *testing.T) {
 		o.Observe = func(operation, code string, d time.Duration) { observed[operation+" "+code]++ }
 	})
 	east := time.FixedZone("", 8*3600)
-	page, err := c.ListUserConnections(t.Context(), UserConnectionQuery{
+	page, err := loginList.Page(t.Context(), c, PageQuery{
 		From: time.Date(2025, 4, 25, 0, 0, 0, 999, east), To: time.Date(2025, 5, 24, 10, 21, 49, 0, time.UTC), Limit: 100, Offset: 200,
 	})
 	require.NoError(t, err)

@@ -276,7 +276,7 @@ func TestStorageIsNotTheAPI(t *testing.T) {
 	}), nil)
 	c.lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, nil }
 	require.NoError(t, c.DownloadExport(t.Context(), "t1", io.Discard, 100))
-	at, ok := c.AppStream().ServerTime()
+	at, ok := c.Host(AppStream).ServerTime()
 	assert.True(t, ok)
 	assert.Greater(t, at.Year(), 2001)
 }

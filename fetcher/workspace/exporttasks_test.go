@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -28,61 +29,56 @@ func TestCalls(t *testing.T) {
 		answer  string
 		want    any
 	}{
-		"S2": {
-			func(ctx context.Context, c *Client) (any, error) { return c.ExportUserConnections(ctx, from, to) },
-			"POST https://appstream.test/v1/project1/session/user-connection/export",
-			`{"login_start_time":"2024-02-27T03:47:51Z","login_end_time":"2024-02-27T03:49:21Z"}`, `{"task_id":"t1"}`, "t1",
-		},
-		"S3": {
-			func(ctx context.Context, c *Client) (any, error) { return c.ExportSessions(ctx, from, to) },
-			"POST https://appstream.test/v1/project1/session/list-sessions/export",
-			`{"query_begin_time":"2024-02-27T03:47:51.182Z","query_end_time":"2024-02-27T03:49:21.182Z"}`, `{"x":{"task_id":"no"},"task_id":"t1"}`, "t1",
-		},
-		"S4": {
-			func(ctx context.Context, c *Client) (any, error) { return c.ExportAccessStatistics(ctx, from, to) },
-			"POST https://workspace.test/v2/project1/statistics/metrics/app-user-access/export",
-			`{"start_time":"2024-02-27T03:47:51Z","end_time":"2024-02-27T03:49:21Z"}`, `{"task_id":"t1"}`, "t1",
-		},
-		"S5 v3": {
+		"POST: the window in the body": {
 			func(ctx context.Context, c *Client) (any, error) {
-				return c.ExportDesktopConnections(ctx, from, to, "zh_CN")
+				return c.CreateExportTask(ctx, loginExport, from, to)
+			},
+			"POST https://appstream.test/v1/project1/session/user-connection/export",
+			`{"login_start_time":"2024-02-27T03:47:51Z","login_end_time":"2024-02-27T03:49:21Z"}`, `{"x":{"task_id":"no"},"task_id":"t1"}`, "t1",
+		},
+		"GET: the window in the query": {
+			func(ctx context.Context, c *Client) (any, error) {
+				o := desktopExport.With("language", "zh_CN")
+				return c.CreateExportTask(ctx, &o, from, to)
 			},
 			"GET https://workspace.test/v3/project1/desktops/connections/export?end_time=2024-02-27T03%3A49%3A21Z&language=zh_CN&start_time=2024-02-27T03%3A47%3A51Z",
 			``, `{"task_id":"t1"}`, "t1",
 		},
-		"S5": {
+		"a file in the answer": {
 			func(ctx context.Context, c *Client) (any, error) {
 				var file bytes.Buffer
-				err := c.ExportDesktopConnectionsV2(ctx, from, to, "en_US", &file, 100)
+				err := c.DownloadFile(ctx, &desktopList.Operation, from, to, &file, 100)
 				return file.String(), err
 			},
-			"GET https://workspace.test/v2/project1/connections/desktops/export?end_time=2024-02-27T03%3A50Z&language=en_US&start_time=2024-02-27T03%3A47Z",
+			"GET https://workspace.test/v2/project1/connections/desktops?end_time=2024-02-27T03%3A50Z&start_time=2024-02-27T03%3A47Z",
 			``, "a,b\n", "a,b\n",
 		},
-		"sessions": {
+		"a page, by milliseconds": {
 			func(ctx context.Context, c *Client) (any, error) {
-				page, err := c.ListSessions(ctx, query)
+				page, err := sessionList.Page(ctx, c, query)
 				return fmt.Sprintln(page.Count, len(page.Items), page.Items[0].Session().State), err
 			},
 			"GET https://appstream.test/v1/project1/session/list-sessions?limit=100&offset=300&query_begin_time=2024-02-27T03%3A47%3A51.182Z&query_end_time=2024-02-27T03%3A49%3A21.182Z",
 			``, `{"count":301,"items":[{"session_state":"Active"}]}`, "301 1 Active\n",
 		},
-		"access statistics": {
+		"a page, by minutes": {
 			func(ctx context.Context, c *Client) (any, error) {
-				page, err := c.ListAccessStatistics(ctx, query)
-				return fmt.Sprintln(page.Count, len(page.Items), page.Items[0].Access().Failures), err
-			},
-			"GET https://workspace.test/v2/project1/statistics/metrics/app-user-access?end_time=2024-02-27T03%3A49%3A21Z&limit=100&offset=300&start_time=2024-02-27T03%3A47%3A51Z",
-			``, `{"count":301,"items":[{"access_failed_count":7}]}`, "301 1 7\n",
-		},
-		"desktop connections": {
-			func(ctx context.Context, c *Client) (any, error) {
-				page, err := c.ListDesktopConnections(ctx, query)
+				page, err := desktopList.Page(ctx, c, query)
 				login := page.Items[0].Login()
 				return fmt.Sprintln(page.Count, len(page.Items), login.Machine), err
 			},
 			"GET https://workspace.test/v2/project1/connections/desktops?end_time=2024-02-27T03%3A50Z&limit=100&offset=300&start_time=2024-02-27T03%3A47Z",
 			``, `{"total_count":301,"records":[{"computer_name":"pc"}]}`, "301 1 pc\n",
+		},
+		"a page, of no window": {
+			func(ctx context.Context, c *Client) (any, error) {
+				all := *loginList
+				all.Method, all.Window, all.Query = http.MethodGet, WindowParams{}, url.Values{"type": {"a", "b"}}
+				page, err := all.Page(ctx, c, query)
+				return fmt.Sprintln(page.Count, len(page.Items)), err
+			},
+			"GET https://appstream.test/v1/project1/session/user-connection?limit=100&offset=300&type=a&type=b",
+			``, `{"count":0,"items":[]}`, "0 0\n",
 		},
 		"delete": {
 			func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteExportTask(ctx, "t1") },
@@ -107,9 +103,8 @@ func TestCalls(t *testing.T) {
 
 func TestWholeMinutesStay(t *testing.T) {
 	at := time.Date(2024, 2, 27, 3, 47, 0, 0, time.UTC)
-	query := PageQuery{}.values()
-	setMinutes(query, at, at.Add(time.Minute))
-	assert.Equal(t, []string{"2024-02-27T03:47Z", "2024-02-27T03:48Z"}, []string{query.Get("start_time"), query.Get("end_time")})
+	from, to := Minutes.format(at, at.Add(time.Minute))
+	assert.Equal(t, []string{"2024-02-27T03:47Z", "2024-02-27T03:48Z"}, []string{from, to})
 }
 
 func TestWorkspaceIsAppStreamIfNotGiven(t *testing.T) {
@@ -117,7 +112,7 @@ func TestWorkspaceIsAppStreamIfNotGiven(t *testing.T) {
 		assert.Equal(t, "appstream.test", r.URL.Host)
 		fmt.Fprint(w, `{"task_id":"t1"}`)
 	}), func(o *Options) { o.Endpoints.Workspace = "" })
-	_, err := c.ExportAccessStatistics(t.Context(), time.Now(), time.Now())
+	_, err := c.CreateExportTask(t.Context(), desktopExport, time.Now(), time.Now())
 	require.NoError(t, err)
 	assert.Len(t, c.taskHosts("t1"), 1)
 }
@@ -159,7 +154,7 @@ func TestTasksAreCreatedOnce(t *testing.T) {
 					}
 					return status(200, `{"task_id":"t2"}`).RoundTrip(r)
 				}), nil)
-				id, err := client.ExportUserConnections(t.Context(), time.Now(), time.Now())
+				id, err := client.CreateExportTask(t.Context(), loginExport, time.Now(), time.Now())
 				assert.Equal(t, c.attempts, attempts)
 				assert.Equal(t, name == "success" || c.attempts == 2, err == nil)
 				assert.Equal(t, err == nil, id != "")

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -52,9 +54,38 @@ func newClient(t testing.TB, transport http.RoundTripper, change func(*Options))
 	return c
 }
 
-func list(ctx context.Context, c *Client) (*UserConnectionPage, error) {
+// One operation of each form.
+var (
+	loginList = &List[record.UserConnection]{Operation: Operation{
+		Name: "ListUserConnection", Permission: "workspace:session:listUserConnection",
+		Endpoint: AppStream, Method: http.MethodPost, Path: "/v1/{project_id}/session/user-connection",
+		Window: WindowParams{"login_start_time", "login_end_time", Seconds},
+	}, Count: "count", Items: "items", Limit: 100}
+	sessionList = &List[record.SessionInfo]{Operation: Operation{
+		Name: "ListSessions", Permission: "workspace:session:listSessions",
+		Endpoint: AppStream, Method: http.MethodGet, Path: "/v1/{project_id}/session/list-sessions",
+		Window: WindowParams{"query_begin_time", "query_end_time", Milliseconds},
+	}, Count: "count", Items: "items", Limit: 100}
+	desktopList = &List[record.DesktopConnection]{Operation: Operation{
+		Name: "ListLoginRecordsNew", Permission: "workspace:connections:securityList",
+		Endpoint: Workspace, Method: http.MethodGet, Path: "/v2/{project_id}/connections/desktops",
+		Window: WindowParams{"start_time", "end_time", Minutes},
+	}, Count: "total_count", Items: "records", Limit: 1000}
+	loginExport = &Operation{
+		Name: "ExportUserConnection", Permission: "workspace:session:exportUserConnection",
+		Endpoint: AppStream, Method: http.MethodPost, Path: "/v1/{project_id}/session/user-connection/export",
+		Window: WindowParams{"login_start_time", "login_end_time", Seconds},
+	}
+	desktopExport = &Operation{
+		Name: "ExportUserConnectionNew", Permission: "workspace:connections:securityExport",
+		Endpoint: Workspace, Method: http.MethodGet, Path: "/v3/{project_id}/desktops/connections/export",
+		Window: WindowParams{"start_time", "end_time", Seconds},
+	}
+)
+
+func list(ctx context.Context, c *Client) (*Page[record.UserConnection], error) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	return c.ListUserConnections(ctx, UserConnectionQuery{From: now.Add(-time.Hour), To: now, Limit: 100})
+	return loginList.Page(ctx, c, PageQuery{From: now.Add(-time.Hour), To: now, Limit: 100})
 }
 
 func asError(t testing.TB, err error) *Error {

@@ -12,11 +12,25 @@ type Host struct {
 	client *Client
 }
 
-// AppStream is the host of login records and sessions.
-func (c *Client) AppStream() Host { return c.host(c.appStream) }
+// Endpoint is one of the API's two endpoints for records.
+type Endpoint int
 
-// Workspace is the host of desktops, statistics and export tasks.
-func (c *Client) Workspace() Host { return c.host(c.workspace) }
+const (
+	// AppStream has login records and sessions of application streaming.
+	AppStream Endpoint = iota
+	// Workspace has desktops, statistics and export tasks.
+	Workspace
+)
+
+// Host is that of an endpoint.
+func (c *Client) Host(e Endpoint) Host { return c.host(c.base(e)) }
+
+func (c *Client) base(e Endpoint) *url.URL {
+	if e == AppStream {
+		return c.appStream
+	}
+	return c.workspace
+}
 
 func (c *Client) host(base *url.URL) Host { return Host{base.Host, c} }
 

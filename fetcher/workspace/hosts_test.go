@@ -19,23 +19,25 @@ func TestEachHostHasItsClock(t *testing.T) {
 			signed[r.URL.Host] = r.Header.Get("X-Sdk-Date")
 			ok(w)
 		}), nil)
-		_, known := c.Workspace().ServerTime()
+		_, known := c.Host(Workspace).ServerTime()
 		assert.False(t, known)
 		_, err := list(t.Context(), c)
 		require.NoError(t, err)
-		guess, known := c.Workspace().ServerTime()
+		guess, known := c.Host(Workspace).ServerTime()
 		assert.True(t, known, "the other host's is the best guess")
 		assert.Equal(t, 90*time.Second, time.Until(guess))
-		_, known = c.Workspace().Skew()
+		_, known = c.Host(Workspace).Skew()
 		assert.False(t, known, "but it is a guess")
 		for range 2 {
 			q := PageQuery{From: time.Now().Add(-time.Hour), To: time.Now(), Limit: 100}
-			_, err = c.ListSessions(t.Context(), q)
+			_, err = sessionList.Page(t.Context(), c, q)
 			require.NoError(t, err)
-			_, err = c.ListAccessStatistics(t.Context(), q)
+			other := *sessionList
+			other.Endpoint = Workspace
+			_, err = other.Page(t.Context(), c, q)
 			require.NoError(t, err)
 		}
-		for _, h := range []Host{c.AppStream(), c.Workspace()} {
+		for _, h := range []Host{c.Host(AppStream), c.Host(Workspace)} {
 			at, known := h.ServerTime()
 			require.True(t, known)
 			assert.Equal(t, ahead[h.Name], time.Until(at), h.Name)

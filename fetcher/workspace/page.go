@@ -17,14 +17,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// apiTime is how the API wants times, in UTC.
-const apiTime = "2006-01-02T15:04:05Z"
-
 // PageQuery asks for a page of the records of a window. Whether a window includes its
 // ends, and by which time of a record it selects, the API does not say.
 type PageQuery struct {
 	From, To time.Time
-	Limit    int // records; 1 to 100 unless the call says otherwise
+	Limit    int // records
 	Offset   int
 }
 

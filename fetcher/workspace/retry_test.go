@@ -179,7 +179,7 @@ func TestAPauseHoldsForTheProject(t *testing.T) {
 				require.Error(t, err)
 				require.Zero(t, time.Since(start), "the poll fails at once")
 				for time.Since(start) < c.lasts-maxWait {
-					_, err := client().ListSessions(t.Context(), PageQuery{From: start.Add(-time.Hour), To: start, Limit: 100})
+					_, err := sessionList.Page(t.Context(), client(), PageQuery{From: start.Add(-time.Hour), To: start, Limit: 100})
 					e := asError(t, err)
 					require.True(t, e.Throttled())
 					require.Equal(t, c.lasts-time.Since(start), e.RetryAfter)

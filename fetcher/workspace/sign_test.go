@@ -84,7 +84,7 @@ func TestClockSkew(t *testing.T) {
 					require.ErrorContains(t, err, c.wantErr)
 				}
 				assert.Equal(t, c.attempts, attempts)
-				skew, known := client.AppStream().Skew()
+				skew, known := client.Host(AppStream).Skew()
 				assert.True(t, known)
 				assert.InDelta(t, c.off.Seconds(), skew.Seconds(), 1.01)
 			})
@@ -145,29 +145,29 @@ func TestServerTime(t *testing.T) {
 			w.Header().Set("Date", header)
 			w.WriteHeader(status)
 		}), nil)
-		_, known := c.AppStream().ServerTime()
+		_, known := c.Host(AppStream).ServerTime()
 		assert.False(t, known)
-		_, known = c.AppStream().Skew()
+		_, known = c.Host(AppStream).Skew()
 		assert.False(t, known)
 
 		header = "garbage"
 		status = 400
 		_, _ = list(t.Context(), c)
-		_, known = c.AppStream().ServerTime()
+		_, known = c.Host(AppStream).ServerTime()
 		assert.False(t, known)
 
 		header = date.Format(http.TimeFormat)
 		_, _ = list(t.Context(), c)
-		got, known := c.AppStream().ServerTime()
+		got, known := c.Host(AppStream).ServerTime()
 		assert.True(t, known)
 		assert.Equal(t, date, got)
 		time.Sleep(90 * time.Second)
-		got, _ = c.AppStream().ServerTime()
+		got, _ = c.Host(AppStream).ServerTime()
 		assert.Equal(t, date.Add(90*time.Second), got)
 
 		header = date.Add(time.Minute).Format(http.TimeFormat)
 		_, _ = list(t.Context(), c)
-		got, _ = c.AppStream().ServerTime()
+		got, _ = c.Host(AppStream).ServerTime()
 		assert.Equal(t, date.Add(time.Minute), got, "the newest Date counts")
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/service"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
 )
 
 // CheckConfig loads a configuration and says what is wrong with it, or what it means.
@@ -54,75 +55,6 @@ func Pseudonyms(configFile string, in io.Reader, out io.Writer) error {
 // doctorWindow is how far back the doctor looks for records.
 const doctorWindow = 24 * time.Hour
 
-// examination is the one call that the doctor makes for a source. It lists records,
-// whatever the mode of the source: to make an export task would change something.
-type examination struct {
-	source     string
-	permission string
-	// untried are permissions that the source's mode needs beside it.
-	untried []string
-	call    func(ctx context.Context, c *workspace.Client, q workspace.PageQuery) (count int, times []time.Time, err error)
-}
-
-// times makes the call of an examination from a call of the client.
-func times[T any](call func(*workspace.Client, context.Context, workspace.PageQuery) (*workspace.Page[T], error), at func(*T) time.Time) func(context.Context, *workspace.Client, workspace.PageQuery) (int, []time.Time, error) {
-	return func(ctx context.Context, c *workspace.Client, q workspace.PageQuery) (int, []time.Time, error) {
-		page, err := call(c, ctx, q)
-		if err != nil {
-			return 0, nil, err
-		}
-		times := make([]time.Time, len(page.Items))
-		for i := range page.Items {
-			times[i] = at(&page.Items[i])
-		}
-		return page.Count, times, nil
-	}
-}
-
-// ofTasks are the permissions that every mode with export tasks needs.
-var ofTasks = []string{workspace.PermissionListExportTasks, workspace.PermissionDownloadExport}
-
-// examinations are those for the sources of a project that are on.
-func examinations(s *config.Sources) []examination {
-	var list []examination
-	if c := s.UserConnections; c != nil {
-		e := examination{source: service.UserConnections, permission: workspace.PermissionListUserConnections,
-			call: times((*workspace.Client).ListUserConnections, func(r *record.UserConnection) time.Time { l := r.Login(); return l.Time() })}
-		if c.Mode != config.ModeQuery {
-			e.untried = append(ofTasks, workspace.PermissionExportUserConnections)
-		}
-		list = append(list, e)
-	}
-	if c := s.Sessions; c != nil {
-		e := examination{source: service.Sessions, permission: workspace.PermissionListSessions,
-			call: times((*workspace.Client).ListSessions, func(r *record.SessionInfo) time.Time { return r.Session().Start })}
-		if c.Mode == config.ModeExport {
-			e.untried = append(ofTasks, workspace.PermissionExportSessions)
-		}
-		list = append(list, e)
-	}
-	if c := s.AccessStatistics; c != nil {
-		e := examination{source: service.AccessStatistics, permission: workspace.PermissionListAccessStatistics,
-			call: times((*workspace.Client).ListAccessStatistics, func(r *record.AppUserAccess) time.Time { return r.Access().Last })}
-		if c.Mode == config.ModeExport {
-			e.untried = append(ofTasks, workspace.PermissionExportAccessStatistics)
-		}
-		list = append(list, e)
-	}
-	if c := s.DesktopConnections; c != nil {
-		e := examination{source: service.DesktopConnections, permission: workspace.PermissionListDesktopConnections,
-			call: times((*workspace.Client).ListDesktopConnections, func(r *record.DesktopConnection) time.Time { l := r.Login(); return l.Time() })}
-		switch c.Mode {
-		case config.ModeExportV2:
-			e.untried = []string{workspace.PermissionExportDesktopConnections}
-		case config.ModeExportV3:
-			e.untried = append(ofTasks, workspace.PermissionExportDesktopConnections)
-		}
-		list = append(list, e)
-	}
-	return list
-}
-
 // Doctor makes one signed call for each source and says what works, what does not,
 // and what to do about it. It changes nothing, and fails if anything is wrong.
 func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Logger) error {
@@ -140,9 +72,13 @@ func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Lo
 		if err != nil {
 			return err
 		}
-		for _, e := range examinations(&p.Sources) {
-			fmt.Fprintf(out, "%s/%s\n", p.Name, e.source)
-			if err := e.examine(ctx, client, out); err != nil {
+		for _, s := range source.All {
+			block := s.Block(&p.Sources)
+			if block == nil {
+				continue
+			}
+			fmt.Fprintf(out, "%s/%s\n", p.Name, s.Name)
+			if err := probe(ctx, s, block, client, out); err != nil {
 				fmt.Fprintf(out, "  WRONG: %v\n", err)
 				wrong++
 			}
@@ -167,21 +103,25 @@ func describeSkew(skew time.Duration) string {
 	}
 }
 
-func (e *examination) examine(ctx context.Context, client *workspace.Client, out io.Writer) error {
-	host, now := service.HostOf(client, e.source), time.Now()
+// probe lists records of a source, whatever its mode: to make an export task would change
+// something.
+func probe(ctx context.Context, s *source.Source, block config.Block, client *workspace.Client, out io.Writer) error {
+	host, now := s.Host(client), time.Now()
 	if server, ok := host.ServerTime(); ok {
 		now = server
 	}
-	count, found, err := e.call(ctx, client, workspace.PageQuery{From: now.Add(-doctorWindow), To: now, Limit: 100})
+	count, found, err := s.Probe(ctx, client, now.Add(-doctorWindow), now)
 	if skew, ok := host.Skew(); ok {
 		fmt.Fprintf(out, "  clock of %s: %s\n", host.Name, describeSkew(skew))
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "  ok: permission %s is granted\n", e.permission)
-	for _, p := range e.untried {
-		fmt.Fprintf(out, "  not tried, since it would make an export: permission %s\n", p)
+	fmt.Fprintf(out, "  ok: permission %s is granted\n", s.List.Permission)
+	for _, p := range s.Permissions(block.Common().Mode) {
+		if p != s.List.Permission {
+			fmt.Fprintf(out, "  not tried, since it would make an export: permission %s\n", p)
+		}
 	}
 	if count >= 0 {
 		fmt.Fprintf(out, "  records in the last %s: %d\n", doctorWindow, count)

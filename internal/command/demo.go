@@ -7,12 +7,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
 	"github.com/workspace-exporter/workspace_exporter/internal/web"
 )
 
@@ -40,16 +42,18 @@ projects:
       aksk: {access_key: %s, secret_key: %s}
     rate_limit: {requests_per_second: 100, burst: 100}
     sources:
-      user_connections:
-        lookback: 2m
-        pending_timeout: 10m
-        reconcile_interval: 1m
-      sessions: {poll_interval: 10s}
-      access_statistics: {poll_interval: 10s, settle: 5s}
-      desktop_connections: {lookback: 2m, pending_timeout: 10m}
-metrics:
+%[5]smetrics:
   new_series_hold: 5s
 `
+
+// demoSources are the sources of the demo's configuration: all.
+func demoSources() string {
+	var sources strings.Builder
+	for _, s := range source.All {
+		fmt.Fprintf(&sources, "      %s: %s\n", s.Name, s.Demo)
+	}
+	return sources.String()
+}
 
 // Demo runs the exporter against a simulator in the same process. Its store is removed at
 // the end.
@@ -72,7 +76,7 @@ func Demo(o DemoOptions, w *web.Options, logger *logging.Log) (err error) {
 		err = errors.Join(err, <-ended)
 	}()
 	file := filepath.Join(dir, Name+".yml")
-	text := fmt.Sprintf(demoConfig, simulator.DefaultProjectID, "http://"+listener.Addr().String(), simulator.DefaultAccessKey, simulator.DefaultSecretKey)
+	text := fmt.Sprintf(demoConfig, simulator.DefaultProjectID, "http://"+listener.Addr().String(), simulator.DefaultAccessKey, simulator.DefaultSecretKey, demoSources())
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}

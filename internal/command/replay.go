@@ -24,11 +24,12 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/service"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
 // ReplaySources are the sources whose files Replay reads.
-var ReplaySources = []string{service.UserConnections, service.Sessions, service.AccessStatistics, service.DesktopConnections}
+var ReplaySources = source.Names()
 
 // ReplayOptions say how Replay counts.
 type ReplayOptions struct {
@@ -78,7 +79,7 @@ const gcPercent = 36
 
 // replay is one run of Replay.
 type replay struct {
-	source      string
+	source      *source.Source
 	files       fetcher.Files
 	accumulator *collector.Accumulator
 	report      fetcher.FileReport
@@ -90,21 +91,25 @@ type replay struct {
 }
 
 func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*replay, error) {
-	r := &replay{source: o.Source, why: why, events: map[ledger.Disposition]int{}}
-	if r.source == "" {
+	r := &replay{source: source.Named(o.Source), why: why, events: map[ledger.Disposition]int{}}
+	if r.source == nil {
 		r.source = sourceOf(f, size)
 	}
-	settings, codes, err := settingsOf(o, r.source)
+	block, err := settingsOf(o, r.source)
 	if err != nil {
 		return nil, err
 	}
-	columns, err := service.ColumnsOf[r.source].With(settings.Columns)
+	r.files, err = r.source.Files(block)
 	if err != nil {
 		return nil, err
 	}
-	r.files = fetcher.Files{Columns: columns, Zone: service.ZoneOf(settings), Logger: log.NewNopLogger()} // the summary tells it
-	options := replayOptions[r.source]
-	options.Project, options.Source = o.Project, r.source
+	r.files.Logger = log.NewNopLogger() // the summary tells it
+	options := r.source.Counting(block)
+	options.Project = o.Project
+	codes := options.Rules.SuccessCodes
+	if len(o.SuccessCodes) > 0 && !r.source.CodesFromReasons {
+		codes = o.SuccessCodes
+	}
 	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: cursor.Retention} // nobody waits in a replay
 	options.Lookback = replayLookback
 	options.UserWindows = service.UserWindows(o.UserWindows)
@@ -122,118 +127,71 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 	return r, err
 }
 
-// replayOptions are what the accumulators of the sources differ in.
-var replayOptions = map[string]collector.Options{
-	service.UserConnections:    {Product: service.AppStreaming, Kind: collector.Logins},
-	service.Sessions:           {Product: service.AppStreaming, Kind: collector.Sessions},
-	service.AccessStatistics:   {Product: service.AppStreaming, Kind: collector.AccessStatistics},
-	service.DesktopConnections: {Product: service.Desktop, Kind: collector.DesktopLogins},
-}
-
 // sourceOf is the source that a file is of, by its columns.
-func sourceOf(f io.ReaderAt, size int64) string {
-	kinds := make([]export.Columns, len(ReplaySources))
-	for i, source := range ReplaySources {
-		kinds[i] = service.ColumnsOf[source]
+func sourceOf(f io.ReaderAt, size int64) *source.Source {
+	columns := make([]export.Columns, len(source.All))
+	for i, s := range source.All {
+		columns[i] = s.Columns
 	}
-	i, ok := export.Recognise(f, size, kinds...)
+	i, ok := export.Recognise(f, size, columns...)
 	if !ok {
-		return service.UserConnections
+		return source.All[0] // whose columns are then said to be missing
 	}
-	return ReplaySources[i]
+	return source.All[i]
 }
 
-// settingsOf are the settings of a source, and its success codes.
-func settingsOf(o *ReplayOptions, source string) (settings config.Source, codes []string, err error) {
-	codes = config.DefaultSuccessCodes()
+// settingsOf are the settings of a source in the project of the configuration that is
+// named, or else the only one; the defaults if it has none.
+func settingsOf(o *ReplayOptions, s *source.Source) (config.Block, error) {
+	block := config.DefaultBlock(s.Name)
 	if o.ConfigFile != "" {
-		if settings, codes, err = configured(o, source, codes); err != nil {
-			return settings, nil, err
+		cfg, err := config.Load(o.ConfigFile)
+		if err != nil {
+			return nil, errors.Join(ErrConfig, err)
+		}
+		i := slices.IndexFunc(cfg.Projects, func(p *config.Project) bool { return p.Name == o.Project })
+		if i < 0 && len(cfg.Projects) > 1 {
+			return nil, fmt.Errorf("%w: %s has several projects: name one by --project", ErrConfig, o.ConfigFile)
+		}
+		if configured := s.Block(&cfg.Projects[max(i, 0)].Sources); configured != nil {
+			block = configured
 		}
 	}
-	if len(o.SuccessCodes) > 0 {
-		codes = o.SuccessCodes
-	}
-	if source == service.DesktopConnections { // their codes are made of reasons
-		codes = []string{""}
-	}
-	return settings, codes, nil
-}
-
-// configured reads the settings of a source from the configuration: of the project that is
-// named, or else of the only one. A source that it does not have has the defaults.
-func configured(o *ReplayOptions, source string, defaultCodes []string) (settings config.Source, codes []string, err error) {
-	cfg, err := config.Load(o.ConfigFile)
-	if err != nil {
-		return settings, nil, errors.Join(ErrConfig, err)
-	}
-	i := slices.IndexFunc(cfg.Projects, func(p *config.Project) bool { return p.Name == o.Project })
-	if i < 0 && len(cfg.Projects) > 1 {
-		return settings, nil, fmt.Errorf("%w: %s has several projects: name one by --project", ErrConfig, o.ConfigFile)
-	}
-	s := &cfg.Projects[max(i, 0)].Sources
-	codes = defaultCodes
-	if s.UserConnections != nil {
-		codes = s.UserConnections.SuccessCodes
-	}
-	switch {
-	case source == service.UserConnections && s.UserConnections != nil:
-		settings = s.UserConnections.Source
-	case source == service.Sessions && s.Sessions != nil:
-		settings = s.Sessions.Source
-	case source == service.AccessStatistics && s.AccessStatistics != nil:
-		settings = s.AccessStatistics.Source
-	case source == service.DesktopConnections && s.DesktopConnections != nil:
-		settings = s.DesktopConnections.Source
-	}
-	return settings, codes, nil
+	return block, nil
 }
 
 // run reads the file and counts its records.
 func (r *replay) run(ctx context.Context, f io.ReaderAt, size int64) error {
-	switch r.source {
-	case service.Sessions:
-		reading := &record.Batch{}
-		err := r.read(r.files.Sessions(ctx, f, size, func(s *record.Session) error {
-			r.seen.add(cmp.Or(s.Start, s.PreConnect), s.End, s.Updated)
-			r.count(s.Malformed, s.State == record.StateFailed)
-			return reading.AddSession(s)
-		}))
-		return r.commit(reading, err)
-	case service.AccessStatistics:
-		reading := &record.Batch{}
-		err := r.read(r.files.Accesses(ctx, f, size, func(a *record.Access) error {
-			r.seen.add(a.Last)
-			r.count(a.Malformed, true)
-			reading.Accesses = append(reading.Accesses, *a)
-			return nil
-		}))
-		return r.commit(reading, err)
-	}
-	from := time.Time{}
-	return fetcher.InParts(ctx, func(add func(*record.Login) error) error {
-		read := r.files.Logins
-		if r.source == service.DesktopConnections {
-			read = r.files.Desktops
-		}
-		return r.read(read(ctx, f, size, func(l *record.Login) error {
-			r.seen.add(l.Time(), l.Latest())
-			return add(l)
-		}))
+	batch, from := &record.Batch{}, time.Time{} // sessions and accesses are of one part
+	return fetcher.InParts(ctx, func(add func(*record.Login) error) (err error) {
+		r.report, err = r.source.ReadFile(ctx, r.files, f, size, source.Handlers{
+			Login: func(l *record.Login) error {
+				r.seen.add(l.Time(), l.Latest())
+				return add(l)
+			},
+			Session: func(s *record.Session) error {
+				r.seen.add(cmp.Or(s.Start, s.PreConnect), s.End, s.Updated)
+				r.count(s.Malformed, s.State == record.StateFailed)
+				return batch.AddSession(s)
+			},
+			Access: func(a *record.Access) error {
+				r.seen.add(a.Last)
+				r.count(a.Malformed, true)
+				batch.Accesses = append(batch.Accesses, *a)
+				return nil
+			},
+		})
+		return err
 	}, r.seen.bounds, func(upTo time.Time, logins []record.Login) error {
 		first, now := r.seen.bounds()
 		if from.IsZero() {
 			from = first
 		}
-		part := &record.Batch{From: from, To: upTo, Now: now, Logins: logins, UpToDate: upTo.Equal(now)}
+		part := *batch
+		part.From, part.To, part.Now, part.Logins, part.UpToDate = from, upTo, now, logins, upTo.Equal(now)
 		from = upTo
-		return r.accumulator.Commit(part)
+		return r.accumulator.Commit(&part)
 	})
-}
-
-func (r *replay) read(report fetcher.FileReport, err error) error {
-	r.report = report
-	return err
 }
 
 // count takes a record into the summary that is no login.
@@ -247,22 +205,12 @@ func (r *replay) count(malformed, failed bool) {
 	}
 }
 
-// commit counts what is read whole.
-func (r *replay) commit(reading *record.Batch, err error) error {
-	if err != nil {
-		return err
-	}
-	reading.From, reading.To = r.seen.bounds()
-	reading.Now, reading.UpToDate = reading.To, true
-	return r.accumulator.Commit(reading)
-}
-
 // summarise says in three lines what was read, counted and not understood.
 func (r *replay) summarise() {
 	report := &r.report
-	fmt.Fprintf(r.why, "Read %d records of %s in %d rows: %s\n", report.Rows-report.NoRecords, r.source, report.Rows, report.Format)
-	counted := fmt.Sprintf("%d %s, %d of them failures", r.counted, r.source, r.failed)
-	if r.source == service.UserConnections || r.source == service.DesktopConnections {
+	fmt.Fprintf(r.why, "Read %d records of %s in %d rows: %s\n", report.Rows-report.NoRecords, r.source.Name, report.Rows, report.Format)
+	counted := fmt.Sprintf("%d %s, %d of them failures", r.counted, r.source.Name, r.failed)
+	if r.source.HasHistory() {
 		var others []string
 		for _, d := range ledger.Dispositions {
 			if d != ledger.Counted && r.events[d] > 0 {

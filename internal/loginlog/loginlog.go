@@ -27,8 +27,12 @@ import (
 // Message is what every line says in msg.
 const Message = "login failed"
 
-// Desktops is the source whose machines are desktops.
-const Desktops = "desktop_connections"
+// Origin is where failed logins come from.
+type Origin struct {
+	Project, Source, Product string
+	// PersonalMachines is true of machines that are often named after their persons.
+	PersonalMachines bool
+}
 
 // Options of a Log.
 type Options struct {
@@ -132,7 +136,7 @@ type line struct {
 
 // Write writes a line for each event that is a failure. What cannot be written is lost,
 // and said to be: a log must not keep logins from being counted.
-func (l *Log) Write(project, source, product string, failures []ledger.Event) {
+func (l *Log) Write(from Origin, failures []ledger.Event) {
 	var lines bytes.Buffer
 	encoder := json.NewEncoder(&lines)
 	encoder.SetEscapeHTML(false) // a reason may have <user> in it
@@ -143,9 +147,9 @@ func (l *Log) Write(project, source, product string, failures []ledger.Event) {
 		if at.IsZero() {
 			at = e.Now
 		}
-		line := line{at.UTC(), Message, project, source, product, e.Login.Group, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
+		line := line{at.UTC(), Message, from.Project, from.Source, from.Product, e.Login.Group, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
 			e.Login.ClientType, e.Login.ClientVersion, e.Login.AgentVersion, e.Disposition, pseudonym(e.Login.User), ""}
-		if source == Desktops { // which are often named after their persons
+		if from.PersonalMachines {
 			line.MachineName, line.Desktop = "", pseudonym(record.PersonOf(e.Login.Machine))
 		}
 		_ = encoder.Encode(line) // to memory

@@ -20,9 +20,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
-	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
-	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
@@ -92,15 +93,18 @@ func TestNothingGrows(t *testing.T) {
 			Credentials: workspace.Token(func() (string, error) { return "token", nil }), Transport: endless(20 * time.Second)})
 		require.NoError(t, err)
 		registry := prometheus.NewRegistry()
-		metrics := collector.NewExporter(registry).Source("p", UserConnections)
-		limits := collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
-		accumulator, err := collector.Open(st.Partition("p", UserConnections), collector.Options{Project: "p", Source: UserConnections, Product: AppStreaming,
-			Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Hour}, Lookback: 15 * time.Minute,
-			UserWindows: []collector.Window{{Name: "15m", Length: 15 * time.Minute}}, Limits: limits})
+		described := source.Named("user_connections")
+		settings := config.DefaultBlock(described.Name)
+		settings.Common().Mode = config.ModeQuery
+		options := described.Counting(settings)
+		options.Project = "p"
+		options.UserWindows = []collector.Window{{Name: "15m", Length: 15 * time.Minute}}
+		options.Limits = collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
+		accumulator, err := collector.Open(st.Partition("p", described.Name), options)
 		require.NoError(t, err)
-		source := &fetcher.UserConnections{API: client}
-		poller, err := fetcher.NewPoller(&fetcher.Incremental{Source: source, Reread: source, Lookback: 15 * time.Minute, InitialLookback: time.Hour}, accumulator, metrics, fetcher.Options{Project: "p", Source: UserConnections, Interval: time.Minute,
-			ServerTime: client.AppStream().ServerTime, Logger: log.NewNopLogger()})
+		opening := source.Opening{Source: described, Block: settings, Project: "p", Client: client, Tasks: export.NoMemory{},
+			Metrics: collector.NewExporter(registry).Source("p", described.Name), Logger: log.NewNopLogger()}
+		poller, err := opening.Poller(accumulator)
 		require.NoError(t, err)
 		exposition := collector.NewExposition(registry)
 		exposition.Publish([]*collector.Accumulator{accumulator}, nil)

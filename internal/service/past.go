@@ -11,6 +11,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
@@ -22,14 +23,12 @@ type Past struct {
 	// Counting are the options of what counts the records.
 	Counting collector.Options
 
-	from    fetcher.LoginSource
-	metrics *collector.SourceMetrics
-	options fetcher.Options
+	opening *source.Opening
 }
 
 // NewPoller returns a poller of the records of a window.
 func (p *Past) NewPoller(a fetcher.HistoryAccumulator, from, to time.Time) (*fetcher.Poller, error) {
-	return fetcher.NewPoller(&fetcher.History{Source: p.from, From: from, To: to, Skip: a.Skip}, a, p.metrics, p.options)
+	return p.opening.HistoryPoller(a, from, to)
 }
 
 // Pasts are the sources of login records that a configuration has.
@@ -43,31 +42,19 @@ func Pasts(cfg *config.Config, logger log.Logger) ([]*Past, error) {
 			return nil, err
 		}
 		o := &opener{service: s, config: cfg, project: p, limits: limits, client: client}
-		if c := p.Sources.UserConnections; c != nil {
-			past := o.past(userConnectionsOptions(c), c.Source, c.Window)
-			w, err := o.waysToUserConnections(c, export.NoMemory{}, past.metrics)
-			if err != nil {
-				return nil, fmt.Errorf("project %q: %w", p.Name, err)
+		for _, described := range source.All {
+			if block := described.Block(&p.Sources); block != nil && described.HasHistory() {
+				pasts = append(pasts, o.past(described, block))
 			}
-			past.from = w.from
-			pasts = append(pasts, past)
-		}
-		if c := p.Sources.DesktopConnections; c != nil {
-			past := o.past(desktopConnectionsOptions(c), c.Source, c.Window)
-			w, err := o.waysToDesktopConnections(c, export.NoMemory{}, past.metrics)
-			if err != nil {
-				return nil, fmt.Errorf("project %q: %w", p.Name, err)
-			}
-			past.from = w.from
-			pasts = append(pasts, past)
 		}
 	}
 	return pasts, nil
 }
 
-func (o *opener) past(counting collector.Options, c config.Source, w config.Window) *Past {
-	return &Past{Project: o.project.Name, Source: counting.Source, InitialLookback: time.Duration(w.InitialLookback), Counting: o.complete(counting),
-		metrics: o.service.exporter.Source(o.project.Name, counting.Source), options: o.options(counting.Source, c)}
+func (o *opener) past(s *source.Source, block config.Block) *Past {
+	opening := o.opening(s, block)
+	opening.Tasks = export.NoMemory{}
+	return &Past{Project: o.project.Name, Source: s.Name, InitialLookback: s.InitialLookback(block), Counting: o.counting(s, block), opening: opening}
 }
 
 // ReadStore calls read with a copy of the store of a configuration, which may be open

@@ -63,7 +63,8 @@ type state struct {
 // Source is one source of one project, with all that belongs to it.
 type Source struct {
 	poller      *fetcher.Poller
-	accumulator counted
+	accumulator *collector.Accumulator
+	day         *collector.Day
 	metrics     *collector.SourceMetrics
 	reconciler  *fetcher.Reconciler // nil if it is off
 }
@@ -115,7 +116,7 @@ func storeOptions(key string, logger log.Logger) []store.Option {
 func (s *Service) publish() {
 	accumulators := make([]*collector.Accumulator, len(s.sources))
 	for i := range s.sources {
-		accumulators[i] = s.sources[i].accumulator.Accumulator
+		accumulators[i] = s.sources[i].accumulator
 	}
 	s.exposition.Publish(accumulators, s.config.Metrics.ConstantLabels)
 	published := s.state
@@ -137,15 +138,11 @@ func (s *Service) open(cfg *config.Config, st *store.Store, failures *loginlog.L
 		}
 		clients = append(clients, client)
 		o := &opener{s, cfg, p, st, failures, limits, client}
-		for _, open := range []func() (*Source, error){o.userConnections, o.sessions, o.accessStatistics, o.desktopConnections} {
-			src, err := open()
-			if err != nil {
-				return nil, clients, fmt.Errorf("project %q: %w", p.Name, err)
-			}
-			if src != nil {
-				sources = append(sources, src)
-			}
+		opened, err := o.open()
+		if err != nil {
+			return nil, clients, err
 		}
+		sources = append(sources, opened...)
 	}
 	return sources, clients, nil
 }
@@ -267,7 +264,7 @@ func (s *Service) Sources() []*Source { return s.published.Load().sources }
 func (s *Source) Status() fetcher.Status { return s.poller.Status() }
 
 // Day is what was counted in the last day.
-func (s *Source) Day() []collector.Quarter { return s.accumulator.day.Quarters() }
+func (s *Source) Day() []collector.Quarter { return s.day.Quarters() }
 
 // Exposition answers scrapes.
 func (s *Service) Exposition() *collector.Exposition { return s.exposition }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
 )
 
 const projectID = simulator.DefaultProjectID
@@ -198,13 +199,21 @@ func TestOurFilesAgree(t *testing.T) {
 				require.NoError(t, client.DeleteExportTask(t.Context(), id))
 				return file.Bytes()
 			}
-			assertFile(t, s.Truth(projectID, from, to), download(client.ExportUserConnections(t.Context(), from, to)), export.Logins)
-			assertFile(t, s.TruthSessions(projectID, from, to), download(client.ExportSessions(t.Context(), from, to)), export.Sessions)
-			assertFile(t, s.TruthAccess(projectID, from, to), download(client.ExportAccessStatistics(t.Context(), from, to)), export.AccessStatistics)
+			create := func(name string) (string, error) {
+				export := *source.Named(name).Export
+				if name == "desktop_connections" {
+					export = export.With("language", language)
+				}
+				return client.CreateExportTask(t.Context(), &export, from, to)
+			}
+			assertFile(t, s.Truth(projectID, from, to), download(create("user_connections")), export.Logins)
+			assertFile(t, s.TruthSessions(projectID, from, to), download(create("sessions")), export.Sessions)
+			assertFile(t, s.TruthAccess(projectID, from, to), download(create("access_statistics")), export.AccessStatistics)
 			desktops := s.TruthDesktops(projectID, from, to)
-			assertFile(t, desktops, download(client.ExportDesktopConnections(t.Context(), from, to, language)), export.DesktopConnections)
+			assertFile(t, desktops, download(create("desktop_connections")), export.DesktopConnections)
 			var file bytes.Buffer
-			require.NoError(t, client.ExportDesktopConnectionsV2(t.Context(), from, to, language, &file, 1<<24))
+			inFile := source.Named("desktop_connections").Download.With("language", language)
+			require.NoError(t, client.DownloadFile(t.Context(), &inFile, from, to, &file, 1<<24))
 			assertFile(t, desktops, file.Bytes(), export.DesktopConnections)
 			assert.Empty(t, s.Tasks(projectID))
 			assert.Empty(t, s.Violations())

@@ -16,6 +16,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
 )
 
 const (
@@ -169,9 +170,10 @@ func ours(t *testing.T, url, securityToken string) *workspace.Client {
 func listByOurs(t *testing.T, url, securityToken string, from, to time.Time) []record.UserConnection {
 	t.Helper()
 	client := ours(t, url, securityToken)
+	list := workspace.List[record.UserConnection]{Operation: *source.Named("user_connections").List, Count: "count", Items: "items"}
 	var all []record.UserConnection
 	for {
-		page, err := client.ListUserConnections(t.Context(), workspace.UserConnectionQuery{From: from, To: to, Limit: 100, Offset: len(all)})
+		page, err := list.Page(t.Context(), client, workspace.PageQuery{From: from, To: to, Limit: 100, Offset: len(all)})
 		require.NoError(t, err)
 		all = append(all, page.Items...)
 		if len(page.Items) == 0 {

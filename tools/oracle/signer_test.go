@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
 )
 
 // recorder keeps the request that it is given, and answers it with a refusal.
@@ -99,19 +100,17 @@ func call(ctx context.Context, client *workspace.Client, random *rand.Rand) (err
 	from := time.Unix(random.Int64N(1<<32), random.Int64N(1e9))
 	to := from.Add(time.Duration(random.Int64N(int64(30 * 24 * time.Hour))))
 	q := workspace.PageQuery{From: from, To: to, Limit: 1 + random.IntN(100), Offset: random.IntN(1e6)}
-	switch random.IntN(6) {
+	s := source.All[random.IntN(len(source.All))]
+	switch random.IntN(3) {
 	case 0:
-		_, err = client.ListUserConnections(ctx, q)
+		list := workspace.List[struct{}]{Operation: *s.List, Count: "count", Items: "items"}
+		_, err = list.Page(ctx, client, q)
 	case 1:
-		_, err = client.ListSessions(ctx, q)
-	case 2:
-		_, err = client.ListDesktopConnections(ctx, q)
-	case 3:
-		_, err = client.ExportSessions(ctx, from, to)
-	case 4:
-		_, err = client.ExportDesktopConnections(ctx, from, to, oddText(random, 30))
+		export := s.Export.With("language", oddText(random, 30))
+		_, err = client.CreateExportTask(ctx, &export, from, to)
 	default:
-		err = client.ExportDesktopConnectionsV2(ctx, from, to, oddText(random, 30), io.Discard, 1)
+		list := s.List.With("language", oddText(random, 30))
+		err = client.DownloadFile(ctx, &list, from, to, io.Discard, 1)
 	}
 	return err
 }

@@ -1,0 +1,167 @@
+// Package source describes each source in a file of its own: what it is called, by which
+// calls of the API and in which way it is read, and what its records are counted as.
+// Whatever is done for every source ranges over All.
+package source
+
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// All are the sources, in the order in which they are shown.
+var All = []*Source{userConnections, sessions, accessStatistics, desktopConnections}
+
+// Values of the label product.
+const (
+	appStreaming = "app_streaming"
+	desktop      = "desktop"
+)
+
+// Source describes a source.
+type Source struct {
+	Name    string // its key in the configuration, and the value of the label source
+	Product string // the value of the label product
+	Title   string // on the landing page
+	Summary string // what its records are
+
+	// List lists its records.
+	List *workspace.Operation
+	// Export makes an export task for them.
+	Export *workspace.Operation
+	// Download answers with a file of them, without a task; nil if there is no such call.
+	Download *workspace.Operation
+	Columns  export.Columns // of the files
+
+	// Kind says what its records are counted as.
+	Kind collector.Kind
+	// CodesFromReasons is true of records that have no failure code: it is made of the reason.
+	CodesFromReasons bool
+	// PersonalMachines is true of machines that are often named after their persons.
+	PersonalMachines bool
+	// Demo are its settings in the demo.
+	Demo string
+
+	way way
+}
+
+// way is how a source is read: incremental, snapshot or disjoint.
+type way interface {
+	// permissions are what it takes in a mode.
+	permissions(s *Source, mode string) []string
+	// count sets the options that follow from the settings.
+	count(*collector.Options, config.Block)
+	// strategy is what a poller reads by.
+	strategy(*Opening) (fetcher.Strategy, error)
+	probe(context.Context, *workspace.Client, workspace.PageQuery) (count int, times []time.Time, err error)
+	readFile(context.Context, fetcher.Files, io.ReaderAt, int64, Handlers) (fetcher.FileReport, error)
+}
+
+// withHistory is a way by which the past can be read, too.
+type withHistory interface {
+	history(o *Opening) (fetcher.LoginSource, error)
+	// initialLookback is how far back the first poll reads.
+	initialLookback(config.Block) time.Duration
+}
+
+// Named is the source with a name; nil if there is none.
+func Named(name string) *Source {
+	i := slices.IndexFunc(All, func(s *Source) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return All[i]
+}
+
+// Names are those of all sources.
+func Names() []string {
+	names := make([]string, len(All))
+	for i, s := range All {
+		names[i] = s.Name
+	}
+	return names
+}
+
+// Block is the source's block in a configuration; nil if the source is off.
+func (s *Source) Block(sources *config.Sources) config.Block {
+	for name, block := range sources.On() {
+		if name == s.Name {
+			return block
+		}
+	}
+	return nil
+}
+
+// Host is the host that has the records, and whose clock counts.
+func (s *Source) Host(c *workspace.Client) workspace.Host { return c.Host(s.List.Endpoint) }
+
+// Permissions are what it takes to read the source in a mode.
+func (s *Source) Permissions(mode string) []string { return s.way.permissions(s, mode) }
+
+// withTasks adds the permissions that every mode with export tasks needs.
+func withTasks(permissions ...string) []string {
+	return append(permissions, workspace.PermissionListExportTasks, workspace.PermissionDownloadExport)
+}
+
+// Counting are the options of an accumulator that follow from the source and its settings.
+func (s *Source) Counting(block config.Block) collector.Options {
+	o := collector.Options{Source: s.Name, Product: s.Product, Kind: s.Kind}
+	s.way.count(&o, block)
+	if s.CodesFromReasons {
+		o.Rules.SuccessCodes = []string{""}
+	}
+	return o
+}
+
+// HasHistory reports whether the past of the source can be read.
+func (s *Source) HasHistory() bool {
+	_, ok := s.way.(withHistory)
+	return ok
+}
+
+// InitialLookback is how far back the first poll reads a source that has a history.
+func (s *Source) InitialLookback(block config.Block) time.Duration {
+	return s.way.(withHistory).initialLookback(block)
+}
+
+// Probe lists records of a window, and returns their number, as the API says, and the
+// times of those that it got. It changes nothing, whatever the mode of the source.
+func (s *Source) Probe(ctx context.Context, c *workspace.Client, from, to time.Time) (count int, times []time.Time, err error) {
+	return s.way.probe(ctx, c, workspace.PageQuery{From: from, To: to, Limit: 100})
+}
+
+// Files says how files of the source are read, by its settings.
+func (s *Source) Files(block config.Block) (fetcher.Files, error) {
+	columns, err := s.Columns.With(block.Common().Columns)
+	return fetcher.Files{Columns: columns, Zone: zoneOf(block)}, err
+}
+
+// zoneOf is the zone of times that tell none. The configuration was validated.
+func zoneOf(block config.Block) *time.Location {
+	zone, err := block.Common().Location()
+	if err != nil {
+		return time.UTC
+	}
+	return zone
+}
+
+// Handlers take the records of a file, one by one: only that of the source's records is
+// called.
+type Handlers struct {
+	Login   func(*record.Login) error
+	Session func(*record.Session) error
+	Access  func(*record.Access) error
+}
+
+// ReadFile reads a file of the source.
+func (s *Source) ReadFile(ctx context.Context, files fetcher.Files, file io.ReaderAt, size int64, h Handlers) (fetcher.FileReport, error) {
+	return s.way.readFile(ctx, files, file, size, h)
+}
