@@ -46,6 +46,7 @@ type boardPanel struct {
 		Defaults struct {
 			Unit  string
 			Links []link
+			Color struct{ FixedColor string }
 		}
 		Overrides []struct {
 			Matcher struct {

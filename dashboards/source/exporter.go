@@ -46,12 +46,12 @@ func exporter(p *page) {
 		{"sum(workspace_exporter_reconciliation_difference{" + ofSource + "})", p.word("reconciliation")},
 		{counted("", "workspace_exporter_file_rows_skipped_total", ofSource, step), p.word("rows_skipped")},
 		{counted("", "workspace_exporter_reread_failures_total", ofSource, step), p.word("reread_failures")},
-	}))
+	}, tinted("orange")))
 	p.panel(35, "unfinished", 12, 8, graph(counts, []query{{"max by (project, source) (workspace_exporter_unfinished_records{" + ofSource + "})", "{{project}} {{source}}"}}, fine))
 	p.panel(36, "unwritten", 12, 8, graph(counts, []query{
 		{counted("", "workspace_exporter_failed_logins_unlogged_total", process, step), p.word("unlogged")},
 		{counted("", "workspace_exporter_log_lines_lost_total", process, step), p.word("log_lost")},
-	}))
+	}, tinted("orange")))
 
 	p.heading(40, "api", false)
 	p.panel(41, "requests", 12, 8, bars([]query{

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/assert"
+
+	"github.com/workspace-exporter/workspace_exporter/fetcher"
 )
 
 // excluded are the findings that are meant, by rule, page and panel, each with its
@@ -220,6 +222,40 @@ func TestForm(t *testing.T) {
 		checkLinks(t, b, uids)
 		checkVariables(t, b)
 	}
+}
+
+// TestFailuresAreRed: no graph draws failures in the colour that says that all is well.
+func TestFailuresAreRed(t *testing.T) {
+	counted := 0
+	for _, b := range boards(t) {
+		b.prometheusTargets(func(p boardPanel, q target) {
+			isFailure := strings.Contains(q.Expr, "failures_total") || strings.Contains(q.Expr, `result!="success"`) || strings.Contains(q.Expr, "failed_users")
+			if p.Type != "timeseries" || p.FieldConfig.Defaults.Unit != "locale" || !isFailure || strings.Contains(q.Expr, "attempts_total") {
+				return
+			}
+			counted++
+			drawn := p.FieldConfig.Defaults.Color.FixedColor
+			for _, o := range p.FieldConfig.Overrides {
+				if o.Matcher.Options != q.LegendFormat && o.Matcher.Options != q.RefID {
+					continue
+				}
+				for _, property := range o.Properties {
+					if property.ID == "color" {
+						var colour struct{ FixedColor string }
+						assert.NoError(t, json.Unmarshal(property.Value, &colour))
+						drawn = colour.FixedColor
+					}
+				}
+			}
+			assert.Contains(t, []string{"red", "dark-red", "light-red", "orange", unknownColour}, drawn, "%s: %s: %s", b.UID, p.Title, q.LegendFormat)
+		})
+	}
+	assert.Greater(t, counted, 20)
+}
+
+// TestReasons: every reason why a poll failed has words.
+func TestReasons(t *testing.T) {
+	assert.ElementsMatch(t, fetcher.Reasons, reasons)
 }
 
 // checkGrid sees that ids are unique, and that panels neither overlap nor stick out.

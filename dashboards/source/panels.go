@@ -322,6 +322,13 @@ func shades(query int, colour string) change {
 	return override("byFrameRefID", refID(query), "color", dashboard.FieldColor{Mode: dashboard.FieldColorModeIdShades, FixedColor: &colour})
 }
 
+// tinted gives all series of a graph shades of one colour.
+func tinted(colour string) change {
+	return func(v *dashboard.Panel) {
+		v.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdShades, FixedColor: &colour}
+	}
+}
+
 // density is a heat map of a histogram; unit is that of its buckets.
 func density(unit, expr string, changes ...change) dashboard.Panel {
 	options := heatmap.NewOptions()
