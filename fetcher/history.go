@@ -78,16 +78,19 @@ func (s *History) readSeam(ctx context.Context, now time.Time) error {
 // Finish polls until a poll has succeeded, or too many have failed without getting on.
 func (p *Poller) Finish(ctx context.Context) error {
 	var reached time.Time
-	for failures := 0; ; {
-		begun := time.Now()
-		err := p.poll(ctx, "poll failed, will retry")
+	for failures := 1; ; failures++ {
+		begun, failed := time.Now(), "poll failed, will retry"
+		if failures == maxFailures {
+			failed = "poll failed"
+		}
+		err := p.poll(ctx, failed)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		if counted := p.position().Cursor; counted.After(reached) {
-			reached, failures = counted, 0
+			reached, failures = counted, 1
 		}
-		if failures++; failures == maxFailures {
+		if failures == maxFailures {
 			return err
 		}
 		select {

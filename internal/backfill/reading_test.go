@@ -56,13 +56,16 @@ func TestAHistoryGoesOnAfterAFailure(t *testing.T) {
 			options := collector.Options{Kind: collector.Logins, Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Hour},
 				Limits: collector.NewLimits(100, prometheus.NewCounterVec(prometheus.CounterOpts{}, []string{"family"}))}
 			h := newHistory(options, period{since: since, until: until, step: time.Minute})
+			var logged strings.Builder
 			p, err := fetcher.NewPoller(&fetcher.History{Source: f, From: since, To: until, Skip: h.Skip}, h, collector.NewExporter(prometheus.NewRegistry()).Source("p", "s"),
-				fetcher.Options{Interval: time.Minute, ServerTime: func() (time.Time, bool) { return time.Now(), true }, Logger: log.NewNopLogger()})
+				fetcher.Options{Interval: time.Minute, ServerTime: func() (time.Time, bool) { return time.Now(), true }, Logger: log.NewLogfmtLogger(&logged)})
 			require.NoError(t, err)
 			err = p.Finish(t.Context())
 			if !succeeds {
 				require.ErrorContains(t, err, "no network")
 				assert.Equal(t, 5, f.calls)
+				assert.Equal(t, 4, strings.Count(logged.String(), "will retry"))
+				assert.Equal(t, 1, strings.Count(logged.String(), `msg="poll failed" `), "the last failure is not retried")
 				return
 			}
 			require.NoError(t, err)
