@@ -127,7 +127,7 @@ func (t *table) readSheets(sheets []*zip.File, shared *sharedStrings) error {
 }
 
 func ofSheet(sheet *zip.File, err error) error {
-	return fmt.Errorf("worksheet %q: %w", record.Label(path.Base(sheet.Name)), err)
+	return fmt.Errorf("worksheet %q: %w", record.ScrubText(record.Label(path.Base(sheet.Name))), err)
 }
 
 // leaveOut counts the rows of sheets that stand before the first table. If they would fit

@@ -127,7 +127,7 @@ func (c *Client) taskHosts(id string) []*url.URL {
 
 // listedTask asks for the task whose id is in the query.
 func (c *Client) listedTask(ctx context.Context, base *url.URL, query url.Values) (ExportTask, error) {
-	page, err := getPage[map[string]any](ctx, c, call{
+	page, err := getPage[taskItem](ctx, c, call{
 		operation:  "ListExportTasks",
 		permission: PermissionListExportTasks,
 		base:       base, method: http.MethodGet, path: "/v2/" + c.projectID + "/export-tasks",
@@ -138,16 +138,37 @@ func (c *Client) listedTask(ctx context.Context, base *url.URL, query url.Values
 	}
 	id := query.Get("task_id")
 	for _, item := range page.Items {
-		if firstText(item, "task_id") == id {
+		if item.id == id {
 			return ExportTask{
 				ID:         id,
-				Status:     strings.ToUpper(cut(c.private.clean(firstText(item, "status")), 32)),
-				FailReason: c.private.clean(firstText(item, "fail_reason")),
-				Code:       cut(c.private.clean(firstText(item, "error_code")), 64),
+				Status:     strings.ToUpper(cut(c.private.clean(item.status), 32)),
+				FailReason: c.private.clean(item.failReason),
+				Code:       cut(c.private.clean(item.errorCode), 64),
 			}, nil
 		}
 	}
 	return ExportTask{}, ErrNoTask
+}
+
+// taskItem is a task as it is listed. Whatever else an answer has is not kept: as a map, it
+// would take twenty times the memory.
+type taskItem struct{ id, status, failReason, errorCode string }
+
+// UnmarshalJSONFrom reads what is text or a number.
+func (t *taskItem) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() != '{' {
+		return d.SkipValue()
+	}
+	fields := map[string]*string{"task_id": &t.id, "status": &t.status, "fail_reason": &t.failReason, "error_code": &t.errorCode}
+	return eachMember(d, func(name string) error {
+		field, kind := fields[name], d.PeekKind()
+		if field == nil || kind != '"' && kind != '0' {
+			return d.SkipValue()
+		}
+		token, err := d.ReadToken()
+		*field = token.String()
+		return err
+	})
 }
 
 // DownloadExport writes the file of a finished export task to a writer (permission

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -252,4 +253,17 @@ func FuzzTaskID(f *testing.F) {
 			t.Fatalf("%q", id)
 		}
 	})
+}
+
+// What a list of tasks has beside them takes no memory.
+func TestListOfTasksIsNotKept(t *testing.T) {
+	const unit = `[],`
+	body := `{"count":1,"export_tasks":[{"x":[` + strings.Repeat(unit, 4<<20/len(unit)) + `{}],"task_id":"t1","status":7,"fail_reason":{}}]}`
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, items, err := decodePage[taskItem](strings.NewReader(body), "count", "export_tasks")
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	assert.Equal(t, []taskItem{{id: "t1", status: "7"}}, items)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(40<<20))
 }
