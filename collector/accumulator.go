@@ -139,7 +139,7 @@ func (a *Accumulator) CountUnfinished() (int, error) {
 	if err := a.ready(); err != nil {
 		return 0, err
 	}
-	return a.state.ledger.Unsettled(), nil
+	return a.state.ledger.CountUnfinished(), nil
 }
 
 // Commit counts a whole batch: ledger, counters and cursor go to the store

@@ -6,14 +6,14 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Disposition says what became of one version of a record.
+// Disposition is what became of one version of a record.
 type Disposition string
 
 // The dispositions, as the label of workspace_exporter_records_total shows them.
 const (
 	Counted      Disposition = "counted"      // settled, and added to the attempts
-	Duplicate    Disposition = "duplicate"    // told nothing new
-	Updated      Disposition = "updated"      // told something new, but no other outcome
+	Duplicate    Disposition = "duplicate"    // nothing new
+	Updated      Disposition = "updated"      // something new, but no other outcome
 	Pending      Disposition = "pending"      // seen for the first time, without an outcome
 	Expired      Disposition = "expired"      // stayed without an outcome for too long: a failure
 	Reclassified Disposition = "reclassified" // counted as a success before, a failure now

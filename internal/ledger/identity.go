@@ -9,7 +9,7 @@ import (
 
 // index finds entries by what never changes in them. Nearly always that is one entry:
 // only twins, which differ in nothing but their ids, share it. Of more than maxTwins,
-// which only somebody who means harm would write, it knows those.
+// which only a malicious API would write, it knows those.
 type index struct {
 	one  map[record.Identity]*entry
 	more map[record.Identity][]*entry // those beside the one
@@ -85,7 +85,7 @@ func (l *Ledger) find(login *record.Login) *entry {
 func isNameless(login *record.Login) bool { return login.ID == login.Invariant }
 
 // byID finds a record by its id. One that has come back, with another user and another
-// start, is another record: a database may number anew.
+// start, is another record: a database may restart its numbers.
 func (l *Ledger) byID(login *record.Login) *entry {
 	if e := l.entries[login.ID]; e != nil && !e.isOther(login) {
 		return e
@@ -141,18 +141,18 @@ func (l *Ledger) best(login *record.Login, form record.Identity, onlyPending boo
 // hasRival reports whether another login of the batch fits an entry better than one
 // that contradicts it.
 func (l *Ledger) hasRival(e *entry, login *record.Login) bool {
-	if l.rows == nil {
-		l.rows = map[record.Identity][]*record.Login{}
+	if l.nameless == nil {
+		l.nameless = map[record.Identity][]*record.Login{}
 		for _, row := range l.logins {
-			if rows := l.rows[row.Invariant]; isNameless(row) && len(rows) < maxTwins {
-				l.rows[row.Invariant] = append(rows, row)
+			if rows := l.nameless[row.Invariant]; isNameless(row) && len(rows) < maxTwins {
+				l.nameless[row.Invariant] = append(rows, row)
 			}
 		}
 	}
-	return slices.ContainsFunc(l.rows[login.Invariant], func(other *record.Login) bool { return other != login && !e.contradicts(other) })
+	return slices.ContainsFunc(l.nameless[login.Invariant], func(other *record.Login) bool { return other != login && !e.contradicts(other) })
 }
 
-// learn takes over what a version tells of who and where the record is, so that it is
+// learn takes over what a version holds of who and where the record is, so that it is
 // found however it comes next.
 func (l *Ledger) learn(e *entry, login *record.Login) {
 	before := *e
@@ -241,7 +241,7 @@ func (e *entry) knows(form record.Identity) bool {
 	return false
 }
 
-// identify notes who and where a version says the record is.
+// identify notes who and where the record is, by a version of it.
 func (e *entry) identify(login *record.Login) {
 	if user := uint32(login.User); e.user == 0 {
 		e.user = user

@@ -36,7 +36,7 @@ func TestMoreUnfinishedThanTheLimit(t *testing.T) {
 		l.Apply(r, s.add)
 		l.Forget(noon.Add(time.Duration((minutes - 60) * float64(time.Minute))))
 		n, minutes = n+30, minutes+10
-		require.LessOrEqual(t, l.Unsettled(), 100)
+		require.LessOrEqual(t, l.CountUnfinished(), 100)
 		require.LessOrEqual(t, l.Len(), 100+8*30)
 	}
 	assert.Equal(t, n, s.Attempts)
@@ -47,7 +47,7 @@ func TestMoreUnfinishedThanTheLimit(t *testing.T) {
 			given++
 		}
 	}
-	assert.Equal(t, n-l.Unsettled(), given)
+	assert.Equal(t, n-l.CountUnfinished(), given)
 
 	reread := func(l *Ledger) {
 		// Their ends bring all of them into a window, long after they were forgotten.
@@ -81,7 +81,7 @@ func TestGivenUpStaysGivenUp(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 250, s.Attempts)
-	assert.Equal(t, 95, l.Unsettled())
+	assert.Equal(t, 95, l.CountUnfinished())
 	open := int64(0)
 	for _, n := range l.OpenConnections() {
 		open += n
@@ -95,7 +95,7 @@ func TestGivenUpStaysGivenUp(t *testing.T) {
 	l.Apply(batch(6, logins...), s.add)
 	assert.Equal(t, 250, s.Attempts)
 	assert.Len(t, s.Sessions, 250)
-	assert.Zero(t, l.Unsettled())
+	assert.Zero(t, l.CountUnfinished())
 }
 
 // Pending records that are too many are failures, once, whatever comes of them.
@@ -113,5 +113,5 @@ func TestPendingBeyondTheLimit(t *testing.T) {
 	l.Apply(batch(2, logins...), s.add)
 	assert.Equal(t, 150, s.Attempts)
 	assert.Equal(t, map[string]int{CodePendingTimeout: 55}, s.Failures)
-	assert.Equal(t, 95, l.Unsettled(), "of those that were given up none is followed")
+	assert.Equal(t, 95, l.CountUnfinished(), "of those that were given up none is followed")
 }
