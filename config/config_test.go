@@ -332,4 +332,35 @@ func TestOpenFilesAreWarnedOf(t *testing.T) {
 	require.NoError(t, os.Chmod(failed, 0o644))
 	assert.Contains(t, warnings(inline, 0o600), "storage.path: everybody on this machine can write to "+data)
 	assert.Contains(t, warnings(inline, 0o600), "failed_logins_log.path: everybody on this machine can read "+failed)
+	// A store that was copied back, and what everybody can change.
+	copied := filepath.Join(data, "state.db")
+	require.NoError(t, os.WriteFile(copied, nil, 0o600))
+	require.NoError(t, os.Chmod(copied, 0o644))
+	require.NoError(t, os.Chmod(data, 0o755))
+	require.NoError(t, os.Chmod(failed, 0o622))
+	assert.Contains(t, warnings(inline, 0o600), "storage.path: everybody on this machine can read "+copied)
+	assert.Contains(t, warnings(inline, 0o600), "failed_logins_log.path: everybody on this machine can write to "+failed)
+	assert.Contains(t, warnings("default_chain: {}", 0o602), "everybody on this machine can write to the configuration")
+	require.NoError(t, os.Chmod(data, 0o700))
+	require.NoError(t, os.Chmod(failed, 0o600))
+	assert.Empty(t, warnings(inline, 0o600), "nobody else comes into the folder")
+}
+
+// People paste secrets where names of files belong, and whole sections.
+func TestSecretsInTheWrongPlaceAreNotShown(t *testing.T) {
+	const head = "projects:\n  - name: a\n    project_id: p\n    region: cn-north-4\n    credentials: "
+	for _, secret := range []string{"HPUAXXEXAMPLE0001234", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "eyJhbGciOi0.eyJzdWIiOiIxMjM0NTY3.SflKxwRJSMeKKF2QT4", "MII" + strings.Repeat("EkgYJKoZIhvc", 40)} {
+		for _, text := range []string{
+			head + "{token: {token_file: " + secret + "}}", head + "{aksk: {access_key_file: " + secret + ", secret_key_file: " + secret + "}}",
+			head + "{default_chain: {}}\nstorage: " + secret, head + "{default_chain: {}}\nstorage: {pseudonym_key_file: " + secret + "}",
+		} {
+			_, err := parse("c.yml", []byte(text))
+			require.Error(t, err)
+			assert.NotContains(t, err.Error(), secret[3:12], text)
+		}
+	}
+	for _, name := range []string{"secrets/token", "token", "secrets/project1/access_key", "Token-of-Project-1.txt"} {
+		_, err := parse("c.yml", []byte(head+"{token: {token_file: "+name+"}}"))
+		assert.ErrorContains(t, err, "secret file "+name+": cannot be read")
+	}
 }

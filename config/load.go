@@ -68,9 +68,12 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(path)
-	if masked, errMasked := c.MaskedYAML(); err == nil && errMasked == nil && info.Mode().Perm()&0o004 != 0 && hasSecrets(masked) {
+	mode := others(path)
+	if masked, err := c.MaskedYAML(); err == nil && mode&mayRead != 0 && hasSecrets(masked) {
 		c.Warnings = append(c.Warnings, path+": everybody on this machine can read the configuration, and there are secrets in it; chmod o-r, or secrets in files of their own, are safer")
+	}
+	if mode&mayWrite != 0 {
+		c.Warnings = append(c.Warnings, path+": everybody on this machine can write to the configuration, and have keys used elsewhere; chmod o-w is safer")
 	}
 	return c, nil
 }
@@ -414,7 +417,7 @@ func isNull(n *yaml.Node) bool {
 }
 
 // privatePath matches where a value may be a secret, or hold one.
-var privatePath = regexp.MustCompile(`^failed_logins_log\b|\.(credentials|tls_config|proxy_url|proxy_connect_header)\b`)
+var privatePath = regexp.MustCompile(`^(storage|failed_logins_log)\b|\.(credentials|tls_config|proxy_url|proxy_connect_header)\b`)
 
 func isPrivate(path string) bool { return privatePath.MatchString(path) }
 

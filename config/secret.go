@@ -143,7 +143,8 @@ func (u ProxyURL) String() string {
 	return u.url.Scheme + "://" + user + u.url.Host + rest
 }
 
-// secrets are what must not be told of the URL. A user without a password is a token.
+// secrets are what must not be told of the URL. A user without a password is a token, and
+// so may be a long one.
 func (u ProxyURL) secrets() (secrets []string) {
 	if u.url == nil {
 		return nil
@@ -151,7 +152,7 @@ func (u ProxyURL) secrets() (secrets []string) {
 	if user := u.url.User; user != nil {
 		password, ok := user.Password()
 		secrets = append(secrets, password)
-		if !ok || password == "" {
+		if !ok || password == "" || len(user.Username()) >= shortestKey {
 			secrets = append(secrets, user.Username())
 		}
 	}

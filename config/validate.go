@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/common/model"
 
@@ -80,9 +82,7 @@ func (r *reader) validate(c *Config) {
 		r.refuse("storage.path", "must not be empty; it is the folder of the store, by default data")
 	}
 	r.resolve(&c.Storage.Path)
-	if info, err := os.Stat(c.Storage.Path); err == nil && info.Mode().Perm()&0o002 != 0 {
-		r.warn("storage.path", "everybody on this machine can write to %s, and replace the counters in it; chmod o-w is safer", c.Storage.Path)
-	}
+	r.store(c.Storage.Path)
 	r.pseudonymKey("storage.pseudonym_key", &c.Storage.PseudonymKey, &c.Storage.PseudonymKeyFile)
 	if len(c.Projects) == 0 {
 		r.refuse("projects", "at least one project is needed")
@@ -130,7 +130,7 @@ func (r *reader) failedLoginsLog(at string, l *FailedLoginsLog) {
 	}
 	if l.Path != "-" {
 		r.resolve(&l.Path)
-		r.worldReadable(at+".path", l.Path)
+		r.private(at+".path", l.Path)
 	}
 	r.pseudonymKey(at+".pseudonym_key", &l.PseudonymKey, &l.PseudonymKeyFile)
 }
@@ -253,7 +253,7 @@ func (r *reader) credential(at string, s *Secret, file *string, kind keytext.Kin
 // secret joins a secret with its file, and reads it once to see that it can be
 // read. It is not ok if that is reported already.
 func (r *reader) secret(at string, s *Secret, file *string) (value string, ok bool) {
-	fileAt := at + "_file"
+	fileAt, given := at+"_file", *file
 	if *file != "" {
 		if !s.IsZero() {
 			r.refuse(fileAt, "given together with %s; give one of the two", lastKey(at))
@@ -261,13 +261,27 @@ func (r *reader) secret(at string, s *Secret, file *string) (value string, ok bo
 		}
 		r.resolve(file)
 		s.file = *file
-		r.worldReadable(fileAt, *file)
+		r.private(fileAt, *file)
 	}
 	value, err := s.Read()
-	if err != nil {
+	switch {
+	case err != nil && s.file != "" && looksSecret(given, s.file):
+		r.refuse(fileAt, "there is no such file (its name is not shown, as it may be the secret itself: give that as %s)", lastKey(at))
+	case err != nil:
 		r.refuse(fileAt, "%v", err)
 	}
 	return value, err == nil
+}
+
+// looksSecret reports whether a file that is not there has a name like a key or a token.
+func looksSecret(given, file string) bool {
+	if _, err := os.Stat(file); err == nil || len(given) < shortestKey {
+		return false
+	}
+	const longestName, longestExtension = 255, 6
+	extension := filepath.Ext(given)
+	return len(given) > longestName || (extension == "" || len(extension) > longestExtension) &&
+		strings.ContainsAny(given, "0123456789") && strings.ContainsFunc(given, unicode.IsUpper)
 }
 
 // givenBy is the path at which the value itself or its file is given.
@@ -280,9 +294,46 @@ func givenBy(at, file string) string {
 
 func lastKey(path string) string { return path[strings.LastIndex(path, ".")+1:] }
 
-func (r *reader) worldReadable(at, file string) {
-	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o004 != 0 {
+// What everybody on this machine may do to a file.
+const (
+	mayRead  = 0o004
+	mayWrite = 0o002
+	mayEnter = 0o001 // a folder
+)
+
+// others is what everybody may do to a file or folder; nothing if there is none.
+func others(file string) fs.FileMode {
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() && !info.IsDir() {
+		return 0
+	}
+	return info.Mode().Perm()
+}
+
+// store warns of a store that everybody can read, as after it was copied back, or write to.
+func (r *reader) store(folder string) {
+	mode := others(folder)
+	if mode&mayWrite != 0 {
+		r.warn("storage.path", "everybody on this machine can write to %s, and replace the counters in it; chmod o-w is safer", folder)
+	}
+	if mode&mayEnter == 0 {
+		return
+	}
+	files, _ := os.ReadDir(folder) // what cannot be read is reported when it is opened
+	for _, file := range files {
+		r.private("storage.path", filepath.Join(folder, file.Name()))
+	}
+}
+
+// private warns of a file that everybody can read or write.
+func (r *reader) private(at, file string) {
+	switch mode := others(file) & (mayRead | mayWrite); mode {
+	case mayRead:
 		r.warn(at, "everybody on this machine can read %s; chmod o-r is safer", file)
+	case mayWrite:
+		r.warn(at, "everybody on this machine can write to %s; chmod o-w is safer", file)
+	case mayRead | mayWrite:
+		r.warn(at, "everybody on this machine can read and write to %s; chmod o-rw is safer", file)
 	}
 }
 

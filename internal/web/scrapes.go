@@ -58,7 +58,7 @@ func newScrapes(a answerer, hasProject func(name string) bool, maxHeld int) *scr
 
 func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	scrape := collector.Scrape{Names: query["name[]"], Projects: query["project"], Gzip: acceptsGzip(r.Header)}
+	scrape := collector.Scrape{Names: once(query["name[]"]), Projects: once(query["project"]), Gzip: acceptsGzip(r.Header)}
 	if i := slices.IndexFunc(scrape.Projects, func(p string) bool { return !s.hasProject(p) }); i >= 0 {
 		text(w, http.StatusNotFound, fmt.Sprintf("the configuration has no project %q", scrape.Projects[i]))
 		return
@@ -77,6 +77,12 @@ func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Encoding", "gzip")
 	}
 	s.send(w, r, answer)
+}
+
+// once is a list without repetitions, each of which would be work.
+func once(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // answer makes an answer. Meanwhile the client waits for it, and is not idle.

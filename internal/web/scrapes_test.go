@@ -124,6 +124,7 @@ func TestWhatAScrapeAsksFor(t *testing.T) {
 	}{
 		{"", "", "", collector.Scrape{}, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"},
 		{"x=1&y[]=2", "text/html, */*;q=0.1", "br, deflate", collector.Scrape{}, ""},
+		{strings.Repeat("project=p&name[]=b&", 3000) + "name[]=a", "", "", collector.Scrape{Names: []string{"a", "b"}, Projects: []string{"p"}}, ""},
 		{"name[]=a&name[]=b&project=p", "text/plain;version=1.0.0", "gzip;q=0", collector.Scrape{Names: []string{"a", "b"}, Projects: []string{"p"}}, ""},
 		{"", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8", "gzip", collector.Scrape{Format: collector.OpenMetrics, Gzip: true},
 			"application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"},

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -57,6 +58,8 @@ type Options struct {
 }
 
 // Validate checks what the command line cannot.
+//
+// What YAML's errors quote may be a password in the wrong place.
 func (o *Options) Validate() error {
 	for _, address := range *o.Flags.WebListenAddresses {
 		if _, _, err := net.SplitHostPort(address); err != nil && !strings.Contains(address, "://") {
@@ -64,7 +67,7 @@ func (o *Options) Validate() error {
 		}
 	}
 	if err := web.Validate(*o.Flags.WebConfigFile); err != nil {
-		return fmt.Errorf("--web.config.file: %w", err)
+		return fmt.Errorf("--web.config.file: %s", quotedValue.ReplaceAllString(err.Error(), "a text (not shown, as it may be a secret)"))
 	}
 	if p := o.TelemetryPath; p != path.Clean(p) || !strings.HasPrefix(p, "/") || p == "/" || p == "/config" || strings.HasPrefix(p, "/-/") || strings.HasPrefix(p, "/debug/") || strings.ContainsAny(p, " {}?#") {
 		return fmt.Errorf("--web.telemetry-path %q: must begin with / and be none of /, /config and what begins with /-/ or /debug/", p)
@@ -103,6 +106,9 @@ func (s *Server) Shutdown() {
 		_ = s.server.Close()
 	}
 }
+
+// quotedValue is a value of a YAML file in an error about it.
+var quotedValue = regexp.MustCompile("`[^`]*`|'.*' referenced")
 
 // newServer limits what a slow or greedy client can take.
 func newServer(h http.Handler) *http.Server {

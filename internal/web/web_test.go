@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -214,5 +216,17 @@ func TestBadOptionsAreRefused(t *testing.T) {
 			continue
 		}
 		assert.ErrorContains(t, err, c.want)
+	}
+}
+
+// A password that stands where it does not belong is not shown.
+func TestErrorsOfTheWebConfigurationQuoteNothing(t *testing.T) {
+	for _, text := range []string{"basic_auth_users: hunter2", "basic_auth_users: *hunter2", "rate_limit: hunter2"} {
+		file := filepath.Join(t.TempDir(), "web.yml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		o := Options{Flags: &toolkit.FlagConfig{WebListenAddresses: &[]string{":9914"}, WebConfigFile: &file}, TelemetryPath: "/metrics"}
+		err := o.Validate()
+		require.ErrorContains(t, err, "--web.config.file: ")
+		assert.NotContains(t, err.Error(), "hunter2")
 	}
 }
