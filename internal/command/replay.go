@@ -34,25 +34,30 @@ var ReplaySources = source.Names()
 // ReplayOptions say how Replay counts.
 type ReplayOptions struct {
 	Project string // the label `project`; with ConfigFile also which of its projects
-	// Source is the source that the file is of; empty if its columns tell.
+	// Source is the source of the file's records; empty to recognise it by the columns.
 	Source string
 	// ConfigFile gives success codes, columns and time zone; empty for the defaults.
 	ConfigFile string
-	// SuccessCodes win over those of the configuration, if there are any.
+	// SuccessCodes replace those of the configuration, if there are any.
 	SuccessCodes []string
 	UserWindows  []config.UserWindow
-	// Quiet leaves out the line for each record.
+	// Quiet is without a line for each record.
 	Quiet bool
 }
 
-// Replay counts the records of a file as if they had just been fetched. It writes
-// what the metrics would be to out, and to why, record by record, what was counted
-// and for what reason; at the end what was read, counted and not understood. Now is the
-// newest time in the file.
+const (
+	// replayLookback is how far apart in time two versions of a record may begin.
+	replayLookback  = time.Hour
+	replayGCPercent = 36
+)
+
+// Replay counts the records of a file as if they had just been fetched: the newest time in
+// the file is taken for now. It writes the metrics to out. To why it writes, record by
+// record, how it was counted and for what reason, and at the end a summary.
 func Replay(ctx context.Context, file string, o ReplayOptions, out, why io.Writer) error {
-	// The ledger holds much for long, and what is read is dropped at once: to collect that
-	// sooner takes little time, and a third of the memory.
-	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+	// The ledger keeps much for long, all else is garbage at once: collecting it more often
+	// takes little time, and saves two thirds of the memory.
+	defer debug.SetGCPercent(debug.SetGCPercent(replayGCPercent))
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -75,8 +80,6 @@ func Replay(ctx context.Context, file string, o ReplayOptions, out, why io.Write
 	return writeText(out, exposition)
 }
 
-const gcPercent = 36
-
 // replay is one run of Replay.
 type replay struct {
 	source      *source.Source
@@ -86,7 +89,7 @@ type replay struct {
 	why         io.Writer
 	seen        span
 	events      map[ledger.Disposition]int
-	// counted are records that are no logins, failed those of all that are failures.
+	// counted is the number of records that are no logins, failed that of all failures.
 	counted, failed int
 }
 
@@ -103,14 +106,14 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 	if err != nil {
 		return nil, err
 	}
-	r.files.Logger = log.NewNopLogger() // the summary tells it
+	r.files.Logger = log.NewNopLogger() // the summary reports it
 	options := r.source.Counting(block)
 	options.Project = o.Project
 	codes := options.Rules.SuccessCodes
 	if len(o.SuccessCodes) > 0 && !r.source.CodesFromReasons {
 		codes = o.SuccessCodes
 	}
-	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: cursor.Retention} // nobody waits in a replay
+	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: cursor.Retention} // no record expires in a replay
 	options.Lookback = replayLookback
 	options.UserWindows = service.UserWindows(o.UserWindows)
 	options.Limits = collector.NewLimits(math.MaxInt32, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
@@ -140,8 +143,8 @@ func sourceOf(f io.ReaderAt, size int64) *source.Source {
 	return source.All[i]
 }
 
-// settingsOf are the settings of a source in the project of the configuration that is
-// named, or else the only one; the defaults if it has none.
+// settingsOf are the settings of a source in the named project of the configuration, or else
+// in its only one. A source without settings has the defaults.
 func settingsOf(o *ReplayOptions, s *source.Source) (config.Block, error) {
 	block := config.DefaultBlock(s.Name)
 	if o.ConfigFile != "" {
@@ -194,7 +197,7 @@ func (r *replay) run(ctx context.Context, f io.ReaderAt, size int64) error {
 	})
 }
 
-// count takes a record into the summary that is no login.
+// count adds a record that is no login to the summary.
 func (r *replay) count(malformed, failed bool) {
 	if malformed {
 		return
@@ -205,7 +208,7 @@ func (r *replay) count(malformed, failed bool) {
 	}
 }
 
-// summarise says in three lines what was read, counted and not understood.
+// summarise writes in three lines what was read, counted and not understood.
 func (r *replay) summarise() {
 	report := &r.report
 	fmt.Fprintf(r.why, "Read %d records of %s in %d rows: %s\n", report.Rows-report.NoRecords, r.source.Name, report.Rows, report.Format)
@@ -223,13 +226,10 @@ func (r *replay) summarise() {
 	fmt.Fprintf(r.why, "Not understood: %s\n", report.NotUnderstood())
 }
 
-// replayLookback is how far apart in time two versions of a record may begin.
-const replayLookback = time.Hour
-
-// span is the time that records take.
+// span is from the oldest to the newest time of records.
 type span struct{ from, to time.Time }
 
-// add takes a record into account: its own time, and later ones that it tells of.
+// add takes a record into account: its own time, and later ones.
 func (s *span) add(own time.Time, later ...time.Time) {
 	if !own.IsZero() && (s.from.IsZero() || own.Before(s.from)) {
 		s.from = own
@@ -249,7 +249,7 @@ func (s *span) bounds() (from, to time.Time) {
 	return s.from, s.to
 }
 
-// explain says in words what became of a record, and why.
+// explain describes how a record was counted, and why.
 func explain(e *ledger.Event) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s: ", e.Disposition)
@@ -257,7 +257,7 @@ func explain(e *ledger.Event) string {
 	case ledger.Invalid:
 		s.WriteString("not a record, which is an object with fields")
 	case ledger.Duplicate:
-		s.WriteString("this record was counted already, and this version of it says nothing new")
+		s.WriteString("this record was counted already, and this version of it has nothing new")
 	case ledger.Pending:
 		s.WriteString("neither a failure nor a start time yet; it counts when it has either, or as a failure after pending_timeout")
 	case ledger.Expired:

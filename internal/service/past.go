@@ -33,28 +33,27 @@ func (p *Past) NewPoller(a fetcher.HistoryAccumulator, from, to time.Time) (*fet
 
 // Pasts are the sources of login records that a configuration has.
 func Pasts(cfg *config.Config, logger log.Logger) ([]*Past, error) {
-	s := &Service{logger: logger, exporter: collector.NewExporter(prometheus.NewRegistry())}
-	limits := collector.NewLimits(cfg.Metrics.MaxSeries, s.exporter.Limited())
+	exporter := collector.NewExporter(prometheus.NewRegistry())
+	limits := collector.NewLimits(cfg.Metrics.MaxSeries, exporter.Limited())
+	var clients Clients
 	var pasts []*Past
 	for _, p := range cfg.Projects {
-		client, err := s.factory.New(cfg, p, nil, logger)
+		client, err := clients.New(cfg, p, nil, logger)
 		if err != nil {
 			return nil, err
 		}
-		o := &opener{service: s, config: cfg, project: p, limits: limits, client: client}
-		for _, described := range source.All {
-			if block := described.Block(&p.Sources); block != nil && described.HasHistory() {
-				pasts = append(pasts, o.past(described, block))
+		project := &project{p, cfg.Metrics, client, exporter, limits, logger}
+		if err := project.on(func(s *source.Source, block config.Block) error {
+			if s.HasHistory() {
+				pasts = append(pasts, &Past{Project: p.Name, Source: s.Name, InitialLookback: s.InitialLookback(block),
+					Counting: project.counting(s, block), opening: project.opening(s, block, export.NoMemory{})})
 			}
+			return nil
+		}); err != nil {
+			return nil, err
 		}
 	}
 	return pasts, nil
-}
-
-func (o *opener) past(s *source.Source, block config.Block) *Past {
-	opening := o.opening(s, block)
-	opening.Tasks = export.NoMemory{}
-	return &Past{Project: o.project.Name, Source: s.Name, InitialLookback: s.InitialLookback(block), Counting: o.counting(s, block), opening: opening}
 }
 
 // ReadStore calls read with a copy of the store of a configuration, which may be open

@@ -23,6 +23,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
@@ -62,6 +63,7 @@ type state struct {
 
 // Source is one source of one project, with all that belongs to it.
 type Source struct {
+	title       string
 	poller      *fetcher.Poller
 	accumulator *collector.Accumulator
 	day         *collector.Day
@@ -137,12 +139,14 @@ func (s *Service) open(cfg *config.Config, st *store.Store, failures *loginlog.L
 			return nil, clients, err
 		}
 		clients = append(clients, client)
-		o := &opener{s, cfg, p, st, failures, limits, client}
-		opened, err := o.open()
-		if err != nil {
+		project := &project{p, cfg.Metrics, client, s.exporter, limits, s.logger}
+		if err := project.on(func(described *source.Source, block config.Block) error {
+			opened, err := project.open(described, block, st, failures)
+			sources = append(sources, opened)
+			return err
+		}); err != nil {
 			return nil, clients, err
 		}
-		sources = append(sources, opened...)
 	}
 	return sources, clients, nil
 }
@@ -165,15 +169,6 @@ func (s *Service) openFailures(cfg *config.Config) (*loginlog.Log, error) {
 		o.Key = c.PseudonymKey.Read
 	}
 	return loginlog.Open(o)
-}
-
-// UserWindows are the windows that a configuration has.
-func UserWindows(configured []config.UserWindow) []collector.Window {
-	windows := make([]collector.Window, len(configured))
-	for i, w := range configured {
-		windows[i] = collector.Window{Name: w.Label, Length: w.Duration}
-	}
-	return windows
 }
 
 // Start begins to poll.
@@ -259,6 +254,9 @@ func (s *Service) Config() *config.Config { return s.published.Load().config }
 
 // Sources are the sources of the configuration in force.
 func (s *Service) Sources() []*Source { return s.published.Load().sources }
+
+// Title names the source in plain words.
+func (s *Source) Title() string { return s.title }
 
 // Status is the state of the source.
 func (s *Source) Status() fetcher.Status { return s.poller.Status() }

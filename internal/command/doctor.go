@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -12,51 +11,15 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
-	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
-	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/service"
 	"github.com/workspace-exporter/workspace_exporter/internal/source"
 )
 
-// CheckConfig loads a configuration and says what is wrong with it, or what it means.
-func CheckConfig(configFile string, out io.Writer) error {
-	cfg, err := load(configFile)
-	if err != nil {
-		return err
-	}
-	for _, w := range cfg.Warnings {
-		fmt.Fprintln(out, "warning:", w)
-	}
-	fmt.Fprintf(out, "%s is valid: %d project(s)\n", configFile, len(cfg.Projects))
-	return nil
-}
-
-// Pseudonyms writes, for each user name that it reads, what stands for the user in the
-// log of failed logins.
-func Pseudonyms(configFile string, in io.Reader, out io.Writer) error {
-	cfg, err := load(configFile)
-	if err != nil {
-		return err
-	}
-	if cfg.FailedLoginsLog == nil || cfg.FailedLoginsLog.PseudonymKey.String() == "" {
-		return fmt.Errorf("%s: failed_logins_log has no pseudonym_key_file, so its lines have no users", configFile)
-	}
-	key, err := cfg.FailedLoginsLog.PseudonymKey.Read()
-	if err != nil {
-		return err
-	}
-	names := bufio.NewScanner(in)
-	for names.Scan() {
-		fmt.Fprintln(out, loginlog.Pseudonym(key, record.PersonOf(names.Text())))
-	}
-	return names.Err()
-}
-
 // doctorWindow is how far back the doctor looks for records.
 const doctorWindow = 24 * time.Hour
 
-// Doctor makes one signed call for each source and says what works, what does not,
-// and what to do about it. It changes nothing, and fails if anything is wrong.
+// Doctor makes one signed call for each source and reports what works, what does not, and
+// what to do about it. It changes nothing, and fails if any source does not work.
 func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Logger) error {
 	cfg, err := load(configFile)
 	if err != nil {
@@ -90,8 +53,8 @@ func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Lo
 	return nil
 }
 
-// describeSkew says by how much the local clock is ahead of the server's, whose
-// times come in whole seconds.
+// describeSkew reports by how much the local clock is ahead of the server's, whose times
+// have whole seconds.
 func describeSkew(skew time.Duration) string {
 	switch skew = skew.Round(time.Second); {
 	case skew.Abs() <= 2*time.Second:
@@ -103,8 +66,7 @@ func describeSkew(skew time.Duration) string {
 	}
 }
 
-// probe lists records of a source, whatever its mode: to make an export task would change
-// something.
+// probe lists records of a source, whatever its mode: an export task would change something.
 func probe(ctx context.Context, s *source.Source, block config.Block, client *workspace.Client, out io.Writer) error {
 	host, now := s.Host(client), time.Now()
 	if server, ok := host.ServerTime(); ok {

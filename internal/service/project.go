@@ -1,0 +1,93 @@
+package service
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
+	"github.com/workspace-exporter/workspace_exporter/internal/tasknotes"
+)
+
+// project is what the sources of a project are opened with.
+type project struct {
+	*config.Project
+	metrics  config.Metrics
+	client   *workspace.Client
+	exporter *collector.Exporter
+	limits   *collector.Limits
+	logger   log.Logger
+}
+
+// on calls open for each source that is on.
+func (p *project) on(open func(*source.Source, config.Block) error) error {
+	for _, s := range source.All {
+		if block := s.Block(&p.Sources); block != nil {
+			if err := open(s, block); err != nil {
+				return fmt.Errorf("project %q: %w", p.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// open opens a source.
+func (p *project) open(s *source.Source, block config.Block, st *store.Store, failures *loginlog.Log) (*Source, error) {
+	partition := st.Partition(p.Name, s.Name)
+	day := &collector.Day{}
+	counting := p.counting(s, block)
+	counting.Day = day
+	if failures != nil {
+		from := loginlog.Origin{Project: p.Name, Source: s.Name, Product: s.Product, PersonalMachines: s.PersonalMachines}
+		counting.Failed = func(events []ledger.Event) { failures.Write(from, events) }
+	}
+	accumulator, err := collector.Open(partition, counting)
+	if err != nil {
+		return nil, err
+	}
+	notes, err := tasknotes.Open(partition, p.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	opening := p.opening(s, block, notes)
+	poller, err := opening.Poller(accumulator)
+	if err != nil {
+		return nil, err
+	}
+	reconciler, err := opening.Reconciler()
+	return &Source{title: s.Title, poller: poller, accumulator: accumulator, day: day, metrics: opening.Metrics, reconciler: reconciler}, err
+}
+
+// opening is what a source is read with.
+func (p *project) opening(s *source.Source, block config.Block, tasks fetcher.TaskMemory) *source.Opening {
+	return &source.Opening{Source: s, Block: block, Project: p.Name, Client: p.client,
+		Tasks: tasks, Metrics: p.exporter.Source(p.Name, s.Name), Logger: p.logger}
+}
+
+// counting are the options of a source's accumulator.
+func (p *project) counting(s *source.Source, block config.Block) collector.Options {
+	o := s.Counting(block)
+	o.Project, o.ProjectID, o.Logger = p.Name, p.ProjectID, p.logger
+	o.ConstantLabels = p.metrics.ConstantLabels
+	o.NewSeriesHold = time.Duration(p.metrics.NewSeriesHold)
+	o.UserWindows = UserWindows(p.metrics.UserWindows)
+	o.Limits, o.Committed = p.limits, p.exporter.Committed
+	return o
+}
+
+// UserWindows are the windows of a configuration.
+func UserWindows(configured []config.UserWindow) []collector.Window {
+	windows := make([]collector.Window, len(configured))
+	for i, w := range configured {
+		windows[i] = collector.Window{Name: w.Label, Length: w.Duration}
+	}
+	return windows
+}
