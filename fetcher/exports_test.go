@@ -103,19 +103,19 @@ func (c *cloud) logins() *LoginExports {
 }
 
 func (c *cloud) loginExports(memory TaskMemory) *LoginExports {
-	return &LoginExports{c.export(memory), FileOf(filesOf(export.Logins), (*record.UserConnection).Login)}
+	return &LoginExports{c.export(memory), FileOf(filesOf(export.ColumnsOf(record.UserConnectionColumns)), (*record.UserConnection).Login)}
 }
 
 func (c *cloud) desktopExports(memory TaskMemory) *LoginExports {
-	return &LoginExports{c.export(memory), FileOf(filesOf(export.DesktopConnections), (*record.DesktopConnection).Login)}
+	return &LoginExports{c.export(memory), FileOf(filesOf(export.ColumnsOf(record.DesktopConnectionColumns)), (*record.DesktopConnection).Login)}
 }
 
 func (c *cloud) sessionExports(memory TaskMemory) *SessionExports {
-	return &SessionExports{c.export(memory), FileOf(filesOf(export.Sessions), (*record.SessionInfo).Session)}
+	return &SessionExports{c.export(memory), FileOf(filesOf(export.ColumnsOf(record.SessionInfoColumns)), (*record.SessionInfo).Session)}
 }
 
 func (c *cloud) accessExports(memory TaskMemory) *AccessExports {
-	return &AccessExports{c.export(memory), FileOf(filesOf(export.AccessStatistics), (*record.AppUserAccess).Access)}
+	return &AccessExports{c.export(memory), FileOf(filesOf(export.ColumnsOf(record.AppUserAccessColumns)), (*record.AppUserAccess).Access)}
 }
 
 func filesOf(columns export.Columns) Files {
@@ -458,7 +458,7 @@ func requireDesktops(t *testing.T, logins []record.Login, err error) {
 
 func TestFilesOfDesktops(t *testing.T) {
 	var asked cursor.Window
-	d := &LoginFiles{File: FileOf(filesOf(export.DesktopConnections), (*record.DesktopConnection).Login), Download: func(_ context.Context, from, to time.Time, w io.Writer) error {
+	d := &LoginFiles{File: FileOf(filesOf(export.ColumnsOf(record.DesktopConnectionColumns)), (*record.DesktopConnection).Login), Download: func(_ context.Context, from, to time.Time, w io.Writer) error {
 		asked = cursor.Window{From: from, To: to}
 		_, err := io.Copy(w, strings.NewReader(desktopFile))
 		return err
@@ -487,7 +487,7 @@ func TestReadLoginsTellsWhatItLeavesOut(t *testing.T) {
 	var told strings.Builder
 	file := "id,user_name,start_time,failed_code,client_type\n1,u,2023-06-05T06:37:47Z,-," + strings.Repeat("x", 70_000) + "\n"
 	read := func(ctx context.Context) (logins []record.Login, err error) {
-		files := Files{Columns: export.Logins, Logger: log.NewLogfmtLogger(&told)}
+		files := Files{Columns: export.ColumnsOf(record.UserConnectionColumns), Logger: log.NewLogfmtLogger(&told)}
 		_, err = FileOf(files, (*record.UserConnection).Login)(ctx, strings.NewReader(file), int64(len(file)), into(&logins))
 		return logins, err
 	}
@@ -509,7 +509,7 @@ func TestAFileIsLeftWhereItHasNoRows(t *testing.T) {
 	cancel()
 	file := "id,start_time,user_name\n" + strings.Repeat("\n", 1<<20)
 	for _, text := range []string{file, "PK\x03\x04" + file} {
-		files := Files{Columns: export.Logins, Logger: log.NewNopLogger()}
+		files := Files{Columns: export.ColumnsOf(record.UserConnectionColumns), Logger: log.NewNopLogger()}
 		_, err := FileOf(files, (*record.UserConnection).Login)(ctx, strings.NewReader(text), int64(len(text)), nil)
 		require.ErrorIs(t, err, context.Canceled)
 	}

@@ -38,7 +38,7 @@ func (t *tellingFiles) read(tb testing.TB, file string) (logins []record.Login, 
 
 // What is no record is counted, and told once a file.
 func TestRowsThatAreNoRecordsAreTold(t *testing.T) {
-	f := newTold(export.Logins)
+	f := newTold(export.ColumnsOf(record.UserConnectionColumns))
 	logins, report, err := f.read(t, "id,user_name,start_time,note\n1,u1,2024-01-05 08:03:07,\nTotal,1,,\n合计,1,,\n# by u9, with, many, commas, in, it\n,,,only here\n2,,,x\n,,2024-01-05 08:03:07,\n\x1a\n\x00\x00\n")
 	require.NoError(t, err)
 	require.Len(t, logins, 9)
@@ -54,7 +54,7 @@ func TestRowsThatAreNoRecordsAreTold(t *testing.T) {
 	assert.NotContains(t, f.log.String(), "u9")
 	assert.Equal(t, "8 rows that are no records", report.NotUnderstood())
 
-	f = newTold(export.Logins)
+	f = newTold(export.ColumnsOf(record.UserConnectionColumns))
 	_, report, err = f.read(t, "id,start_time\n1,2024-01-05 08:03:07\n")
 	require.NoError(t, err)
 	assert.Empty(t, f.log.String(), "nothing is told of a file that was understood")
@@ -62,7 +62,7 @@ func TestRowsThatAreNoRecordsAreTold(t *testing.T) {
 }
 
 func TestUnreadFieldsAreTold(t *testing.T) {
-	f := newTold(export.Logins)
+	f := newTold(export.ColumnsOf(record.UserConnectionColumns))
 	logins, report, err := f.read(t, "id,user_name,start_time,end_time\n1,u1,2024-01-05 08:03:07,\n2,u2,2024-01-05 08:03:08,\n1.23E+18,u3,5/6/2024 8:03,N/A\n")
 	require.NoError(t, err)
 	require.Len(t, logins, 3)
@@ -84,7 +84,7 @@ func TestFilesWhoseTimesCannotBeReadAreRefused(t *testing.T) {
 		"of one end": {"id,start_time,end_time\n1,2024-01-05 08:03:07,\n2,2024-01-05 08:03:08,still there\n", "of the column for end_time, 1 of 1 times"},
 		"none":       {"id,start_time,end_time\n1,2024-01-05 08:03:07,-\n2,2024-01-05 08:03:08,0001-01-01 00:00:00\n", ""},
 	} {
-		_, _, err := newTold(export.Logins).read(t, c.file)
+		_, _, err := newTold(export.ColumnsOf(record.UserConnectionColumns)).read(t, c.file)
 		if c.err == "" {
 			require.NoError(t, err, name)
 		} else {
@@ -125,9 +125,9 @@ func TestRecordsOfPagesAndSpreadsheets(t *testing.T) {
 	for _, field := range []string{"id", "transaction_id"} {
 		for _, cell := range []string{"1.23456789012346E+17", "1.23456789012345677E17", "1.2E+17", "'" + id, `="` + id + `"`, id + "\t", "123,456,789,012,345,678", "123456789012346000", "'1.2E+17"} {
 			t.Run(field+" "+cell, func(t *testing.T) {
-				kind, columns, fields := collector.Logins, export.Logins, []string{"user_name", "u", "start_time", at, "machine_name", "m"}
+				kind, columns, fields := collector.Logins, export.ColumnsOf(record.UserConnectionColumns), []string{"user_name", "u", "start_time", at, "machine_name", "m"}
 				if field == "transaction_id" {
-					kind, columns, fields = collector.DesktopLogins, export.DesktopConnections, []string{"user_name", "u", "connection_start_time", at, "computer_name", "m"}
+					kind, columns, fields = collector.DesktopLogins, export.ColumnsOf(record.DesktopConnectionColumns), []string{"user_name", "u", "connection_start_time", at, "computer_name", "m"}
 				}
 				read := func(id string) (logins []record.Login) {
 					header, row := field, `"`+strings.ReplaceAll(id, `"`, `""`)+`"`
@@ -174,7 +174,7 @@ func TestTimeZone(t *testing.T) {
 		"Start time (GMT+09:00)": {"2024-01-05 09:03:07", "45296.37716435185"},
 	} {
 		for _, cell := range cells {
-			f := newTold(export.Logins)
+			f := newTold(export.ColumnsOf(record.UserConnectionColumns))
 			f.Zone = shanghai
 			logins, _, err := f.read(t, "id,"+title+"\n1,"+cell+"\n")
 			require.NoError(t, err)
@@ -194,7 +194,7 @@ func TestTimeZone(t *testing.T) {
 func TestFilesOfTheOtherSources(t *testing.T) {
 	var sessions []record.Session
 	file := "id,login_user,session_state,start_time\n1.2E+18,u1,InitFail,2024-01-05 08:03:07\n1.2E+18,u2,InitFail,2024-01-05 08:03:07\nTotal,,2,\n"
-	f := newTold(export.Sessions)
+	f := newTold(export.ColumnsOf(record.SessionInfoColumns))
 	report, err := FileOf(f.Files, (*record.SessionInfo).Session)(t.Context(), strings.NewReader(file), int64(len(file)), into(&sessions))
 	require.NoError(t, err)
 	require.Len(t, sessions, 3)
@@ -207,7 +207,7 @@ func TestFilesOfTheOtherSources(t *testing.T) {
 		"username,access_failed_count\nu1,\"1,234\"\nu2,12.0\n合计,1246\nTotal:,1246\n",
 	} {
 		var accesses []record.Access
-		_, err = FileOf(newTold(export.AccessStatistics).Files, (*record.AppUserAccess).Access)(t.Context(), strings.NewReader(file), int64(len(file)), into(&accesses))
+		_, err = FileOf(newTold(export.ColumnsOf(record.AppUserAccessColumns)).Files, (*record.AppUserAccess).Access)(t.Context(), strings.NewReader(file), int64(len(file)), into(&accesses))
 		require.NoError(t, err)
 		sum, records := 0, 0
 		for _, a := range accesses {

@@ -14,8 +14,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Columns tells which column of a file is which field of a record. There is one
-// value per kind of record; names.go holds them.
+// Columns tells which column of a file is which field of a record.
 type Columns struct {
 	// fields finds a field's name by a column's key: see key. Columns that are dropped
 	// have an empty one.
@@ -27,15 +26,13 @@ type Columns struct {
 	needs [][]string
 }
 
-// names are the names that a field's column goes by, beside the field's own.
-type names map[string][]string
-
-func newColumns(needs [][]string, times []string, names names) Columns {
-	c := Columns{fields: map[string]string{}, times: times, needs: needs}
-	for field, synonyms := range names {
+// ColumnsOf are the columns of files of a kind of record.
+func ColumnsOf(r record.Columns) Columns {
+	c := Columns{fields: map[string]string{}, times: r.Times, needs: r.Required}
+	for field, titles := range r.Titles {
 		c.fields[key(field)] = field
-		for _, s := range synonyms {
-			c.fields[key(s)] = field
+		for _, title := range titles {
+			c.fields[key(title)] = field
 		}
 	}
 	return c

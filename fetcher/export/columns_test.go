@@ -12,16 +12,24 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
+// The columns of each kind of record.
+var (
+	Logins             = ColumnsOf(record.UserConnectionColumns)
+	Sessions           = ColumnsOf(record.SessionInfoColumns)
+	AccessStatistics   = ColumnsOf(record.AppUserAccessColumns)
+	DesktopConnections = ColumnsOf(record.DesktopConnectionColumns)
+)
+
 // tables are the kinds of file, with the fields of their records.
 var tables = map[string]struct {
 	columns Columns
-	names   names
+	record  record.Columns
 	fields  []string
 }{
-	"logins":              {Logins, loginNames, record.UserConnectionFields},
-	"sessions":            {Sessions, sessionNames, record.SessionInfoFields},
-	"access statistics":   {AccessStatistics, accessNames, record.AppUserAccessFields},
-	"desktop connections": {DesktopConnections, desktopNames, record.DesktopConnectionFields},
+	"logins":              {Logins, record.UserConnectionColumns, record.UserConnectionFields},
+	"sessions":            {Sessions, record.SessionInfoColumns, record.SessionInfoFields},
+	"access statistics":   {AccessStatistics, record.AppUserAccessColumns, record.AppUserAccessFields},
+	"desktop connections": {DesktopConnections, record.DesktopConnectionColumns, record.DesktopConnectionFields},
 }
 
 // fieldsOf are the fields of a header row.
@@ -157,7 +165,7 @@ func TestConsoleTitles(t *testing.T) {
 func TestNamesStandForOneFieldEach(t *testing.T) {
 	for kind, c := range tables {
 		for range 20 { // the order of a map decides, if two fields share a name
-			for k, field := range newColumns(nil, nil, c.names).fields {
+			for k, field := range ColumnsOf(c.record).fields {
 				assert.Equal(t, field, c.columns.fields[k], "%s: %s", kind, k)
 			}
 		}

@@ -83,3 +83,21 @@ func (a *AppUserAccess) Access() Access {
 }
 
 func accessPrivate(r *reading) []private { return userForms(r.plain(accessUsername)) }
+
+// AppUserAccessColumns are the columns of a file of access statistics.
+var AppUserAccessColumns = Columns{
+	Required: [][]string{{"username"}, {"access_failed_count"}},
+	Times:    []string{"last_access_failed_time"},
+	Titles: map[string][]string{
+		"username": {"Connected user", "Login username", "连接用户", "登录用户名", "User name", "User", "Login user", "Account",
+			"用户名称", "用户名", "用户", "登录用户"},
+		"access_failed_count": {"Access failure count", "Number of access failures", "Access failures", "Failures", "Failed accesses", "Number of failures",
+			"接入失败数", "接入失败次数", "失败次数"},
+		"last_access_failed_time": {"Latest access failure time", "Latest access failure", "Last access failure time", "Last access failure", "Last failure time", "Last failure",
+			"最近一次接入失败时间", "最近接入失败时间", "最后接入失败时间"},
+		"error_code": {"Failure code",
+			"错误码", "失败码"},
+		"error_msg": {"Error message", "Error information", "Failure cause", "Failure reason",
+			"错误信息", "错误消息", "失败原因"},
+	},
+}

@@ -256,7 +256,7 @@ func readCSV(t *testing.T, file []byte, comma rune) [][]string {
 	return rows
 }
 
-// exported gets the file of S2 with one awkward record in it.
+// exported gets the file of an export of logins with one awkward record in it.
 func exported(t *testing.T, format FileFormat) []byte {
 	t.Helper()
 	o := everything(&clock{noon})

@@ -22,7 +22,7 @@ var accessStatistics = &Source{
 		Endpoint: workspace.Workspace, Method: http.MethodPost, Path: "/v2/{project_id}/statistics/metrics/app-user-access/export",
 		Window: accessWindow,
 	},
-	Columns: export.AccessStatistics,
+	Columns: export.ColumnsOf(record.AppUserAccessColumns),
 	Kind:    collector.AccessStatistics,
 	Demo:    "{poll_interval: 10s, settle: 5s}",
 	way: &disjoint{

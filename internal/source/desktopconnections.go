@@ -26,7 +26,7 @@ var desktopConnections = &Source{
 		Endpoint: workspace.Workspace, Method: http.MethodGet, Path: "/v2/{project_id}/connections/desktops/export",
 		Window: desktopWindow,
 	},
-	Columns:          export.DesktopConnections,
+	Columns:          export.ColumnsOf(record.DesktopConnectionColumns),
 	Kind:             collector.DesktopLogins,
 	CodesFromReasons: true,
 	PersonalMachines: true,

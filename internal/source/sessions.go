@@ -21,7 +21,7 @@ var sessions = &Source{
 		Endpoint: workspace.AppStream, Method: http.MethodPost, Path: "/v1/{project_id}/session/list-sessions/export",
 		Window: sessionWindow,
 	},
-	Columns: export.Sessions,
+	Columns: export.ColumnsOf(record.SessionInfoColumns),
 	Kind:    collector.Sessions,
 	Demo:    "{poll_interval: 10s}",
 	way:     &snapshot{recordsOf(listSessions, (*record.SessionInfo).Session)},

@@ -22,7 +22,7 @@ var userConnections = &Source{
 		Endpoint: workspace.AppStream, Method: http.MethodPost, Path: "/v1/{project_id}/session/user-connection/export",
 		Window: userConnectionWindow,
 	},
-	Columns: export.Logins,
+	Columns: export.ColumnsOf(record.UserConnectionColumns),
 	Kind:    collector.Logins,
 	Demo:    "{lookback: 2m, pending_timeout: 10m, reconcile_interval: 1m}",
 	way: &incremental{

@@ -206,15 +206,15 @@ func TestOurFilesAgree(t *testing.T) {
 				}
 				return client.CreateExportTask(t.Context(), &export, from, to)
 			}
-			assertFile(t, s.Truth(projectID, from, to), download(create("user_connections")), export.Logins)
-			assertFile(t, s.TruthSessions(projectID, from, to), download(create("sessions")), export.Sessions)
-			assertFile(t, s.TruthAccess(projectID, from, to), download(create("access_statistics")), export.AccessStatistics)
+			assertFile(t, s.Truth(projectID, from, to), download(create("user_connections")), source.Named("user_connections").Columns)
+			assertFile(t, s.TruthSessions(projectID, from, to), download(create("sessions")), source.Named("sessions").Columns)
+			assertFile(t, s.TruthAccess(projectID, from, to), download(create("access_statistics")), source.Named("access_statistics").Columns)
 			desktops := s.TruthDesktops(projectID, from, to)
-			assertFile(t, desktops, download(create("desktop_connections")), export.DesktopConnections)
+			assertFile(t, desktops, download(create("desktop_connections")), source.Named("desktop_connections").Columns)
 			var file bytes.Buffer
 			inFile := source.Named("desktop_connections").Download.With("language", language)
 			require.NoError(t, client.DownloadFile(t.Context(), &inFile, from, to, &file, 1<<24))
-			assertFile(t, desktops, file.Bytes(), export.DesktopConnections)
+			assertFile(t, desktops, file.Bytes(), source.Named("desktop_connections").Columns)
 			assert.Empty(t, s.Tasks(projectID))
 			assert.Empty(t, s.Violations())
 		})
