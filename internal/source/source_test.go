@@ -1,10 +1,15 @@
 package source
 
 import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
@@ -35,4 +40,54 @@ func TestSourcesAreComplete(t *testing.T) {
 // Every source that the configuration knows is described.
 func TestEverySourceIsDescribed(t *testing.T) {
 	assert.ElementsMatch(t, config.SourceNames(), Names())
+}
+
+// TestReadmeListsTheSources compares the README's table with what is described: names,
+// modes and permissions.
+func TestReadmeListsTheSources(t *testing.T) {
+	const file = "../../README.md"
+	const heading = "| source | what | mode | permissions to grant |\n|---|---|---|---|\n"
+	readme, err := os.ReadFile(file)
+	require.NoError(t, err)
+	head, rest, found := strings.Cut(string(readme), heading)
+	require.True(t, found)
+	table, tail, _ := strings.Cut(rest, "\n\n")
+	want := strings.Join(readmeRows(), "\n")
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(head+heading+want+"\n\n"+tail), 0o644))
+		return
+	}
+	assert.Equal(t, want, table, "go test ./internal/source -update writes it")
+}
+
+var update = flag.Bool("update", false, "write the README's table of sources")
+
+func readmeRows() (rows []string) {
+	for _, s := range All {
+		name, what := "`"+s.Name+"`", s.Summary
+		for i, mode := range config.DefaultBlock(s.Name).Modes() {
+			remark := ""
+			if i == 0 {
+				remark = " (default)"
+			}
+			rows = append(rows, fmt.Sprintf("| %s | %s | `%s`%s | %s |", name, what, mode, remark, inReadme(s.Permissions(mode))))
+			name, what = "", ""
+		}
+	}
+	return rows
+}
+
+// inReadme are permissions as the README lists them: those of export tasks are explained
+// once, below the table.
+func inReadme(permissions []string) string {
+	var list []string
+	for _, p := range permissions {
+		if !slices.Contains(withTasks(), p) {
+			list = append(list, "`"+p+"`")
+		}
+	}
+	if len(list) < len(permissions) {
+		list = append(list, "tasks")
+	}
+	return strings.Join(list, ", ")
 }
