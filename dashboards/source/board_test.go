@@ -44,9 +44,11 @@ type boardPanel struct {
 	Targets                  []target
 	FieldConfig              struct {
 		Defaults struct {
-			Unit  string
-			Links []link
-			Color struct{ FixedColor string }
+			Unit   string
+			Links  []link
+			Color  struct{ FixedColor string }
+			Max    *float64
+			Custom struct{ AxisSoftMax *float64 }
 		}
 		Overrides []struct {
 			Matcher struct {

@@ -74,8 +74,10 @@ func exporter(p *page) {
 	p.panel(52, "cpu", 6, 8, graph("percentunit", []query{{ours("rate(process_cpu_seconds_total{" + process + "}[" + rates + "])"), "{{instance}}"}}, fine))
 	p.panel(53, "memory", 6, 8, graph("bytes", []query{{ours("process_resident_memory_bytes{" + process + "}"), "{{instance}}"}}, fine))
 	p.panel(54, "samples", 6, 8, graph(counts, []query{{ours("scrape_samples_scraped{" + process + "}"), "{{instance}}"}}, fine))
-	p.panel(55, "limited_families", 24, 7, bars([]query{{counted("family", "workspace_exporter_series_limited_total", process, step) + " > 0", "{{family}}"}},
-		stacked(false), p.otherwise("not_limited")))
+	p.panel(55, "limited_families", 24, 7, bars([]query{
+		{counted("", "workspace_exporter_series_limited_total", process, step), p.word("all_metrics")},
+		{counted("family", "workspace_exporter_series_limited_total", process, step) + " > 0", "{{family}}"},
+	}, coloured(p.word("all_metrics"), unknownColour), shades(1, "orange")))
 }
 
 // dispositions names what became of records.

@@ -253,6 +253,17 @@ func TestFailuresAreRed(t *testing.T) {
 	assert.Greater(t, counted, 20)
 }
 
+// TestAxesOfRatios: where all is 0, Grafana would draw an axis up to 10,000 %.
+func TestAxesOfRatios(t *testing.T) {
+	for _, b := range boards(t) {
+		for _, p := range b.everyPanel() {
+			if f := p.FieldConfig.Defaults; p.Type == "timeseries" && f.Unit == "percentunit" {
+				assert.True(t, f.Max != nil || f.Custom.AxisSoftMax != nil, "%s: %s", b.UID, p.Title)
+			}
+		}
+	}
+}
+
 // TestReasons: every reason why a poll failed has words.
 func TestReasons(t *testing.T) {
 	assert.ElementsMatch(t, fetcher.Reasons, reasons)

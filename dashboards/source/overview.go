@@ -179,16 +179,20 @@ func (p *page) alertTable() dashboard.Panel {
 	for _, a := range alertPages {
 		firing = fmt.Sprintf(`label_replace(%s, "page", %q, "alertname", %q)`, firing, a[0], a[1])
 	}
-	toPage := p.link("login-failures", p.word("link.alert"), "")
-	*toPage.Url = strings.Replace(*toPage.Url, p.uid("login-failures"), p.uid("${__data.fields.page}"), 1)
+	toPage := func(filter string) *dashboard.DashboardLink {
+		link := p.leads("login-failures", filter)
+		link.Title = p.word("link.alert")
+		*link.Url = strings.Replace(*link.Url, p.uid("login-failures"), p.uid("${__data.fields.page}"), 1)
+		return link
+	}
 	return p.tabular("severity", []column{
 		{word: "severity", width: 90, plain: true, shade: steps(neutralColour), words: map[string]dashboard.ValueMappingResult{
 			"3": said(p.word("critical"), "red"), "2": said(p.word("warning"), "orange"), "1": said(p.word("info"), "blue"), "0": said(p.word("ok"), unknownColour)},
 			expr: firing},
-		{word: "alertname", label: "alertname", link: toPage, words: map[string]dashboard.ValueMappingResult{"-": {Text: ptr(p.word("no_alert"))}}},
+		{word: "alertname", label: "alertname", link: toPage(""), words: map[string]dashboard.ValueMappingResult{"-": {Text: ptr(p.word("no_alert"))}}},
 		{word: "product", label: "product", width: 120, empty: "–"},
-		{word: "desktop_group", label: "desktop_group", width: 110, empty: "–", link: p.triage("desktop_group")},
-		{word: "project", label: "project", width: 100, empty: "–", link: p.triage("project")},
+		{word: "desktop_group", label: "desktop_group", width: 110, empty: "–", link: toPage("desktop_group")},
+		{word: "project", label: "project", width: 100, empty: "–", link: toPage("project")},
 		{word: "page", label: "page", bare: true},
 	})
 }

@@ -201,7 +201,7 @@ var texts = map[string]translations{
 	"link.servers":             {"en": {title: "Look at the servers"}, "zh": {title: "查看服务器"}},
 	"link.versions":            {"en": {title: "Look at the versions"}, "zh": {title: "查看版本"}},
 	"no_failures":              {"en": {title: "not known, or no failures"}, "zh": {title: "未知，或没有失败"}},
-	"not_limited":              {"en": {title: "nothing, or not known"}, "zh": {title: "没有，或未知"}},
+	"all_metrics":              {"en": {title: "all metrics"}, "zh": {title: "全部指标"}},
 	"last_hour":                {"en": {title: "In the last hour"}, "zh": {title: "最近一小时"}},
 	"silent":                   {"en": {title: "silent"}, "zh": {title: "无登录"}},
 	"lost":                     {"en": {title: "Time lost"}, "zh": {title: "丢失时长"}},
