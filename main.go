@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
-	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/internal/backfill"
 	"github.com/workspace-exporter/workspace_exporter/internal/command"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
@@ -191,7 +190,7 @@ func addBackfill(cli *kingpin.Application, commands map[string]action) {
 func addReplay(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("replay", "Count the records of a file as if they had been fetched; print the metrics, and the reasons to standard error.")
 	file := c.Arg("file", "Records as .csv, .xlsx, .jsonl or .json, or a .zip of these.").Required().String()
-	o := command.ReplayOptions{UserWindows: config.DefaultMetrics().UserWindows}
+	var o command.ReplayOptions
 	c.Flag("project", "Value of the label `project`; with --config.file, the project to use.").Default("replay").StringVar(&o.Project)
 	c.Flag("source", "Source of the file's records: "+strings.Join(command.ReplaySources, ", ")+". Default: recognised by its columns.").EnumVar(&o.Source, command.ReplaySources...)
 	c.Flag("config.file", "Configuration file to take success_codes, columns and time_zone from.").StringVar(&o.ConfigFile)

@@ -10,14 +10,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/workspace-exporter/workspace_exporter/config"
 )
 
 // replayed is what is counted of a file: the metrics that come from records.
 func replayed(t testing.TB, file string) (metrics, told string, err error) {
 	var out, why strings.Builder
-	err = Replay(t.Context(), file, ReplayOptions{Project: "p", UserWindows: config.DefaultMetrics().UserWindows, Quiet: true}, &out, &why)
+	err = Replay(t.Context(), file, ReplayOptions{Project: "p", Quiet: true}, &out, &why)
 	var lines []string
 	for line := range strings.Lines(out.String()) {
 		if !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "workspace_exporter_") {

@@ -40,7 +40,6 @@ type ReplayOptions struct {
 	ConfigFile string
 	// SuccessCodes replace those of the configuration, if there are any.
 	SuccessCodes []string
-	UserWindows  []config.UserWindow
 	// Quiet is without a line for each record.
 	Quiet bool
 }
@@ -56,7 +55,7 @@ const (
 // record, how it was counted and for what reason, and at the end a summary.
 func Replay(ctx context.Context, file string, o ReplayOptions, out, why io.Writer) error {
 	// The ledger keeps much for long, all else is garbage at once: collecting it more often
-	// takes little time, and saves two thirds of the memory.
+	// takes little time, and saves a third of the memory.
 	defer debug.SetGCPercent(debug.SetGCPercent(replayGCPercent))
 	f, err := os.Open(file)
 	if err != nil {
@@ -115,7 +114,7 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 	}
 	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: cursor.Retention} // no record expires in a replay
 	options.Lookback = replayLookback
-	options.UserWindows = service.UserWindows(o.UserWindows)
+	options.UserWindows = service.UserWindows(config.DefaultMetrics().UserWindows)
 	options.Limits = collector.NewLimits(math.MaxInt32, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
 	options.Trace = func(e *ledger.Event) {
 		r.events[e.Disposition]++
