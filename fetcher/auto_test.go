@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -104,7 +105,7 @@ func TestFailedExport(t *testing.T) {
 					assert.Empty(t, b.cloud.made)
 				}
 				_, err = b.read(t, 299)
-				assert.True(t, tooLarge(err), "the window is to be cut")
+				assert.True(t, paging.IsTooLarge(err), "the window is to be cut")
 
 				time.Sleep(2 * time.Minute)
 				before := len(b.cloud.tasks)
@@ -152,7 +153,7 @@ func TestOnlyLargeIsExported(t *testing.T) {
 			return items
 		}
 		_, err := b.read(t, 1000)
-		require.ErrorIs(t, err, errMoved, "which a smaller window may not do")
+		require.ErrorIs(t, err, paging.ErrMoved, "which a smaller window may not do")
 		assert.Empty(t, b.cloud.made)
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
@@ -161,7 +162,7 @@ func TestListWithoutItsItems(t *testing.T) {
 		s := &strict{times: spreadOver(25, 10*time.Minute), count: func(n, _ int) int { return n }, itemless: true}
 		p, accumulator, _ := s.reader(t, w, "query")
 		for range 40 {
-			require.ErrorIs(t, p.Poll(t.Context()), errNoItems)
+			require.ErrorIs(t, p.Poll(t.Context()), paging.ErrNoItems)
 			assert.Equal(t, Unreadable, w.failing[len(w.failing)-1])
 			time.Sleep(interval)
 		}
@@ -187,7 +188,7 @@ func TestListWithoutItsItems(t *testing.T) {
 			time.Sleep(interval)
 		}
 		s.times, s.count = nil, func(int, int) int { return 25 }
-		require.ErrorIs(t, p.Poll(t.Context()), errNoItems)
+		require.ErrorIs(t, p.Poll(t.Context()), paging.ErrNoItems)
 	})
 }
 
@@ -281,7 +282,7 @@ func TestStatisticsOfAMoment(t *testing.T) {
 		}
 		reading, err := accessPages(l, func() {}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
 		if err != nil {
-			require.ErrorIs(t, err, errMoved)
+			require.ErrorIs(t, err, paging.ErrMoved)
 			failed++
 			continue
 		}

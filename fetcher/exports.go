@@ -13,6 +13,8 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -218,10 +220,10 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 		limit = min(limit, max(most, pageLimit))
 	}
 	err := a.Pages.readAtMost(ctx, cursor.Window{From: from, To: to}, limit, handle)
-	var many *TooManyError
+	var many *paging.TooManyError
 	large := errors.As(err, &many) && many.Count > a.Threshold
 	// What the API refuses to page, and no smaller window makes less, only a file has.
-	if !large && !(refused(err) && cursor.Window{From: from, To: to}.IsSmallest()) {
+	if !large && !(workspace.IsRefused(err) && cursor.Window{From: from, To: to}.IsSmallest()) {
 		return err
 	}
 	least := 0
@@ -233,7 +235,7 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 		exported = true
 		return handle(upTo, logins)
 	})
-	if exportErr == nil || exported || ctx.Err() != nil || throttled(exportErr) {
+	if exportErr == nil || exported || ctx.Err() != nil || workspace.IsThrottled(exportErr) {
 		return exportErr
 	}
 	level.Warn(a.Logger).Log("msg", "export failed, its records are read by pages", "records", least, "err", exportErr)

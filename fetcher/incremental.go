@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -114,7 +115,7 @@ func (s *Incremental) isBehind(position cursor.Position, now time.Time) bool {
 func (s *Incremental) lookAhead(ctx context.Context, to, counted time.Time) (end, believed time.Time, err error) {
 	ahead := cursor.Window{From: to.Add(-cursor.Reach), To: to}
 	logins, err := gather(ctx, s.Reread, ahead, 1)
-	var many *TooManyError
+	var many *paging.TooManyError
 	switch {
 	case errors.As(err, &many) && many.Count > 1: // two that agree
 		s.clock.show(later(s.clock.shown, ahead.From))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -16,39 +17,37 @@ const maxWhole = 1_000_000
 
 // SessionPages reads sessions by pages.
 type SessionPages struct {
-	List     List[record.Session]
-	Mismatch func()
-
-	memory  pagerMemory[record.Session, *record.Session]
+	pages   *paging.Reader[record.Session]
 	quota   quota
 	partial *partialSnapshot // nil: none is under way
+}
+
+// NewSessionPages reads a list. Mismatch is as with NewLoginPages.
+func NewSessionPages(list paging.List[record.Session], mismatch func()) *SessionPages {
+	return &SessionPages{pages: &paging.Reader[record.Session]{List: list, Key: (*record.Session).Key, Mismatch: mismatch}}
 }
 
 // ReadAll implements WindowSource. The window is cut smaller if it has to be. What has been
 // read of it outlives a failure; the reading says of which moment it is then.
 func (s *SessionPages) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
-	if s.partial == nil || time.Since(s.partial.at) > keptFor || s.partial.todo.To.After(to) {
+	if s.partial == nil || time.Since(s.partial.at) > paging.KeptFor || s.partial.todo.To.After(to) {
 		s.partial = s.begin(cursor.Window{From: from, To: to})
 	}
 	w := s.partial
 	if w.done.Before(from.Add(time.Minute - cursor.ReachMargin)) {
 		w.done, w.todo.From = from, from // the API has nothing older by now
 	}
-	r := pager[record.Session, *record.Session]{limit: s.List.Limit, mismatch: s.Mismatch, memory: &s.memory, list: s.List.page}
 	for !w.over {
 		piece, most := w.next(), w.most(s.quota.mostOr(maxWhole))
-		sessions, err := r.read(ctx, piece, most)
-		if throttled(err) {
+		sessions, err := s.pages.Read(ctx, piece, most)
+		if workspace.IsThrottled(err) {
 			s.quota.refused()
 		}
 		if err != nil && !w.adapt(err, most) {
 			return &record.Batch{}, w.explain(err)
 		}
 		if err != nil {
-			err = w.test(ctx, func(ctx context.Context, todo cursor.Window) (bool, error) {
-				return r.ignoresWindow(ctx, todo, sessionTimes)
-			})
-			if err != nil {
+			if err := w.test(ctx, s.ignoresWindow); err != nil {
 				return &record.Batch{}, err
 			}
 			continue
@@ -62,8 +61,14 @@ func (s *SessionPages) ReadAll(ctx context.Context, from, to time.Time) (*record
 	return w.reading(to), nil
 }
 
+func (s *SessionPages) ignoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
+	return s.pages.IgnoresWindow(ctx, w, func(s *record.Session) []time.Time {
+		return []time.Time{s.PreConnect, s.Start, s.End, s.Updated}
+	})
+}
+
 func (s *SessionPages) begin(w cursor.Window) *partialSnapshot {
-	return &partialSnapshot{s.quota.begin(w, cursor.Seam, w.To.Sub(w.From)), time.Now(), map[record.Identity]record.Session{}}
+	return &partialSnapshot{s.quota.begin(w, cursor.Seam, w.Length()), time.Now(), map[record.Identity]record.Session{}}
 }
 
 // partialSnapshot is what has been read of a snapshot.
@@ -98,36 +103,25 @@ func (p *partialSnapshot) reading(to time.Time) *record.Batch {
 // AccessPages reads access statistics by pages.
 type AccessPages struct {
 	NoTasks
-	List     List[record.Access]
-	Mismatch func()
+	pages *paging.Reader[record.Access]
+}
 
-	memory pagerMemory[record.Access, *record.Access]
+// NewAccessPages reads a list. Mismatch is as with NewLoginPages.
+func NewAccessPages(list paging.List[record.Access], mismatch func()) *AccessPages {
+	return &AccessPages{pages: &paging.Reader[record.Access]{List: list, Key: (*record.Access).Key, Mismatch: mismatch, Additive: true}}
 }
 
 // ReadAll implements WindowSource.
 func (a *AccessPages) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
-	r := pager[record.Access, *record.Access]{limit: a.List.Limit, mismatch: a.Mismatch, memory: &a.memory, additive: true, list: a.List.page}
 	// The API's windows include their ends, and ours must not overlap.
-	accesses, err := r.read(ctx, cursor.Window{From: from, To: to.Add(-time.Second)}, maxWhole)
+	accesses, err := a.pages.Read(ctx, cursor.Window{From: from, To: to.Add(-time.Second)}, maxWhole)
 	return &record.Batch{Accesses: accesses}, err
-}
-
-// List gets pages of records.
-type List[T any] struct {
-	// Limit is the most records in one page.
-	Limit int
-	// Get gets one page; count is -1 if the answer does not say.
-	Get func(context.Context, workspace.PageQuery) (count int, records []T, err error)
-}
-
-func (l *List[T]) page(ctx context.Context, w cursor.Window, limit, offset int) (int, []T, error) {
-	return l.Get(ctx, workspace.PageQuery{From: w.From, To: w.To, Limit: limit, Offset: offset})
 }
 
 // ListOf makes a list of records from the call that gets its pages, and what reads an
 // item. Zone is that of times that tell none; nil is UTC.
-func ListOf[R, T any, P RawRecord[R]](get func(context.Context, workspace.PageQuery) (*workspace.Page[R], error), limit int, zone *time.Location, read func(P) T) List[T] {
-	return List[T]{limit, func(ctx context.Context, q workspace.PageQuery) (int, []T, error) {
+func ListOf[R, T any, P RawRecord[R]](get func(context.Context, workspace.PageQuery) (*workspace.Page[R], error), limit int, zone *time.Location, read func(P) T) paging.List[T] {
+	return paging.List[T]{Limit: limit, Get: func(ctx context.Context, q workspace.PageQuery) (int, []T, error) {
 		page, err := get(ctx, q)
 		if err != nil {
 			return 0, nil, err

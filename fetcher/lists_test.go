@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -86,7 +87,7 @@ func requireList[T any, P RawRecord[T]](t *testing.T, l *listing[T], field strin
 			l.tells = 3
 			got, err = read()
 			if n == 0 {
-				require.ErrorIs(t, err, errNoItems)
+				require.ErrorIs(t, err, paging.ErrNoItems)
 				return
 			}
 			require.NoError(t, err)
@@ -131,7 +132,7 @@ func TestDesktopConnectionsByPages(t *testing.T) {
 
 	l.items, l.fails, l.queries = numbered[record.DesktopConnection](1001, "transaction_id"), nil, nil
 	_, err := gather(t.Context(), desktopPages(l, nil), cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1000)
-	var many *TooManyError
+	var many *paging.TooManyError
 	require.ErrorAs(t, err, &many)
 	assert.Equal(t, 1001, many.Count)
 	assert.Len(t, l.queries, 1)
@@ -196,23 +197,23 @@ func TestAPageIsLeftWhenThePollIs(t *testing.T) {
 func loginPages(api interface {
 	ListUserConnections(context.Context, workspace.PageQuery) (*workspace.Page[record.UserConnection], error)
 }, mismatch func()) *LoginPages {
-	return &LoginPages{List: ListOf(api.ListUserConnections, pageLimit, nil, (*record.UserConnection).Login), Mismatch: mismatch}
+	return NewLoginPages(ListOf(api.ListUserConnections, pageLimit, nil, (*record.UserConnection).Login), mismatch)
 }
 
 func desktopPages(api interface {
 	ListDesktopConnections(context.Context, workspace.PageQuery) (*workspace.Page[record.DesktopConnection], error)
 }, mismatch func()) *LoginPages {
-	return &LoginPages{List: ListOf(api.ListDesktopConnections, 1000, nil, (*record.DesktopConnection).Login), Mismatch: mismatch}
+	return NewLoginPages(ListOf(api.ListDesktopConnections, 1000, nil, (*record.DesktopConnection).Login), mismatch)
 }
 
 func sessionPages(api interface {
 	ListSessions(context.Context, workspace.PageQuery) (*workspace.Page[record.SessionInfo], error)
 }, mismatch func()) *SessionPages {
-	return &SessionPages{List: ListOf(api.ListSessions, pageLimit, nil, (*record.SessionInfo).Session), Mismatch: mismatch}
+	return NewSessionPages(ListOf(api.ListSessions, pageLimit, nil, (*record.SessionInfo).Session), mismatch)
 }
 
 func accessPages(api interface {
 	ListAccessStatistics(context.Context, workspace.PageQuery) (*workspace.Page[record.AppUserAccess], error)
 }, mismatch func()) *AccessPages {
-	return &AccessPages{List: ListOf(api.ListAccessStatistics, pageLimit, nil, (*record.AppUserAccess).Access), Mismatch: mismatch}
+	return NewAccessPages(ListOf(api.ListAccessStatistics, pageLimit, nil, (*record.AppUserAccess).Access), mismatch)
 }

@@ -6,8 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 )
+
+// pageLimit is the most records that most lists of the API give in one page.
+const pageLimit = 100
 
 // maxPiece is the longest window that is read and committed as one.
 const maxPiece = 12 * time.Hour
@@ -85,18 +90,18 @@ func (p *pieces) read(piece cursor.Window, records, most int) {
 // records, may do so because the count is not of the window: a longer piece shows
 // something to judge the count by, if there is anything.
 func (p *pieces) adapt(err error, most int) bool {
-	if p.windows == windowsIgnored && !refused(err) {
+	if p.windows == windowsIgnored && !workspace.IsRefused(err) {
 		return false // a smaller one would show the same
 	}
 	length := min(p.length, p.next().To.Sub(p.done))
 	var next time.Duration
 	switch {
-	case errors.Is(err, errNoItems):
+	case errors.Is(err, paging.ErrNoItems):
 		if p.empty = length; !p.next().To.Before(p.todo.To) {
 			return false
 		}
 		next = 2 * length
-	case tooLarge(err):
+	case paging.IsTooLarge(err):
 		p.tooLong = length
 		next = time.Duration(p.share(err, most) * float64(length))
 	default:
@@ -116,20 +121,14 @@ func (p *pieces) adapt(err error, most int) bool {
 
 // share is what to cut of a piece that is too large.
 func (p *pieces) share(err error, most int) float64 {
-	var many *TooManyError
+	var many *paging.TooManyError
 	if errors.As(err, &many) { // how many there are is a claim, and they may lie unevenly
 		return min(0.5, max(0.8*float64(most)/float64(many.Count), 1./16))
 	}
-	if refused(err) {
+	if workspace.IsRefused(err) {
 		return 0.25
 	}
 	return 0.5
-}
-
-// tooLarge reports whether a smaller window may succeed.
-func tooLarge(err error) bool {
-	var many *TooManyError
-	return errors.As(err, &many) || errors.Is(err, errMoved) || refused(err)
 }
 
 // test finds out, once, whether the list ignores its windows, and makes one piece of what
@@ -139,7 +138,7 @@ func (p *pieces) test(ctx context.Context, ignores func(context.Context, cursor.
 		return nil
 	}
 	ignored, err := ignores(ctx, p.todo)
-	if err != nil && !refused(err) {
+	if err != nil && !workspace.IsRefused(err) {
 		return err
 	}
 	p.windows = windowsHeeded
@@ -151,9 +150,13 @@ func (p *pieces) test(ctx context.Context, ignores func(context.Context, cursor.
 	return nil
 }
 
+// errWindowIgnored is when a list ignores its window and is too large to be read as a whole.
+var errWindowIgnored = errors.New("the list ignores the window it is asked for, and has too many records to be read as a whole; " +
+	"report it to the vendor, and read this source by export until then")
+
 // explain gives the cause of an error, if it is that the list ignores its windows.
 func (p *pieces) explain(err error) error {
-	if p.windows == windowsIgnored && tooLarge(err) {
+	if p.windows == windowsIgnored && paging.IsTooLarge(err) {
 		return reasonError{fmt.Errorf("%w: %w", errWindowIgnored, err), Unreadable}
 	}
 	return err

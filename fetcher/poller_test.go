@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -273,7 +274,7 @@ func TestNothingPassesForReadIfTheCommitFails(t *testing.T) {
 
 // What is too much, or moves too much, for one window is read in smaller ones.
 func TestCutsWhatIsTooLarge(t *testing.T) {
-	for name, tooMuch := range map[string]error{"many": &TooManyError{Count: 9999}, "moved": errMoved} {
+	for name, tooMuch := range map[string]error{"many": &paging.TooManyError{Count: 9999}, "moved": paging.ErrMoved} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.position.Cursor = w.now().Add(-time.Hour)
@@ -302,8 +303,8 @@ func TestCutsWhatIsTooLarge(t *testing.T) {
 
 func TestMovesEvenInTheSmallestWindow(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) { return nil, errMoved }
-		require.ErrorIs(t, w.poller().Poll(t.Context()), errMoved)
+		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) { return nil, paging.ErrMoved }
+		require.ErrorIs(t, w.poller().Poll(t.Context()), paging.ErrMoved)
 		assert.Less(t, len(w.asked), 20)
 		assert.Empty(t, w.batches)
 	})
@@ -385,7 +386,7 @@ func (w *world) pollsWithWrongLocalClock(t *testing.T, skew time.Duration, recor
 			return nil, nil
 		}
 		if most > 0 && records > most {
-			return nil, &TooManyError{Count: records}
+			return nil, &paging.TooManyError{Count: records}
 		}
 		return slices.Repeat([]record.Login{{Start: shown}}, records), nil
 	}

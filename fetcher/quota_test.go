@@ -289,7 +289,7 @@ func TestAnyQuotaGetsOnWithWholeLists(t *testing.T) {
 					assert.Equal(t, 1500, len(r.Sessions))
 					break
 				}
-				require.True(t, throttled(err), err)
+				require.True(t, workspace.IsThrottled(err), err)
 				time.Sleep(25 * time.Second)
 			}
 			require.NoError(t, err)

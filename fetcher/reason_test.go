@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 )
 
@@ -40,7 +41,7 @@ func TestEveryErrorHasAReason(t *testing.T) {
 		"a redirect":                 {api(302, nil), Refused},
 		"a task":                     {fmt.Errorf("window: %w", &export.TaskError{Status: "FAIL"}), ExportTask},
 		"a file of unknown columns":  {errors.New("no column is known"), Unreadable},
-		"a list that moves":          {errMoved, Unreadable},
+		"a list that moves":          {paging.ErrMoved, Unreadable},
 		"a clock":                    {(&progress{}).clockBehind(noon, noon), Clock},
 		"a temporary file":           {api(200, &fs.PathError{Op: "write", Path: "/tmp/x", Err: errors.New("no space")}), Disk},
 	} {

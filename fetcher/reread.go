@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -74,7 +76,7 @@ func (r *reread) beginPoll(ctx context.Context, before, now time.Time) error {
 	if r.refused == 0 {
 		return nil
 	}
-	if err := r.read(ctx, before, now, 1); err != nil && !throttled(err) {
+	if err := r.read(ctx, before, now, 1); err != nil && !workspace.IsThrottled(err) {
 		return err
 	}
 	return nil
@@ -110,18 +112,18 @@ func (r *reread) read(ctx context.Context, before, now time.Time, budget int) er
 			if err := r.commit(&record.Batch{From: w.From, To: w.To, Now: now, Logins: logins, Reread: true}); err != nil {
 				return err
 			}
-		case throttled(err) && r.refused+1 < rereadRefusals:
+		case workspace.IsThrottled(err) && r.refused+1 < rereadRefusals:
 			r.refused++
 			return fmt.Errorf("unfinished records of %s: %w", w.From.Format(time.RFC3339), err)
 		case r.most() > 1 && n > 1:
 			r.together, r.refused = max(1, n/4), 0
 			continue
-		case tooLarge(err) && had < rereadRequests:
+		case paging.IsTooLarge(err) && had < rereadRequests:
 			r.together, r.refused = 1, 0
 			return nil // the next poll has its whole budget for this one time
 		default:
 			r.gaveUp(w, err)
-			if !tooLarge(err) {
+			if !paging.IsTooLarge(err) {
 				budget = 0 // it may be all of the API that fails
 			}
 		}
@@ -137,7 +139,7 @@ func (r *reread) read(ctx context.Context, before, now time.Time, budget int) er
 func (r *reread) gaveUp(w cursor.Window, err error) {
 	r.metrics.RereadFailed()
 	msg := "open or pending records could not be read again; skipped until the next round, which begins within minutes"
-	if tooLarge(err) {
+	if paging.IsTooLarge(err) {
 		msg = "open or pending records lie among too many others to be read again; skipped until the next round. If this lasts, raise lookback, so that they end within it"
 	}
 	level.Warn(r.Logger).Log("msg", msg, "from", w.From.Format(time.RFC3339), "to", w.To.Format(time.RFC3339), "reason", reasonOf(err), "err", err)
@@ -162,7 +164,7 @@ func (r *rounds) worth(n, budget int) int {
 
 // cost is what a window took of the budget.
 func cost(logins []record.Login, err error) int {
-	var many *TooManyError
+	var many *paging.TooManyError
 	switch {
 	case err == nil:
 		return 1 + len(logins)/(pageLimit-1)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -31,7 +32,7 @@ func (m moments) read(requests *int) func(context.Context, cursor.Window, int) (
 		}
 		*requests++
 		if n > most {
-			return nil, &TooManyError{Count: n, Read: min(n, pageLimit)}
+			return nil, &paging.TooManyError{Count: n, Read: min(n, pageLimit)}
 		}
 		*requests += max(0, n-2) / (pageLimit - 1)
 		return make([]record.Login, n), nil
@@ -168,7 +169,7 @@ func TestRereadReachesEach(t *testing.T) {
 				others := map[time.Time]int{} // at the same time as an unfinished record
 				failing := map[time.Time]error{}
 				causes := []error{errors.New("no network"), &workspace.Error{Status: 500}, &workspace.Error{Status: 403},
-					&workspace.Error{Status: 400}, &workspace.Error{Status: 429}, errMoved}
+					&workspace.Error{Status: 400}, &workspace.Error{Status: 429}, paging.ErrMoved}
 				at := w.now().Add(-29 * day)
 				for range []int{1, 3, 20, 90}[seed%4] {
 					at = at.Add([]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, time.Minute, time.Hour}[r.IntN(5)])
@@ -199,9 +200,9 @@ func TestRereadReachesEach(t *testing.T) {
 						requests += rereadFailure - 1
 					case n > most && lies: // only reading tells how many there are
 						requests += most / pageLimit
-						cause = &TooManyError{Count: most + 1, Read: most + 1}
+						cause = &paging.TooManyError{Count: most + 1, Read: most + 1}
 					case n > most:
-						cause = &TooManyError{Count: n, Read: pageLimit}
+						cause = &paging.TooManyError{Count: n, Read: pageLimit}
 					default:
 						requests += n / pageLimit
 					}
@@ -218,7 +219,7 @@ func TestRereadReachesEach(t *testing.T) {
 				n := len(w.unfinished)
 				refusals := 0
 				for _, err := range failing {
-					if throttled(err) {
+					if workspace.IsThrottled(err) {
 						refusals += 5 * rereadRefusals // down from a window of many times
 					}
 				}

@@ -137,16 +137,3 @@ func TestWhatIsReadLateEndsNothing(t *testing.T) {
 		assert.Equal(t, map[string]float64{"workspace_login_attempts_total g": 1, "workspace_login_failures_total g pending_timeout": 1}, counted(t, accumulator))
 	})
 }
-
-// A count that was seen to mean nothing proves nothing, even if it comes true.
-func TestDistrustedCountProvesNothing(t *testing.T) {
-	for _, distrusted := range []bool{false, true} {
-		r := pager[record.Login, *record.Login]{limit: pageLimit, mismatch: func() {}, memory: &pagerMemory[record.Login, *record.Login]{distrusted: distrusted}}
-		a := &attempt[record.Login, *record.Login]{}
-		for range 2 { // each saw three of a list that is longer
-			p := &pass[record.Login, *record.Login]{passIDs: passIDs{3, map[record.Identity]struct{}{{1}: {}, {2}: {}, {3}: {}}}}
-			_, whole := r.whole(a, p)
-			assert.Equal(t, !distrusted && len(a.passes) == 2, whole)
-		}
-	}
-}

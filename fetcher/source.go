@@ -11,7 +11,7 @@ import (
 // LoginReader reads the login records of a window, all of them or none.
 type LoginReader interface {
 	// Read calls handle with every record of the window, once it knows that it has all of
-	// them. It fails with a *TooManyError if they are more than most (0 is no limit),
+	// them. It fails with a *paging.TooManyError if they are more than most (0 is no limit),
 	// and with handle's error.
 	Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -76,7 +77,7 @@ func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
 				continue
 			}
 			err = r.testWindows(ctx)
-		case refused(err) && r.clock.wasWrong():
+		case workspace.IsRefused(err) && r.clock.wasWrong():
 			err = errWrongClock
 		case w.adapt(err, most):
 			err = r.testWindows(ctx)
@@ -86,7 +87,7 @@ func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
 		switch {
 		case err == nil:
 			continue
-		case throttled(err):
+		case workspace.IsThrottled(err):
 			r.quota.refused()
 			w.tooLong = 0 // by another measure
 		}

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -76,6 +77,19 @@ func (e *Error) Error() string {
 // Throttled reports whether the server says that there are too many requests.
 func (e *Error) Throttled() bool {
 	return e.retry == throttled || retryOf(e.Status, e.Code) == throttled
+}
+
+// IsThrottled reports whether the server refused a request because there are too many.
+func IsThrottled(err error) bool {
+	var api *Error
+	return errors.As(err, &api) && api.Throttled()
+}
+
+// IsRefused reports whether the server refuses what was asked for: perhaps only so large a
+// window, or a page so far behind.
+func IsRefused(err error) bool {
+	var api *Error
+	return errors.As(err, &api) && api.Status == http.StatusBadRequest && !api.Throttled() && !errors.Is(err, context.Canceled)
 }
 
 // Advice is what to do, as far as the answer tells; or empty.

@@ -30,7 +30,7 @@ func (w *disjoint) strategy(o *Opening) (fetcher.Strategy, error) {
 		files, err := o.files()
 		return &fetcher.Disjoint{Source: &fetcher.AccessExports{Export: o.tasks(o.Export, o.Tasks), File: w.file(files)}, Settle: settle}, err
 	}
-	return &fetcher.Disjoint{Source: &fetcher.AccessPages{List: w.list(o), Mismatch: o.Metrics.Mismatch}, Settle: settle}, nil
+	return &fetcher.Disjoint{Source: fetcher.NewAccessPages(w.list(o), o.Metrics.Mismatch), Settle: settle}, nil
 }
 
 func (w *disjoint) probe(ctx context.Context, c *workspace.Client, q workspace.PageQuery) (int, []time.Time, error) {

@@ -5,19 +5,20 @@ import (
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 )
 
 // records are how the records of a source are read, from pages and from files.
 type records[T any] struct {
-	pages func(*workspace.Client, *time.Location) fetcher.List[T]
+	pages func(*workspace.Client, *time.Location) paging.List[T]
 	file  func(fetcher.Files) fetcher.File[T]
 }
 
 // recordsOf are those that read makes of the items of a list, and of the rows of a file.
 func recordsOf[R, T any, P fetcher.RawRecord[R], Q fetcher.InvalidRecord[T]](list *workspace.List[R], read func(P) T) records[T] {
 	return records[T]{
-		pages: func(c *workspace.Client, zone *time.Location) fetcher.List[T] {
+		pages: func(c *workspace.Client, zone *time.Location) paging.List[T] {
 			page := func(ctx context.Context, q workspace.PageQuery) (*workspace.Page[R], error) {
 				return list.Page(ctx, c, q)
 			}
@@ -27,7 +28,7 @@ func recordsOf[R, T any, P fetcher.RawRecord[R], Q fetcher.InvalidRecord[T]](lis
 	}
 }
 
-func (r *records[T]) list(o *Opening) fetcher.List[T] { return r.pages(o.Client, zoneOf(o.Block)) }
+func (r *records[T]) list(o *Opening) paging.List[T] { return r.pages(o.Client, zoneOf(o.Block)) }
 
 func (r *records[T]) times(ctx context.Context, c *workspace.Client, q workspace.PageQuery, timeOf func(*T) time.Time) (count int, times []time.Time, err error) {
 	list := r.pages(c, time.UTC)

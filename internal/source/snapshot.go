@@ -32,7 +32,7 @@ func (w *snapshot) strategy(o *Opening) (fetcher.Strategy, error) {
 		files, err := o.files()
 		return &fetcher.Snapshot{Source: &fetcher.SessionExports{Export: o.tasks(o.Export, o.Tasks), File: w.file(files)}}, err
 	}
-	return &fetcher.Snapshot{Source: &fetcher.SessionPages{List: w.list(o), Mismatch: o.Metrics.Mismatch}}, nil
+	return &fetcher.Snapshot{Source: fetcher.NewSessionPages(w.list(o), o.Metrics.Mismatch)}, nil
 }
 
 func (w *snapshot) probe(ctx context.Context, c *workspace.Client, q workspace.PageQuery) (int, []time.Time, error) {

@@ -1,0 +1,112 @@
+package paging
+
+import (
+	"sync"
+	"time"
+)
+
+// claims is what is known, from one reading of a list to the next, of what it claims: how
+// many records there are, how many a page has, and how far offsets reach.
+type claims struct {
+	mu sync.Mutex
+	// distrusted is true once a window that was read whole has shown that the list's
+	// claims are not of the window, until they come true again: lastTrue is the last one
+	// that did.
+	distrusted bool
+	lastTrue   int
+	// longest is the length of the longest page that was seen: a shorter one was not cut by
+	// the server. Of a page as long as this that was asked; it was the last one at checked.
+	longest int
+	checked time.Time
+	// reach is the least offset that the API has refused; 0: none, as far as is known.
+	reach     int
+	reachedAt time.Time
+}
+
+// reachKnownFor is how long an offset that was refused is not asked for again: it may have
+// been a whim.
+const reachKnownFor = time.Hour
+
+// areTrusted is false if the list's claims were seen to mean nothing.
+func (c *claims) areTrusted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.distrusted
+}
+
+// haveComeTrue reports whether the list's claims have come true so far, and did at least once.
+func (c *claims) haveComeTrue() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.distrusted && c.lastTrue != 0
+}
+
+// compare compares a claim with the number of items of a window that was read whole.
+func (c *claims) compare(claim, items int) {
+	if claim == items || claim < 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.distrusted, c.lastTrue = true, 0
+}
+
+// cameTrue takes note of a claim that did. One that is always the same comes true now and
+// then by chance; two different ones in a row do not.
+func (c *claims) cameTrue(claim int) {
+	if claim <= 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lastTrue != 0 && c.lastTrue != claim {
+		c.distrusted = false
+	}
+	c.lastTrue = claim
+}
+
+// isShort reports whether a page of so many items is shorter than the server's pages can be.
+func (c *claims) isShort(items int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return items < c.longest
+}
+
+// isWhole reports whether a page that has as many items as the list claims can be the only
+// one. Perhaps the claim is but that of the page: how many items a page can have is seen
+// when there is nothing behind it, and again before a window of some length has gone by.
+func (c *claims) isWhole(items int, window time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return items < c.longest || items == c.longest && time.Since(c.checked) < window/2
+}
+
+// sawPages takes note of how long the pages of a pass are.
+func (c *claims) sawPages(pages []page, steady bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range pages {
+		if n := len(pages[i].ids); n > c.longest {
+			c.longest, c.checked = n, time.Time{}
+		}
+	}
+	if steady && len(pages) == 2 && len(pages[0].ids) == c.longest && pages[1].end() == pages[0].end() {
+		c.checked = time.Now()
+	}
+}
+
+// isBeyondReach reports whether the API is known to refuse an offset.
+func (c *claims) isBeyondReach(offset int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reach > 0 && offset >= c.reach && time.Since(c.reachedAt) < reachKnownFor
+}
+
+// offsetRefused takes note of an offset that the API refused.
+func (c *claims) offsetRefused(offset int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reach == 0 || offset < c.reach || time.Since(c.reachedAt) >= reachKnownFor {
+		c.reach, c.reachedAt = offset, time.Now()
+	}
+}

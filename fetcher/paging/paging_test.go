@@ -1,0 +1,518 @@
+package paging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+
+// list is the API's list of one window.
+type list struct {
+	mu       sync.Mutex
+	items    []record.UserConnection
+	size     int                                                   // most records in a page
+	count    func(n int) int                                       // what the API says there are; nil tells the truth
+	arrange  func([]record.UserConnection) []record.UserConnection // as this request sees the list
+	before   func(*list)                                           // what happens before a request is served
+	requests int
+}
+
+const limit = 100
+
+func (l *list) get(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+	if q.Limit < 1 || q.Limit > limit || q.Offset < 0 {
+		return 0, nil, fmt.Errorf("the API has no page of %d at %d", q.Limit, q.Offset)
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests++
+	if l.before != nil {
+		l.before(l)
+	}
+	items := l.items
+	if l.arrange != nil {
+		items = l.arrange(slices.Clone(items))
+	}
+	count := len(items)
+	if l.count != nil {
+		count = l.count(len(items))
+	}
+	begin := min(q.Offset, len(items))
+	var logins []record.Login
+	for _, c := range items[begin:min(begin+min(q.Limit, orDefault(l.size, limit)), len(items))] {
+		logins = append(logins, c.Login())
+	}
+	return count, logins, nil
+}
+
+// getter gets a page of logins.
+type getter func(context.Context, workspace.PageQuery) (int, []record.Login, error)
+
+// reader is a reader of a list of logins, which calls mismatch; nil is nobody.
+func reader(get getter, mismatch func()) *Reader[record.Login] {
+	if mismatch == nil {
+		mismatch = func() {}
+	}
+	return &Reader[record.Login]{List: List[record.Login]{Limit: limit, Get: get}, Key: (*record.Login).Key, Mismatch: mismatch}
+}
+
+func orDefault(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+// connection is a record of which only the id matters. Its version is the code.
+func connection(id, version int) record.UserConnection {
+	var c record.UserConnection
+	c.Set("id", strconv.Itoa(id))
+	c.Set("failed_code", strconv.Itoa(version))
+	return c
+}
+
+func connections(n int) []record.UserConnection {
+	items := make([]record.UserConnection, n)
+	for i := range items {
+		items[i] = connection(i, 0)
+	}
+	return items
+}
+
+func identity(c record.UserConnection) record.Identity { return c.Login().ID }
+
+// identities are the records of a list, each once.
+func identities[T any](items []T, of func(T) record.Identity) map[record.Identity]bool {
+	ids := map[record.Identity]bool{}
+	for _, item := range items {
+		ids[of(item)] = true
+	}
+	return ids
+}
+
+func loginID(l record.Login) record.Identity { return l.ID }
+
+// requireAll wants all of a list, and nothing else, in what was read.
+func requireAll(t *testing.T, want []record.UserConnection, got []record.Login) {
+	t.Helper()
+	read := identities(got, loginID)
+	for i, c := range want {
+		require.True(t, read[identity(c)], "number %d of %d is missing", i, len(want))
+	}
+	require.Len(t, slices.Collect(maps.Keys(read)), len(identities(want, identity)), "made up")
+}
+
+// read reads a list, and tells how often Mismatch was called.
+func read(t *testing.T, l *list, most int) (logins []record.Login, mismatches int, err error) {
+	t.Helper()
+	logins, err = reader(l.get, func() { mismatches++ }).Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Hour)}, most)
+	return logins, mismatches, err
+}
+
+func TestReadsEveryRecord(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 99, 100, 101, 199, 200, 250, 1234} {
+		for _, size := range []int{0, 1, 2, 3, 50, 99} {
+			if n/orDefault(size, 100) > 70 {
+				continue
+			}
+			t.Run(fmt.Sprintf("%d by %d", n, orDefault(size, 100)), func(t *testing.T) {
+				for _, descending := range []bool{false, true} {
+					l := &list{items: connections(n), size: size}
+					if descending {
+						slices.Reverse(l.items)
+					}
+					logins, mismatches, err := read(t, l, 0)
+					require.NoError(t, err)
+					requireAll(t, l.items, logins)
+					assert.Len(t, logins, n)
+					assert.Zero(t, mismatches)
+				}
+			})
+		}
+	}
+}
+
+func TestRequests(t *testing.T) {
+	// Where a page may be the last one or not, one more is asked for: a full one, whatever the
+	// count says, and the first of its length.
+	for n, want := range map[int]int{0: 1, 1: 2, 60: 2, 100: 2, 101: 2, 199: 3, 200: 3, 1234: 13} {
+		l := &list{items: connections(n)}
+		_, _, err := read(t, l, 0)
+		require.NoError(t, err)
+		assert.Equal(t, want, l.requests, "%d records", n)
+	}
+}
+
+// An API that sorts by the second alone may give the records of one second in another
+// order each time, or another one for each page but always the same.
+func TestRecordsOfOneSecond(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	shuffle := func(items []record.UserConnection) []record.UserConnection {
+		r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+		return items
+	}
+	for range 10 {
+		l := &list{items: connections(250), arrange: shuffle}
+		logins, mismatches, err := read(t, l, 0)
+		if !errors.Is(err, ErrMoved) { // chance; a later poll has another
+			require.NoError(t, err)
+			requireAll(t, l.items, logins)
+		}
+		require.Zero(t, mismatches)
+		require.LessOrEqual(t, l.requests, maxPasses*4)
+	}
+}
+
+func TestOrderThatDependsOnTheOffset(t *testing.T) {
+	l := &byOffset{list{items: connections(250)}}
+	logins, err := reader(l.get, func() { t.Error("a mismatch") }).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
+	if err == nil {
+		requireAll(t, l.items, logins)
+		return
+	}
+	require.ErrorIs(t, err, ErrMoved, "what cannot be proved must not pass for whole")
+}
+
+// byOffset is a list whose order is another one for each offset, but always the same.
+type byOffset struct{ list }
+
+func (l *byOffset) get(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+	r := rand.New(rand.NewPCG(uint64(q.Offset), 0))
+	turned := list{items: slices.Clone(l.items)}
+	r.Shuffle(len(turned.items), func(i, j int) { turned.items[i], turned.items[j] = turned.items[j], turned.items[i] })
+	return turned.get(ctx, q)
+}
+
+func TestCountThatIsNotTrue(t *testing.T) {
+	for name, c := range map[string]struct {
+		n, size  int
+		count    func(int) int
+		mismatch int
+	}{
+		"missing, no record":     {0, 0, func(int) int { return -1 }, 0},
+		"missing, one record":    {1, 0, func(int) int { return -1 }, 0},
+		"missing, one page":      {60, 0, func(int) int { return -1 }, 0},
+		"missing, full page":     {100, 0, func(int) int { return -1 }, 0},
+		"missing":                {634, 0, func(int) int { return -1 }, 0},
+		"missing, small pages":   {123, 50, func(int) int { return -1 }, 0},
+		"high":                   {634, 0, func(n int) int { return n + 7 }, 1},
+		"high by pages":          {634, 0, func(n int) int { return n + 400 }, 1},
+		"high, one page":         {5, 0, func(n int) int { return n + 7 }, 1},
+		"low":                    {634, 0, func(n int) int { return n - 7 }, 1},
+		"low by pages":           {634, 0, func(n int) int { return n - 500 }, 1},
+		"low, first page":        {634, 0, func(int) int { return 3 }, 1},
+		"low, one page":          {5, 0, func(n int) int { return n - 1 }, 1},
+		"zero":                   {634, 0, func(int) int { return 0 }, 1},
+		"another each time":      {634, 0, func() func(int) int { i := 0; return func(n int) int { i++; return n + i%3 + 1 } }(), 1},
+		"the API gives one less": {633, 0, func(n int) int { return n + 1 }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &list{items: connections(c.n), size: c.size, count: c.count}
+			logins, mismatches, err := read(t, l, 0)
+			require.NoError(t, err)
+			requireAll(t, l.items, logins)
+			assert.Equal(t, c.mismatch, mismatches)
+			assert.LessOrEqual(t, l.requests, 2*(2+(c.n+500)/(orDefault(c.size, 100)-2)))
+		})
+	}
+}
+
+// A source that repeats an id is done after the second reading.
+func TestRepeatedID(t *testing.T) {
+	l := &list{items: connections(150)}
+	l.items[120] = l.items[20]
+	logins, mismatches, err := read(t, l, 0)
+	require.NoError(t, err)
+	assert.Len(t, identities(logins, loginID), 149)
+	assert.Equal(t, 1, mismatches)
+	assert.Equal(t, 4, l.requests)
+}
+
+// A server that takes no notice of the offset must neither pass for done nor be asked
+// for ever.
+func TestOffsetIgnored(t *testing.T) {
+	for _, count := range []int{-1, 250} {
+		l := &list{items: connections(100), count: func(int) int { return count }}
+		_, err := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+			q.Offset = 0
+			return l.get(ctx, q)
+		}, nil).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
+		require.ErrorIs(t, err, ErrMoved)
+		assert.LessOrEqual(t, l.requests, maxPasses*4)
+	}
+}
+
+// Records that vanish at once, each time in the middle of the reading, are never seen
+// twice: nothing can be proved.
+func TestNeverHoldsStill(t *testing.T) {
+	next := 1000
+	l := &list{items: connections(250), before: func(l *list) {
+		for i := range l.items {
+			l.items[i] = connection(next, 0)
+			next++
+		}
+	}}
+	_, mismatches, err := read(t, l, 0)
+	require.ErrorIs(t, err, ErrMoved)
+	assert.Zero(t, mismatches)
+	assert.LessOrEqual(t, l.requests, maxPasses*3)
+}
+
+// A list that grows faster than it can be read twice is done after few passes.
+func TestGrowsAllTheTime(t *testing.T) {
+	next := 10_000
+	l := &list{items: connections(1234), before: func(l *list) {
+		if next++; next%20 == 5 {
+			l.items = slices.Insert(l.items, 0, connection(next, 0))
+		}
+	}}
+	logins, _, err := read(t, l, 0)
+	require.NoError(t, err)
+	requireAll(t, l.items, logins)
+	assert.LessOrEqual(t, l.requests, 3*14)
+}
+
+func TestTooMany(t *testing.T) {
+	var many *TooManyError
+	l := &list{items: connections(251)}
+	_, _, err := read(t, l, 250)
+	require.ErrorAs(t, err, &many)
+	assert.Equal(t, 251, many.Count)
+	assert.Equal(t, 2, l.requests, "the first page, and whether there is one more than that")
+
+	l = &list{items: connections(250)}
+	_, _, err = read(t, l, 250)
+	require.NoError(t, err)
+
+	l = &list{items: connections(1234), count: func(int) int { return -1 }}
+	_, _, err = read(t, l, 250)
+	require.ErrorAs(t, err, &many)
+	assert.Equal(t, 3, l.requests, "without a count, only reading tells")
+}
+
+func TestMalformedItems(t *testing.T) {
+	l := &list{items: connections(98)}
+	for _, text := range []string{`null`, `1`, `"x"`, `null`, `[]`} {
+		var c record.UserConnection
+		require.NoError(t, json.Unmarshal([]byte(text), &c))
+		l.items = append(l.items, c)
+	}
+	logins, mismatches, err := read(t, l, 0)
+	require.NoError(t, err)
+	assert.Len(t, identities(logins, loginID), 103, "two that look the same are two")
+	assert.Zero(t, mismatches)
+	again, _, err := read(t, l, 0)
+	require.NoError(t, err)
+	assert.Equal(t, identities(logins, loginID), identities(again, loginID), "and the same two at the next reading")
+}
+
+func TestErrorsEndTheReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := &workspace.Error{Operation: "ListUserConnection", Status: 503}
+		l := &list{items: connections(1234)}
+		u := reader(slow(l, func(ctx context.Context, offset int) error {
+			switch offset {
+			case 0, 99:
+				return nil
+			case 198:
+				return refused
+			}
+			<-ctx.Done() // the others wait, until they are told to stop
+			return ctx.Err()
+		}), nil)
+		_, err := u.Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
+		require.ErrorIs(t, err, refused)
+	})
+}
+
+// slow is a list that does something before a request is served.
+func slow(l *list, wait func(ctx context.Context, offset int) error) getter {
+	return func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+		if err := wait(ctx, q.Offset); err != nil {
+			return 0, nil, err
+		}
+		return l.get(ctx, q)
+	}
+}
+
+// mover moves a list between any two requests.
+type mover struct {
+	*rand.Rand
+	insert, remove, move, update, shuffle bool
+	calm                                  int // requests after which nothing moves
+	next                                  int
+
+	there, ever map[record.Identity]bool // all the time; ever
+}
+
+func (m *mover) stir(l *list) {
+	if l.requests == 1 {
+		m.there, m.ever = identities(l.items, identity), identities(l.items, identity)
+	}
+	if l.requests > m.calm {
+		return
+	}
+	for range m.IntN(4) {
+		if m.insert {
+			m.next++
+			c := connection(m.next, 0)
+			m.ever[identity(c)] = true
+			l.items = slices.Insert(l.items, m.IntN(len(l.items)+1), c)
+		}
+		if n := len(l.items); m.remove && n > 0 {
+			i := m.IntN(n)
+			delete(m.there, identity(l.items[i]))
+			l.items = slices.Delete(l.items, i, i+1)
+		}
+		if n := len(l.items); m.move && n > 0 {
+			i := m.IntN(n)
+			c := l.items[i]
+			l.items = slices.Insert(slices.Delete(l.items, i, i+1), m.IntN(n), c)
+		}
+		if n := len(l.items); m.update && n > 0 {
+			l.items[m.IntN(n)].Set("failed_code", strconv.Itoa(m.next))
+		}
+	}
+	if m.shuffle {
+		m.Shuffle(len(l.items), func(i, j int) { l.items[i], l.items[j] = l.items[j], l.items[i] })
+	}
+}
+
+// Whatever was in the list all the time while it was read is returned, and nothing
+// that never was in it; pages are served at once and in any order.
+func TestNothingIsLostWhileTheListMoves(t *testing.T) {
+	done, moved := 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &mover{next: 100_000, update: true, calm: rapid.SampledFrom([]int{3, 10, 30, 10_000}).Draw(rt, "calm"),
+			Rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))}
+		switch rapid.IntRange(0, 4).Draw(rt, "kind") {
+		case 0:
+			m.insert, m.remove = true, true
+		case 1:
+			m.insert, m.move = true, true
+		case 2:
+			m.remove, m.move = true, true
+		case 3:
+			m.move = true
+		case 4:
+			m.shuffle = true
+		}
+		l := &list{items: connections(rapid.IntRange(0, 60).Draw(rt, "records")), size: rapid.IntRange(5, 20).Draw(rt, "size"), before: m.stir}
+		var logins []record.Login
+		var err error
+		synctest.Test(t, func(t *testing.T) {
+			u := reader(slow(l, func(context.Context, int) error {
+				l.mu.Lock()
+				wait := time.Duration(m.IntN(100)) * time.Millisecond
+				l.mu.Unlock()
+				time.Sleep(wait)
+				return nil
+			}), nil)
+			logins, err = u.Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
+		})
+		if err != nil {
+			require.ErrorIs(rt, err, ErrMoved)
+			require.Greater(rt, m.calm, 10, "it did hold still at last")
+			moved++
+			return
+		}
+		done++
+		got := identities(logins, loginID)
+		for id := range m.there {
+			require.True(rt, got[id], "a record is lost")
+		}
+		for id := range got {
+			require.True(rt, m.ever[id], "a record is made up")
+		}
+	})
+	t.Logf("%d readings done, %d lists never held still", done, moved)
+}
+
+// Two records vanish and two appear while pages are read, the last one before the
+// middle one: one is lost, and yet there are as many as the count says. The seam tells.
+func TestCountAloneProvesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &list{items: connections(250), before: func(l *list) {
+			if l.requests == 3 {
+				l.items = append(slices.Insert(slices.Delete(l.items, 0, 2), 150, connection(1000, 0)), connection(1001, 0))
+			}
+		}}
+		u := reader(slow(l, func(_ context.Context, offset int) error {
+			time.Sleep(time.Duration(1000 - offset))
+			return nil
+		}), nil)
+		logins, err := u.Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
+		require.NoError(t, err)
+		assert.True(t, identities(logins, loginID)[identity(connection(100, 0))])
+		assert.Equal(t, 6, l.requests)
+	})
+}
+
+// A record that moves, one that vanishes and one that appears, all between two pages,
+// look like nothing at all. Several passes together see it.
+func TestPassesHoldTogether(t *testing.T) {
+	saw := func(claim int, ids ...byte) *pass { return brokenPass(claim, ids...) }
+	instantOf := func(passes ...*pass) int { return (&evidence{passes}).instant() }
+	assert.False(t, instantOf(saw(3, 1, 2, 3)) > 0, "one pass proves nothing this way")
+	assert.True(t, instantOf(saw(3, 1, 2, 3), saw(3, 1, 2, 3)) > 0)
+	assert.False(t, instantOf(saw(3, 1, 2), saw(3, 1, 2, 3)) > 0, "3 may have come later, and another be missing")
+	assert.True(t, instantOf(saw(3, 1, 2), saw(2, 1, 2, 3)) > 0, "3 came later")
+	assert.True(t, instantOf(saw(4, 1, 2, 3, 4), saw(3, 1, 2, 3)) > 0, "4 is gone")
+	assert.True(t, instantOf(saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2, 3)) > 0, "before the third and after")
+	assert.False(t, instantOf(saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2)) > 0)
+}
+
+// brokenPass is a pass that proves nothing by itself.
+func brokenPass(claim int, ids ...byte) *pass {
+	p := &pass{claims: []int{claim, claim}, overlaps: []overlap{overlapNone}, ids: map[record.Identity]struct{}{}}
+	for _, id := range ids {
+		p.order = append(p.order, record.Identity{id})
+		p.ids[record.Identity{id}] = struct{}{}
+	}
+	return p
+}
+
+// A claim that was seen to mean nothing proves nothing, even if it comes true.
+func TestDistrustedClaimProvesNothing(t *testing.T) {
+	for _, trusted := range []bool{false, true} {
+		e := &evidence{}
+		for range 2 { // each saw three of a list that is longer
+			e.passes = append(e.passes, brokenPass(3, 1, 2, 3))
+			how, _ := e.prove(limit, false, trusted)
+			assert.Equal(t, trusted && len(e.passes) == 2, how == byInstant)
+			assert.Equal(t, how == byInstant, how != unproved)
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	l := &list{items: connections(1234)}
+	u := reader(l.get, nil)
+	for b.Loop() {
+		if _, err := u.Read(b.Context(), cursor.Window{From: noon, To: noon}, 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
