@@ -232,7 +232,7 @@ func silent(b board, p boardPanel, q target) bool {
 		strings.Contains(q.Expr, "[7d] offset") || // no code is new
 		strings.Contains(q.Expr, "[1h] offset $__range") || // no version is new
 		pageOf(b.UID) == "login-failures" && p.ID == 43 || // every login reached a server
-		strings.Contains(q.Expr, `result!="success"`) || strings.Contains(q.Expr, `disposition="invalid"`) ||
+		strings.Contains(q.Expr, `result!="success"`) || strings.Contains(q.Expr, `disposition=~"invalid`) ||
 		strings.Contains(q.Expr, `code!~"2.."}[$__rate_interval])) *`) && p.ID == 41 || strings.Contains(q.Expr, `status=~"fail`) ||
 		strings.Contains(q.Expr, `session_state="Disconnected"`) ||
 		strings.Contains(q.Expr, `product="desktop"`) // desktops have no names

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 )
 
 // excluded are the findings that are meant, by rule, page and panel, each with its
@@ -264,9 +265,14 @@ func TestAxesOfRatios(t *testing.T) {
 	}
 }
 
-// TestReasons: every reason why a poll failed has words.
-func TestReasons(t *testing.T) {
+// TestEveryValueHasWords: every reason why a poll failed, and all that becomes of records.
+func TestEveryValueHasWords(t *testing.T) {
 	assert.ElementsMatch(t, fetcher.Reasons, reasons)
+	var known []string
+	for _, d := range ledger.Dispositions {
+		known = append(known, string(d))
+	}
+	assert.ElementsMatch(t, known, dispositions)
 }
 
 // checkGrid sees that ids are unique, and that panels neither overlap nor stick out.
