@@ -55,7 +55,7 @@ type Answer struct {
 	Version Version
 }
 
-// Version tells what is shared in an answer from what was before and comes after.
+// Version distinguishes what is shared in an answer from what was before and comes after.
 type Version struct {
 	format Format
 	gzip   bool
@@ -111,15 +111,15 @@ func (e *Exposition) Answer(ctx context.Context, s Scrape) (*Answer, error) {
 
 // sections are the families that are wanted, in the order of their names.
 func (e *Exposition) sections(asked time.Time, s Scrape) []section {
-	shown := e.contents.Load()
+	contents := e.contents.Load()
 	// Each accumulator is looked at once: all that a scrape shows of it is of one commit.
 	var snapshots []map[*Metric]*part
-	for _, b := range shown.accumulators {
+	for _, b := range contents.accumulators {
 		if len(s.Projects) == 0 || slices.Contains(s.Projects, b.options.Project) {
 			snapshots = append(snapshots, b.published())
 		}
 	}
-	all := e.processSections(asked, shown, s.Projects)
+	all := e.processSections(asked, contents, s.Projects)
 	for _, m := range Metrics {
 		section := section{m.Name, m.Help, m.kind(), nil}
 		for _, snapshot := range snapshots {
@@ -140,7 +140,7 @@ func (e *Exposition) sections(asked time.Time, s Scrape) []section {
 
 // processSections are the families of the process. Scrapes that wait at the same time
 // share them: they are gathered after the last of them asked.
-func (e *Exposition) processSections(asked time.Time, shown *contents, projects []string) []section {
+func (e *Exposition) processSections(asked time.Time, c *contents, projects []string) []section {
 	if !e.gathered.After(asked) {
 		e.gathered = time.Now()
 		families, err := e.process.Gather()
@@ -149,7 +149,7 @@ func (e *Exposition) processSections(asked time.Time, shown *contents, projects 
 		}
 		e.processed = make([]section, 0, len(families))
 		for _, f := range families {
-			addLabels(f, shown.constants)
+			addLabels(f, c.constants)
 			e.processed = append(e.processed, section{f.GetName(), f.GetHelp(), f.GetType(), []*part{{metrics: f.Metric}}})
 		}
 	}

@@ -67,7 +67,7 @@ func CountersOf(kinds ...Kind) []*Metric {
 	return slices.DeleteFunc(metricsOf(kinds), func(m *Metric) bool { return !m.isOfRecords() })
 }
 
-// isOfRecords reports whether a metric counts what records say, and neither shows a state
+// isOfRecords reports whether a metric counts what records hold, and neither shows a state
 // nor how the exporter does.
 func (m *Metric) isOfRecords() bool { return m.Type != Gauge && !m.AboutSource }
 

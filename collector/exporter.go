@@ -11,7 +11,7 @@ import (
 )
 
 // Exporter holds the metrics about the exporter's own work. They belong to the
-// process and begin anew with it.
+// process and restart with it.
 type Exporter struct {
 	up, lastSuccess, cursor, catchingUp *prometheus.GaugeVec
 	serverClock                         *prometheus.GaugeVec
@@ -73,7 +73,7 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 			"project", "operation", "code"),
 		requestDuration: histogram("api_request_duration_seconds", "Duration of the requests to the API, each attempt by itself.",
 			seconds, "project", "operation"),
-		mismatches: counter("count_mismatches_total", "Windows that were read twice with the same records, and still held another number than the API said.", source...),
+		mismatches: counter("count_mismatches_total", "Windows that were read twice with the same records, and did not match the API's count.", source...),
 		gap:        counter("gap_seconds_total", "Time whose records are lost, because the exporter did not read them within the API's 30 days.", source...),
 		exportTasks: counter("export_tasks_total", "Export tasks, by what became of them: created, resumed after a restart, success, fail, expired, missing, timeout, deleted.",
 			"project", "source", "status"),
@@ -116,13 +116,13 @@ func (e *Exporter) Limited() *prometheus.CounterVec { return e.limited }
 // Unlogged counts failed logins that could not be written to their log.
 func (e *Exporter) Unlogged(lines int) { e.unlogged.Add(float64(lines)) }
 
-// LogLost says what counts the lines of the log that could not be written.
+// LogLost sets what counts the lines of the log that could not be written.
 func (e *Exporter) LogLost(count func() uint64) { e.logLost = count }
 
 // Committed observes the duration of a commit.
 func (e *Exporter) Committed(d time.Duration) { e.commitDuration.Observe(d.Seconds()) }
 
-// Reloaded says whether the configuration could be loaded.
+// Reloaded observes whether the configuration could be loaded.
 func (e *Exporter) Reloaded(ok bool, now time.Time) {
 	e.reloadSuccessful.Set(0)
 	if ok {
@@ -171,7 +171,7 @@ func (s *SourceMetrics) Polled(err error, d time.Duration) {
 	s.exporter.up.With(s.labels).Set(up)
 }
 
-// Failing says why the last poll failed; empty if it did not.
+// Failing shows why the last poll failed; empty if it did not.
 func (s *SourceMetrics) Failing(reason string) {
 	for _, r := range s.exporter.reasons {
 		value := 0.0
@@ -191,7 +191,7 @@ func (s *SourceMetrics) At(p cursor.Position) {
 	}
 }
 
-// CatchingUp says whether the source is more than one poll behind.
+// CatchingUp shows whether the source is more than one poll behind.
 func (s *SourceMetrics) CatchingUp(on bool) {
 	value := 0.0
 	if on {

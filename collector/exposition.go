@@ -19,7 +19,7 @@ import (
 type Exposition struct {
 	// CreatedSamples adds _created lines to OpenMetrics.
 	CreatedSamples bool
-	// Failed is told of metrics that could not be gathered or written. May be nil.
+	// Failed is called with errors of metrics that could not be gathered or written. May be nil.
 	Failed func(error)
 
 	process  prometheus.Gatherer
@@ -31,13 +31,13 @@ type Exposition struct {
 	version   uint64 // another with each part that is written
 }
 
-// shown is what Show was given.
+// contents are what Publish was called with.
 type contents struct {
 	accumulators []*Accumulator
 	constants    []*dto.LabelPair
 }
 
-// NewExposition shows the metrics of process, and of the accumulators that Show is given.
+// NewExposition shows the metrics of process, and of the accumulators that Publish is given.
 func NewExposition(process prometheus.Gatherer) *Exposition {
 	e := &Exposition{process: process, turn: make(chan struct{}, 1)}
 	e.contents.Store(&contents{})

@@ -27,7 +27,7 @@ type failureCodes struct {
 	codes   map[string]*reason
 	batch   map[string]map[int64]textCounts // of the batch under way: by code and hour
 	changed map[string]bool                 // codes with another text, to be stored
-	counted map[string]bool                 // codes with other counts, likewise
+	counted map[string]bool                 // codes with other counts, to be stored
 }
 
 // reason is what is known of a code.

@@ -54,7 +54,7 @@ func newFamily(m *Metric, scope []*dto.LabelPair, start *seriesStart, limits *Li
 		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}}
 }
 
-// volatile reports whether the series are set anew with each batch, and not stored.
+// volatile reports whether the series are set with each batch, and not stored.
 func (f *family) volatile() bool { return f.Type == Gauge }
 
 // find returns the series of the labels, or nil.
@@ -165,7 +165,7 @@ func (f *family) add(n int64, labels ...pair) {
 	f.touch(s)
 }
 
-// recount sets the values of a gauge anew: what count does not add is 0.
+// recount sets all values of a gauge: what count does not add is 0.
 func (f *family) recount(count func(adder)) {
 	before := make(map[*series]int64, len(f.series))
 	for _, s := range f.series {
@@ -185,7 +185,7 @@ func (f *family) observe(d time.Duration, labels ...pair) {
 	f.touch(s)
 }
 
-// clear drops all series of a volatile family, to be set anew.
+// clear drops all series of a volatile family, to be set again.
 func (f *family) clear() {
 	f.limits.add(f.Name, -f.size())
 	clear(f.series)

@@ -15,7 +15,7 @@ type Limits struct {
 	used map[string]int
 }
 
-// NewLimits returns limits of maxSeries series a family. What is folded for want of
+// NewLimits returns limits of maxSeries series a family. What is folded for lack of
 // room is added to limited, by family.
 func NewLimits(maxSeries int, limited *prometheus.CounterVec) *Limits {
 	return &Limits{max: maxSeries, limited: limited, used: map[string]int{}}

@@ -31,7 +31,7 @@ import (
 // Loading writes nothing. What has to change in the store is written with the next
 // commit, so that a configuration that is refused leaves no trace.
 //
-// The head of an accumulator says what its rows are like.
+// The head of an accumulator describes its rows.
 const familyHead = "family " // and the metric's name: its schema
 
 // schema is what the rows of a metric are like.
@@ -84,7 +84,7 @@ const maxSchema = 1000
 type loading struct {
 	state *state
 
-	// What the head says.
+	// What the head holds.
 	project  string
 	families map[string]schema
 

@@ -58,7 +58,7 @@ func (s *sessionFailureCounts) read(b *record.Batch) {
 			unknown = append(unknown, session)
 		default:
 			s.stats.add(ledger.Duplicate, nil)
-			s.see(known, session, b.Now)
+			s.present(known, session, b.Now)
 		}
 	}
 	// Only now it is known which of those that look the same are there by their ids.
@@ -93,36 +93,36 @@ func (s *sessionFailureCounts) count(session *record.Session, now time.Time) {
 	}
 	if f != nil {
 		s.stats.add(ledger.Duplicate, nil)
-		s.see(f, session, now)
+		s.present(f, session, now)
 		return
 	}
 	s.stats.add(ledger.Counted, session.Invalid)
 	s.stats.delayed(cmp.Or(session.Start, session.PreConnect), now)
 	s.failures.add(1, serverGroup.is(session.Group), failedCode.is(cmp.Or(session.FailedCode, ledger.CodeUnknown)))
-	s.see(&failedSession{}, session, now)
+	s.present(&failedSession{}, session, now)
 }
 
-// see notes that a snapshot holds a session.
-func (s *sessionFailureCounts) see(f *failedSession, session *record.Session, now time.Time) {
-	seen := failedSession{f.id, session.Invariant, session.HasID, cmp.Or(uint32(session.User), f.user), f.began, f.last, s.snapshot}
+// present notes that a snapshot holds a session.
+func (s *sessionFailureCounts) present(f *failedSession, session *record.Session, now time.Time) {
+	next := failedSession{f.id, session.Invariant, session.HasID, cmp.Or(uint32(session.User), f.user), f.began, f.last, s.snapshot}
 	if began := session.Began(); !began.IsZero() {
-		seen.began = began.Unix()
+		next.began = began.Unix()
 	}
-	if seen.id != session.ID && seen.id != session.ID.With(uint64(session.User)) {
-		seen.id = session.ID
-		if s.failed[seen.id] != nil {
-			seen.id = session.ID.With(uint64(session.User))
+	if next.id != session.ID && next.id != session.ID.With(uint64(session.User)) {
+		next.id = session.ID
+		if s.failed[next.id] != nil {
+			next.id = session.ID.With(uint64(session.User))
 		}
 	}
 	// Once a day is enough to know what is still there.
 	if now.UnixMilli()-f.last > (24 * time.Hour).Milliseconds() {
-		seen.last = now.UnixMilli()
+		next.last = now.UnixMilli()
 	}
 	before := *f
 	before.snapshot = s.snapshot
-	if before != seen {
+	if before != next {
 		s.remove(f)
-		*f = seen
+		*f = next
 		s.insert(f)
 		s.changed[f] = true
 	}
@@ -136,7 +136,7 @@ func (s *sessionFailureCounts) insert(f *failedSession) {
 	}
 }
 
-// maxAlike is how many sessions that look the same are told apart without their ids.
+// maxAlike is how many sessions that look the same are kept apart without their ids.
 const maxAlike = 64
 
 func (s *sessionFailureCounts) remove(f *failedSession) {

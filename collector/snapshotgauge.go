@@ -81,7 +81,7 @@ func (g *snapshotGauge) tables() []table {
 
 func (g *snapshotGauge) load(key, value []byte) error {
 	if _, ok := g.labels(string(key)); !ok {
-		g.changed[string(key)] = true // to be deleted: the next snapshot tells
+		g.changed[string(key)] = true // to be deleted; the next snapshot has them
 		return nil
 	}
 	r := store.ReadRow(value)

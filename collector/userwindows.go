@@ -211,7 +211,7 @@ func (w *window) slide(samples []sample, now time.Time) {
 	}
 }
 
-// count adds a sample or takes it away. A record without a user name counts nobody.
+// count adds a sample or takes it away. A record without a user name counts no user.
 func (w *window) count(s sample, n int64) {
 	w.users.add(s.user, n)
 	countsOf(w.byGroup, s.group).add(s.user, n)

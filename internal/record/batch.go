@@ -17,7 +17,7 @@ type Batch struct {
 	SignedOut int
 	// Review marks a window that was read again only for the sake of records that
 	// are unfinished: the cursor stays, and records that are not known any more
-	// are not counted anew.
+	// are not counted again.
 	Reread bool
 	// UpToDate marks the last window of a poll, the one that ends at Now.
 	UpToDate bool
@@ -38,7 +38,7 @@ func (r *Batch) AddSession(s *Session) error {
 }
 
 // Newest is the newest time that the batch's records show. A time after the window's
-// end, or after what is borne out, shows nothing. Zero if there is none.
+// end, or after what is borne out, does not count. Zero if there is none.
 func (r *Batch) Newest() time.Time {
 	latest := r.To
 	if r.Now.Before(latest) {
