@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-kit/log"
@@ -19,78 +17,39 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Export reads what one kind of export task gives. Its windows are in whole seconds.
-type Export struct {
-	HeedsWindows
-	// Kind names what is asked for, among the tasks that Memory keeps.
-	Kind   string
-	Tasks  *export.Tasks
-	Memory TaskMemory
-	// Create makes a task and returns its id.
-	Create func(ctx context.Context, from, to time.Time) (string, error)
+// LoginPages reads login records by pages.
+type LoginPages struct {
+	NoTasks
+	pages *paging.Reader[record.Login]
 }
 
-// TaskMemory lists the keys of the tasks under way.
-type TaskMemory interface {
-	export.Memory
-	Keys() ([]string, error)
+// NewLoginPages reads a list. Mismatch is called for a window that holds still, and still
+// holds another number of records than the API says.
+func NewLoginPages(list paging.List[record.Login], mismatch func()) *LoginPages {
+	return &LoginPages{pages: &paging.Reader[record.Login]{List: list, Key: (*record.Login).Key, Mismatch: mismatch}}
 }
 
-func (e *Export) key(w cursor.Window) string {
-	return fmt.Sprintf("%s/%d/%d", e.Kind, w.From.Unix(), w.To.Unix())
-}
-
-// windowOf reads a key; ok is false if it is of another kind.
-func (e *Export) windowOf(key string) (w cursor.Window, ok bool) {
-	parts := strings.Split(key, "/")
-	if len(parts) != 3 || parts[0] != e.Kind {
-		return w, false
+// Read implements LoginReader. A page costs a request, however few records are wanted.
+func (l *LoginPages) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
+	if most > 0 {
+		most = max(most, l.pages.Limit)
 	}
-	from, err1 := strconv.ParseInt(parts[1], 10, 64)
-	to, err2 := strconv.ParseInt(parts[2], 10, 64)
-	return cursor.Window{From: time.Unix(from, 0).UTC(), To: time.Unix(to, 0).UTC()}, err1 == nil && err2 == nil
+	return l.readAtMost(ctx, cursor.Window{From: from, To: to}, most, handle)
 }
 
-// CreatesTasks implements TaskResumer.
-func (e *Export) CreatesTasks() bool { return true }
-
-// ResumeWindow implements TaskResumer. A task that does not fit is forgotten, and left to
-// expire.
-func (e *Export) ResumeWindow(todo cursor.Window, oldest time.Time) (w cursor.Window, ok bool, err error) {
-	keys, err := e.Memory.Keys()
+func (l *LoginPages) readAtMost(ctx context.Context, w cursor.Window, most int, handle HandlePart) error {
+	logins, err := l.pages.Read(ctx, w, most)
 	if err != nil {
-		return w, false, err
+		return err
 	}
-	for _, key := range keys {
-		w, mine := e.windowOf(key)
-		switch {
-		case !mine:
-		case !w.From.Before(oldest) && !w.From.After(todo.From) && w.To.After(todo.From) && !w.To.After(todo.To):
-			return w, true, nil
-		default:
-			if err := e.Memory.Clear(key); err != nil {
-				return w, false, err
-			}
-		}
-	}
-	return w, false, nil
+	return handle(w.To, logins)
 }
 
-// reuseTask returns the window of a task under way that will do instead of w, or else w.
-func (e *Export) reuseTask(w cursor.Window, willDo func(begun cursor.Window) bool) (cursor.Window, error) {
-	begun, ok, err := e.ResumeWindow(w, time.Time{})
-	switch {
-	case err != nil || !ok:
-		return w, err
-	case willDo(begun):
-		return begun, nil
-	}
-	return w, e.Memory.Clear(e.key(begun))
-}
-
-// fetch has read read the file of a window.
-func (e *Export) fetch(ctx context.Context, w cursor.Window, read func(f io.ReaderAt, size int64) error) error {
-	return e.Tasks.Fetch(ctx, e.key(w), func(ctx context.Context) (string, error) { return e.Create(ctx, w.From, w.To) }, read)
+// IgnoresWindow implements LoginSource.
+func (l *LoginPages) IgnoresWindow(ctx context.Context, w cursor.Window) (bool, error) {
+	return l.pages.IgnoresWindow(ctx, w, func(l *record.Login) []time.Time {
+		return []time.Time{l.PreConnect, l.Start, l.End, l.Updated}
+	})
 }
 
 // LoginExports reads login records by export task.
@@ -145,57 +104,6 @@ func (l *LoginFiles) Read(ctx context.Context, from, to time.Time, _ int, handle
 	}, cursor.Window{From: from, To: to}.Bounds, handle)
 }
 
-// SessionExports reads sessions by export task.
-type SessionExports struct {
-	Export
-	File File[record.Session]
-}
-
-// ReadAll implements WindowSource. A task that is under way for a window that ended
-// shortly before is as good as a new one; the reading says when that was.
-func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
-	w, err := s.reuseTask(cursor.Window{From: from.Truncate(time.Second), To: to}, func(begun cursor.Window) bool { return to.Sub(begun.To) < s.Tasks.Timeout })
-	if err != nil {
-		return nil, err
-	}
-	r := &record.Batch{To: w.To}
-	err = s.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
-		_, err := s.File(ctx, f, size, r.AddSession)
-		return err
-	})
-	return r, err
-}
-
-// AccessExports reads access statistics by export task.
-type AccessExports struct {
-	Export
-	File File[record.Access]
-}
-
-// ReadAll implements WindowSource: of the task that was under way for a window with the
-// same beginning, if there is one. The reading says which window it is.
-func (a *AccessExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
-	// The API's windows include their ends.
-	w, err := a.reuseTask(cursor.Window{From: from, To: to.Add(-time.Second)}, func(begun cursor.Window) bool { return begun.From.Equal(from) })
-	if err != nil {
-		return nil, err
-	}
-	r := &record.Batch{To: w.To.Add(time.Second)}
-	err = a.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
-		_, err := a.File(ctx, f, size, into(&r.Accesses))
-		return err
-	})
-	return r, err
-}
-
-// into collects records.
-func into[T any](records *[]T) func(*T) error {
-	return func(r *T) error {
-		*records = append(*records, *r)
-		return nil
-	}
-}
-
 // Auto reads small windows by pages and large ones by export task.
 type Auto struct {
 	Pages  *LoginPages
@@ -217,7 +125,7 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	}
 	limit := a.Threshold
 	if most > 0 {
-		limit = min(limit, max(most, pageLimit))
+		limit = min(limit, max(most, a.Pages.pages.Limit))
 	}
 	err := a.Pages.readAtMost(ctx, cursor.Window{From: from, To: to}, limit, handle)
 	var many *paging.TooManyError

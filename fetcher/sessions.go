@@ -2,6 +2,7 @@ package fetcher
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
@@ -100,41 +101,23 @@ func (p *partialSnapshot) reading(to time.Time) *record.Batch {
 	return r
 }
 
-// AccessPages reads access statistics by pages.
-type AccessPages struct {
-	NoTasks
-	pages *paging.Reader[record.Access]
+// SessionExports reads sessions by export task.
+type SessionExports struct {
+	Export
+	File File[record.Session]
 }
 
-// NewAccessPages reads a list. Mismatch is as with NewLoginPages.
-func NewAccessPages(list paging.List[record.Access], mismatch func()) *AccessPages {
-	return &AccessPages{pages: &paging.Reader[record.Access]{List: list, Key: (*record.Access).Key, Mismatch: mismatch, Additive: true}}
-}
-
-// ReadAll implements WindowSource.
-func (a *AccessPages) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
-	// The API's windows include their ends, and ours must not overlap.
-	accesses, err := a.pages.Read(ctx, cursor.Window{From: from, To: to.Add(-time.Second)}, maxWhole)
-	return &record.Batch{Accesses: accesses}, err
-}
-
-// ListOf makes a list of records from the call that gets its pages, and what reads an
-// item. Zone is that of times that tell none; nil is UTC.
-func ListOf[R, T any, P RawRecord[R]](get func(context.Context, workspace.PageQuery) (*workspace.Page[R], error), limit int, zone *time.Location, read func(P) T) paging.List[T] {
-	return paging.List[T]{Limit: limit, Get: func(ctx context.Context, q workspace.PageQuery) (int, []T, error) {
-		page, err := get(ctx, q)
-		if err != nil {
-			return 0, nil, err
-		}
-		records := make([]T, len(page.Items))
-		for i := range page.Items {
-			if err := ctx.Err(); err != nil {
-				return 0, nil, err // a hostile page may take long
-			}
-			item := P(&page.Items[i])
-			item.SetZone(zone)
-			records[i] = read(item)
-		}
-		return page.Count, records, nil
-	}}
+// ReadAll implements WindowSource. A task that is under way for a window that ended
+// shortly before is as good as a new one; the reading says when that was.
+func (s *SessionExports) ReadAll(ctx context.Context, from, to time.Time) (*record.Batch, error) {
+	w, err := s.reuseTask(cursor.Window{From: from.Truncate(time.Second), To: to}, func(begun cursor.Window) bool { return to.Sub(begun.To) < s.Tasks.Timeout })
+	if err != nil {
+		return nil, err
+	}
+	r := &record.Batch{To: w.To}
+	err = s.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
+		_, err := s.File(ctx, f, size, r.AddSession)
+		return err
+	})
+	return r, err
 }
