@@ -17,6 +17,31 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/tasknotes"
 )
 
+// Source is one source of one project, with all that belongs to it.
+type Source struct {
+	title       string
+	poller      *fetcher.Poller
+	accumulator *collector.Accumulator
+	day         *collector.Day
+	metrics     *collector.SourceMetrics
+	reconciler  *fetcher.Reconciler // nil if it is off
+}
+
+// Title names the source in plain words.
+func (s *Source) Title() string { return s.title }
+
+// Status is the state of the source.
+func (s *Source) Status() fetcher.Status { return s.poller.Status() }
+
+// Day is what was counted in the last day.
+func (s *Source) Day() []collector.Quarter { return s.day.Quarters() }
+
+// is reports whether two sources are the same one of the same project.
+func (s *Source) is(other *Source) bool {
+	a, b := s.poller.Status(), other.poller.Status()
+	return a.Project == b.Project && a.Source == b.Source
+}
+
 // project is what the sources of a project are opened with.
 type project struct {
 	*config.Project

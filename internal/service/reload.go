@@ -89,7 +89,7 @@ func (s *Service) change(load func() (*config.Config, error)) error {
 	if err := s.checkKey(cfg); err != nil {
 		return err
 	}
-	if same(cfg, s.config) {
+	if same(cfg, s.state.Load().config) {
 		return s.reopen(cfg)
 	}
 	return s.replace(cfg)
@@ -98,14 +98,14 @@ func (s *Service) change(load func() (*config.Config, error)) error {
 // checkKey refuses a new key for the store that is open: its content can be read with the
 // key of the start alone.
 func (s *Service) checkKey(cfg *config.Config) error {
-	if cfg.Storage.Path != s.config.Storage.Path {
+	if cfg.Storage.Path != s.state.Load().config.Storage.Path {
 		return nil
 	}
 	key, err := cfg.Storage.PseudonymKey.Read()
 	if err != nil {
 		return fmt.Errorf("storage.pseudonym_key: %w", err)
 	}
-	if key != s.storeKey {
+	if key != s.state.Load().storeKey {
 		return errors.New("storage.pseudonym_key or its file has changed: a key can be given to a store that has none, by a restart of the exporter, and not be changed or taken away")
 	}
 	return nil
@@ -128,10 +128,10 @@ func (s *Service) reopen(cfg *config.Config) error {
 			return err
 		}
 	}
-	if err := s.failures.Reopen(); err != nil {
+	if err := s.state.Load().failures.Reopen(); err != nil {
 		return err
 	}
-	for i, client := range s.state.clients {
+	for i, client := range s.state.Load().clients {
 		client.SetTransport(transports[i])
 	}
 	return nil
@@ -139,44 +139,26 @@ func (s *Service) reopen(cfg *config.Config) error {
 
 // replace stops the polls and starts again with another configuration.
 func (s *Service) replace(cfg *config.Config) error {
-	failures, err := s.openFailures(cfg)
+	old := s.state.Load()
+	next, err := s.prepare(cfg, old)
 	if err != nil {
-		return err
-	}
-	st, key := s.store, s.storeKey
-	if cfg.Storage.Path != s.config.Storage.Path {
-		if st, key, err = openStore(cfg, s.logger); err != nil {
-			return errors.Join(err, failures.Close())
-		}
+		return errors.Join(err, next.close(old))
 	}
 	s.stopPolls(pollTimeout)
-	sources, clients, err := s.open(cfg, st, failures)
-	if err != nil {
-		err = errors.Join(err, failures.Close())
-		if st != s.store {
-			err = errors.Join(err, st.Close())
-		}
-		s.start() // the old ones
-		return err
+	defer s.start() // the new state, or again the old one
+	if err := s.openSources(next); err != nil {
+		return errors.Join(err, next.close(old))
 	}
-	old, oldStore := s.state, s.store
-	for _, src := range sources {
+	for _, src := range next.sources {
 		if i := slices.IndexFunc(old.sources, src.is); i >= 0 {
 			src.poller.Inherit(old.sources[i].poller)
 		}
 	}
-	s.state, s.store, s.storeKey = state{cfg, sources, clients, failures}, st, key
-	s.publish()
-	s.start()
+	s.publish(next)
 	for _, gone := range old.sources {
-		if !slices.ContainsFunc(sources, func(src *Source) bool { return src.is(gone) }) {
+		if !slices.ContainsFunc(next.sources, func(src *Source) bool { return src.is(gone) }) {
 			gone.metrics.Forget()
 		}
 	}
-	closeAll(old.clients)
-	err = old.failures.Close()
-	if oldStore != st {
-		err = errors.Join(err, oldStore.Close())
-	}
-	return err
+	return old.close(next)
 }

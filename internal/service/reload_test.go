@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
 // slowService is a service whose API takes its time, and what loads its configuration.
@@ -124,6 +126,58 @@ func TestReloadsAtTheSameTimeAreOne(t *testing.T) {
 	assert.LessOrEqual(t, loaded.Load(), int64(100))
 	s.Stop()
 	assert.ErrorIs(t, s.Reload(func() (*config.Config, error) { return cfg, nil }), errShutDown)
+}
+
+// A reload changes to another store, or leaves all as it was. A store that is left can be opened.
+func TestReloadToAnotherStore(t *testing.T) {
+	s, load, _ := slowService(t, 0)
+	defer func() { require.NoError(t, s.Close()) }()
+	old, err := load("15m")
+	require.NoError(t, err)
+	reload := func(change func(*config.Config)) error {
+		return s.Reload(func() (*config.Config, error) {
+			cfg, err := load("15m")
+			change(cfg)
+			return cfg, err
+		})
+	}
+	polls := func() {
+		t.Helper()
+		since := time.Now()
+		require.Eventually(t, func() bool {
+			return !slices.ContainsFunc(s.Sources(), func(src *Source) bool { return src.Status().Position.LastSuccess.Before(since) })
+		}, 20*time.Second, 10*time.Millisecond)
+	}
+	free := func(dir string) {
+		t.Helper()
+		st, err := store.Open(dir)
+		require.NoError(t, err)
+		require.NoError(t, st.Close())
+	}
+	polls()
+	unused := t.TempDir()
+	inTheWay := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(inTheWay, nil, 0o600))
+	for name, change := range map[string]func(*config.Config){
+		"store":  func(c *config.Config) { c.Storage.Path = inTheWay },
+		"client": func(c *config.Config) { c.Projects[0].Endpoints.AppStream = "::"; c.Storage.Path = unused },
+		"log":    func(c *config.Config) { c.FailedLoginsLog = &config.FailedLoginsLog{Path: t.TempDir()} },
+	} {
+		require.Error(t, reload(change), name)
+		assert.Equal(t, old.Storage.Path, s.Config().Storage.Path, name)
+		polls()
+	}
+	free(unused)
+	other := t.TempDir()
+	require.NoError(t, reload(func(c *config.Config) { c.Storage.Path = other }))
+	assert.Equal(t, other, s.Config().Storage.Path)
+	polls()
+	free(old.Storage.Path)
+	require.NoError(t, reload(func(c *config.Config) { c.Storage.Path = other; c.Metrics.MaxSeries++ }))
+	polls()
+	require.NoError(t, reload(func(c *config.Config) {}))
+	polls()
+	free(other)
 }
 
 // The end does not wait for a reload that waits for a poll.
