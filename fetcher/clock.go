@@ -9,24 +9,28 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// clock shows two times. Windows end at the server's time as the server claims it: too
-// late an end does no harm. What is forgotten, and what has waited too long, follows the
-// time that is confirmed: the claim, as far as the local clock, or what records show,
-// agrees with it. So no clock that is wrong for a while loses a record, and one that is
-// wrong for ever costs no more than to read again what lies behind the newest records.
+// clock shows the server's time, of which three kinds are told apart:
+//
+//   - Claimed is what the server says (now). Windows end there: too late an end does no harm.
+//   - Confirmed is how much of that the local clock, or the times of records, agree with.
+//     What is forgotten, and what has waited too long, follows it.
+//   - Certain is what two witnesses agree on: both clocks, or records.
+//
+// So no clock that is wrong for a while loses a record, and one that is wrong for ever costs
+// no more than to read again what lies behind the newest records.
 type clock struct {
 	server func() (time.Time, bool)
 	local  func() time.Time
 
 	claim    time.Time // what now returned last
-	expected time.Time // the server's time then, or that of its last answer
+	expected time.Time // the server's time then, or as of its last answer
 	at       time.Time // when that was
-	byLocal  bool      // it was the local clock's time
+	byLocal  bool      // expected is the local clock's time
 	answered bool      // an answer has come
-	redone   int       // how often the poll was begun again for another time
+	redone   int       // how often this poll was begun again for another time
 
 	shown    time.Time // the newest time that records have shown
-	shownAt  time.Time // when that was
+	shownAt  time.Time // when they did
 	reported clockState
 }
 
@@ -124,10 +128,7 @@ func (c *clock) confirmed(claim, counted time.Time) time.Time {
 		}
 		confirmed = later(confirmed, server)
 	}
-	if confirmed.After(claim) {
-		confirmed = claim
-	}
-	return confirmed.UTC().Truncate(time.Second)
+	return earlier(confirmed, claim).UTC().Truncate(time.Second)
 }
 
 // certain is a time that two witnesses confirm: both clocks, which agree, or records.
@@ -211,6 +212,13 @@ func timesOfBatch(r *record.Batch, end time.Time) iter.Seq[time.Time] {
 			}
 		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func later(a, b time.Time) time.Time {

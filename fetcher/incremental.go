@@ -14,14 +14,14 @@ import (
 )
 
 // Incremental reads login records, which appear late and change. Each poll reads from the
-// lookback behind the cursor until now, so that what comes within the lookback is seen; the
-// accumulator knows what it has counted. Then it reads again what is unfinished behind the
-// lookback (see reread).
+// lookback before the cursor until now, so that it sees what came up to a lookback late, and
+// then what is unfinished and older than that (see reread). The accumulator knows which
+// versions of a record it has counted.
 //
-// Nothing is lost: the cursor follows windows that were read whole, and each window begins
-// behind it. If clocks were ahead, the cursor may be, too: then windows begin where this
-// process has read up to by a time that is certain, or else at the horizon. Nothing is
-// counted twice: no window begins before the horizon, up to which all is remembered.
+// None is lost: the cursor is the end of what was read whole, and the next window begins
+// before it. A cursor that followed wrong clocks may be ahead of what was read; then the
+// window begins at readUpTo, or at the horizon. None is counted twice: no window begins
+// before the horizon, from which on every record that was counted is remembered.
 type Incremental struct {
 	Source LoginSource
 	// Reread is what unfinished records are read from, in many small windows.
@@ -53,7 +53,7 @@ func (s *Incremental) inherit(before Strategy) {
 
 // poll reads what is new, and then what is unfinished.
 func (s *Incremental) poll(ctx context.Context) error {
-	to, now, err := s.until(ctx)
+	to, now, err := s.times(ctx)
 	if err != nil {
 		return err
 	}
@@ -72,13 +72,13 @@ func (s *Incremental) poll(ctx context.Context) error {
 	s.quota.kept()
 	if err := s.reread.read(ctx, from, now, rereadRequests); err != nil && ctx.Err() == nil {
 		// All that is new is counted: this poll has succeeded.
-		level.Warn(s.Logger).Log("msg", "open and pending records behind the lookback could not be read, the next poll tries again", "err", err)
+		level.Warn(s.Logger).Log("msg", "open and pending records behind the lookback could not be read, the next poll retries", "err", err)
 	}
 	return nil
 }
 
-// until is where the window that is to be read ends, and what is believed to be now.
-func (s *Incremental) until(ctx context.Context) (to, now time.Time, err error) {
+// times are where the window that is to be read ends, and what is believed to be now.
+func (s *Incremental) times(ctx context.Context) (to, now time.Time, err error) {
 	counted := s.position().Cursor
 	to = s.clock.now()
 	if s.clock.doubts(counted) {
@@ -118,7 +118,7 @@ func (s *Incremental) lookAhead(ctx context.Context, to, counted time.Time) (end
 	var many *paging.TooManyError
 	switch {
 	case errors.As(err, &many) && many.Count > 1: // two that agree
-		s.clock.show(later(s.clock.shown, ahead.From))
+		s.clock.show(ahead.From)
 	case err != nil && !errors.As(err, &many):
 		return to, believed, windowError(ahead, err)
 	default:
@@ -211,9 +211,7 @@ func (s *Incremental) commitPart(b *record.Batch) error {
 	if err := s.commit(b); err != nil {
 		return err
 	}
-	if s.readUpTo = s.clock.certain(); b.To.Before(s.readUpTo) {
-		s.readUpTo = b.To
-	}
+	s.readUpTo = earlier(b.To, s.clock.certain())
 	return nil
 }
 
