@@ -80,4 +80,3 @@ func pollOnce(t *testing.T, s *Source, mode string, denied []string) error {
 	require.NoError(t, err)
 	return poller.Poll(t.Context())
 }
-
