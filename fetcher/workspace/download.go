@@ -237,7 +237,14 @@ func (c *Client) nearness(ctx context.Context, host string) nearness {
 	return nearest
 }
 
+// embedding is the network whose addresses end with one of IPv4, to which they lead (NAT64).
+var embedding = netip.MustParsePrefix("64:ff9b::/96")
+
 func nearnessOf(a netip.Addr) nearness {
+	if embedding.Contains(a) {
+		b := a.As16()
+		a = netip.AddrFrom4([4]byte(b[12:]))
+	}
 	switch {
 	case a.IsLinkLocalUnicast(), a.IsMulticast():
 		return thisLink

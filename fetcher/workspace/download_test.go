@@ -228,7 +228,7 @@ func TestCheckRedirect(t *testing.T) {
 	}{
 		{"public", []string{"https://public", "https://cloud:8443/x", "https://unknown"},
 			[]string{"https://private", "https://local", "https://both", "https://link", "http://public", "http://unknown", "http://local",
-				"https://10.1.2.3", "https://[::1]", "https://[::ffff:10.0.0.1]", "https://[::ffff:0.0.0.0]", "https://[fe80::1]", "https://0.0.0.0", "https://[fd00::1]", "https://169.254.169.254", "ftp://public", "//", "https:///x"}},
+				"https://10.1.2.3", "https://[::1]", "https://[::ffff:10.0.0.1]", "https://[::ffff:0.0.0.0]", "https://[fe80::1]", "https://0.0.0.0", "https://[fd00::1]", "https://169.254.169.254", "https://[64:ff9b::a9fe:a9fe]", "https://[64:ff9b::a00:1]", "ftp://public", "//", "https:///x"}},
 		{"private", []string{"https://public", "https://private", "https://both"}, []string{"http://private", "https://local", "https://169.254.169.254"}},
 		{"link", []string{"https://public"}, []string{"https://link"}},
 		{"127.0.0.1", []string{"http://127.0.0.1:9915/x", "http://local", "https://private", "https://public"}, []string{"http://private", "https://link", "http://[fe80::1]"}},
