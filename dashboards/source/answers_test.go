@@ -367,6 +367,21 @@ func TestFewLogins(t *testing.T) {
 	})
 }
 
+// TestRestingBuckets: backfilled series that rest have few samples. No login within the
+// bound of a bucket is 0 %, and not unknown.
+func TestRestingBuckets(t *testing.T) {
+	const labels = `{job="w",project="p",product="desktop",desktop_group=""`
+	w := loaded(t, "load 30s\n  "+sessionSeconds+"_count"+labels+"} 0+10x720\n  "+
+		sessionSeconds+"_bucket"+labels+`,le="60.0"} `+strings.Repeat("0 _x59 ", 12)+"\n")
+	english(t, func(b board, p boardPanel, q target) {
+		if pageOf(b.UID) == "login-time" && p.ID == 43 {
+			if answer := w.ask(t, b, q); assert.Len(t, answer, 1) {
+				assert.Len(t, answer[0].Floats, int(shownRange/shownStep))
+			}
+		}
+	})
+}
+
 // TestFirstSeen: a version that was there before the time shown was not first seen in it.
 func TestFirstSeen(t *testing.T) {
 	w := loaded(t, "load 30s\n  "+clientAttempts+`{job="w",project="p",product="desktop",client_type="Linux",agent_version="old"} 0+1x720`+"\n"+

@@ -143,8 +143,9 @@ func observed(by, histogram, match, span string) string {
 // within is the share of a histogram's observations up to a bound of its buckets.
 // Prometheus 3 writes 30.0 for what Prometheus 2 read as 30.
 func within(bound, by, histogram, match, span string) string {
-	return "(" + growth(by, histogram+"_bucket", match+`, le=~"`+bound+`|`+bound+`\\.0"`, span) +
-		" / (" + growth(by, histogram+"_count", match, span) + " > 0)" +
+	count := growth(by, histogram+"_count", match, span)
+	return "((" + orZero(growth(by, histogram+"_bucket", match+`, le=~"`+bound+`|`+bound+`\\.0"`, span), count) + // a bucket that rests may have no samples
+		") / (" + count + " > 0)" +
 		" or histogram_fraction(-Inf, " + bound + ", " + growth(by, histogram, match, span) + "))"
 }
 

@@ -501,8 +501,8 @@ var texts = map[string]translations{
 		"zh": {"各状态会话数", "云应用服务器上各状态的会话。初始化中即厂商的 AppcInit，初始化失败即 InitFail。需要启用 sessions 采集源。不按桌面组筛选。"},
 	},
 	"login-time.init_failures": {
-		"en": {"Sessions that could not be initialised", "Sessions in the state InitFail by server group and failure code, each counted once. Not filtered by desktop group."},
-		"zh": {"初始化失败的会话", "处于 InitFail 状态的会话，按服务器组和失败码统计，每个会话只计一次。不按桌面组筛选。"},
+		"en": {"Sessions that could not be initialised", "Sessions in the state InitFail by server group and failure code, each counted once: the seven with the most in the time shown. Not filtered by desktop group."},
+		"zh": {"初始化失败的会话", "处于 InitFail 状态的会话，按服务器组和失败码统计，每个会话只计一次；为所选时间内最多的七个。不按桌面组筛选。"},
 	},
 	"login-time.age": {
 		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},

@@ -54,6 +54,6 @@ func loginTime(p *page) {
 		coloured(p.word("within_60s"), failureColour)))
 	p.panel(44, "states", 12, 8, graph(counts, []query{{"sum by (session_state) (workspace_server_sessions{" + all + "})", "{{session_state}}"}}, stacked(false), p.states))
 	p.panel(45, "init_failures", 24, 7, bars([]query{
-		{counted("server_group, failed_code", "workspace_session_failures_total", all, step), "{{server_group}} {{failed_code}}"}},
-		stacked(false), interval("10m"), shades(0, failureColour)))
+		{leading("7", "server_group, failed_code", "workspace_session_failures_total", all), "{{server_group}} {{failed_code}}"}},
+		stacked(false), interval("10m"), shades(0, failureColour), p.otherwise("no_failures")))
 }
