@@ -210,12 +210,6 @@ func (s *Sources) On() iter.Seq2[string, Block] {
 	}
 }
 
-// SourceNames are the names of all sources.
-func SourceNames() []string {
-	names, _ := yamlFields(reflect.ValueOf(Sources{}))
-	return names
-}
-
 // NameOf is the name of the source whose block is of a type.
 func NameOf[B Block]() string {
 	names, fields := yamlFields(reflect.ValueOf(Sources{}))
@@ -223,20 +217,14 @@ func NameOf[B Block]() string {
 	return names[i]
 }
 
-// BlockOf is the block of a type, nil if its source is off.
-func BlockOf[B Block](s *Sources) (block B) {
-	for _, b := range s.On() {
-		if b, ok := b.(B); ok {
-			return b
-		}
+// AllOn are the sources with each one on, by its defaults.
+func AllOn() *Sources {
+	s := &Sources{}
+	_, fields := yamlFields(reflect.ValueOf(s).Elem())
+	for _, field := range fields {
+		block := reflect.New(field.Type().Elem())
+		block.Interface().(Block).setDefaults()
+		field.Set(block)
 	}
-	return block
-}
-
-// DefaultBlock is the block of a source of which the file says nothing.
-func DefaultBlock(name string) Block {
-	_, fields := yamlFields(reflect.ValueOf(Sources{}))
-	block := reflect.New(fields[name].Type().Elem()).Interface().(Block)
-	block.setDefaults()
-	return block
+	return s
 }

@@ -145,7 +145,7 @@ func sourceOf(f io.ReaderAt, size int64) *source.Source {
 // settingsOf are the settings of a source in the named project of the configuration, or else
 // in its only one. A source without settings has the defaults.
 func settingsOf(o *ReplayOptions, s *source.Source) (config.Block, error) {
-	block := config.DefaultBlock(s.Name)
+	block := s.Defaults()
 	if o.ConfigFile != "" {
 		cfg, err := config.Load(o.ConfigFile)
 		if err != nil {

@@ -94,7 +94,7 @@ func TestNothingGrows(t *testing.T) {
 		require.NoError(t, err)
 		registry := prometheus.NewRegistry()
 		described := source.Named("user_connections")
-		settings := config.DefaultBlock(described.Name)
+		settings := described.Defaults()
 		settings.Common().Mode = config.ModeQuery
 		options := described.Counting(settings)
 		options.Project = "p"

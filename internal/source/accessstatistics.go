@@ -11,6 +11,8 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
+// accessStatistics are failed accesses by user and error code, as the vendor sums them up
+// over a window.
 var accessStatistics = &Source{
 	Name:    config.NameOf[*config.AccessStatistics](),
 	Product: appStreaming,

@@ -51,7 +51,7 @@ func TestCalls(t *testing.T) {
 	}
 	task := func(s *Source) func(context.Context, *workspace.Client) (any, error) {
 		return func(ctx context.Context, c *workspace.Client) (any, error) {
-			o := &Opening{Source: s, Block: config.DefaultBlock(s.Name), Client: c}
+			o := &Opening{Source: s, Block: s.Defaults(), Client: c}
 			operation := s.Export
 			if w, ok := s.way.(*incremental); ok {
 				operation = w.inLanguage(o, operation)
@@ -93,7 +93,7 @@ func TestCalls(t *testing.T) {
 			``, `{"task_id":"t1"}`, "t1"},
 		"desktop_connections, export_v2": {
 			func(ctx context.Context, c *workspace.Client) (any, error) {
-				block := config.DefaultBlock(desktopConnections.Name).(*config.DesktopConnections)
+				block := desktopConnections.Defaults().(*config.DesktopConnections)
 				block.Language = "zh_CN"
 				o := &Opening{Source: desktopConnections, Block: block, Client: c}
 				w := desktopConnections.way.(*incremental)

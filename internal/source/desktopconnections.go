@@ -10,6 +10,8 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
+// desktopConnections are the login records of cloud desktops. They appear late, and change
+// until a connection ends.
 var desktopConnections = &Source{
 	Name:    config.NameOf[*config.DesktopConnections](),
 	Product: desktop,

@@ -30,7 +30,7 @@ func TestPermissionsSuffice(t *testing.T) {
 		}
 	}
 	for _, s := range All {
-		for _, mode := range config.DefaultBlock(s.Name).Modes() {
+		for _, mode := range s.Defaults().Modes() {
 			t.Run(s.Name+"/"+mode, func(t *testing.T) {
 				denied := slices.DeleteFunc(slices.Clone(all), func(p string) bool { return slices.Contains(s.Permissions(mode), p) })
 				synctest.Test(t, func(t *testing.T) { require.NoError(t, pollOnce(t, s, mode, denied)) })
@@ -44,7 +44,7 @@ func TestPermissionsSuffice(t *testing.T) {
 // nobody has tried.
 func TestPermissionsAreNeeded(t *testing.T) {
 	for _, s := range All {
-		for _, mode := range config.DefaultBlock(s.Name).Modes() {
+		for _, mode := range s.Defaults().Modes() {
 			for _, p := range s.Permissions(mode) {
 				if mode != config.ModeQuery && p == s.List.Permission || mode == config.ModeAuto || mode == config.ModeExportV3 && p == s.Export.Permission {
 					continue // for what is unfinished, or for many records
@@ -68,7 +68,7 @@ func pollOnce(t *testing.T, s *Source, mode string, denied []string) error {
 		Transport:   server(api.ServeHTTP),
 	})
 	require.NoError(t, err)
-	block := config.DefaultBlock(s.Name)
+	block := s.Defaults()
 	block.Common().Mode = mode
 	counting := s.Counting(block)
 	counting.Limits = collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))

@@ -10,6 +10,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
+// sessions are those on application servers that began in the last 30 days.
 var sessions = &Source{
 	Name:    config.NameOf[*config.Sessions](),
 	Product: appStreaming,

@@ -100,6 +100,9 @@ func (s *Source) Block(sources *config.Sources) config.Block {
 	return nil
 }
 
+// Defaults are the source's settings if a configuration does not have any.
+func (s *Source) Defaults() config.Block { return s.Block(config.AllOn()) }
+
 // Host is the host that has the records, and whose clock counts.
 func (s *Source) Host(c *workspace.Client) workspace.Host { return c.Host(s.List.Endpoint) }
 

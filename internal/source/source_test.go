@@ -23,7 +23,7 @@ func TestSourcesAreComplete(t *testing.T) {
 			assert.NotEmpty(t, s.Title)
 			assert.NotEmpty(t, s.Summary)
 			assert.NotEmpty(t, s.Columns.Fields())
-			block := config.DefaultBlock(s.Name)
+			block := s.Defaults()
 			assert.NoError(t, yaml.Unmarshal([]byte(s.Demo), block))
 			for _, mode := range block.Modes() {
 				permissions := s.Permissions(mode)
@@ -39,7 +39,11 @@ func TestSourcesAreComplete(t *testing.T) {
 
 // Every source that the configuration knows is described.
 func TestEverySourceIsDescribed(t *testing.T) {
-	assert.ElementsMatch(t, config.SourceNames(), Names())
+	var names []string
+	for name := range config.AllOn().On() {
+		names = append(names, name)
+	}
+	assert.ElementsMatch(t, names, Names())
 }
 
 // TestReadmeListsTheSources compares the README's table with what is described: names,
@@ -65,7 +69,7 @@ var update = flag.Bool("update", false, "write the README's table of sources")
 func readmeRows() (rows []string) {
 	for _, s := range All {
 		name, what := "`"+s.Name+"`", s.Summary
-		for i, mode := range config.DefaultBlock(s.Name).Modes() {
+		for i, mode := range s.Defaults().Modes() {
 			remark := ""
 			if i == 0 {
 				remark = " (default)"

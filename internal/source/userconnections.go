@@ -11,6 +11,8 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
+// userConnections are the login records of application streaming. They appear late, and
+// change until a connection ends.
 var userConnections = &Source{
 	Name:    config.NameOf[*config.UserConnections](),
 	Product: appStreaming,
