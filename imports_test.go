@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	".": {"internal/command", "internal/backfill", "internal/logging", "internal/web"},
 	"internal/command": {"internal/service", "internal/web", "internal/backfill", "internal/source", "internal/simulator", "config", "collector", "fetcher/...",
 		"internal/cursor", "internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/store"},
-	"internal/backfill": {"internal/service", "config", "collector", "internal/cursor", "internal/ledger", "internal/logging", "internal/record", "internal/store"},
+	"internal/backfill": {"internal/service", "internal/source", "config", "collector", "internal/cursor", "internal/ledger", "internal/logging", "internal/record", "internal/store"},
 	// The service and the web do not know each other: a command brings them together.
 	"internal/service": {"internal/source", "config", "collector", "fetcher/...", "internal/ledger", "internal/logging", "internal/loginlog", "internal/store", "internal/tasknotes"},
 	"internal/web":     {"config", "collector", "fetcher", "fetcher/workspace", "internal/store"},

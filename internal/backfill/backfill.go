@@ -34,8 +34,8 @@ const headTime = 3 * time.Hour
 // backfill is one run.
 type backfill struct {
 	Options
-	sources []*service.Past
-	began   map[*service.Past]time.Time // where counters of the store begin
+	sources []*service.HistorySource
+	began   map[*service.HistorySource]time.Time // where counters of the store begin
 	now     time.Time
 	logger  log.Logger
 	bar     *progress
@@ -48,7 +48,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options, logger *logging.Log
 	maps.Copy(labels, cfg.Metrics.ConstantLabels)
 	maps.Copy(labels, o.Labels)
 	cfg.Metrics.ConstantLabels = labels
-	sources, err := service.Pasts(cfg, logger)
+	sources, err := service.HistorySources(cfg, logger)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options, logger *logging.Log
 // findBeginnings reads from the store where its counters begin.
 func (b *backfill) findBeginnings(cfg *config.Config) error {
 	err := service.ReadStore(cfg, func(st *store.Store) error {
-		b.began = map[*service.Past]time.Time{} // a copy before this one may have been torn
+		b.began = map[*service.HistorySource]time.Time{} // a copy before this one may have been torn
 		for _, s := range b.sources {
 			began, ok, err := collector.Began(st.Partition(s.Project, s.Source))
 			if err != nil {
@@ -95,7 +95,7 @@ func (b *backfill) findBeginnings(cfg *config.Config) error {
 }
 
 // end is where the history of a source ends.
-func (b *backfill) end(s *service.Past) time.Time {
+func (b *backfill) end(s *service.HistorySource) time.Time {
 	if !b.Until.IsZero() {
 		return b.Until
 	}
@@ -136,7 +136,7 @@ func (b *backfill) read(ctx context.Context) ([]*history, error) {
 	return histories, nil
 }
 
-func (b *backfill) readSource(ctx context.Context, s *service.Past, h *history) error {
+func (b *backfill) readSource(ctx context.Context, s *service.HistorySource, h *history) error {
 	poller, err := s.NewPoller(watched{h, b.bar.of(s, h.period)}, h.period.since, h.period.until)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/internal/source"
 )
 
 // Options say which history to write, and where.
@@ -74,8 +75,14 @@ func (o *Options) SetLabels(labels map[string]string) error {
 
 // Metrics are the names of the metrics that a history may have.
 func Metrics() []string {
+	var kinds []collector.Kind
+	for _, s := range source.All {
+		if s.HasHistory() {
+			kinds = append(kinds, s.Kind)
+		}
+	}
 	var names []string
-	for _, m := range collector.CountersOf(collector.Logins, collector.DesktopLogins) {
+	for _, m := range collector.CountersOf(kinds...) {
 		names = append(names, m.Name)
 	}
 	slices.Sort(names)

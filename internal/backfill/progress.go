@@ -27,7 +27,7 @@ func newProgress(out *os.File, logger *logging.Log) *progress {
 }
 
 // of returns what is called with how far the history of a source has been read.
-func (p *progress) of(s *service.Past, period period) func(to time.Time, records int) {
+func (p *progress) of(s *service.HistorySource, period period) func(to time.Time, records int) {
 	whole, records, shown := period.until.Sub(period.since), 0, -1
 	return func(to time.Time, more int) {
 		records += more
@@ -45,7 +45,7 @@ func (p *progress) of(s *service.Past, period period) func(to time.Time, records
 }
 
 // draw leaves the cursor at the start of the bar, so that log lines overwrite it.
-func (p *progress) draw(s *service.Past, percent, records int) {
+func (p *progress) draw(s *service.HistorySource, percent, records int) {
 	const width = 30
 	done := width * percent / 100
 	fmt.Fprintf(p.out, "\r\x1b[K%s/%s [%s%s] %d%%, %d records read\r", s.Project, s.Source,

@@ -12,8 +12,6 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
-	"github.com/workspace-exporter/workspace_exporter/internal/backfill"
-	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 )
 
 // Name is the program's.
@@ -47,15 +45,4 @@ func loadAndWarn(path string, logger log.Logger) (*config.Config, error) {
 func untilSignal() (context.Context, context.CancelFunc) {
 	signal.Ignore(syscall.SIGPIPE)
 	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-}
-
-// Backfill writes the history of all sources of login records.
-func Backfill(configFile string, o backfill.Options, logger *logging.Log) error {
-	ctx, stop := untilSignal()
-	defer stop()
-	cfg, err := loadAndWarn(configFile, logger)
-	if err != nil {
-		return err
-	}
-	return backfill.Run(ctx, cfg, o, logger)
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// Past is a source of login records, of which the API still has those of the last weeks.
-type Past struct {
+// HistorySource is a source whose past can be read: the API keeps its records for weeks.
+type HistorySource struct {
 	Project, Source string
 	// InitialLookback is how far back the first poll of an exporter begins.
 	InitialLookback time.Duration
@@ -27,16 +27,16 @@ type Past struct {
 }
 
 // NewPoller returns a poller of the records of a window.
-func (p *Past) NewPoller(a fetcher.HistoryAccumulator, from, to time.Time) (*fetcher.Poller, error) {
-	return p.opening.HistoryPoller(a, from, to)
+func (h *HistorySource) NewPoller(a fetcher.HistoryAccumulator, from, to time.Time) (*fetcher.Poller, error) {
+	return h.opening.HistoryPoller(a, from, to)
 }
 
-// Pasts are the sources of login records that a configuration has.
-func Pasts(cfg *config.Config, logger log.Logger) ([]*Past, error) {
+// HistorySources are the sources of a configuration that have a history.
+func HistorySources(cfg *config.Config, logger log.Logger) ([]*HistorySource, error) {
 	exporter := collector.NewExporter(prometheus.NewRegistry())
 	limits := collector.NewLimits(cfg.Metrics.MaxSeries, exporter.Limited())
 	var clients Clients
-	var pasts []*Past
+	var list []*HistorySource
 	for _, p := range cfg.Projects {
 		client, err := clients.New(cfg, p, nil, logger)
 		if err != nil {
@@ -45,7 +45,7 @@ func Pasts(cfg *config.Config, logger log.Logger) ([]*Past, error) {
 		project := &project{p, cfg.Metrics, client, exporter, limits, logger}
 		if err := project.on(func(s *source.Source, block config.Block) error {
 			if s.HasHistory() {
-				pasts = append(pasts, &Past{Project: p.Name, Source: s.Name, InitialLookback: s.InitialLookback(block),
+				list = append(list, &HistorySource{Project: p.Name, Source: s.Name, InitialLookback: s.InitialLookback(block),
 					Counting: project.counting(s, block), opening: project.opening(s, block, export.NoMemory{})})
 			}
 			return nil
@@ -53,7 +53,7 @@ func Pasts(cfg *config.Config, logger log.Logger) ([]*Past, error) {
 			return nil, err
 		}
 	}
-	return pasts, nil
+	return list, nil
 }
 
 // ReadStore calls read with a copy of the store of a configuration, which may be open
