@@ -25,8 +25,8 @@ func (s *series) Counts() []int64 {
 	return append(slices.Clone(s.histogram.classic), s.histogram.sumMillis)
 }
 
-// Counters are the counters and histograms of one source in memory. They are for who wants
-// to see by how much each event makes them grow; what is scraped is in an Accumulator.
+// Counters are the counters and histograms of one source in memory: after each event, the
+// series that it changed can be seen. What is scraped is in an Accumulator.
 type Counters struct {
 	families    *families
 	aggregators *aggregatorSet
@@ -39,7 +39,7 @@ func NewCounters(o Options, created time.Time) *Counters {
 	return &Counters{families: f, aggregators: f.aggregators(o.Kind)}
 }
 
-// Count counts an event, and calls changed with each series that is another since.
+// Count counts an event, and calls changed with each series that it changed.
 func (c *Counters) Count(e *ledger.Event, changed func(*Metric, *Series)) {
 	c.aggregators.observe(e)
 	for _, f := range c.families.list {

@@ -1,7 +1,7 @@
 // Package backfill writes the history of the login records that the API still has, as
-// OpenMetrics: by how much each counter would have grown, step by step. Records are read
-// and counted as a running exporter does; what is its own is here: the time at which a
-// record counts, the steps, the format.
+// OpenMetrics: by how much each counter would have increased, step by step. Records are read
+// and counted as in a running exporter. What differs is here: a record counts at its own
+// time, and the increase of each step is kept.
 package backfill
 
 import (

@@ -1,4 +1,5 @@
-// Package command is what each command of the program does.
+// Package command has a file for each command of the program: what it does, once its flags
+// are parsed.
 package command
 
 import (
@@ -14,10 +15,10 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/config"
 )
 
-// Name is the program's.
+// Name is the name of the program.
 const Name = "workspace_exporter"
 
-// ErrConfig wraps every refusal of a configuration.
+// ErrConfig is part of every error that refuses a configuration.
 var ErrConfig = errors.New("bad configuration")
 
 func load(path string) (*config.Config, error) {
@@ -28,7 +29,7 @@ func load(path string) (*config.Config, error) {
 	return cfg, nil
 }
 
-// loadAndWarn loads a configuration, and logs what is doubtful about it.
+// loadAndWarn loads a configuration and logs its warnings.
 func loadAndWarn(path string, logger log.Logger) (*config.Config, error) {
 	cfg, err := load(path)
 	if err != nil {
@@ -40,8 +41,8 @@ func loadAndWarn(path string, logger log.Logger) (*config.Config, error) {
 	return cfg, nil
 }
 
-// untilSignal is a context that ends with the signal to end. A log, or an output, whose
-// reader has gone away is an error of whoever writes to it, and ends nothing else.
+// untilSignal returns a context that is done after SIGINT or SIGTERM. SIGPIPE is ignored: if
+// the reader of the log or of the output goes away, only writing to it fails.
 func untilSignal() (context.Context, context.CancelFunc) {
 	signal.Ignore(syscall.SIGPIPE)
 	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

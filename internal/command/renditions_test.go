@@ -13,7 +13,7 @@ import (
 )
 
 // replayed is what is counted of a file: the metrics that come from records.
-func replayed(t testing.TB, file string) (metrics, told string, err error) {
+func replayed(t testing.TB, file string) (metrics, summary string, err error) {
 	var out, why strings.Builder
 	err = Replay(t.Context(), file, ReplayOptions{Project: "p", Quiet: true}, &out, &why)
 	var lines []string
@@ -39,9 +39,9 @@ func TestRenditions(t *testing.T) {
 		number++
 		path := filepath.Join(folder, fmt.Sprintf("%04d%s", number, ext))
 		require.NoError(t, os.WriteFile(path, file, 0o600))
-		got, told, err := replayed(t, path)
+		got, summary, err := replayed(t, path)
 		if assert.NoError(t, err, "%d: %s", number, name) && want != "" {
-			assert.Empty(t, difference(want, got), "%d: %s\n%s", number, name, told)
+			assert.Empty(t, difference(want, got), "%d: %s\n%s", number, name, summary)
 		}
 		return got
 	}

@@ -86,7 +86,7 @@ func adviceForNoAnswer(err error, host string) advice {
 func adviceForDisk(err error) advice {
 	switch {
 	case errors.Is(err, store.ErrDamaged):
-		return advice{"The store is damaged.", "Stop the exporter and restore storage.path from a backup, or move it away to start counting anew."}
+		return advice{"The store is damaged.", "Stop the exporter and restore storage.path from a backup, or move it away to start counting again."}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return advice{"The disk is full: nothing can be stored.", "Make room on the disk named below. The exporter then continues."}
 	}

@@ -167,7 +167,7 @@ func TestAScrapeThatPanicsFailsAndHoldsNothing(t *testing.T) {
 	assert.Empty(t, s.versions)
 }
 
-// A full house of clients who wait for us keeps nobody out: the next waits for its turn.
+// While all connections wait for an answer, a new one waits for its turn.
 func TestAScraperWaitsWhereAllOthersDo(t *testing.T) {
 	made := make(chan struct{})
 	var making atomic.Int64
