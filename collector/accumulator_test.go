@@ -309,7 +309,7 @@ func TestReclassifiedFailureCountsItsUser(t *testing.T) {
 	assert.Equal(t, map[string]float64{"15m": 1, "1h": 1}, b.values(loginUsers, "window"))
 }
 
-// A record that fails after it was counted makes two visits of one time, each of which
+// A record that fails after it was counted makes two samples of one time, each of which
 // the next process knows.
 func TestReclassifiedFailureOutlivesTheProcess(t *testing.T) {
 	b := newBench(t, nil)

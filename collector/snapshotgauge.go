@@ -8,9 +8,10 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// snapshotGauge is a gauge of what the newest snapshot of a list holds. It survives a
-// restart: what was known is shown until there is a newer snapshot. A series that
-// disappears reports 0 once, then is dropped.
+// snapshotGauge is a gauge of what the newest snapshot of a list holds, for kinds of
+// records of which each batch is a whole snapshot. It survives a restart: what was known
+// is shown until there is a newer snapshot. A series that disappears reports 0 once, then
+// is dropped.
 type snapshotGauge struct {
 	family    *family
 	tableName string

@@ -319,7 +319,7 @@ func (w *world) count() (want *totals, open int) {
 	return want, open
 }
 
-// watcher reads a world as the fetcher does, and forgets as the book does.
+// watcher reads a world as the fetcher does, and forgets as the accumulator does.
 type watcher struct {
 	*world
 	*journal
