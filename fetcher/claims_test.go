@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -29,47 +28,6 @@ func (s *strict) ListDesktopConnections(_ context.Context, q workspace.PageQuery
 		c.Set("transaction_id", strconv.Itoa(n))
 		return c
 	})
-}
-
-// Whatever a list says of its length, all of it is read, in as many requests as it takes to
-// read it twice: logins, desktops, sessions and statistics.
-func TestCountsThatAreNotOfTheWindow(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 3))
-	for i, count := range lies(r) {
-		for _, n := range []int{1, 2, 19, 100, 101, 199, 634} {
-			for _, size := range []int{0, 50} {
-				t.Run(fmt.Sprintf("%d of %d by %d", i, n, size), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						s := &strict{times: slices.Repeat([]time.Time{time.Now()}, n), size: size, count: count, descending: i%2 == 0}
-						w := cursor.Window{From: time.Now().Add(-time.Minute), To: time.Now()}
-						check := func(limit, got int, err error) {
-							t.Helper()
-							require.NoError(t, err)
-							require.Equal(t, n, got)
-							page := limit
-							if size > 0 {
-								page = min(page, size)
-							}
-							require.LessOrEqual(t, s.requests, 2*(4+n*100/(page*84))+min(16, n/page))
-							s.requests = 0
-						}
-						u := loginPages(s, func() {})
-						d := desktopPages(s, func() {})
-						for range 2 { // when nothing is known yet, and when it is
-							logins, err := gather(t.Context(), u, w, 0)
-							check(pageLimit, len(identities(logins, loginID)), err)
-							logins, err = gather(t.Context(), d, w, 0)
-							check(1000, len(identities(logins, loginID)), err)
-						}
-						reading, err := sessionPages(s, func() {}).ReadAll(t.Context(), w.From, w.To)
-						check(pageLimit, len(reading.Sessions), err)
-						reading, err = accessPages(s, func() {}).ReadAll(t.Context(), w.From, w.To.Add(time.Second))
-						check(pageLimit, len(reading.Accesses), err)
-					})
-				})
-			}
-		}
-	}
 }
 
 // Polls of 80 minutes with a login each ten minutes, and bursts of more than the
@@ -119,41 +77,6 @@ func TestPollsWithCountsThatAreNotOfTheWindow(t *testing.T) {
 	}
 }
 
-// While records pour in with each request, and no count is right, a reading ends after few
-// passes with all that was there when it began.
-func TestPoursInWithAnyCount(t *testing.T) {
-	for i := range lies(rand.New(rand.NewPCG(0, 0))) {
-		for _, n := range []int{1, 5, 19, 99, 150, 400} {
-			for _, atEnd := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%d %d %t", i, n, atEnd), func(t *testing.T) {
-					r := rand.New(rand.NewPCG(uint64(i), 9))
-					next := 10_000
-					l := &list{items: connections(n)}
-					l.count = func(n int) int { return lies(r)[i](n, min(n, pageLimit)) }
-					l.before = func(l *list) {
-						if next++; next%2 == 0 {
-							return
-						}
-						at := 0
-						if atEnd {
-							at = len(l.items)
-						}
-						l.items = slices.Insert(l.items, at, connection(next, 0))
-					}
-					u := loginPages(l, func() {})
-					logins, err := gather(t.Context(), u, cursor.Window{From: noon, To: noon}, 0)
-					require.NoError(t, err)
-					got := identities(logins, loginID)
-					for _, c := range connections(n) {
-						require.True(t, got[identity(c)])
-					}
-					assert.LessOrEqual(t, l.requests, 6*(5+n/80))
-				})
-			}
-		}
-	}
-}
-
 // A list that says it has records and shows none is no list: the poll fails, and nothing
 // is lost when it shows them later than the lookback reaches. If a window has shown that
 // the count means nothing, an empty list is empty.
@@ -196,105 +119,6 @@ type pageLister func(context.Context, workspace.PageQuery) (*workspace.Page[reco
 
 func (f pageLister) ListUserConnections(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
 	return f(ctx, q)
-}
-
-// accessRows is a list of statistics. Rows with the same time change places at each
-// request, if it is shuffled.
-type accessRows struct {
-	mu sync.Mutex
-	*rand.Rand
-	rows     []accessRow
-	shuffled bool
-	before   func(l *accessRows) // what happens before a request
-	requests int
-}
-
-type accessRow struct{ user, failures, second int }
-
-func (l *accessRows) ListAccessStatistics(_ context.Context, q workspace.PageQuery) (*workspace.Page[record.AppUserAccess], error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.requests++
-	if l.before != nil {
-		l.before(l)
-	}
-	rows := slices.Clone(l.rows)
-	if l.shuffled {
-		l.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
-	}
-	slices.SortStableFunc(rows, func(a, b accessRow) int { return a.second - b.second })
-	page := &workspace.Page[record.AppUserAccess]{Count: len(rows)}
-	for _, row := range rows[min(q.Offset, len(rows)):min(q.Offset+q.Limit, len(rows))] {
-		var a record.AppUserAccess
-		a.Set("username", "u"+strconv.Itoa(row.user))
-		a.Set("access_failed_count", strconv.Itoa(row.failures))
-		a.Set("last_access_failed_time", noon.Add(time.Duration(row.second)*time.Second).Format(time.RFC3339))
-		page.Items = append(page.Items, a)
-	}
-	return page, nil
-}
-
-// sum is what the rows add up to.
-func (l *accessRows) sum() (n int) {
-	for _, row := range l.rows {
-		n += row.failures
-	}
-	return n
-}
-
-// Statistics are added up: a row that is returned twice, in two versions, or not at all,
-// makes a wrong number for good. Many rows of one second, in another order each time, rows
-// that are equal in all, rows that change while they are read: the sum is that of a moment,
-// or the reading fails.
-func TestStatisticsOfAMoment(t *testing.T) {
-	done, failed := 0, 0
-	for seed := range uint64(300) {
-		r := rand.New(rand.NewPCG(seed, 7))
-		l := &accessRows{Rand: r, shuffled: r.IntN(2) == 0}
-		tie := 1 + r.IntN([]int{2, 6, 60, 400}[r.IntN(4)])
-		for i := range 1 + r.IntN(420) {
-			l.rows = append(l.rows, accessRow{i, 1 + r.IntN(3), i / tie})
-		}
-		if n := len(l.rows); r.IntN(3) == 0 { // equal rows, next to each other or not
-			for range 1 + r.IntN(4) {
-				l.rows = append(l.rows, l.rows[r.IntN(n)])
-			}
-		}
-		sums := map[int]bool{l.sum(): true}
-		calm := 0 // requests after which nothing changes
-		if r.IntN(2) == 0 {
-			calm = r.IntN(12)
-			l.before = func(l *accessRows) {
-				if l.requests > 1 && l.requests <= calm {
-					for range 1 + r.IntN(2) {
-						row := &l.rows[r.IntN(len(l.rows))]
-						row.failures++
-						if r.IntN(2) == 0 {
-							row.second = 1000 + l.requests // it moves to the end
-						}
-					}
-					if r.IntN(2) == 0 {
-						l.rows = append(l.rows, accessRow{10_000 + l.requests, 1, r.IntN(len(l.rows))})
-					}
-					sums[l.sum()] = true
-				}
-			}
-		}
-		reading, err := accessPages(l, func() {}).ReadAll(t.Context(), noon, noon.Add(time.Hour))
-		if err != nil {
-			require.ErrorIs(t, err, paging.ErrMoved)
-			failed++
-			continue
-		}
-		done++
-		got := 0
-		for _, a := range reading.Accesses {
-			got += a.Failures
-		}
-		require.True(t, sums[got], "seed %d: %d of %v, %d rows of %d, shuffled %t, ties of %d", seed, got, sums, len(reading.Accesses), len(l.rows), l.shuffled, tie)
-	}
-	t.Logf("%d readings done, %d failed", done, failed)
-	assert.Less(t, failed, done/20)
 }
 
 // A list of statistics that never holds still is read in windows of a page, each of which

@@ -1,0 +1,200 @@
+package paging
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// Whatever a list claims of its length, all of it is read, in as many requests as it takes
+// to read it twice; when nothing is known of it, and when something is.
+func TestClaimsThatAreFalse(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 3))
+	for i, claim := range lies(r) {
+		for _, n := range []int{1, 2, 19, 100, 101, 199, 634} {
+			for _, size := range []int{0, 50} {
+				for _, additive := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%d of %d by %d %t", i, n, size, additive), func(t *testing.T) {
+						l := &list{items: connections(n), size: size}
+						if additive { // rows come in pairs that look the same
+							for i := range l.items {
+								l.items[i] = connection(i/2, 0)
+							}
+						}
+						r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+							_, logins, err := l.get(ctx, q)
+							return claim(n, len(logins)), logins, err
+						}, nil)
+						r.Additive = additive
+						for range 2 {
+							l.requests = 0
+							logins, err := r.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Minute)}, 0)
+							require.NoError(t, err)
+							require.Len(t, logins, n)
+							page := orDefault(size, limit)
+							require.LessOrEqual(t, l.requests, 2*(4+n*100/(page*84))+min(16, n/page))
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// While records pour in with each request, and no claim is true, a reading ends after few
+// passes with all that was there when it began.
+func TestPoursInWithAnyClaim(t *testing.T) {
+	for i := range lies(rand.New(rand.NewPCG(0, 0))) {
+		for _, n := range []int{1, 5, 19, 99, 150, 400} {
+			for _, atEnd := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%d %d %t", i, n, atEnd), func(t *testing.T) {
+					r := rand.New(rand.NewPCG(uint64(i), 9))
+					next := 10_000
+					l := &list{items: connections(n)}
+					l.count = func(n int) int { return lies(r)[i](n, min(n, limit)) }
+					l.before = func(l *list) {
+						if next++; next%2 == 0 {
+							return
+						}
+						at := 0
+						if atEnd {
+							at = len(l.items)
+						}
+						l.items = slices.Insert(l.items, at, connection(next, 0))
+					}
+					logins, err := reader(l.get, nil).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
+					require.NoError(t, err)
+					got := identities(logins, loginID)
+					for _, c := range connections(n) {
+						require.True(t, got[identity(c)])
+					}
+					assert.LessOrEqual(t, l.requests, 6*(5+n/80))
+				})
+			}
+		}
+	}
+}
+
+// rows is a list of items that are added up. Rows with the same time change places at each
+// request, if it is shuffled.
+type rows struct {
+	mu sync.Mutex
+	*rand.Rand
+	items    []row
+	shuffled bool
+	before   func(l *rows) // what happens before a request
+	requests int
+}
+
+type row struct{ user, failures, second int }
+
+func (l *rows) get(_ context.Context, q workspace.PageQuery) (int, []record.Access, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests++
+	if l.before != nil {
+		l.before(l)
+	}
+	items := slices.Clone(l.items)
+	if l.shuffled {
+		l.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+	}
+	slices.SortStableFunc(items, func(a, b row) int { return a.second - b.second })
+	var page []record.Access
+	for _, row := range items[min(q.Offset, len(items)):min(q.Offset+q.Limit, len(items))] {
+		var a record.AppUserAccess
+		a.Set("username", "u"+strconv.Itoa(row.user))
+		a.Set("access_failed_count", strconv.Itoa(row.failures))
+		a.Set("last_access_failed_time", noon.Add(time.Duration(row.second)*time.Second).Format(time.RFC3339))
+		page = append(page, a.Access())
+	}
+	return len(items), page, nil
+}
+
+// sum is what the rows add up to.
+func (l *rows) sum() (n int) {
+	for _, row := range l.items {
+		n += row.failures
+	}
+	return n
+}
+
+// What is added up: a row that is returned twice, in two versions, or not at all,
+// makes a wrong number for good. Many rows of one second, in another order each time, rows
+// that are equal in all, rows that change while they are read: the sum is that of a moment,
+// or the reading fails.
+func TestSumsOfAMoment(t *testing.T) {
+	done, failed := 0, 0
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		l := &rows{Rand: r, shuffled: r.IntN(2) == 0}
+		tie := 1 + r.IntN([]int{2, 6, 60, 400}[r.IntN(4)])
+		for i := range 1 + r.IntN(420) {
+			l.items = append(l.items, row{i, 1 + r.IntN(3), i / tie})
+		}
+		if n := len(l.items); r.IntN(3) == 0 { // equal rows, next to each other or not
+			for range 1 + r.IntN(4) {
+				l.items = append(l.items, l.items[r.IntN(n)])
+			}
+		}
+		sums := map[int]bool{l.sum(): true}
+		calm := 0 // requests after which nothing changes
+		if r.IntN(2) == 0 {
+			calm = r.IntN(12)
+			l.before = func(l *rows) {
+				if l.requests > 1 && l.requests <= calm {
+					for range 1 + r.IntN(2) {
+						row := &l.items[r.IntN(len(l.items))]
+						row.failures++
+						if r.IntN(2) == 0 {
+							row.second = 1000 + l.requests // it moves to the end
+						}
+					}
+					if r.IntN(2) == 0 {
+						l.items = append(l.items, row{10_000 + l.requests, 1, r.IntN(len(l.items))})
+					}
+					sums[l.sum()] = true
+				}
+			}
+		}
+		reader := &Reader[record.Access]{List: List[record.Access]{Limit: limit, Get: l.get}, Key: (*record.Access).Key, Mismatch: func() {}, Additive: true}
+		accesses, err := reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Hour)}, 0)
+		if err != nil {
+			require.ErrorIs(t, err, ErrMoved)
+			failed++
+			continue
+		}
+		done++
+		got := 0
+		for _, a := range accesses {
+			got += a.Failures
+		}
+		require.True(t, sums[got], "seed %d: %d of %v, %d rows of %d, shuffled %t, ties of %d", seed, got, sums, len(accesses), len(l.items), l.shuffled, tie)
+	}
+	t.Logf("%d readings done, %d failed", done, failed)
+	assert.Less(t, failed, done/20)
+}
+
+// lies are claims that are not of the window.
+func lies(r *rand.Rand) []func(n, items int) int {
+	constant := func(c int) func(int, int) int { return func(int, int) int { return c } }
+	return []func(n, items int) int{
+		func(n, _ int) int { return n }, constant(-1), constant(0), constant(3), constant(25), constant(300), constant(6000), constant(600_000),
+		constant(1<<31 - 1),
+		func(_, items int) int { return items }, // of the page
+		func(n, _ int) int { return n + 7 }, func(n, _ int) int { return n - 7 }, func(n, _ int) int { return 2 * n }, func(n, _ int) int { return n / 2 },
+		func(n, _ int) int { return r.IntN(2*n + 3) }, // another each time
+	}
+}

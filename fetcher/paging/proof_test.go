@@ -1,0 +1,102 @@
+package paging
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// pagesOf are pages of records, which are letters, each at its offset.
+func pagesOf(claim int, at ...any) (pages []page) {
+	for i := 0; i < len(at); i += 2 {
+		p := page{offset: at[i].(int), claim: claim}
+		for _, letter := range at[i+1].(string) {
+			p.ids = append(p.ids, record.Identity{byte(letter)})
+		}
+		pages = append(pages, p)
+	}
+	return pages
+}
+
+// What a pass over pages shows, by itself.
+func TestPass(t *testing.T) {
+	wide, narrow := layout{size: 4, stride: 2, full: 4}, layout{size: 4, stride: 3, full: 4}
+	for name, c := range map[string]struct {
+		layout
+		pages                 []page
+		overlap               overlap // of the last page
+		end                   ending
+		steady, chain, claims bool
+	}{
+		"one page":                       {wide, pagesOf(3, 0, "abc"), 0, endCertain, true, true, true},
+		"one page, another claim":        {wide, pagesOf(5, 0, "abc"), 0, endLikely, false, true, false},
+		"a full page":                    {wide, pagesOf(9, 0, "abcd"), 0, endOpen, false, false, false},
+		"a full page, as claimed":        {wide, pagesOf(4, 0, "abcd"), 0, endLikely, false, true, false},
+		"a full page, nothing behind it": {wide, pagesOf(4, 0, "abcd", 2, "cd"), overlapExact, endCertain, true, true, true},
+		"two pages":                      {wide, pagesOf(5, 0, "abcd", 2, "cde"), overlapExact, endCertain, true, true, true},
+		"two pages by one":               {narrow, pagesOf(6, 0, "abcd", 3, "def"), overlapSingle, endCertain, true, false, true},
+		"two pages, another claim":       {wide, pagesOf(6, 0, "abcd", 2, "cde"), overlapExact, endLikely, false, true, false},
+		"one was added before":           {wide, pagesOf(6, 0, "abcd", 2, "bcde"), overlapShifted, endLikely, false, true, false},
+		"one vanished before":            {wide, pagesOf(4, 0, "abcd", 2, "de"), overlapNone, endCertain, false, false, false},
+		"one was exchanged":              {wide, pagesOf(5, 0, "abcd", 2, "cxe"), overlapNone, endCertain, false, false, false},
+		"a record twice":                 {wide, pagesOf(5, 0, "abcd", 2, "cda"), overlapExact, endCertain, true, true, false},
+		"no offset":                      {wide, pagesOf(9, 0, "abcd", 2, "abcd"), overlapNone, endOpen, false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, shared := c.passOf(c.pages)
+			p.ids = setOf(p.order)
+			if n := len(c.pages); n > 1 {
+				assert.Equal(t, c.overlap, p.overlaps[n-2])
+				assert.Equal(t, c.overlap != overlapNone, shared[n-1] > 0)
+			}
+			assert.Equal(t, c.end, p.end)
+			assert.Equal(t, c.steady, p.isSteady())
+			assert.Equal(t, c.chain, p.isChain())
+			assert.Equal(t, c.claims, p.matchesClaim(100))
+		})
+	}
+}
+
+// Which passes prove what, for records and for items that are added up.
+func TestProofs(t *testing.T) {
+	l := layout{size: 4, stride: 2, full: 4}
+	passes := func(passes ...[]page) (e *evidence) {
+		e = &evidence{}
+		for _, pages := range passes {
+			p, _ := l.passOf(pages)
+			p.ids = setOf(p.order)
+			e.passes = append(e.passes, p)
+		}
+		return e
+	}
+	two := func(claim int) []page { return pagesOf(claim, 0, "abcd", 2, "cde") }
+	still := func(claim int) []page { return append(two(claim), pagesOf(claim, 3, "de")...) }
+	grown := func(claim int) []page { return pagesOf(claim, 0, "abcd", 2, "bcde", 4, "de") }
+	broken := func(claim int) []page { return pagesOf(claim, 0, "abcd", 2, "dex") }
+	for name, c := range map[string]struct {
+		*evidence
+		records, sums proof
+	}{
+		"as claimed":                       {passes(two(5)), byCount, unproved},
+		"as claimed, one page":             {passes(pagesOf(3, 0, "abc")), byCount, byCount},
+		"another claim":                    {passes(still(7)), unproved, unproved},
+		"another claim, twice":             {passes(still(7), still(7)), byRepetition, byRepetition},
+		"another claim, once and again":    {passes(still(7), broken(9), still(7)), unproved, unproved},
+		"grown":                            {passes(grown(9)), unproved, unproved},
+		"grown, twice, with more to be":    {passes(grown(9), grown(9)), unproved, unproved},
+		"grown, four times":                {passes(grown(9), grown(9), grown(9), grown(9)), byChain, unproved},
+		"grown, twice, without a claim":    {passes(grown(-1), grown(-1)), byChain, unproved},
+		"broken, but all there in between": {passes(broken(5), pagesOf(6, 0, "abcd", 2, "exdx")), byInstant, byInstant},
+	} {
+		t.Run(name, func(t *testing.T) {
+			how, _ := c.prove(100, false, true)
+			assert.Equal(t, c.records, how)
+			how, _ = c.prove(100, true, true)
+			assert.Equal(t, c.sums, how)
+			how, _ = c.prove(100, false, false)
+			assert.NotEqual(t, byInstant, how, "by claims that are not trusted")
+		})
+	}
+}
