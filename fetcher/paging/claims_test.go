@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -51,6 +52,65 @@ func TestClaimsThatAreFalse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A list that was wrong is trusted again after two claims that come true, if they are
+// different ones.
+func TestClaimsAreTrustedAgain(t *testing.T) {
+	var c claims
+	assert.True(t, c.areTrusted())
+	assert.False(t, c.haveComeTrue())
+	c.cameTrue(3)
+	assert.True(t, c.haveComeTrue())
+	c.compare(5, 5)
+	c.compare(-1, 5)
+	assert.True(t, c.areTrusted())
+	c.compare(25, 2)
+	for range 3 {
+		c.cameTrue(2)
+		c.cameTrue(0)
+		assert.False(t, c.areTrusted(), "it may always say 2")
+	}
+	c.cameTrue(3)
+	assert.True(t, c.haveComeTrue())
+}
+
+// What a quota has granted is not asked for again, and what is left one by one.
+func TestQuotaKeepsThePages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &list{items: connections(1234)}
+		granted, most := 4, 0
+		atOnce := 0
+		r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+			if granted--; granted < 0 {
+				return 0, nil, &workspace.Error{Status: 429}
+			}
+			atOnce++
+			most = max(most, atOnce)
+			time.Sleep(time.Second)
+			atOnce--
+			return l.get(ctx, q)
+		}, nil)
+		w := cursor.Window{From: noon, To: noon.Add(time.Minute)}
+		_, err := r.Read(t.Context(), w, 0)
+		require.True(t, workspace.IsThrottled(err))
+		require.Equal(t, 2, most)
+		granted, most = 100, 0
+		logins, err := r.Read(t.Context(), w, 0)
+		require.NoError(t, err)
+		requireAll(t, l.items, logins)
+		assert.Equal(t, 13, l.requests, "each page once")
+		assert.Equal(t, 1, most)
+
+		l.requests, granted = 0, 4
+		_, err = r.Read(t.Context(), w, 0)
+		require.Error(t, err)
+		time.Sleep(KeptFor)
+		granted = 100
+		_, err = r.Read(t.Context(), w, 0)
+		require.NoError(t, err)
+		assert.Equal(t, 4+13, l.requests, "what is old is read again")
+	})
 }
 
 // While records pour in with each request, and no claim is true, a reading ends after few

@@ -42,6 +42,8 @@ func TestPass(t *testing.T) {
 		"one vanished before":            {wide, pagesOf(4, 0, "abcd", 2, "de"), overlapNone, endCertain, false, false, false},
 		"one was exchanged":              {wide, pagesOf(5, 0, "abcd", 2, "cxe"), overlapNone, endCertain, false, false, false},
 		"a record twice":                 {wide, pagesOf(5, 0, "abcd", 2, "cda"), overlapExact, endCertain, true, true, false},
+		"a record twice, counted once":   {wide, pagesOf(4, 0, "abcd", 2, "cda", 3, "da"), overlapExact, endCertain, true, true, false},
+		"another claim by the end":       {wide, append(pagesOf(5, 0, "abcd", 2, "cde"), pagesOf(6, 3, "de")...), overlapExact, endCertain, true, true, false},
 		"no offset":                      {wide, pagesOf(9, 0, "abcd", 2, "abcd"), overlapNone, endOpen, false, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -55,6 +57,33 @@ func TestPass(t *testing.T) {
 			assert.Equal(t, c.steady, p.isSteady())
 			assert.Equal(t, c.chain, p.isChain())
 			assert.Equal(t, c.claims, p.matchesClaim(100))
+		})
+	}
+}
+
+// How many pages follow those that were read, by a list whose claims are trusted or not.
+func TestMorePages(t *testing.T) {
+	l := layout{size: 4, stride: 2, full: 4}
+	for name, c := range map[string]struct {
+		pages             []page
+		trusted, distrust int
+	}{
+		"none":                            {pagesOf(0, 0, ""), 0, 0},
+		"a short page, as claimed":        {pagesOf(3, 0, "abc"), 0, 0},
+		"a short page, another claim":     {pagesOf(9, 0, "abc"), 1, 1},
+		"a full page, as claimed":         {pagesOf(4, 0, "abcd"), 1, 1},
+		"no more than were read":          {pagesOf(90, 0, "abcd"), 1, 1},
+		"as many as were read":            {pagesOf(90, 0, "abcd", 2, "cdef"), 2, 1},
+		"nothing behind":                  {pagesOf(9, 0, "abcd", 2, "cd"), 0, 0},
+		"moved, and more is claimed":      {pagesOf(9, 0, "abcd", 2, "defg"), 2, 0},
+		"moved, and nothing new":          {pagesOf(9, 0, "abcd", 2, "abcd"), 0, 0},
+		"its end moves while looked for":  {pagesOf(4, 0, "abc", 1, "bcd"), 0, 0},
+		"its end moves, more is claimed":  {pagesOf(9, 0, "abc", 1, "bcd"), 1, 0},
+		"its end moves, but was not read": {pagesOf(5, 0, "abcd", 2, "cde"), 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, c.trusted, l.more(c.pages, true))
+			assert.Equal(t, c.distrust, l.more(c.pages, false))
 		})
 	}
 }
