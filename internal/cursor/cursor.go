@@ -21,17 +21,19 @@ const (
 	Second = time.Second
 
 	// Seam is how much a window reads again of the one before it. Two ends meet there, and
-	// either may be exclusive, which hides the second that it names: less than two seconds.
+	// either may hide up to a second: one that is exclusive hides the second that it names,
+	// and a time may be rounded across it.
 	Seam = 2 * Second
 
 	// MinSeam is enough where windows advance by whole seconds, and less to read again
-	// counts: a window from the second before to the second behind shows a second whole,
-	// even without its ends.
+	// counts. It relies on both ends being compared with the same time of a record, however
+	// that is cut or rounded: what one window hides behind its end, the next one shows.
 	MinSeam = Second
 
-	// Edge is how far inside of a window a time must lie to be shown for certain: one second
-	// for an end that is exclusive, and one for a time that was cut or rounded. Only a
-	// record that is absent at such a time may have been deleted.
+	// Edge is how far inside of a window the known time of a record must lie for the record
+	// to be shown for certain: a second for an end that hides it, and one for what was cut
+	// or rounded off the time that the list selects by. Only a record that is absent at
+	// such a time may have been deleted.
 	Edge = 2 * Second
 
 	// Retention is how far back the API keeps records.
@@ -48,10 +50,11 @@ const (
 	// goes back a little, as clocks do, still has its whole lookback before it.
 	HorizonMargin = time.Minute
 
-	// MemoryMargin is how far before the horizon a record is still remembered. Some lists
-	// are asked in whole minutes, so that a window which begins at the horizon shows what is
-	// up to a minute older; and times that are rounded up may be Edge older still.
-	MemoryMargin = time.Minute + Edge
+	// MemoryMargin is how far before the horizon the known time of a record must lie for the
+	// record to be forgotten. Some lists are asked in whole minutes, so that a window which
+	// begins at the horizon shows what is up to a minute older, and a second more where
+	// times are rounded up.
+	MemoryMargin = time.Minute + Second
 
 	// MaxDrift is how far two clocks, or the same clock at two times, may differ and still
 	// agree. A cursor that is further ahead than this has followed a wrong clock.

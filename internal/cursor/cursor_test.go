@@ -1,6 +1,7 @@
 package cursor
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -16,20 +17,25 @@ const day = 24 * time.Hour
 // list is one way in which a list may take its window.
 type list struct {
 	exclusiveFrom, exclusiveTo bool
-	minutes                    bool                      // it is asked in whole minutes that hold all of the window
-	resolve                    func(time.Time) time.Time // of a record's time
+	minutes                    bool // it is asked in whole minutes that hold all of the window
+	// How a record's time is compared with each end: index of resolutions.
+	resolvedFrom, resolvedTo int
+}
+
+var resolutions = []func(time.Time) time.Time{
+	func(at time.Time) time.Time { return at },
+	func(at time.Time) time.Time { return at.Truncate(Second) },
+	func(at time.Time) time.Time { return at.Round(Second) },
+	func(at time.Time) time.Time { return at.Add(Second - 1).Truncate(Second) }, // up
 }
 
 // lists are all the ways that are conceivable.
 func lists() (all []list) {
-	for _, resolve := range []func(time.Time) time.Time{
-		func(at time.Time) time.Time { return at },
-		func(at time.Time) time.Time { return at.Truncate(Second) },
-		func(at time.Time) time.Time { return at.Round(Second) },
-		func(at time.Time) time.Time { return at.Add(Second - 1).Truncate(Second) }, // up
-	} {
-		for i := range 8 {
-			all = append(all, list{i&1 != 0, i&2 != 0, i&4 != 0, resolve})
+	for from := range resolutions {
+		for to := range resolutions {
+			for i := range 8 {
+				all = append(all, list{i&1 != 0, i&2 != 0, i&4 != 0, from, to})
+			}
 		}
 	}
 	return all
@@ -37,13 +43,17 @@ func lists() (all []list) {
 
 func anyList(t *rapid.T) list { return lists()[rapid.IntRange(0, len(lists())-1).Draw(t, "list")] }
 
+// isConsistent reports whether the list compares the same time with both ends.
+func (l list) isConsistent() bool { return l.resolvedFrom == l.resolvedTo }
+
 // shows reports whether a list shows a record with a time. Requests have whole seconds.
 func (l list) shows(w Window, at time.Time) bool {
-	from, to, at := w.From.Truncate(Second), w.To.Truncate(Second), l.resolve(at)
+	from, to := w.From.Truncate(Second), w.To.Truncate(Second)
 	if l.minutes {
 		from, to = from.Truncate(time.Minute), to.Add(time.Minute-1).Truncate(time.Minute)
 	}
-	return (at.After(from) || at.Equal(from) && !l.exclusiveFrom) && (at.Before(to) || at.Equal(to) && !l.exclusiveTo)
+	atFrom, atTo := resolutions[l.resolvedFrom](at), resolutions[l.resolvedTo](at)
+	return (atFrom.After(from) || atFrom.Equal(from) && !l.exclusiveFrom) && (atTo.Before(to) || atTo.Equal(to) && !l.exclusiveTo)
 }
 
 func seconds(t *rapid.T, most int, name string) time.Duration {
@@ -54,13 +64,39 @@ func millis(t *rapid.T, least, most time.Duration, name string) time.Duration {
 	return time.Duration(rapid.Int64Range(int64(least/time.Millisecond), int64(most/time.Millisecond)).Draw(t, name)) * time.Millisecond
 }
 
-// A time that lies Edge inside of a window is shown by every list.
+// step divides a second, for tests of all that lies around an end.
+const step = 125 * time.Millisecond
+
+// A record is shown by every list if its time lies Edge inside of the window: the time that
+// is known of it, which may be cut or rounded, while the list selects by another.
 func TestEdge(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		l, w := anyList(t), Window{noon, noon.Add(2*Edge + seconds(t, 1000, "length"))}
-		at := w.From.Add(Edge + millis(t, 0, w.Length()-2*Edge, "time"))
-		require.True(t, l.shows(w, at))
-	})
+	for length := 2 * Edge; length < 2*Edge+3*Second; length += Second {
+		w := Window{noon, noon.Add(length)}
+		for at := w.From; at.Before(w.To); at = at.Add(step) {
+			for _, resolve := range resolutions {
+				known := resolve(at)
+				for i, l := range lists() {
+					if !known.Before(w.From.Add(Edge)) && !known.After(w.To.Add(-Edge)) && !l.shows(w, at) {
+						t.Fatalf("list %d of %s does not show %s, known as %s", i, w, at, known)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Where a window begins Seam before the end of the one before it, every list shows in one
+// of them what lies there.
+func TestSeam(t *testing.T) {
+	first := Window{noon.Add(-time.Minute), noon}
+	next := Window{noon.Add(-Seam), noon.Add(time.Minute)}
+	for at := noon.Add(-2 * Seam); at.Before(noon.Add(2 * Seam)); at = at.Add(step) {
+		for i, l := range lists() {
+			if !l.shows(first, at) && !l.shows(next, at) {
+				t.Fatalf("list %d shows %s neither in %s nor in %s", i, at, first, next)
+			}
+		}
+	}
 }
 
 // However a window is cut, every list shows all of it in one piece or another, and the
@@ -73,7 +109,7 @@ func TestPiecesCoverTheWindow(t *testing.T) {
 			shortest := 1 + int(w.Length()/Second)/50
 			length := time.Duration(rapid.IntRange(shortest, 10_000).Draw(t, "piece")) * Second
 			overlap := Seam
-			if length == Second {
+			if length == Second && l.isConsistent() {
 				overlap = MinSeam
 			}
 			piece := w.Cut(done, overlap, length)
@@ -103,10 +139,11 @@ func TestPiecesCoverTheWindow(t *testing.T) {
 	})
 }
 
-// Second by second, MinSeam is enough.
+// Second by second, MinSeam is enough if both ends are compared with the same time.
 func TestSecondsCoverTheWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l, w := anyList(t), Window{noon, noon.Add(20 * Second)}
+		l := rapid.SampledFrom(slices.DeleteFunc(lists(), func(l list) bool { return !l.isConsistent() })).Draw(t, "list")
+		w := Window{noon, noon.Add(20 * Second)}
 		at := w.From.Add(millis(t, Edge, w.Length()-Edge, "time"))
 		for done := w.From; done.Before(w.To); done = done.Add(Second) {
 			piece := w.Cut(done, MinSeam, Second)
@@ -121,13 +158,17 @@ func TestSecondsCoverTheWindow(t *testing.T) {
 
 // No window from the horizon on shows what may be forgotten.
 func TestWhatWindowsShowIsRemembered(t *testing.T) {
-	const step = 125 * time.Millisecond
 	for horizon := noon; horizon.Before(noon.Add(time.Minute)); horizon = horizon.Add(step) {
 		w := Window{horizon.Truncate(Second), noon.Add(time.Hour)}
 		for at := noon.Add(-2 * Second); at.Before(noon.Add(2 * Second)); at = at.Add(step) {
-			for i, l := range lists() {
-				if at.Before(Forgettable(horizon)) && l.shows(w, at) {
-					t.Fatalf("list %d of %s shows %s, which is forgotten", i, w, at)
+			for _, resolve := range resolutions {
+				if !resolve(at).Before(Forgettable(horizon)) {
+					continue
+				}
+				for i, l := range lists() {
+					if l.shows(w, at) {
+						t.Fatalf("list %d of %s shows %s, which is forgotten", i, w, at)
+					}
 				}
 			}
 		}
