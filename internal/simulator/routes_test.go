@@ -21,6 +21,9 @@ const (
 	accessPath   = v2 + "/statistics/metrics/app-user-access"
 	desktopsPath = v2 + "/connections/desktops"
 	tasksPath    = v2 + "/export-tasks"
+	serversPath  = v1 + "/app-servers/access-agent"
+	groupsPath   = v1 + "/app-server-groups"
+	numbersPath  = v2 + "/statistics"
 	desktopTasks = v3 + "/desktops/connections/export"
 
 	sessionHour = "?query_begin_time=2026-03-11T11:00:00.000Z&query_end_time=2026-03-11T12:00:00.000Z"
@@ -63,11 +66,19 @@ func goodCalls() map[string]func() *http.Request {
 		"/v2/{project_id}/statistics/metrics/app-user-access/export": func() *http.Request {
 			return post(accessPath+"/export", accessBody)
 		},
-		"/v2/{project_id}/connections/desktops":        func() *http.Request { return get(desktopsPath + desktopHour) },
-		"/v2/{project_id}/connections/desktops/export": func() *http.Request { return get(desktopsPath + "/export" + desktopHour) },
-		"/v3/{project_id}/desktops/connections/export": func() *http.Request { return get(desktopTasks + accessHour) },
-		"/v2/{project_id}/export-tasks":                func() *http.Request { return get(tasksPath) },
-		"/v2/{project_id}/export-tasks/batch-delete":   func() *http.Request { return post(tasksPath+"/batch-delete", `{"task_ids":["a"]}`) },
+		"/v2/{project_id}/connections/desktops":                    func() *http.Request { return get(desktopsPath + desktopHour) },
+		"/v2/{project_id}/connections/desktops/export":             func() *http.Request { return get(desktopsPath + "/export" + desktopHour) },
+		"/v3/{project_id}/desktops/connections/export":             func() *http.Request { return get(desktopTasks + accessHour) },
+		"/v1/{project_id}/app-servers/access-agent/list":           func() *http.Request { return get(serversPath + "/list") },
+		"/v1/{project_id}/app-servers/access-agent/latest-version": func() *http.Request { return get(serversPath + "/latest-version") },
+		"/v1/{project_id}/app-server-groups":                       func() *http.Request { return get(groupsPath) },
+		"/v1/{project_id}/app-server-groups/{server_group_id}": func() *http.Request {
+			return get(groupsPath + "/g")
+		},
+		"/v1/{project_id}/app-server-groups/resources/restrict": func() *http.Request { return get(groupsPath + "/resources/restrict") },
+		"/v2/{project_id}/statistics":                           func() *http.Request { return get(numbersPath) },
+		"/v2/{project_id}/export-tasks":                         func() *http.Request { return get(tasksPath) },
+		"/v2/{project_id}/export-tasks/batch-delete":            func() *http.Request { return post(tasksPath+"/batch-delete", `{"task_ids":["a"]}`) },
 	}
 }
 
@@ -85,7 +96,9 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 			status := func(o Options, spoil func(*http.Request)) int {
 				r := calls[route.path]()
 				spoil(r)
-				return serve(New(o), r).Code
+				s := New(o)
+				s.PutServerGroups(DefaultProjectID, ServerGroup{ID: "g"})
+				return serve(s, r).Code
 			}
 			o := everything(&clock{noon})
 			o.Users, o.Servers = 1, 1
@@ -190,6 +203,23 @@ func TestStrictParameters(t *testing.T) {
 		"v3 minutes":     {get(desktopTasks + desktopHour), "must look like 2022-10-31T08:07:39Z"},
 		"v3 long ago":    {get(desktopTasks + "?start_time=2026-02-01T11:00:00Z"), "30 days"},
 		"v3 language":    {get(desktopTasks + "?language=en"), "language"},
+
+		"servers":                {get(serversPath + "/list?limit=100&offset=3&server_name=A"), ""},
+		"servers, limit 0":       {get(serversPath + "/list?limit=0"), "limit"},
+		"servers, limit 101":     {get(serversPath + "/list?limit=101"), "limit"},
+		"servers, window":        {get(serversPath + "/list" + accessHour), "unknown parameter"},
+		"latest version, limit":  {get(serversPath + "/latest-version?limit=1"), "limit"},
+		"groups":                 {get(groupsPath + "?limit=100&offset=0&app_type=COMMON_APP&is_secondary_server_group=false"), ""},
+		"groups, limit 101":      {get(groupsPath + "?limit=101"), "limit"},
+		"groups, app_type":       {get(groupsPath + "?app_type=APP"), "app_type"},
+		"groups, secondary":      {get(groupsPath + "?is_secondary_server_group=1"), "is_secondary"},
+		"restrict, limit":        {get(groupsPath + "/resources/restrict?limit=1"), "limit"},
+		"numbers":                {get(numbersPath + "?desktop_type=DEDICATED&desktop_type=POOLED&statistics_type=attach-state&statistics_type=run-state&desktop_pool_ids=a"), ""},
+		"numbers, commas":        {get(numbersPath + "?statistics_type=attach-state,run-state"), "statistics_type"},
+		"numbers, in upper case": {get(numbersPath + "?statistics_type=LOGIN-STATE"), "statistics_type"},
+		"numbers, the page's":    {get(numbersPath + "?desktop_type=POOL"), "desktop_type"},
+		"numbers, empty":         {get(numbersPath + "?desktop_type="), "desktop_type"},
+		"numbers, limit":         {get(numbersPath + "?limit=100"), "limit"},
 
 		"tasks":              {get(tasksPath + "?limit=100&offset=1&status=SUCCESS&task_id=t&file_name=f&is_download=false&sort_field=create_time&sort_type=DESC"), ""},
 		"tasks, limit 0":     {get(tasksPath + "?limit=0"), "limit"},

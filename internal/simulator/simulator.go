@@ -13,6 +13,12 @@
 //	desktop connections        GET  /v2/{project_id}/connections/desktops
 //	  as a file                GET  /v2/{project_id}/connections/desktops/export
 //	  by export task           GET  /v3/{project_id}/desktops/connections/export
+//	application servers        GET  /v1/{project_id}/app-servers/access-agent/list
+//	  latest agent version     GET  /v1/{project_id}/app-servers/access-agent/latest-version
+//	  groups                   GET  /v1/{project_id}/app-server-groups
+//	  one of them              GET  /v1/{project_id}/app-server-groups/{server_group_id}
+//	  limits of the tenant     GET  /v1/{project_id}/app-server-groups/resources/restrict
+//	numbers of desktops        GET  /v2/{project_id}/statistics
 //	export tasks               GET  /v2/{project_id}/export-tasks
 //	  their files              GET  /v2/{project_id}/export-tasks/{task_id}/download
 //	  their end                POST /v2/{project_id}/export-tasks/batch-delete
@@ -113,6 +119,10 @@ type Options struct {
 	FilterOn    FilterTime
 	EndExcluded bool
 
+	// PoolType is the desktop_type that gives the numbers of each pool. Default POOLED, as the
+	// vendor's enumeration has it; its page says TypePool.
+	PoolType string
+
 	// RequestsPerSecond and project; over it the answer is 429. 0: no limit.
 	RequestsPerSecond float64
 	// RetryAfter, in seconds, goes with each 429. 0: no such header.
@@ -144,6 +154,8 @@ type Simulator struct {
 	sessions   catalog[Session]
 	desktops   catalog[Desktop]
 	access     map[string]map[string]Access // those put in, by project and key
+	fleets     map[string]*fleet            // by project
+	parks      map[string]desktopPark       // by project
 	tasks      map[string][]*task           // by project, in the order of their making
 	storageURL string
 	storageKey string
@@ -193,6 +205,8 @@ func New(o Options) *Simulator {
 		sessions:   newSessionCatalog(),
 		desktops:   newDesktopCatalog(),
 		access:     map[string]map[string]Access{},
+		fleets:     map[string]*fleet{},
+		parks:      map[string]desktopPark{},
 		tasks:      map[string][]*task{},
 		storageKey: crypto.Text(),
 		generated:  map[bucketKey][]login{},
@@ -232,9 +246,10 @@ type route struct {
 	public       bool   // no credentials are wanted
 	permission   string // what the caller needs; empty: nothing but credentials
 	parameters   []string
-	body         bool // a JSON body is wanted; without, none is accepted
-	task         bool // it makes an export task
-	storage      bool // it is not the API's but the object storage's: see Storage
+	arrays       []string // parameters that may be given several times
+	body         bool     // a JSON body is wanted; without, none is accepted
+	task         bool     // it makes an export task
+	storage      bool     // it is not the API's but the object storage's: see Storage
 	answer       func(*Simulator, *request) answer
 	refuse       func(r *request, status int, code, message string) answer
 }
@@ -269,6 +284,20 @@ var routes = []route{
 		parameters: append([]string{"language", "enterprise_project_id", "public_ip", "domain", "min_e2e_rtt", "max_e2e_rtt"}, desktopFilters...),
 		task:       true, answer: (*Simulator).exportDesktopsByTask, refuse: refuse},
 
+	{method: http.MethodGet, path: "/v1/{project_id}/app-servers/access-agent/list", permission: "workspace:server:listAccessAgentDetails",
+		parameters: []string{"limit", "offset", "server_group_id", "server_name"}, answer: (*Simulator).listServers, refuse: refuse},
+	{method: http.MethodGet, path: "/v1/{project_id}/app-servers/access-agent/latest-version", permission: "workspace:accessAgent:listLatestVersion",
+		answer: (*Simulator).showLatestVersion, refuse: refuse},
+	{method: http.MethodGet, path: "/v1/{project_id}/app-server-groups", permission: "workspace:serverGroup:list",
+		parameters: append([]string{"limit", "offset"}, serverGroupFilters...), answer: (*Simulator).listServerGroups, refuse: refuse},
+	{method: http.MethodGet, path: "/v1/{project_id}/app-server-groups/{server_group_id}", permission: "workspace:serverGroup:get",
+		answer: (*Simulator).showServerGroup, refuse: refuse},
+	{method: http.MethodGet, path: "/v1/{project_id}/app-server-groups/resources/restrict", permission: "workspace:serverGroup:getRestrict",
+		answer: (*Simulator).showRestrict, refuse: refuse},
+
+	{method: http.MethodGet, path: "/v2/{project_id}/statistics", permission: "workspace:statistics:listDesktopStatus",
+		arrays: []string{"desktop_type", "statistics_type", "desktop_pool_ids"}, answer: (*Simulator).showDesktopStatistics, refuse: refuse},
+
 	{method: http.MethodGet, path: "/v2/{project_id}/export-tasks", permission: "workspace:tenants:listExportTasks",
 		parameters: []string{"limit", "offset", "task_id", "file_name", "status", "is_download", "sort_field", "sort_type"},
 		answer:     (*Simulator).listTasks, refuse: refuse},
@@ -287,9 +316,11 @@ type request struct {
 	now        time.Time
 	route      *route
 	project    string
-	task       string            // of the path
-	parameters map[string]string // of the query
-	fate       Fault             // of the export task that the request makes; of no kind: none
+	task       string              // of the path
+	group      string              // of the path
+	parameters map[string]string   // of the query
+	arrays     map[string][]string // of the query
+	fate       Fault               // of the export task that the request makes; of no kind: none
 }
 
 // ServeHTTP implements http.Handler.
@@ -319,7 +350,8 @@ func (s *Simulator) newRequest(w http.ResponseWriter, r *http.Request, routes []
 	q := &request{Request: r, body: body, unread: err != nil, id: id, now: s.options.Now().UTC()}
 	for i := range routes {
 		if variables, ok := matchPath(routes[i].path, r.URL.Path); ok {
-			q.route, q.project, q.task = &routes[i], variables["{project_id}"], variables["{task_id}"]
+			q.route, q.project = &routes[i], variables["{project_id}"]
+			q.task, q.group = variables["{task_id}"], variables["{server_group_id}"]
 			break
 		}
 	}
@@ -398,14 +430,19 @@ func (s *Simulator) answer(r *request) answer {
 	return r.route.answer(s, r)
 }
 
-// readParameters reads the query, which may hold the route's parameters, each once.
+// readParameters reads the query, which may hold the route's parameters, each once. Those that
+// are arrays are repeated.
 func (r *request) readParameters() error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return errors.New("the query string is malformed")
 	}
-	r.parameters = map[string]string{}
+	r.parameters, r.arrays = map[string]string{}, map[string][]string{}
 	for name, values := range query {
+		if contains(r.route.arrays, name) && !contains(values, "") {
+			r.arrays[name] = values
+			continue
+		}
 		if !contains(r.route.parameters, name) {
 			return fmt.Errorf("unknown parameter %q", name)
 		}
