@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,8 @@ func TestClaimsThatAreFalse(t *testing.T) {
 						}
 						r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 							_, logins, err := l.get(ctx, q)
+							l.mu.Lock()
+							defer l.mu.Unlock()
 							return claim(n, len(logins)), logins, err
 						}, nil)
 						r.Additive = additive
@@ -79,34 +82,39 @@ func TestClaimsAreTrustedAgain(t *testing.T) {
 func TestQuotaKeepsThePages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &list{items: connections(1234)}
-		granted, most := 4, 0
-		atOnce := 0
+		var left, atOnce atomic.Int64
+		left.Store(4)
+		most := int64(0)
 		r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
-			if granted--; granted < 0 {
+			if left.Add(-1) < 0 {
 				return 0, nil, &workspace.Error{Status: 429}
 			}
-			atOnce++
-			most = max(most, atOnce)
+			n := atOnce.Add(1)
+			l.mu.Lock()
+			most = max(most, n)
+			l.mu.Unlock()
 			time.Sleep(time.Second)
-			atOnce--
+			atOnce.Add(-1)
 			return l.get(ctx, q)
 		}, nil)
 		w := cursor.Window{From: noon, To: noon.Add(time.Minute)}
 		_, err := r.Read(t.Context(), w, 0)
 		require.True(t, workspace.IsThrottled(err))
-		require.Equal(t, 2, most)
-		granted, most = 100, 0
+		require.Equal(t, int64(2), most)
+		left.Store(100)
+		most = 0
 		logins, err := r.Read(t.Context(), w, 0)
 		require.NoError(t, err)
 		requireAll(t, l.items, logins)
 		assert.Equal(t, 13, l.requests, "each page once")
-		assert.Equal(t, 1, most)
+		assert.Equal(t, int64(1), most)
 
-		l.requests, granted = 0, 4
+		l.requests = 0
+		left.Store(4)
 		_, err = r.Read(t.Context(), w, 0)
 		require.Error(t, err)
 		time.Sleep(KeptFor)
-		granted = 100
+		left.Store(100)
 		_, err = r.Read(t.Context(), w, 0)
 		require.NoError(t, err)
 		assert.Equal(t, 4+13, l.requests, "what is old is read again")

@@ -117,7 +117,7 @@ type reading[T any] struct {
 	versions  map[record.Identity]*T // of additive items, the newest
 	pages     []page                 // of the pass under way
 	items     [][]T                  // and what they hold
-	throttled bool                   // a request was refused for haste
+	throttled bool                   // the API refused a request because there were too many
 }
 
 // conclude adds a pass to the evidence, learns what it shows of the claims, and returns

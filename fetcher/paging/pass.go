@@ -160,7 +160,7 @@ func (r *Reader[T]) isThere(ctx context.Context, w cursor.Window, offset int) (b
 }
 
 // fill reads the pages of a reading that have no answer yet. A failure ends the others,
-// but not a refusal for haste: what the API has granted others meanwhile is kept.
+// but not one for too many requests: what the API has granted others meanwhile is kept.
 func (r *Reader[T]) fill(ctx context.Context, a *reading[T]) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
