@@ -34,6 +34,9 @@ func (s *strict) ListDesktopConnections(_ context.Context, q workspace.PageQuery
 // threshold: with any count all is counted at once, in few requests, and no export task is
 // made again and again.
 func TestPollsWithCountsThatAreNotOfTheWindow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	r := rand.New(rand.NewPCG(4, 4))
 	for i, count := range lies(r) {
 		for _, burst := range []int{0, 600, 6500} {
@@ -113,12 +116,6 @@ func TestListWithoutItsItems(t *testing.T) {
 		s.times, s.count = nil, func(int, int) int { return 25 }
 		require.ErrorIs(t, p.Poll(t.Context()), paging.ErrNoItems)
 	})
-}
-
-type pageLister func(context.Context, workspace.PageQuery) (*workspace.Page[record.UserConnection], error)
-
-func (f pageLister) ListUserConnections(ctx context.Context, q workspace.PageQuery) (*workspace.Page[record.UserConnection], error) {
-	return f(ctx, q)
 }
 
 // A list of statistics that never holds still is read in windows of a page, each of which

@@ -140,6 +140,9 @@ func (v *vendor) settled() {
 }
 
 func TestWrongClocksLoseNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	const far = 2 * time.Hour
 	for name, test := range map[string]func(t *testing.T, v *vendor){
 		"the server's is ahead for a minute, at a restart": func(t *testing.T, v *vendor) {

@@ -17,6 +17,9 @@ import (
 // A list that shows the same for any window is read once a poll, whatever it says of its
 // length and however long the window is: each record is counted once.
 func TestListThatIgnoresItsWindow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	const n = 6_000
 	lies := lies(rand.New(rand.NewPCG(1, 1)))
 	for _, i := range []int{0, 1, 9} {
@@ -90,6 +93,9 @@ func TestListThatIgnoresItsWindowAndIsTooLarge(t *testing.T) {
 
 // A list that heeds its windows is cut, however wrong its count and its times.
 func TestListThatHeedsItsWindow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	for i, count := range lies(rand.New(rand.NewPCG(1, 1))) {
 		inWorld(t, func(t *testing.T, w *world) {
 			s := &strict{times: spreadOver(6_000, time.Hour-time.Second), count: count, descending: i%2 == 0}

@@ -204,6 +204,9 @@ func pause(ctx context.Context, d time.Duration) {
 // Under any quota a minute a backlog of thousands is counted, exactly, at the pace of the
 // quota, while others take a part of it: what a request has brought is not asked for again.
 func TestAnyQuotaGetsOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	for _, perMinute := range []int{1, 2, 15, 60} {
 		for name, c := range map[string]struct {
 			times  func() []time.Time
@@ -385,6 +388,9 @@ func TestRefusedOffsetsAndWindows(t *testing.T) {
 // Any mixture: quotas, offsets and windows that are refused, counts that are wrong, small
 // pages, any order. All is counted once, or some polls fail until it is.
 func TestStrictAPIs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

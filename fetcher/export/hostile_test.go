@@ -20,6 +20,9 @@ import (
 // Files that are made to hurt end in an error or in cells that are cut, and take no
 // more memory, all allocations together, than is said here.
 func TestHostileFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	const mb = 1 << 20
 	laughs := `<!DOCTYPE x [<!ENTITY a0 "ha">`
 	for i := 1; i < 10; i++ {

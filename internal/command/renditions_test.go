@@ -29,6 +29,9 @@ func replayed(t testing.TB, file string) (metrics, summary string, err error) {
 // these: each counts as the plain one does. The environment variable RENDITIONS names a
 // folder in which to leave the files.
 func TestRenditions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	folder := os.Getenv("RENDITIONS")
 	if folder == "" {
 		folder = t.TempDir()

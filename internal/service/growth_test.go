@@ -80,6 +80,9 @@ func takeFootprint(t *testing.T, dir string) footprint {
 // Thousands of polls, of which each reads a lookback that has moved on, leave the process
 // and its store as large as the first hundreds did.
 func TestNothingGrows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	dir := t.TempDir()
 	if fast, err := os.MkdirTemp("/dev/shm", "workspace_exporter-"); err == nil { // where syncing costs nothing
 		t.Cleanup(func() { _ = os.RemoveAll(fast) })

@@ -93,6 +93,9 @@ func requireSound(t *testing.T, dir string, file []byte, last rows, what string,
 // Every byte, one by one; of the pages that are not in use, some. With the race detector,
 // which is slow, some of all: CI runs this test without it too.
 func TestFlippedByte(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	t.Parallel()
 	file, last := smallStore(t)
 	used, size := usedPages(t, file), os.Getpagesize()
@@ -162,6 +165,9 @@ func TestTruncatedFile(t *testing.T) {
 
 // Pages that are overwritten by others, as a failing disk or a bad copy does.
 func TestMisplacedPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for make quick")
+	}
 	t.Parallel()
 	file, last := smallStore(t)
 	dir, size := t.TempDir(), os.Getpagesize()
