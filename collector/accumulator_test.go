@@ -26,7 +26,7 @@ var t0 = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 type memory struct {
 	rows map[string]string
 	fail error // before anything is written
-	// failAfter comes when all is written, and nobody has been told.
+	// failAfter comes when all is written, and before it is published.
 	failAfter error
 }
 

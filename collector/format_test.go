@@ -37,7 +37,7 @@ func benchOn(t testing.TB, s *store.Store, k Kind) *bench {
 }
 
 // A store that a release of each format wrote is read by every later one, and shows what
-// it showed then. A test that wrote it anew would prove nothing: where the layout must
+// it showed then. A test that rewrote it would prove nothing: where the layout must
 // change, the format's number does, what is old is converted, and these files stay.
 func TestStoreOfEachFormat(t *testing.T) {
 	if os.Getenv("WRITE_STORE") != "" {
@@ -186,7 +186,7 @@ func TestHistogramThatDoesNotAddUp(t *testing.T) {
 		}
 		return h
 	}
-	for name, spoil := range map[string]func(*histogram){
+	for name, corrupt := range map[string]func(*histogram){
 		"whole":                 func(*histogram) {},
 		"too many in a bucket":  func(h *histogram) { h.classic[1] = 3 },
 		"fewer than none":       func(h *histogram) { h.classic[0] = -1 },
@@ -203,7 +203,7 @@ func TestHistogramThatDoesNotAddUp(t *testing.T) {
 		"a bucket of no number": func(h *histogram) { h.native[1<<40] = 0 },
 	} {
 		h := whole()
-		spoil(h)
+		corrupt(h)
 		var row store.Row
 		h.save(&row)
 		got := newHistogram([]float64{1, 10})

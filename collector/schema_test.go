@@ -371,7 +371,7 @@ func TestAnotherProjectIDIsOtherRecords(t *testing.T) {
 	assert.NotContains(t, b.storage.rows, aTask, "the task is the other project's")
 	logged.Reset()
 	b.restart()
-	assert.Empty(t, logged.String(), "told once")
+	assert.Empty(t, logged.String(), "logged once")
 	require.NoError(t, b.read(t0.Add(3*time.Minute), login(1, t0)))
 	assert.Equal(t, map[string]float64{"g": 4}, b.values(loginAttempts, "desktop_group"))
 }

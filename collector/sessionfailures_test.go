@@ -78,7 +78,7 @@ func TestFailedSessionsOfOneUserAndSecond(t *testing.T) {
 			assert.Equal(t, 2.0, b.values(sessionFailures)[""], "%s, restart %v", name, restart)
 		}
 	}
-	// Ids that begin anew.
+	// Ids that start over.
 	b := newBench(t, ofKind(Sessions))
 	young := info("id", "1", "login_user", "v", "pre_conn_time", "2026-11-22T08:30:00Z")
 	b.snapshot(t0, with...)

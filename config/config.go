@@ -89,7 +89,7 @@ type Password struct {
 	PasswordFile string `yaml:"password_file,omitempty"`
 }
 
-// Token is a token that somebody else keeps fresh.
+// Token is an externally refreshed token.
 type Token struct {
 	Token     Secret `yaml:"token,omitempty"`
 	TokenFile string `yaml:"token_file,omitempty"`

@@ -16,7 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var update = flag.Bool("update", false, "write the messages of testdata/bad anew; read the difference before you keep it")
+var update = flag.Bool("update", false, "rewrite the messages of testdata/bad; read the difference before you keep it")
 
 // planted is in every secret of testdata, and nowhere else.
 const planted = "hunter2"

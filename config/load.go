@@ -123,7 +123,7 @@ func (r *reader) report(line int, path, format string, args ...any) {
 // refuse adds a problem of the value at path, or where it should be. What could
 // not be read is reported already, and so is all that follows from it.
 func (r *reader) refuse(path, format string, args ...any) {
-	if !r.spoiled(path) {
+	if !r.suppressed(path) {
 		r.report(r.line(path), path, format, args...)
 	}
 }
@@ -149,14 +149,14 @@ func (r *reader) given(path string) bool {
 	return ok && !at.null && !at.broken
 }
 
-// spoil keeps what follows from a problem at path from being reported, too.
-func (r *reader) spoil(path string) {
+// suppress keeps what follows from a problem at path from being reported, too.
+func (r *reader) suppress(path string) {
 	at := r.places[path]
 	at.broken = true
 	r.places[path] = at
 }
 
-func (r *reader) spoiled(path string) bool {
+func (r *reader) suppressed(path string) bool {
 	for ; path != ""; path = parent(path) {
 		if r.places[path].broken {
 			return true
@@ -365,7 +365,7 @@ func (r *reader) entries(n *yaml.Node, path string) []entry {
 	entries, ok := mergedEntries(n, 0)
 	if !ok {
 		r.report(n.Line, path, "a merge key (<<) must name mappings, nested at most %d deep", maxMergeDepth)
-		r.spoil(path)
+		r.suppress(path)
 	}
 	return entries
 }
@@ -439,7 +439,7 @@ func (r *reader) wrongKind(n *yaml.Node, path, allowed string) {
 		found = "a long text"
 	}
 	r.refuse(path, "must be %s, not %s", allowed, found)
-	r.spoil(path)
+	r.suppress(path)
 }
 
 // unknownKey reports a key that means nothing at path.

@@ -34,7 +34,7 @@ type Secret struct {
 // NewSecret makes a Secret that is given, not read from a file.
 func NewSecret(value string) Secret { return Secret{value: &value} }
 
-// Read returns the secret. One that is kept in a file is read anew each time,
+// Read returns the secret. One that is kept in a file is read again each time,
 // without white space and a byte order mark around it. It fails if that cannot be the
 // secret. Errors name the file, never what is in it.
 func (s Secret) Read() (string, error) {
@@ -143,7 +143,7 @@ func (u ProxyURL) String() string {
 	return u.url.Scheme + "://" + user + u.url.Host + rest
 }
 
-// secrets are what must not be told of the URL. A user without a password is a token, and
+// secrets are what must not be shown of the URL. A user without a password is a token, and
 // so may be a long one.
 func (u ProxyURL) secrets() (secrets []string) {
 	if u.url == nil {

@@ -43,7 +43,7 @@ type Proxy struct {
 
 // Transport makes what the project's requests go through: its TLS settings, its
 // proxy, connections that outlive a poll interval. How long an answer may take
-// is up to the request's context. A client certificate is read anew for each
+// is up to the request's context. A client certificate is read again for each
 // connection; a changed CA file takes a reload.
 func (p *Project) Transport() (*http.Transport, error) {
 	tlsConfig, err := p.TLSConfig.client()

@@ -165,7 +165,7 @@ func TestTransportGoesThroughTheProxy(t *testing.T) {
 	t.Setenv("HTTP_PROXY", proxy.URL)
 	t.Setenv("NO_PROXY", "")
 	_, err = get(t, mustParse(t, "").Projects[0], server.URL)
-	require.NoError(t, err, "the environment counts only if the file says so")
+	require.NoError(t, err, "the environment counts only if the file asks for it")
 	body, err = get(t, mustParse(t, "\n    proxy_from_environment: true\n").Projects[0], "http://workspace.example.com/")
 	require.NoError(t, err)
 	assert.Contains(t, body, "proxy saw")

@@ -158,7 +158,7 @@ func TestOnlyLargeIsExported(t *testing.T) {
 	})
 }
 
-// Being told to stop is no failure of the export.
+// A cancelled export is no failure.
 func TestStopsWithinAnExport(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
 		ctx, cancel := context.WithTimeout(t.Context(), b.cloud.took/2)

@@ -9,7 +9,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// clock shows the server's time, of which three kinds are told apart:
+// clock shows the server's time, of which there are three kinds:
 //
 //   - Claimed is what the server says (now). Windows end there: too late an end does no harm.
 //   - Confirmed is how much of that the local clock, or the times of records, agree with.
@@ -47,7 +47,7 @@ const (
 const (
 	// maxGuess is how far the local clock may be from the server's.
 	maxGuess = 3 * time.Second
-	// maxClocks is how often a poll is made for want of two answers that agree.
+	// maxClocks is how often a poll is made until two answers agree.
 	maxClocks = 4
 )
 

@@ -9,7 +9,7 @@ import (
 )
 
 // Disjoint reads windows that follow each other without gap or overlap, for rows that have
-// no identity and so cannot be told from those that are counted already. A window ends
+// no identity and so cannot be distinguished from those that are counted already. A window ends
 // when it is as old as Settle: what is in it does not change any more. So all can be
 // counted, and nothing is read twice.
 //

@@ -482,7 +482,7 @@ func TestFilesOfDesktops(t *testing.T) {
 	})
 }
 
-// What cannot be read in a file is told, a dash says nothing, and a stop is heeded.
+// What cannot be read in a file is logged, a dash means nothing, and a stop is heeded.
 func TestReadLoginsTellsWhatItLeavesOut(t *testing.T) {
 	var told strings.Builder
 	file := "id,user_name,start_time,failed_code,client_type\n1,u,2023-06-05T06:37:47Z,-," + strings.Repeat("x", 70_000) + "\n"

@@ -21,7 +21,7 @@ type Files struct {
 	Columns export.Columns
 	// Zone is that of times that tell none; nil is UTC.
 	Zone *time.Location
-	// Skipped is told how many rows of a file were left out, and why; nil is nobody.
+	// Skipped is called with how many rows of a file were left out, and why; it may be nil.
 	Skipped func(reason string, rows int)
 	Logger  log.Logger
 }
@@ -35,7 +35,7 @@ type FileReport struct {
 	Unread []UnreadField
 }
 
-// UnreadField tells of a field how many values could not be read.
+// UnreadField is a field with how many of its values could not be read.
 type UnreadField struct {
 	Name  string
 	Count int

@@ -36,7 +36,7 @@ func (t *tellingFiles) read(tb testing.TB, file string) (logins []record.Login, 
 	return logins, report, err
 }
 
-// What is no record is counted, and told once a file.
+// What is no record is counted, and logged once a file.
 func TestRowsThatAreNoRecordsAreTold(t *testing.T) {
 	f := newTold(export.ColumnsOf(record.UserConnectionColumns))
 	logins, report, err := f.read(t, "id,user_name,start_time,note\n1,u1,2024-01-05 08:03:07,\nTotal,1,,\n合计,1,,\n# by u9, with, many, commas, in, it\n,,,only here\n2,,,x\n,,2024-01-05 08:03:07,\n\x1a\n\x00\x00\n")
@@ -57,7 +57,7 @@ func TestRowsThatAreNoRecordsAreTold(t *testing.T) {
 	f = newTold(export.ColumnsOf(record.UserConnectionColumns))
 	_, report, err = f.read(t, "id,start_time\n1,2024-01-05 08:03:07\n")
 	require.NoError(t, err)
-	assert.Empty(t, f.log.String(), "nothing is told of a file that was understood")
+	assert.Empty(t, f.log.String(), "nothing is logged of a file that was understood")
 	assert.Equal(t, "nothing", report.NotUnderstood())
 }
 

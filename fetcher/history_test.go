@@ -186,7 +186,7 @@ func (f faulty) Commit(b *store.Changes) error {
 	return f.Storage.Commit(b)
 }
 
-// drawLogin makes a record whose changes are told at most lookback after they happen.
+// drawLogin makes a record whose changes appear at most lookback after they happen.
 func drawLogin(r *rand.Rand, id int, span, lookback time.Duration, by string) login {
 	upTo := func(d time.Duration) time.Duration {
 		return time.Duration(r.Int64N(int64(d/time.Second)+1)) * time.Second

@@ -18,7 +18,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// listing is a list of the API that holds still.
+// listing is a list of the API that does not change.
 type listing[T any] struct {
 	items []T
 	tells int // how many more there are than it gives

@@ -23,7 +23,7 @@ type LoginPages struct {
 	pages *paging.Reader[record.Login]
 }
 
-// NewLoginPages reads a list. Mismatch is called for a window that holds still, and still
+// NewLoginPages reads a list. Mismatch is called for a window whose records are stable, and yet
 // holds another number of records than the API says.
 func NewLoginPages(list paging.List[record.Login], mismatch func()) *LoginPages {
 	return &LoginPages{pages: &paging.Reader[record.Login]{List: list, Key: (*record.Login).Key, Mismatch: mismatch}}

@@ -142,7 +142,7 @@ func bigFile(end time.Time, random *rand.Rand) func(cursor.Window) string {
 	}
 }
 
-// shownBy is what an accumulator shows, less what tells of how it was read.
+// shownBy is what an accumulator shows, less what depends on how it was read.
 func shownBy(t *testing.T, accumulator *collector.Accumulator) string {
 	t.Helper()
 	e := collector.NewExposition(prometheus.NewRegistry())
@@ -264,7 +264,7 @@ func (s inThree) Read(_ context.Context, from, to time.Time, _ int, handle Handl
 	return nil
 }
 
-// Who is told to end in the middle of a file commits no more of it.
+// A read that is cancelled in the middle of a file commits no more of it.
 func TestTheEndComesBetweenTwoParts(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -276,7 +276,7 @@ func TestTheEndComesBetweenTwoParts(t *testing.T) {
 	})
 }
 
-// Who is told that this poll is the last ends it.
+// The last poll before a stop is finished.
 func TestTheLastPollIsEnded(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		last := make(chan struct{})

@@ -149,7 +149,7 @@ func TestPollsKeepTheInterval(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*interval+time.Second)
 		defer cancel()
 		w.poller().Run(ctx, nil)
-		require.Len(t, w.polls, 10, "the eleventh is told to stop")
+		require.Len(t, w.polls, 10, "the eleventh is cancelled")
 		for i := range 10 {
 			assert.Equal(t, begun.Add(time.Duration(i)*interval), w.askedAt[i])
 		}
@@ -200,7 +200,7 @@ func TestBacksOff(t *testing.T) {
 		require.NoError(t, p.Poll(t.Context()))
 		assert.NoError(t, p.Status().LastError)
 		assert.Equal(t, time.Duration(0), p.wait(nil, time.Hour))
-		assert.LessOrEqual(t, p.wait(failure, 0), 3*time.Second, "it begins anew")
+		assert.LessOrEqual(t, p.wait(failure, 0), 3*time.Second, "it starts over")
 	})
 }
 

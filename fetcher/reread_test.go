@@ -123,7 +123,7 @@ func TestRereadGoesOnBeforeTheEndOfAWindow(t *testing.T) {
 	})
 }
 
-// A window that fails costs the records in it a round, and the others nothing. It is told.
+// A window that fails costs the records in it a round, and the others nothing. It is logged.
 func TestRereadThatFailsGoesOn(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.position.Cursor = w.now()

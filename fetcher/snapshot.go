@@ -11,7 +11,7 @@ import (
 
 // Snapshot reads, each time, everything of the time for which the API keeps records: what
 // is not in a snapshot any more is over. Nothing has to be known of what was read before,
-// so nothing is lost by a poll that fails.
+// so a failed poll loses nothing.
 //
 // But a snapshot of a wrong time would show nothing at all, and end everything. One that is
 // far ahead of all that is known counts only if its records confirm that time.

@@ -273,7 +273,7 @@ func TestAccessExportsAreTakenUpAgain(t *testing.T) {
 	})
 }
 
-// failed is what the API tells of a user who could not get in.
+// failed is what the API returns for a user who could not log in.
 type failed struct {
 	code     int
 	failures int
@@ -329,7 +329,7 @@ func (a *statisticsAPI) ListAccessStatistics(ctx context.Context, q workspace.Pa
 	return page, ctx.Err()
 }
 
-// Whenever polls come, fail, or end with the process: what the API tells of any moment
+// Whenever polls come, fail, or end with the process: what the API returns for any moment
 // from the first window on is counted, and nothing of it twice.
 func FuzzAccessHistory(f *testing.F) {
 	for seed := range uint64(40) {

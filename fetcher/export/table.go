@@ -1,7 +1,7 @@
 // Package export has the service export tables of records, and reads them. Tasks
 // makes an export task, waits for its file and deletes it afterwards; a restart in
 // between takes the same task up again. ReadTable reads a file: of what kind it is
-// (XLSX, text of several flavours, JSON, or an archive of these) is told by its content,
+// (XLSX, text of several flavours, JSON, or an archive of these) is recognised by its content,
 // what a column means by its name; no row of a file is ever left out silently.
 package export
 
@@ -62,7 +62,7 @@ const maxCellBytes = 64 << 10
 // The file's kind, character set and separator are found out; the header row may
 // have up to 19 rows of titles before it. Columns that columns does not know are
 // ignored. Of columns of the same field, the first that says something counts. A time
-// whose column's title names a zone is told in UTC.
+// whose column's title names a zone is given in UTC.
 //
 // An error says that the file is damaged, is no table, lacks a column that is
 // needed, or is an archive bomb; or it is the one that row returned, wrapped. It

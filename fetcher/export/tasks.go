@@ -56,7 +56,7 @@ type Tasks struct {
 	Memory Memory
 	// Timeout is how long to wait for a task and its file.
 	Timeout time.Duration
-	// Observe is told what becomes of tasks: created, resumed, success, fail, expired,
+	// Observe is called with what becomes of tasks: created, resumed, success, fail, expired,
 	// missing, timeout, deleted.
 	Observe func(status string)
 	Logger  log.Logger
@@ -68,7 +68,7 @@ type Tasks struct {
 // from the client.
 type TaskError struct {
 	TaskID string
-	// Status is the last one that the API told, empty if it did not list the task.
+	// Status is the last one that the API returned, empty if it did not list the task.
 	Status           string
 	FailReason, Code string
 	// After is how long we waited, if the task did not end in that time; or 0.

@@ -95,7 +95,7 @@ func (t *table) refuseBomb(archive *zip.Reader, size int64) error {
 
 // readSheets reads the sheets that have a header row of their own, and those that go on
 // under the last one. A sheet that does neither refuses the file: its rows would be lost.
-// But what stands before the first table, such as a cover, is left out and told.
+// But what stands before the first table, such as a cover, is left out and logged.
 func (t *table) readSheets(sheets []*zip.File, shared *sharedStrings) error {
 	var before []*zip.File
 	var missing error = errors.New("a ZIP archive without a worksheet: not a workbook (XLSX)")

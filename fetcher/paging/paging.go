@@ -49,7 +49,7 @@ type Reader[T any] struct {
 	// Key is what tells an item from the others of its list. One that is malformed has
 	// nothing else, and gets another identity if there are several that look the same.
 	Key func(*T) (id *record.Identity, malformed bool)
-	// Mismatch is called for a window that holds still, and yet holds another number of
+	// Mismatch is called for a window whose records are stable, and yet of another number of
 	// items than the API claims.
 	Mismatch func()
 	// Additive is true of items that are added up, each as often as it is returned. An
@@ -68,7 +68,7 @@ type Reader[T any] struct {
 const KeptFor = 20 * time.Minute
 
 // maxPasses is how often a list that does not hold still is read from the start. An API
-// that shuffles the records of one second anew for each page needs the most.
+// that shuffles the records of one second for each page needs the most.
 const maxPasses = 12
 
 // ErrMoved is when a list changed in every pass, so that nothing is proved.

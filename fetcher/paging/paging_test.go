@@ -339,7 +339,7 @@ func TestErrorsEndTheReading(t *testing.T) {
 			case 198:
 				return refused
 			}
-			<-ctx.Done() // the others wait, until they are told to stop
+			<-ctx.Done() // the others wait, until they are cancelled
 			return ctx.Err()
 		}), nil)
 		_, err := u.Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)

@@ -33,7 +33,7 @@ type call struct {
 	path       string // below base, segments not escaped
 	query      url.Values
 	body       any           // sent as JSON; nil is no body
-	auth       authenticator // nil: the request carries no proof of who sends it
+	auth       authenticator // nil: the request carries no credential
 	advice     string        // what to check after a 401, for a call without auth
 	// sendOnce is true if the call makes something new each time: it is sent again
 	// only if the server surely has not carried it out.
@@ -54,7 +54,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 	}
 	proved := false
 	for try := 1; ; try++ {
-		p, err := c.prove(ctx, k)
+		p, err := c.authenticate(ctx, k)
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 			return nil
 		}
 		if !proved && ctx.Err() == nil {
-			if proved, err = c.provesBetter(ctx, k, p, failed); err != nil {
+			if proved, err = c.refreshAuth(ctx, k, p, failed); err != nil {
 				return err
 			}
 			if proved {
@@ -104,11 +104,11 @@ func encode(body any) ([]byte, error) {
 }
 
 // prove gets what shows the server who sends k.
-func (c *Client) prove(ctx context.Context, k call) (proof, error) {
+func (c *Client) authenticate(ctx context.Context, k call) (credential, error) {
 	if k.auth == nil {
-		return proof{}, nil
+		return credential{}, nil
 	}
-	p, err := k.auth.proof(ctx)
+	p, err := k.auth.credential(ctx)
 	c.private.add(secretText, p.access, p.secret, p.securityToken, p.token)
 	var failed *Error
 	if err != nil && !errors.As(err, &failed) {
@@ -117,9 +117,9 @@ func (c *Client) prove(ctx context.Context, k call) (proof, error) {
 	return p, err
 }
 
-// provesBetter reports whether k, refused with proof p, would fare better now: it
-// was signed by a wrong clock, or there is a newer proof.
-func (c *Client) provesBetter(ctx context.Context, k call, p proof, failed *Error) (bool, error) {
+// refreshAuth reports whether k, refused with credential p, may succeed now: it
+// was signed by a wrong clock, or there is a newer credential.
+func (c *Client) refreshAuth(ctx context.Context, k call, p credential, failed *Error) (bool, error) {
 	if k.auth == nil || failed.elsewhere || failed.Status != http.StatusUnauthorized && failed.Status != http.StatusForbidden {
 		return false, nil
 	}
@@ -131,12 +131,12 @@ func (c *Client) provesBetter(ctx context.Context, k call, p proof, failed *Erro
 		return false, nil
 	}
 	k.auth.forget(p)
-	next, err := c.prove(ctx, k)
+	next, err := c.authenticate(ctx, k)
 	return err == nil && next != p, err
 }
 
 // attempt sends k once, when it is its turn.
-func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Error {
+func (c *Client) attempt(ctx context.Context, k call, p credential, body []byte) *Error {
 	if err := c.admit(ctx); err != nil {
 		return c.notSent(k, err)
 	}
@@ -151,7 +151,7 @@ func (c *Client) attempt(ctx context.Context, k call, p proof, body []byte) *Err
 }
 
 // exchange sends k and reads the answer.
-func (c *Client) exchange(ctx context.Context, k call, t http.RoundTripper, p proof, body []byte) *Error {
+func (c *Client) exchange(ctx context.Context, k call, t http.RoundTripper, p credential, body []byte) *Error {
 	if k.file != nil {
 		return c.fetchFile(ctx, k, t, p)
 	}
@@ -216,7 +216,7 @@ func (c *Client) admit(ctx context.Context) error {
 	}
 }
 
-func newRequest(ctx context.Context, k call, p proof, body []byte, now time.Time) (*http.Request, error) {
+func newRequest(ctx context.Context, k call, p credential, body []byte, now time.Time) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, k.method, k.base.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)

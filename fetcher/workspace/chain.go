@@ -43,7 +43,7 @@ type foundKeys struct {
 	warn     sync.Once
 }
 
-func (f *foundKeys) proof(ctx context.Context) (proof, error) {
+func (f *foundKeys) credential(ctx context.Context) (credential, error) {
 	p, errEnv := environmentKeys()
 	if errEnv == nil {
 		return p, nil
@@ -56,32 +56,32 @@ func (f *foundKeys) proof(ctx context.Context) (proof, error) {
 		f.warn.Do(func() { warnIfOpen(f.logger, path) })
 		return p, nil
 	}
-	p, errMetadata := f.metadata.proof(ctx)
+	p, errMetadata := f.metadata.credential(ctx)
 	if errMetadata == nil {
 		return p, nil
 	}
-	return proof{}, fmt.Errorf("none found: environment: %w; profile file: %w; metadata service: %w", errEnv, errProfile, errMetadata)
+	return credential{}, fmt.Errorf("none found: environment: %w; profile file: %w; metadata service: %w", errEnv, errProfile, errMetadata)
 }
 
-func (f *foundKeys) forget(p proof) { f.metadata.forget(p) }
+func (f *foundKeys) forget(p credential) { f.metadata.forget(p) }
 
-func (*foundKeys) advice(p proof) string { return "check the keys in " + p.origin }
+func (*foundKeys) advice(p credential) string { return "check the keys in " + p.origin }
 
-func environmentKeys() (proof, error) {
-	p := proof{
+func environmentKeys() (credential, error) {
+	p := credential{
 		access:        keytext.Trim(os.Getenv(envAccessKey)),
 		secret:        keytext.Trim(os.Getenv(envSecretKey)),
 		securityToken: keytext.Trim(os.Getenv(envSecurityToken)),
 		origin:        "the environment (" + envAccessKey + ")",
 	}
 	if p.access == "" || p.secret == "" {
-		return proof{}, errors.New(envAccessKey + " and " + envSecretKey + " are not both set")
+		return credential{}, errors.New(envAccessKey + " and " + envSecretKey + " are not both set")
 	}
 	return p, p.check()
 }
 
 // check refuses keys that cannot be any.
-func (p proof) check() error {
+func (p credential) check() error {
 	for _, text := range []string{p.access, p.secret, p.securityToken} {
 		if err := keytext.Key.Check(text); err != nil {
 			return fmt.Errorf("a key in %s %w", p.origin, err)
@@ -98,22 +98,22 @@ func profilePath() (string, error) {
 	return filepath.Join(home, ".huaweicloud", "credentials"), err
 }
 
-// warnIfOpen tells of a file with secrets that is not closed to others.
+// warnIfOpen warns of a file with secrets that is not closed to others.
 func warnIfOpen(logger log.Logger, path string) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
 		level.Warn(logger).Log("msg", "everybody on this machine can read the profile file; chmod o-r is safer", "file", path)
 	}
 }
 
-func profileKeys(path string) (proof, error) {
+func profileKeys(path string) (credential, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return proof{}, err
+		return credential{}, err
 	}
 	keys := parseProfile(keytext.Decode(text), profileSection)
-	p := proof{access: keys["ak"], secret: keys["sk"], securityToken: keys["security_token"], origin: "the profile file " + path}
+	p := credential{access: keys["ak"], secret: keys["sk"], securityToken: keys["security_token"], origin: "the profile file " + path}
 	if p.access == "" || p.secret == "" {
-		return proof{}, fmt.Errorf("%s has no ak and sk in its section [%s]", path, profileSection)
+		return credential{}, fmt.Errorf("%s has no ak and sk in its section [%s]", path, profileSection)
 	}
 	return p, p.check()
 }

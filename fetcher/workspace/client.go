@@ -2,7 +2,7 @@
 //
 // It guarantees that a call either returns the whole, decoded answer, or an error
 // that says what failed and what to do, and that no secret, user name or address
-// is in that error. It signs anew on every attempt, waits where the server asks
+// is in that error. It signs every attempt again, waits where the server asks
 // for it, and follows redirects only to download a file, without credentials.
 package workspace
 
@@ -48,7 +48,7 @@ type Options struct {
 	// Transport has TLS and proxy set up; nil is http.DefaultTransport. An
 	// *http.Transport is copied each time that new connections are wanted.
 	Transport http.RoundTripper
-	// Secrets are what must not be told, beside the credentials: those of a proxy.
+	// Secrets are what must not be shown, beside the credentials: those of a proxy.
 	Secrets []string
 	// RequestTimeout limits one attempt, its body included.
 	RequestTimeout time.Duration
@@ -56,7 +56,7 @@ type Options struct {
 	// flight, of all calls together.
 	RequestsPerSecond  float64
 	Burst, Concurrency int
-	// Observe is told of every attempt: the operation's name (ListUserConnection,
+	// Observe is called for every attempt: the operation's name (ListUserConnection,
 	// CreateToken, ..), the HTTP status or "error", and how long it took.
 	Observe func(operation, code string, d time.Duration)
 	Logger  log.Logger

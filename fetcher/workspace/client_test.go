@@ -158,7 +158,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// A server that echoes all it was told must not make an error tell it.
+// A server that echoes all it receives must not bring it into an error.
 func TestSecretsNeverInErrors(t *testing.T) {
 	secrets := []string{"ACCESSKEY", "SECRET/KEY+&<x>", "SECURITYTOKEN", "STATICTOKEN", "PASS WORD\"1", "IAMTOKEN", "jane", "acme"}
 	credentials := map[string]Credentials{

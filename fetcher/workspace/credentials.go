@@ -11,30 +11,30 @@ import (
 
 // Credentials say how requests show who sends them. AKSK, Password, Token and
 // DefaultChain make them. Secrets are given as functions that are called at each
-// use: the files they come from may be written anew at any time.
+// use: the files they come from may be rewritten at any time.
 type Credentials interface {
 	bind(*Client) authenticator
 }
 
 // authenticator is Credentials at work for one client.
 type authenticator interface {
-	// proof returns what the next request is to carry.
-	proof(context.Context) (proof, error)
-	// forget is told of a proof that the server refused.
-	forget(proof)
+	// credential returns what the next request is to carry.
+	credential(context.Context) (credential, error)
+	// forget is called with a credential that the server refused.
+	forget(credential)
 	// advice is what to check when p was refused for good.
-	advice(p proof) string
+	advice(p credential) string
 }
 
-// proof is what shows the server who sends a request: a token, or else keys to
+// credential is what shows the server who sends a request: a token, or else keys to
 // sign it with.
-type proof struct {
+type credential struct {
 	token                         string
 	access, secret, securityToken string
 	origin                        string // where DefaultChain found it
 }
 
-func (p proof) apply(r *http.Request, body []byte, now time.Time) {
+func (p credential) apply(r *http.Request, body []byte, now time.Time) {
 	if p.token != "" {
 		r.Header.Set("X-Auth-Token", p.token)
 		return
@@ -52,12 +52,12 @@ func AKSK(access, secret, securityToken func() (string, error)) Credentials {
 
 func (a aksk) bind(*Client) authenticator { return a }
 
-func (a aksk) proof(context.Context) (p proof, err error) {
+func (a aksk) credential(context.Context) (p credential, err error) {
 	if p.access, err = readSecret("access key", keytext.Key, a.access); err != nil {
-		return proof{}, err
+		return credential{}, err
 	}
 	if p.secret, err = readSecret("secret key", keytext.Key, a.secret); err != nil {
-		return proof{}, err
+		return credential{}, err
 	}
 	if a.securityToken != nil {
 		p.securityToken, err = readSecret("security token", keytext.Key, a.securityToken)
@@ -65,9 +65,9 @@ func (a aksk) proof(context.Context) (p proof, err error) {
 	return p, err
 }
 
-func (aksk) forget(proof) {}
+func (aksk) forget(credential) {}
 
-func (aksk) advice(p proof) string {
+func (aksk) advice(p credential) string {
 	if p.securityToken != "" {
 		return "check the access key, the secret key and the security token: temporary keys expire"
 	}
@@ -76,19 +76,19 @@ func (aksk) advice(p proof) string {
 
 type token func() (string, error)
 
-// Token sends a token that somebody else renews.
+// Token sends an externally refreshed token.
 func Token(read func() (string, error)) Credentials { return token(read) }
 
 func (t token) bind(*Client) authenticator { return t }
 
-func (t token) proof(context.Context) (p proof, err error) {
+func (t token) credential(context.Context) (p credential, err error) {
 	p.token, err = readSecret("token", keytext.Key, t)
 	return p, err
 }
 
-func (token) forget(proof) {}
+func (token) forget(credential) {}
 
-func (token) advice(proof) string {
+func (token) advice(credential) string {
 	return "the token has expired or belongs to another project: provide a new one"
 }
 

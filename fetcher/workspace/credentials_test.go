@@ -355,7 +355,7 @@ func TestProfileFile(t *testing.T) {
 	require.ErrorContains(t, err, path+" has no ak and sk in its section [basic]")
 }
 
-// A profile that others can read is told of, once.
+// A profile that others can read is logged, once.
 func TestOpenProfileFile(t *testing.T) {
 	for mode, warnings := range map[os.FileMode]int{0o600: 0, 0o640: 0, 0o644: 1} {
 		clearEnvironment(t)
@@ -425,14 +425,14 @@ func TestLeaseSharesFailure(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		obtained := 0
 		failed := errors.New("wrong password")
-		l := &lease{now: time.Now, obtain: func(context.Context) (proof, time.Time, error) {
+		l := &lease{now: time.Now, obtain: func(context.Context) (credential, time.Time, error) {
 			obtained++
 			time.Sleep(time.Second)
-			return proof{}, time.Time{}, failed
+			return credential{}, time.Time{}, failed
 		}}
 		var all sync.WaitGroup
 		for range 5 {
-			all.Go(func() { _, err := l.proof(t.Context()); assert.ErrorIs(t, err, failed) })
+			all.Go(func() { _, err := l.credential(t.Context()); assert.ErrorIs(t, err, failed) })
 		}
 		all.Wait()
 		assert.Equal(t, 1, obtained, "a wrong password sent five times locks the account")

@@ -32,7 +32,7 @@ type file struct {
 //
 // Once a byte of the file has come, it is not tried again here: it would be written
 // twice.
-func (c *Client) fetchFile(ctx context.Context, k call, t http.RoundTripper, p proof) *Error {
+func (c *Client) fetchFile(ctx context.Context, k call, t http.RoundTripper, p credential) *Error {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stalled := time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
@@ -149,7 +149,7 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// flowing tells of each read that brings something, and remembers what went wrong.
+// flowing reports each read that brings something, and remembers what went wrong.
 type flowing struct {
 	from     io.Reader
 	progress func()

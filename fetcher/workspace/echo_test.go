@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// However a server writes a secret that it was sent, it is not told.
+// However a server writes a secret that it was sent, it is not shown.
 func TestSecretsInAnotherForm(t *testing.T) {
 	quoted := func(s string) string {
 		text, err := json.Marshal(s)
@@ -96,7 +96,7 @@ func chunks(s string, n int) iter.Seq[string] {
 	}
 }
 
-// What a server cuts off a long secret is not told either, in whatever form.
+// What a server cuts off a long secret is not shown either, in whatever form.
 func TestPartsOfSecrets(t *testing.T) {
 	const secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 	var r redactor

@@ -116,7 +116,7 @@ func (c *Client) answered(k call, resp *http.Response, body []byte, err error) *
 }
 
 // refused is the error of a call whose answer is not 2xx.
-func (c *Client) refused(k call, resp *http.Response, p proof, signed time.Time) *Error {
+func (c *Client) refused(k call, resp *http.Response, p credential, signed time.Time) *Error {
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes)) // what came of it will do
 	body := parseErrorBody(raw)
 	failed := c.answered(k, resp, raw, nil)
@@ -141,7 +141,7 @@ func (c *Client) refused(k call, resp *http.Response, p proof, signed time.Time)
 }
 
 // advise says what to do about an answer that is not 2xx.
-func (c *Client) advise(k call, resp *http.Response, p proof, again retry) string {
+func (c *Client) advise(k call, resp *http.Response, p credential, again retry) string {
 	switch {
 	case again == throttled:
 		return "lower the rate limit if this happens often"
@@ -165,7 +165,7 @@ func redirectHost(resp *http.Response) string {
 	return ", the server points to the host " + to.Hostname()
 }
 
-func (c *Client) adviseCredentials(k call, p proof) string {
+func (c *Client) adviseCredentials(k call, p credential) string {
 	advice := k.advice
 	if k.auth != nil {
 		advice = k.auth.advice(p)

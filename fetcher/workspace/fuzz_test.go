@@ -95,7 +95,7 @@ func FuzzTemporaryKeys(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p, _, err := parseTemporaryKeys(body)
 		if err != nil {
-			require.Equal(t, proof{}, p)
+			require.Equal(t, credential{}, p)
 			return
 		}
 		require.NotEmpty(t, p.access)

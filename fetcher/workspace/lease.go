@@ -10,25 +10,25 @@ import (
 )
 
 const (
-	maxRenewEarly = 30 * time.Minute // before a proof expires
+	maxRenewEarly = 30 * time.Minute // before a credential expires
 	renewAgain    = time.Minute      // after a renewal failed
-	unknownLife   = time.Hour        // of a proof that does not say when it expires
+	unknownLife   = time.Hour        // of a credential that does not say when it expires
 )
 
-// lease keeps a proof that expires. It renews it in good time; requests that need
+// lease keeps a credential that expires. It renews it in good time; requests that need
 // a new one at the same time get the same one.
 type lease struct {
 	group singleflight.Group
 
 	mu               sync.Mutex
-	obtain           func(context.Context) (proof, time.Time, error) // a new proof and when it expires
-	now              func() time.Time                                // the server's clock
-	held             proof
+	obtain           func(context.Context) (credential, time.Time, error) // a new credential and when it expires
+	now              func() time.Time                                     // the server's clock
+	held             credential
 	renewAt, expires time.Time
 }
 
 // from says where proofs come from, from now on.
-func (l *lease) from(obtain func(context.Context) (proof, time.Time, error), now func() time.Time) {
+func (l *lease) from(obtain func(context.Context) (credential, time.Time, error), now func() time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.obtain, l.now = obtain, now
@@ -37,7 +37,7 @@ func (l *lease) from(obtain func(context.Context) (proof, time.Time, error), now
 // abandoned is the error of a renewal whose initiator gave up.
 type abandoned struct{ error }
 
-func (l *lease) proof(ctx context.Context) (proof, error) {
+func (l *lease) credential(ctx context.Context) (credential, error) {
 	if p, fresh := l.current(); fresh {
 		return p, nil
 	}
@@ -55,21 +55,21 @@ func (l *lease) proof(ctx context.Context) (proof, error) {
 			if errors.As(r.Err, &gaveUp) && ctx.Err() == nil {
 				continue // another request began it; we still want it
 			}
-			return r.Val.(proof), r.Err
+			return r.Val.(credential), r.Err
 		case <-ctx.Done():
-			return proof{}, ctx.Err()
+			return credential{}, ctx.Err()
 		}
 	}
 }
 
-func (l *lease) current() (p proof, fresh bool) {
+func (l *lease) current() (p credential, fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.held, l.now().Before(l.renewAt)
 }
 
-// renew obtains a new proof. If that fails, the one it has is used to its end.
-func (l *lease) renew(ctx context.Context) (proof, error) {
+// renew obtains a new credential. If that fails, the one it has is used to its end.
+func (l *lease) renew(ctx context.Context) (credential, error) {
 	if p, fresh := l.current(); fresh { // renewed since we looked
 		return p, nil
 	}
@@ -82,7 +82,7 @@ func (l *lease) renew(ctx context.Context) (proof, error) {
 	now := l.now()
 	if err != nil {
 		if !now.Before(l.expires) {
-			return proof{}, err
+			return credential{}, err
 		}
 		l.renewAt = now.Add(renewAgain)
 		return l.held, nil
@@ -96,10 +96,10 @@ func (l *lease) renew(ctx context.Context) (proof, error) {
 }
 
 // forget drops p, unless it has been replaced already.
-func (l *lease) forget(p proof) {
+func (l *lease) forget(p credential) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held == p {
-		l.held, l.renewAt, l.expires = proof{}, time.Time{}, time.Time{}
+		l.held, l.renewAt, l.expires = credential{}, time.Time{}, time.Time{}
 	}
 }

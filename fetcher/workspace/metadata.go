@@ -29,11 +29,11 @@ type metadata struct {
 }
 
 // keys gets temporary keys and when they expire.
-func (m *metadata) keys(ctx context.Context) (proof, time.Time, error) {
+func (m *metadata) keys(ctx context.Context) (credential, time.Time, error) {
 	header := http.Header{"X-Metadata-Token-Ttl-Seconds": {strconv.Itoa(int(metadataTokenTTL.Seconds()))}}
 	status, body, err := m.send(ctx, "GetMetadataToken", http.MethodPut, "/meta-data/latest/api/token", header)
 	if err != nil {
-		return proof{}, time.Time{}, err
+		return credential{}, time.Time{}, err
 	}
 	header = http.Header{}
 	switch status {
@@ -42,14 +42,14 @@ func (m *metadata) keys(ctx context.Context) (proof, time.Time, error) {
 		header.Set("X-Metadata-Token", string(body))
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusServiceUnavailable: // knows no tokens
 	default:
-		return proof{}, time.Time{}, m.refused("a token", status, body)
+		return credential{}, time.Time{}, m.refused("a token", status, body)
 	}
 	status, body, err = m.send(ctx, "GetTemporaryKey", http.MethodGet, "/openstack/latest/securitykey", header)
 	if err != nil {
-		return proof{}, time.Time{}, err
+		return credential{}, time.Time{}, err
 	}
 	if status != http.StatusOK {
-		return proof{}, time.Time{}, m.refused("temporary keys", status, body)
+		return credential{}, time.Time{}, m.refused("temporary keys", status, body)
 	}
 	return parseTemporaryKeys(body)
 }
@@ -80,26 +80,26 @@ func (m *metadata) refused(what string, status int, body []byte) error {
 		what, status, http.StatusText(status), m.client.private.shape(string(body)))
 }
 
-func parseTemporaryKeys(body []byte) (proof, time.Time, error) {
+func parseTemporaryKeys(body []byte) (credential, time.Time, error) {
 	var answer struct {
 		Credential map[string]any `json:"credential"`
 	}
 	err := json.Unmarshal(body, &answer, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
-		return proof{}, time.Time{}, errors.New("the temporary keys are not the JSON that was expected")
+		return credential{}, time.Time{}, errors.New("the temporary keys are not the JSON that was expected")
 	}
-	p := proof{
+	p := credential{
 		access:        firstText(answer.Credential, "access", "accessKeyId"),
 		secret:        firstText(answer.Credential, "secret", "secretAccessKey"),
 		securityToken: firstText(answer.Credential, "securitytoken", "securityToken"),
 		origin:        "the agency of this server (temporary keys of the metadata service)",
 	}
 	if p.access == "" || p.secret == "" || p.securityToken == "" {
-		return proof{}, time.Time{}, errors.New("the temporary keys are incomplete")
+		return credential{}, time.Time{}, errors.New("the temporary keys are incomplete")
 	}
 	expires, err := record.ParseTime(strings.TrimSpace(firstText(answer.Credential, "expires_at", "expiration")))
 	if err != nil {
-		return proof{}, time.Time{}, fmt.Errorf("when the temporary keys expire: %w", err)
+		return credential{}, time.Time{}, fmt.Errorf("when the temporary keys expire: %w", err)
 	}
 	return p, expires, nil
 }

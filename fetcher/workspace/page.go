@@ -68,7 +68,7 @@ var errEmpty = errors.New("the answer is empty")
 // has none. Items are decoded one by one: how much they tolerate is up to T.
 func decodePage[T any](r io.Reader, countName, itemsName string) (count int, items []T, err error) {
 	count = -1
-	// Read whole first: the decoder starts a long token, or a long blank, anew each
+	// Read whole first: the decoder starts a long token, or a long blank, again each
 	// time more of it arrives.
 	var body bytes.Buffer
 	body.Grow(usualBytes)

@@ -35,14 +35,14 @@ func (p password) bind(c *Client) authenticator {
 		return &tokens{} // the client is refused
 	}
 	l := c.signIns.lease(c.iam.String(), p.domain, p.user, c.projectID)
-	l.from(func(ctx context.Context) (proof, time.Time, error) { return c.createToken(ctx, p) }, c.host(c.iam).now)
+	l.from(func(ctx context.Context) (credential, time.Time, error) { return c.createToken(ctx, p) }, c.host(c.iam).now)
 	return &tokens{l}
 }
 
 // tokens are the tokens that a password gets.
 type tokens struct{ *lease }
 
-func (*tokens) advice(proof) string {
+func (*tokens) advice(credential) string {
 	return "a new token was refused too: check that the user belongs to the project, and the endpoint"
 }
 
@@ -71,13 +71,13 @@ func tokenRequest(p password, secret, projectID string) any {
 	}}
 }
 
-func (c *Client) createToken(ctx context.Context, p password) (proof, time.Time, error) {
+func (c *Client) createToken(ctx context.Context, p password) (credential, time.Time, error) {
 	secret, err := readSecret("password", keytext.Password, p.password)
 	if err != nil {
-		return proof{}, time.Time{}, err
+		return credential{}, time.Time{}, err
 	}
 	c.private.add(secretText, secret)
-	var made proof
+	var made credential
 	var expires time.Time
 	k := call{
 		operation: "CreateToken",

@@ -92,7 +92,7 @@ func TestRetry(t *testing.T) {
 				assert.GreaterOrEqual(t, took, c.least)
 				assert.LessOrEqual(t, took, c.most)
 				if c.least >= 2*time.Second {
-					assert.Len(t, signatures, attempts, "every attempt is signed anew")
+					assert.Len(t, signatures, attempts, "every attempt is signed again")
 				}
 				if c.status == 0 {
 					require.NoError(t, err)

@@ -20,7 +20,7 @@ const (
 
 // sign adds to r the headers that prove that its sender knows the secret key. It
 // follows the signer of the vendor's SDK (core/auth/signer).
-func sign(r *http.Request, body []byte, p proof, now time.Time) {
+func sign(r *http.Request, body []byte, p credential, now time.Time) {
 	date := now.UTC().Format(signDateLayout)
 	headers := "host:" + r.URL.Host + "\n" + "x-sdk-date:" + date + "\n"
 	names := "host;x-sdk-date"

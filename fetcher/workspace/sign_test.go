@@ -33,7 +33,7 @@ func TestSignAsTheSDK(t *testing.T) {
 		require.NoError(t, err)
 		base := &url.URL{Scheme: "https", Host: v.Host}
 		r, err := newRequest(t.Context(), call{base: base, method: v.Method, path: v.Path, query: v.Query, auth: aksk{}},
-			proof{access: v.Access, secret: v.Secret, securityToken: v.SecurityToken}, []byte(v.Body), date)
+			credential{access: v.Access, secret: v.Secret, securityToken: v.SecurityToken}, []byte(v.Body), date)
 		require.NoError(t, err)
 		assert.Equal(t, v.Authorization, r.Header.Get("Authorization"), "%s %q %v", v.Method, v.Path, v.Query)
 		assert.Equal(t, v.SecurityToken, r.Header.Get("X-Security-Token"))

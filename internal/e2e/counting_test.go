@@ -111,7 +111,7 @@ func TestAPollEndsThoughRecordsPourIn(t *testing.T) {
 			var n atomic.Int64
 			e := runExporter(t, setup{URL: w.url, Interval: "1s"})
 			e.shows(w)
-			// One for each page that is asked for: the list never holds still.
+			// One for each page that is asked for: the list always changes.
 			w.BeforePage(func(string, int) {
 				w.put(mixed(int(5000+n.Add(1)), time.Now().Add(-time.Minute)))
 			})

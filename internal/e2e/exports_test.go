@@ -164,10 +164,10 @@ func TestAFailedExportIsTold(t *testing.T) {
 	t.Parallel()
 	const reason, code = "The disk of the export service is full.", "WKS.00990042"
 	for name, c := range map[string]struct {
-		fault  simulator.Fault
-		spoil  func([]byte) []byte
-		status string // in export_tasks_total
-		says   []string
+		fault   simulator.Fault
+		corrupt func([]byte) []byte
+		status  string // in export_tasks_total
+		says    []string
 	}{
 		"fails":       {simulator.Fault{Kind: simulator.FaultTaskFail, Message: reason, Code: code}, nil, "fail", []string{"FAIL", reason, code}},
 		"expires":     {simulator.Fault{Kind: simulator.FaultTaskExpire}, nil, "expired", []string{"EXPIRED"}},
@@ -192,7 +192,7 @@ func TestAFailedExportIsTold(t *testing.T) {
 				if c.fault.Kind != "" {
 					w.AddFault(c.fault)
 				}
-				tap.downloads(c.spoil)
+				tap.downloads(c.corrupt)
 				e := runExporter(t, setup{URL: w.url, Sources: by(mode, "export_threshold: 50", "poll_interval: 1s", "export_timeout: "+timeout)})
 				count := func() float64 {
 					return e.only("workspace_exporter_export_tasks_total").sum("workspace_exporter_export_tasks_total", `status="`+c.status+`"`)

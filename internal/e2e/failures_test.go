@@ -126,7 +126,7 @@ func TestEachFailedLoginIsALineOnce(t *testing.T) {
 	e.failuresAre(63, lines)
 	assert.Equal(t, after, lines()[len(lines())-1]["user"])
 
-	// logrotate: the old file is moved, and the program told.
+	// logrotate: the old file is moved, and the program signalled.
 	require.NoError(t, os.Rename(file, file+".1"))
 	e.signal(syscall.SIGHUP)
 	eventually(t, "there is a new file", func() bool { _, err := os.Stat(file); return err == nil })

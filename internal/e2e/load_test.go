@@ -22,7 +22,7 @@ import (
 )
 
 // What takes long and is measured, not checked: docs/performance.md has the figures,
-// `make load` makes them anew.
+// `make load` measures them again.
 
 // plenty is an API with as many logins a second as is wanted, and as many machines and
 // client versions as each login gets one of.

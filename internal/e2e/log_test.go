@@ -77,7 +77,7 @@ func TestEveryLineOfTheLogIsJSON(t *testing.T) {
 	_, err := http.Get("http://" + e.hostPort) // plain HTTP to a server with TLS
 	require.NoError(t, err)
 	e.dial("\x16\x03\x01garbage").Close()
-	eventually(t, "the server has told its errors", func() bool { return strings.Count(e.log.String(), "TLS handshake error") >= 2 })
+	eventually(t, "the server has logged its errors", func() bool { return strings.Count(e.log.String(), "TLS handshake error") >= 2 })
 	e.signal(syscall.SIGHUP)
 	eventually(t, "the exporter has reloaded", func() bool { return strings.Contains(e.log.String(), "configuration reloaded") })
 	assert.Equal(t, 0, e.stop())

@@ -137,7 +137,7 @@ func TestACountThatIsNotOfTheWindow(t *testing.T) {
 }
 
 // An open connection among more logins of its second than are worth reading keeps none of
-// the others from being read again, and is told.
+// the others from being read again, and is logged.
 func TestAWindowThatIsTooFullCostsOnlyItself(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Options{}, nil)

@@ -23,7 +23,7 @@ import (
 )
 
 // wire is what the API sees: it keeps every secret that requests and answers carried.
-// When it is told to, it answers every request with all that the request held.
+// When asked to, it answers every request with all that the request held.
 type wire struct {
 	api     http.Handler
 	echoes  atomic.Bool
@@ -158,7 +158,7 @@ func TestNoCredentialsAreEverShown(t *testing.T) {
 			e.exitCode(patience)
 			assert.Contains(t, e.log.String(), "SIGQUIT: quit")
 			said.WriteString(e.log.String())
-			e.process = nil // it has ended as it was told to
+			e.process = nil // it has ended as asked
 
 			for secret := range seen.secrets {
 				if at := strings.Index(said.String(), secret); at >= 0 {
@@ -169,7 +169,7 @@ func TestNoCredentialsAreEverShown(t *testing.T) {
 	}
 }
 
-// The password of a proxy that cannot be reached, or that refuses, is not told either.
+// The password of a proxy that cannot be reached, or that refuses, is not shown either.
 func TestTheProxysPasswordIsNeverShown(t *testing.T) {
 	t.Parallel()
 	const secret = "example-proxy-password-0001"

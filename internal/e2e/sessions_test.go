@@ -111,7 +111,7 @@ func TestAFailedSessionIsCountedOnce(t *testing.T) {
 			e.configure(setup{URL: w.url, Sources: "{sessions: {mode: " + mode + ", poll_interval: 300ms}}"})
 			e.restart()
 			e.pollsEnd(project, "sessions", "success", 2)
-			assert.Empty(t, shown().diff(want), "the other mode tells of the same sessions")
+			assert.Empty(t, shown().diff(want), "the other mode gives the same sessions")
 			for _, name := range []string{"user1", "10.1.1.1"} {
 				assert.NotContains(t, e.get("/metrics").body, name)
 			}

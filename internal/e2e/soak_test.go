@@ -200,7 +200,7 @@ func (s *soak) act() {
 	}
 }
 
-// restart starts the program. What it is told first of the server's time it must
+// restart starts the program. What it learns first of the server's time it must
 // believe: it has nothing to compare it with.
 func (s *soak) restart() {
 	s.kills++
@@ -276,7 +276,7 @@ func (s *soak) fault() {
 	s.world.AddFault(f)
 }
 
-// scrape reads the metrics until it is told to end: they can always be read, nothing
+// scrape reads the metrics until it is stopped: they can always be read, nothing
 // that is counted falls or vanishes, and no label set has more failures than attempts.
 func (s *soak) scrape(end <-chan struct{}) {
 	highest := series{}
@@ -468,7 +468,7 @@ func (l *life) happen() {
 	if l.IntN(60) == 0 {
 		logins = 130 // more than a page, in one second
 		if l.s.options.Order == simulator.ShuffledTies {
-			logins = 60 // of more, shuffled anew for each page, a poll takes longer than this test
+			logins = 60 // of more, shuffled for each page, a poll takes longer than this test
 		}
 	}
 	for range logins {

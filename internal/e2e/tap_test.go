@@ -15,11 +15,11 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
 )
 
-// tap stands before the API: it remembers what was asked, and may spoil downloads.
+// tap stands before the API: it remembers what was asked, and may corrupt downloads.
 type tap struct {
-	mu    sync.Mutex
-	asked []asked
-	spoil func([]byte) []byte // of a downloaded file; nil: nothing
+	mu      sync.Mutex
+	asked   []asked
+	corrupt func([]byte) []byte // of a downloaded file; nil: nothing
 }
 
 // asked is a request.
@@ -47,24 +47,24 @@ func (p *tap) wrap(api http.Handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		p.mu.Lock()
 		p.asked = append(p.asked, asked{r, string(body)})
-		spoil := p.spoil
+		corrupt := p.corrupt
 		p.mu.Unlock()
-		if spoil == nil || !strings.HasSuffix(r.URL.Path, "/download") {
+		if corrupt == nil || !strings.HasSuffix(r.URL.Path, "/download") {
 			api.ServeHTTP(w, r)
 			return
 		}
 		answer := httptest.NewRecorder()
 		api.ServeHTTP(answer, r)
 		w.Header().Set("Content-Type", "application/octet-stream")
-		_, _ = w.Write(spoil(answer.Body.Bytes())) // the client went away
+		_, _ = w.Write(corrupt(answer.Body.Bytes())) // the client went away
 	})
 }
 
 // downloads has every downloaded file changed from now on.
-func (p *tap) downloads(spoil func([]byte) []byte) {
+func (p *tap) downloads(corrupt func([]byte) []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.spoil = spoil
+	p.corrupt = corrupt
 }
 
 // requests are those so far whose path ends so, in their order.

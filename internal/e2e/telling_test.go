@@ -56,7 +56,7 @@ func (s symptoms) fit(before, after series) bool {
 		})
 }
 
-// What is the matter can be told from two scrapes alone, by the table of the runbooks.
+// The problem can be diagnosed from two scrapes alone, by the table of the runbooks.
 func TestFaultsCanBeToldApart(t *testing.T) {
 	t.Parallel()
 	rows := runbook(t)
@@ -107,7 +107,7 @@ func TestFaultsCanBeToldApart(t *testing.T) {
 				return fitting
 			}
 			want := []string{c.matter}
-			eventually(t, "it can be told: "+c.matter, func() bool { return assert.ObjectsAreEqual(want, diagnoses()) })
+			eventually(t, "it can be diagnosed: "+c.matter, func() bool { return assert.ObjectsAreEqual(want, diagnoses()) })
 			if c.matter == "nothing happened" {
 				e.polls(project, 3)
 			}
@@ -116,7 +116,7 @@ func TestFaultsCanBeToldApart(t *testing.T) {
 	}
 }
 
-// A server's clock that leaps ahead is told, and costs no record, then or when it is right
+// A server's clock that leaps ahead is logged, and costs no record, then or when it is right
 // again.
 func TestAClockThatLeapsIsTold(t *testing.T) {
 	t.Parallel()

@@ -161,7 +161,7 @@ func TestTwins(t *testing.T) {
 	}
 }
 
-// A database that numbers anew gives the ids of records that are remembered to others.
+// A database that restarts its numbers gives the ids of records that are remembered to others.
 func TestIDsThatBeginAnew(t *testing.T) {
 	old := func(n int) record.Login {
 		return started.with("id", fmt.Sprint(n), "user_name", fmt.Sprint("old", n), "end_time", text(-8)).login()
@@ -292,7 +292,7 @@ func TestFormsAreBounded(t *testing.T) {
 	assert.Empty(t, l.byForm.more)
 }
 
-// However twins and those who begin anew are read, with their ids at least once, each
+// However twins and those whose ids start over are read, with their ids at least once, each
 // counts once.
 func TestAnyIdentitiesSameTotals(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

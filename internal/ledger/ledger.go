@@ -25,7 +25,7 @@
 //	  what is pending or given up stays so
 //
 // See Rules.outcome for what an outcome is, settle for what is counted, and dueBy for what
-// ends without a version that says so. Pending and open records are unfinished, and are
+// ends without a version that shows it. Pending and open records are unfinished, and are
 // never forgotten. Others are while they cannot come back: memory follows the lookback, not
 // the history.
 package ledger

@@ -89,11 +89,11 @@ func (t text) Write(p []byte) (int, error) {
 }
 
 // reliable is a logger that leaves nothing out silently: values that the format has no
-// form for are written as text, and a gap is told of when it is over.
+// form for are written as text, and a gap is reported when it is over.
 type reliable struct {
-	lines  log.Logger
-	output *Output
-	told   atomic.Uint64 // how many of the lost lines were told of
+	lines    log.Logger
+	output   *Output
+	reported atomic.Uint64 // how many of the lost lines were reported
 }
 
 func (r *reliable) Log(fields ...any) error {
@@ -107,16 +107,16 @@ func (r *reliable) Log(fields ...any) error {
 		err = r.lines.Log(plain...)
 	}
 	if err == nil {
-		r.tell()
+		r.report()
 	}
 	return err
 }
 
-// tell writes how many lines were lost since it was last told.
-func (r *reliable) tell() {
+// report writes how many lines were lost since the last report.
+func (r *reliable) report() {
 	lost := r.output.Lost()
-	told := r.told.Swap(lost)
-	if lost > told {
-		_ = level.Warn(log.With(r.lines, "ts", log.DefaultTimestampUTC)).Log("msg", "lines of this log are lost: it could not be written", "lines", lost-told)
+	reported := r.reported.Swap(lost)
+	if lost > reported {
+		_ = level.Warn(log.With(r.lines, "ts", log.DefaultTimestampUTC)).Log("msg", "lines of this log are lost: it could not be written", "lines", lost-reported)
 	}
 }

@@ -92,7 +92,7 @@ func TestHowMuchOfABatchIsWritten(t *testing.T) {
 	}
 }
 
-// pipe has a reader that reads when it is told to.
+// pipe has a reader that reads on demand.
 type pipe struct {
 	reads chan struct{}
 	mu    sync.Mutex

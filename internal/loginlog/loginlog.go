@@ -42,7 +42,7 @@ type Options struct {
 	// Key returns the key of the pseudonyms. It is asked for each batch of lines; nil
 	// leaves users out.
 	Key func() (string, error)
-	// Lost is told how many lines could not be written.
+	// Lost is called with how many lines could not be written.
 	Lost   func(lines int)
 	Logger log.Logger
 }
@@ -85,7 +85,7 @@ func (o *Options) open() (io.WriteCloser, error) {
 	return f, nil
 }
 
-// Reopen opens the file anew: it may have been moved away. If it cannot be opened, the
+// Reopen opens the file again: it may have been moved away. If it cannot be opened, the
 // old one stays. A log that is off stays so.
 func (l *Log) Reopen() error {
 	if l == nil {

@@ -101,7 +101,7 @@ func (l *Login) Earliest() (earliest time.Time) {
 	return earliest
 }
 
-// Latest is the newest time that the record tells of. Zero if it has no time.
+// Latest is the newest time that the record has. Zero if it has no time.
 func (l *Login) Latest() time.Time {
 	latest := l.PreConnect
 	for _, t := range [...]time.Time{l.Start, l.Setup, l.End, l.Updated} {
@@ -112,7 +112,7 @@ func (l *Login) Latest() time.Time {
 	return latest
 }
 
-// NewestUntil is the newest time that the record tells of, of those not after a limit.
+// NewestUntil is the newest time that the record has, of those not after a limit.
 // Zero if there is none.
 func (l *Login) NewestUntil(limit time.Time) time.Time {
 	return newestUntil(limit, l.PreConnect, l.Start, l.Setup, l.End, l.Updated)

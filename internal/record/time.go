@@ -100,7 +100,7 @@ func asciiLower(s string) string {
 	return s
 }
 
-// Stamps are told from each other by their size: they do not overlap between the years
+// Stamps are distinguished by their size: they do not overlap between the years
 // 2000 and 2200.
 const (
 	firstSerial, endSerial = 36526, 109575 // days as spreadsheets count them

@@ -24,7 +24,7 @@ const (
 	codeMediaType    = "WKS.0415"
 )
 
-// answer is what the API says, before a fault spoils it.
+// answer is what the API says, before a fault corrupts it.
 type answer struct {
 	status int
 	header http.Header // beside those that every answer has

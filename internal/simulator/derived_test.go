@@ -20,7 +20,7 @@ func busy(c *clock) Options {
 	return o
 }
 
-// TestKindsAgree compares what each kind tells of the same logins, long after they
+// TestKindsAgree compares what each kind returns for the same logins, long after they
 // have ended.
 func TestKindsAgree(t *testing.T) {
 	c := &clock{noon}

@@ -19,7 +19,7 @@ import (
 // FaultKind is what a fault does to an answer.
 type FaultKind string
 
-// The kinds of fault. The first three keep the request from the API; the next spoil
+// The kinds of fault. The first three keep the request from the API; the next corrupt
 // the answer that it gives; the last three hit requests that make export tasks, and
 // decide what becomes of those.
 const (

@@ -82,7 +82,7 @@ func goodCalls() map[string]func() *http.Request {
 	}
 }
 
-// TestEveryRouteIsGuarded sends each call right, and then spoilt in each way that
+// TestEveryRouteIsGuarded sends each call right, and then corrupted in each way that
 // no call may accept.
 func TestEveryRouteIsGuarded(t *testing.T) {
 	const download = "/v2/{project_id}/export-tasks/{task_id}/download"
@@ -93,9 +93,9 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		t.Run(strings.TrimPrefix(route.path, "/"), func(t *testing.T) {
 			require.Contains(t, calls, route.path)
-			status := func(o Options, spoil func(*http.Request)) int {
+			status := func(o Options, corrupt func(*http.Request)) int {
 				r := calls[route.path]()
-				spoil(r)
+				corrupt(r)
 				s := New(o)
 				s.PutServerGroups(DefaultProjectID, ServerGroup{ID: "g"})
 				return serve(s, r).Code

@@ -78,7 +78,7 @@ func (s *stack) resolved(t *testing.T, labels map[string]string, until time.Time
 }
 
 // showsTheFirstFailure asks for every failure of a code that was never seen before, in
-// every family that tells of codes: increase() must see them from the first one on.
+// every family that has codes: increase() must see them from the first one on.
 func (s *stack) showsTheFirstFailure(t *testing.T) {
 	const window = "1h" // all that Prometheus has of the demo
 	for _, family := range []string{"login", "client_login", "client_version_login", "server_login"} {

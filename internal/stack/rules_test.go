@@ -125,7 +125,7 @@ func TestRunbooksAreOfAlerts(t *testing.T) {
 }
 
 // TestEveryAlertIsTried lets every alert be seen firing and silent in promtool's tests,
-// which scripts/check-rules runs. Those of one name are told apart by their labels.
+// which scripts/check-rules runs. Those of one name differ by their labels.
 func TestEveryAlertIsTried(t *testing.T) {
 	type expectation struct {
 		Alert  string `yaml:"alertname"`

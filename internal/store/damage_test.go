@@ -79,7 +79,7 @@ func requireSound(t *testing.T, dir string, file []byte, last rows, what string,
 		for i := range 20 {
 			want[fmt.Sprintf("rows/%020d", 1000*n+i)] = string(make([]byte, 300))
 		}
-		for row, value := range want { // all, so that every page is written anew
+		for row, value := range want { // all, so that every page is rewritten
 			table, key, _ := strings.Cut(row, "/")
 			changes.Put(table, []byte(key), []byte(value))
 		}

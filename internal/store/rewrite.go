@@ -77,7 +77,7 @@ func (b *Partition) outdated(partition *bbolt.Bucket) (func(table string, key, v
 	case from != nil:
 		return from.reveal, nil
 	case partition.Get(sealKey) != nil:
-		return nil, nil // under another key, which is told to who loads the partition
+		return nil, nil // under another key, which is reported when the partition is loaded
 	case b.store.convert == nil:
 		return nil, fmt.Errorf("%w: it has format 1: start the exporter once with it", ErrRefused)
 	}
@@ -91,7 +91,7 @@ const rewriteSuffix = ".rewrite"
 const rewriteTxSize = 16 << 20
 
 // rewrite copies what is in the file to a new one that takes its place, if something was
-// removed that must not stay in free pages. What prevents that is told, and tried again
+// removed that must not stay in free pages. What prevents that is logged, and tried again
 // by the next start: it is no reason not to count.
 func (s *Store) rewrite() {
 	asked := false

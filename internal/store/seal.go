@@ -90,7 +90,7 @@ func Converting(row func(table string, key, value []byte) (k, v []byte, err erro
 	return func(s *Store) { s.convert = row }
 }
 
-// LogTo gives the logger that is told what becomes of the store.
+// LogTo sets the logger of what happens to the store.
 func LogTo(logger log.Logger) Option { return func(s *Store) { s.logger = logger } }
 
 // ownKeySize is the size of the random key of a store, in bytes. A checksum follows it.

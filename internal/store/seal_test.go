@@ -129,7 +129,7 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	assert.NoFileExists(t, left)
 }
 
-// What cannot be rewritten is told, and the store is used all the same.
+// What cannot be rewritten is logged, and the store is used all the same.
 func TestAStoreThatCannotBeRewritten(t *testing.T) {
 	dir := t.TempDir()
 	s, err := Open(dir)

@@ -597,7 +597,7 @@ var ErrRefused = errors.New("the store is refused")
 var ErrDamaged = errors.New("the store is damaged")
 
 func damaged(path, why string) error {
-	return fmt.Errorf("store %s: %w (%s); restore it from a backup, or move it away to start counting anew", path, ErrDamaged, why)
+	return fmt.Errorf("store %s: %w (%s); restore it from a backup, or move it away to count from 0", path, ErrDamaged, why)
 }
 
 // Discard is a partition that keeps nothing, for what runs once.

@@ -263,7 +263,7 @@ func checkPod(t *testing.T, found objects) {
 	assert.False(t, *pod.Spec.AutomountServiceAccountToken)
 }
 
-// checkMonitoring compares what Prometheus and Grafana are told with dashboards/.
+// checkMonitoring compares what Prometheus and Grafana read with dashboards/.
 func checkMonitoring(t *testing.T, found objects) {
 	t.Helper()
 	if found.monitor != nil {

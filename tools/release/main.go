@@ -37,7 +37,7 @@ func run() error {
 	var r release
 	targets := flag.String("platforms", strings.Join(platforms, ","), "what to build for, as os/arch, separated by commas")
 	flag.StringVar(&r.repository, "repository", ".", "root of the repository")
-	flag.StringVar(&r.output, "output", "dist", "folder that is made anew, and gets the files")
+	flag.StringVar(&r.output, "output", "dist", "folder for the files; what is in it is removed")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("what is %q for?", flag.Arg(0))

@@ -83,7 +83,7 @@ named: true
 {{- end }}
 {{- end -}}
 
-{{- /* The exporter asks the environment for a proxy only if it is told to: here it is
+{{- /* The exporter asks the environment for a proxy only if it is configured to: here it is
        where the environment names one, unless the project says otherwise. */ -}}
 {{- define "workspace-exporter.config" -}}
 {{- $config := mustMergeOverwrite (deepCopy .Values.config) (dict "storage" (dict "path" "/var/lib/workspace_exporter")) }}
