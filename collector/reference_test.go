@@ -18,14 +18,14 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 )
 
-// TestReadmeListsTheMetrics compares the README's table with what there is. Of the
+// TestReferenceListsTheMetrics compares docs/metrics.md with what there is. Of the
 // names, types, labels and help texts none may differ.
-func TestReadmeListsTheMetrics(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+func TestReferenceListsTheMetrics(t *testing.T) {
+	text, err := os.ReadFile("../docs/metrics.md")
 	require.NoError(t, err)
 	row := regexp.MustCompile("(?m)^\\| `(workspace_\\w+)` \\| (\\w+) \\| (.*?) \\| (.*) \\|$")
 	var documented []string
-	for _, m := range row.FindAllStringSubmatch(string(readme), -1) {
+	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
 		documented = append(documented, strings.Join(m[1:], " | "))
 	}
 	var want []string
@@ -35,17 +35,17 @@ func TestReadmeListsTheMetrics(t *testing.T) {
 	want = append(want, processReference(t)...)
 	slices.Sort(want)
 	if *update {
-		rewriteTable(t, string(readme), want)
+		rewriteTable(t, string(text), want)
 		return
 	}
 	assert.Equal(t, strings.Join(want, "\n"), strings.Join(documented, "\n"))
 }
 
-var update = flag.Bool("update", false, "write the README's table of metrics")
+var update = flag.Bool("update", false, "write the table of docs/metrics.md")
 
-func rewriteTable(t *testing.T, readme string, rows []string) {
+func rewriteTable(t *testing.T, text string, rows []string) {
 	const heading = "| metric | type | more labels | meaning |\n|---|---|---|---|\n"
-	head, rest, found := strings.Cut(readme, heading)
+	head, rest, found := strings.Cut(text, heading)
 	require.True(t, found)
 	_, tail, _ := strings.Cut(rest, "\n\n")
 	var table strings.Builder
@@ -53,7 +53,7 @@ func rewriteTable(t *testing.T, readme string, rows []string) {
 		name, more, _ := strings.Cut(row, " | ")
 		table.WriteString("| `" + name + "` | " + more + " |\n")
 	}
-	require.NoError(t, os.WriteFile("../README.md", []byte(head+heading+table.String()+"\n"+tail), 0o644))
+	require.NoError(t, os.WriteFile("../docs/metrics.md", []byte(head+heading+table.String()+"\n"+tail), 0o644))
 }
 
 func reference(name, kind string, labels []string, help string) string {
@@ -95,14 +95,4 @@ func processReference(t *testing.T) []string {
 		rows = append(rows, reference(f.GetName(), kind, labels, f.GetHelp()))
 	}
 	return rows
-}
-
-// TestReadmeShowsTheExample lets the README show the file that the tests of the
-// configuration load.
-func TestReadmeShowsTheExample(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	require.NoError(t, err)
-	example, err := os.ReadFile("../config/testdata/good/example.yml")
-	require.NoError(t, err)
-	assert.Contains(t, string(readme), "```yaml\n"+string(example)+"```\n")
 }

@@ -1,9 +1,12 @@
 package source
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 )
 
 // A source is complete, or a reader would look for what is missing elsewhere.
@@ -46,17 +50,17 @@ func TestEverySourceIsDescribed(t *testing.T) {
 	assert.ElementsMatch(t, names, Names())
 }
 
-// TestReadmeListsTheSources compares the README's table with what is described: names,
+// TestPermissionsAreListed compares docs/permissions.md with what is described: names,
 // modes and permissions.
-func TestReadmeListsTheSources(t *testing.T) {
-	const file = "../../README.md"
+func TestPermissionsAreListed(t *testing.T) {
+	const file = "../../docs/permissions.md"
 	const heading = "| source | what | mode | permissions to grant |\n|---|---|---|---|\n"
-	readme, err := os.ReadFile(file)
+	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	head, rest, found := strings.Cut(string(readme), heading)
+	head, rest, found := strings.Cut(string(text), heading)
 	require.True(t, found)
 	table, tail, _ := strings.Cut(rest, "\n\n")
-	want := strings.Join(readmeRows(), "\n")
+	want := strings.Join(documentedRows(), "\n")
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(head+heading+want+"\n\n"+tail), 0o644))
 		return
@@ -64,9 +68,9 @@ func TestReadmeListsTheSources(t *testing.T) {
 	assert.Equal(t, want, table, "go test ./internal/source -update writes it")
 }
 
-var update = flag.Bool("update", false, "write the README's table of sources")
+var update = flag.Bool("update", false, "write the table of docs/permissions.md")
 
-func readmeRows() (rows []string) {
+func documentedRows() (rows []string) {
 	for _, s := range All {
 		name, what := "`"+s.Name+"`", s.Summary
 		for i, mode := range s.Defaults().Modes() {
@@ -74,16 +78,16 @@ func readmeRows() (rows []string) {
 			if i == 0 {
 				remark = " (default)"
 			}
-			rows = append(rows, fmt.Sprintf("| %s | %s | `%s`%s | %s |", name, what, mode, remark, inReadme(s.Permissions(mode))))
+			rows = append(rows, fmt.Sprintf("| %s | %s | `%s`%s | %s |", name, what, mode, remark, documented(s.Permissions(mode))))
 			name, what = "", ""
 		}
 	}
 	return rows
 }
 
-// inReadme are permissions as the README lists them: those of export tasks are explained
+// documented are permissions as the table lists them: those of export tasks are explained
 // once, below the table.
-func inReadme(permissions []string) string {
+func documented(permissions []string) string {
 	var list []string
 	for _, p := range permissions {
 		if !slices.Contains(withTasks(), p) {
@@ -94,4 +98,51 @@ func inReadme(permissions []string) string {
 		list = append(list, "tasks")
 	}
 	return strings.Join(list, ", ")
+}
+
+// TestPoliciesGrantWhatIsNeeded compares the IAM policies in documents with the permissions
+// of the sources that the comment before each names.
+func TestPoliciesGrantWhatIsNeeded(t *testing.T) {
+	policy := regexp.MustCompile("(?s)<!-- policy: ([^>]+) -->\n```json\n(.*?)```")
+	found := 0
+	for _, file := range []string{"README.md", "docs/permissions.md"} {
+		file = filepath.Join("../..", file)
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		written := policy.ReplaceAllStringFunc(string(text), func(block string) string {
+			m := policy.FindStringSubmatch(block)
+			want := policyOf(t, m[1])
+			if !*update {
+				assert.Equal(t, want, m[2], "%s, %s: go test ./internal/source -update writes it", file, m[1])
+			}
+			found++
+			return fmt.Sprintf("<!-- policy: %s -->\n```json\n%s```", m[1], want)
+		})
+		if *update {
+			require.NoError(t, os.WriteFile(file, []byte(written), 0o644))
+		}
+	}
+	assert.Equal(t, 4, found)
+}
+
+// policyOf is the policy for sources in their default modes, or as source=mode.
+func policyOf(t *testing.T, sources string) string {
+	t.Helper()
+	actions := []string{workspace.PermissionDeleteExportTasks}
+	if sources == "all" {
+		sources = strings.Join(Names(), " ")
+	}
+	for name := range strings.FieldsSeq(sources) {
+		name, mode, _ := strings.Cut(name, "=")
+		s := Named(name)
+		require.NotNil(t, s, name)
+		actions = append(actions, s.Permissions(cmp.Or(mode, s.Defaults().Modes()[0]))...)
+	}
+	slices.Sort(actions)
+	actions = slices.Compact(actions)
+	if !slices.Contains(actions, workspace.PermissionListExportTasks) {
+		actions = slices.DeleteFunc(actions, func(a string) bool { return a == workspace.PermissionDeleteExportTasks })
+	}
+	return "{\n  \"Version\": \"5.0\",\n  \"Statement\": [\n    {\n      \"Effect\": \"Allow\",\n      \"Action\": [\n        \"" +
+		strings.Join(actions, "\",\n        \"") + "\"\n      ]\n    }\n  ]\n}\n"
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
 )
 
-// moveConfig scrapes the same exporter twice: as the README has it, and without its
+// moveConfig scrapes the same exporter twice: as docs/installation.md has it, and without its
 // relabelings.
 const moveConfig = `
 global: {scrape_interval: 250ms, scrape_timeout: 250ms}
@@ -31,12 +31,12 @@ scrape_configs:
     file_sd_configs: [{files: [%[1]q], refresh_interval: 1s}]
 `
 
-// relabelings are the metric_relabel_configs of the README's scrape job.
+// relabelings are the metric_relabel_configs of the scrape job in docs/installation.md.
 func relabelings(t *testing.T) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../docs/installation.md")
 	require.NoError(t, err)
-	job := regexp.MustCompile("(?s)```yaml\n(scrape_configs:.+?)```").FindSubmatch(readme)
+	job := regexp.MustCompile("(?s)```yaml\n(scrape_configs:.+?)```").FindSubmatch(text)
 	require.NotNil(t, job)
 	var config struct {
 		Jobs []struct {
@@ -44,9 +44,9 @@ func relabelings(t *testing.T) string {
 		} `yaml:"scrape_configs"`
 	}
 	require.NoError(t, yaml.Unmarshal(job[1], &config))
-	text, err := json.Marshal(config.Jobs[0].Relabelings)
+	relabelings, err := json.Marshal(config.Jobs[0].Relabelings)
 	require.NoError(t, err)
-	return string(text)
+	return string(relabelings)
 }
 
 // TestMoveInRealServers moves an exporter with its store to another address, node and

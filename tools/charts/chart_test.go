@@ -358,7 +358,7 @@ func relabel(t *testing.T, labels map[string]string, r monitoring.RelabelConfig)
 	}
 }
 
-// TestRelabelingsAreTheSameEverywhere: the scrape jobs of README.md and of the compose
+// TestRelabelingsAreTheSameEverywhere: the scrape jobs of docs/installation.md and of the compose
 // stack do what the chart's ServiceMonitor does.
 func TestRelabelingsAreTheSameEverywhere(t *testing.T) {
 	type relabeling struct {
@@ -377,10 +377,10 @@ func TestRelabelingsAreTheSameEverywhere(t *testing.T) {
 		want = append(want, w)
 	}
 	require.NotEmpty(t, want)
-	job := regexp.MustCompile("(?s)```yaml\n(scrape_configs:.+?)```").FindStringSubmatch(read(t, "README.md"))
+	job := regexp.MustCompile("(?s)```yaml\n(scrape_configs:.+?)```").FindStringSubmatch(read(t, "docs/installation.md"))
 	require.NotNil(t, job)
 	for what, text := range map[string]string{
-		"README.md": job[1], "compose": read(t, "deploy/compose/prometheus.yml"), "production": read(t, "deploy/compose/prometheus.production.yml"),
+		"docs/installation.md": job[1], "compose": read(t, "deploy/compose/prometheus.yml"), "production": read(t, "deploy/compose/prometheus.production.yml"),
 	} {
 		var config struct {
 			Jobs []struct {
@@ -505,7 +505,7 @@ func TestNothingIsThereByDefaultThatIsNotThere(t *testing.T) {
 	found := rendered(t, map[string]any{"demo": true, "image": map[string]any{"repository": "r"}})
 	assert.Nil(t, found.monitor)
 	assert.Nil(t, found.rule)
-	for _, file := range []string{"README.md", "deploy/README.md", "deploy/helm/workspace-exporter/values.yaml"} {
+	for _, file := range []string{"docs/installation.md", "deploy/README.md", "deploy/helm/workspace-exporter/values.yaml"} {
 		assert.Contains(t, read(t, file), "docker buildx build -f deploy/Dockerfile -t ", file)
 	}
 }

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// documents are the Markdown files of the repository by their paths, without what other
+// people wrote.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if name := entry.Name(); entry.IsDir() && path != "." && (name == "testdata" || strings.HasPrefix(name, ".") && name != ".github") {
+			return filepath.SkipDir
+		}
+		if err != nil || filepath.Ext(path) != ".md" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		texts[path] = string(text)
+		return err
+	}))
+	require.Greater(t, len(texts), 10)
+	return texts
+}
+
+var (
+	fenced   = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
+	codeSpan = regexp.MustCompile("`[^`\n]*`")
+	mdLink   = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	heading  = regexp.MustCompile(`(?m)^#+ (.+)$`)
+)
+
+// repository is where the address of a file of ours begins.
+const repository = "https://github.com/workspace-exporter/workspace_exporter/"
+
+// Every link to a file or heading of the repository leads somewhere.
+func TestLinksLeadSomewhere(t *testing.T) {
+	texts := documents(t)
+	links := 0
+	for path, text := range texts {
+		for _, m := range mdLink.FindAllStringSubmatch(codeSpan.ReplaceAllString(fenced.ReplaceAllString(text, ""), ""), -1) {
+			link := m[1]
+			target, ours := strings.CutPrefix(link, repository+"blob/main/")
+			switch {
+			case ours:
+				link = target
+			case strings.Contains(link, "://") || strings.HasPrefix(link, "mailto:"):
+				continue
+			case !strings.HasPrefix(link, "#"):
+				link = filepath.Join(filepath.Dir(path), link)
+			default:
+				link = path + link
+			}
+			file, anchor, _ := strings.Cut(link, "#")
+			links++
+			_, err := os.Stat(file)
+			if assert.NoError(t, err, "%s: %s", path, m[1]) && anchor != "" {
+				anchor, err = url.PathUnescape(anchor)
+				require.NoError(t, err)
+				assert.Contains(t, anchors(texts[file]), anchor, "%s: %s", path, m[1])
+			}
+		}
+	}
+	assert.Greater(t, links, 50)
+}
+
+// anchors are those that GitHub gives to headings.
+func anchors(text string) (names []string) {
+	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+		title := mdLink.ReplaceAllString(strings.ReplaceAll(strings.ReplaceAll(m[1], "`", ""), "[", ""), "")
+		names = append(names, strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '_':
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, title))
+	}
+	return names
+}
+
+// longest is how many characters a line may have. Tables and what is code have lines as
+// they need them.
+const longest = 160
+
+// Lines can be read without scrolling.
+func TestLinesAreShort(t *testing.T) {
+	for path, text := range documents(t) {
+		for line := range strings.SplitSeq(fenced.ReplaceAllString(text, ""), "\n") {
+			if strings.HasPrefix(line, "|") || strings.HasPrefix(line, "[![") || strings.HasPrefix(line, "![") {
+				continue
+			}
+			assert.LessOrEqual(t, utf8.RuneCountInString(line), longest, "%s: %s", path, line)
+		}
+	}
+}
