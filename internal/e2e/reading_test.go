@@ -52,7 +52,7 @@ func TestABacklogUnderAQuota(t *testing.T) {
 		period            time.Duration
 		header            http.Header
 	}{
-		"15, with Retry-After":    {15, 3000, 2 * time.Second, http.Header{"Retry-After": {"1"}}},
+		"15, with Retry-After":    {15, 3000, 5 * time.Second, http.Header{"Retry-After": {"1"}}},
 		"15, without Retry-After": {15, 2000, 6 * time.Second, nil},
 		"1":                       {1, 400, time.Second, http.Header{"Retry-After": {"1"}}},
 	} {
