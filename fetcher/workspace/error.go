@@ -92,6 +92,12 @@ func IsRefused(err error) bool {
 	return errors.As(err, &api) && api.Status == http.StatusBadRequest && !api.Throttled() && !errors.Is(err, context.Canceled)
 }
 
+// IsNotFound reports whether the server says that there is no such thing.
+func IsNotFound(err error) bool {
+	var api *Error
+	return errors.As(err, &api) && api.Status == http.StatusNotFound
+}
+
 // Advice is what to do, as far as the answer tells; or empty.
 func (e *Error) Advice() string { return e.advice }
 

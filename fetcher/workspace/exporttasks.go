@@ -41,8 +41,8 @@ type ExportTask struct {
 // deleted.
 var ErrNoTask = errors.New("the export task is not in the list of tasks")
 
-// taskID is an id that can stand in a path and in a log.
-var taskID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+// plainID is an id that can stand in a path and in a log.
+var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 // createTask sends a call that creates an export task, once, and returns its id.
 func (c *Client) createTask(ctx context.Context, k call) (string, error) {
@@ -72,7 +72,7 @@ func decodeTaskID(r io.Reader) (id string, err error) {
 		id = token.String()
 		return err
 	})
-	if err == nil && !taskID.MatchString(id) {
+	if err == nil && !plainID.MatchString(id) {
 		err = errors.New(`the answer has no "task_id" that can be one`)
 	}
 	return id, err
@@ -205,7 +205,7 @@ func (c *Client) DeleteExportTask(ctx context.Context, id string) error {
 
 // atTask sends to the hosts that may know a task, until one does.
 func (c *Client) atTask(id string, send func(*url.URL) error) error {
-	if !taskID.MatchString(id) {
+	if !plainID.MatchString(id) {
 		return fmt.Errorf("%q is not the id of an export task", cut(id, 128))
 	}
 	var err error

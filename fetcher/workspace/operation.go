@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -63,6 +65,12 @@ func (o Operation) With(name, value string) Operation {
 	return o
 }
 
+// At is the operation with an id in its path. It is not ok if that is no id.
+func (o Operation) At(name, id string) (at Operation, ok bool) {
+	o.Path = strings.ReplaceAll(o.Path, "{"+name+"}", id)
+	return o, plainID.MatchString(id)
+}
+
 // call is the operation for a window.
 func (o *Operation) call(c *Client, from, to time.Time) call {
 	k := call{operation: o.Name, permission: o.Permission, base: c.base(o.Endpoint), method: o.Method,
@@ -94,6 +102,36 @@ func (l *List[T]) Page(ctx context.Context, c *Client, q PageQuery) (*Page[T], e
 	k := l.call(c, q.From, q.To)
 	maps.Copy(k.query, q.values())
 	return getPage[T](ctx, c, k, l.Count, l.Items)
+}
+
+// Get sends an operation without a window, and reads the answer, one JSON object, into T. How
+// much of it is tolerated is up to T. The error is an *Error.
+func Get[T any](ctx context.Context, c *Client, o *Operation) (answer T, err error) {
+	k := o.call(c, time.Time{}, time.Time{})
+	k.decode = func(_ http.Header, body io.Reader) (err error) {
+		answer, err = decodeObject[T](body)
+		return err
+	}
+	err = c.do(ctx, k)
+	return answer, err
+}
+
+func decodeObject[T any](r io.Reader) (answer T, err error) {
+	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	switch kind := d.PeekKind(); {
+	case kind == '{':
+		err = json.UnmarshalDecode(d, &answer)
+	default:
+		if _, err = d.ReadToken(); errors.Is(err, io.EOF) {
+			err = errEmpty
+		} else if err == nil {
+			err = errNoObject
+		}
+	}
+	if err == nil {
+		err = atEnd(d)
+	}
+	return answer, err
 }
 
 // CreateExportTask creates an export task for the records of a window, and returns its

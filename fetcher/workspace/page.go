@@ -61,7 +61,10 @@ const (
 	usualBytes = 96 << 10
 )
 
-var errEmpty = errors.New("the answer is empty")
+var (
+	errEmpty    = errors.New("the answer is empty")
+	errNoObject = errors.New("the answer is not a JSON object")
+)
 
 // decodePage reads an answer that is one object with the total number of items
 // and an array of some of them, under these names. The count is -1 if the answer
@@ -111,7 +114,7 @@ func eachMember(d *jsontext.Decoder, read func(name string) error) error {
 	case err != nil:
 		return err
 	case token.Kind() != '{':
-		return errors.New("the answer is not a JSON object")
+		return errNoObject
 	}
 	for d.PeekKind() != '}' {
 		name, err := d.ReadToken()

@@ -161,3 +161,26 @@ func TestSignaturesAreNotShown(t *testing.T) {
 	var r redactor
 	assert.Equal(t, "Access=AK, SignedHeaders=host;x-sdk-date, Signature=<secret>", r.clean("Access=AK, SignedHeaders=host;x-sdk-date, Signature=0a1b2c3d"))
 }
+
+func TestDecodeObject(t *testing.T) {
+	latest, err := decodeObject[record.LatestAgent](strings.NewReader(` {"latest_version":"1","latest_version":"2","x":[1]} `))
+	require.NoError(t, err)
+	assert.Equal(t, "2", latest.Version())
+	for body, want := range map[string]string{
+		``: "empty", `[]`: "not a JSON object", `null`: "not a JSON object", `"x"`: "not a JSON object", `<html>`: "invalid character", `{"latest_version":"1"`: "EOF", `{}{}`: "follows",
+	} {
+		_, err := decodeObject[record.LatestAgent](strings.NewReader(body))
+		assert.ErrorContains(t, err, want, body)
+	}
+}
+
+func TestOperationAt(t *testing.T) {
+	show := Operation{Path: "/v1/{project_id}/app-server-groups/{server_group_id}"}
+	at, ok := show.At("server_group_id", "573743978327834675")
+	assert.True(t, ok)
+	assert.Equal(t, "/v1/{project_id}/app-server-groups/573743978327834675", at.Path)
+	for _, id := range []string{"", "../x", "a/b", "a?b", "{project_id}", "."} {
+		_, ok := show.At("server_group_id", id)
+		assert.False(t, ok, id)
+	}
+}

@@ -13,6 +13,9 @@ type Batch struct {
 	// access statistics of the window.
 	Sessions []Session
 	Accesses []Access
+	// Fleet are the application servers as they are now, Desktops the numbers of desktops.
+	Fleet    Fleet
+	Desktops []DesktopCount
 	// SignedOut is how many more sessions the window holds, all of which are over.
 	SignedOut int
 	// Review marks a window that was read again only for the sake of records that

@@ -11,20 +11,25 @@ import (
 )
 
 // kind is what one kind of raw record consists of: the names of the fields that
-// mean something to us, as the API writes them. A field is known by its place.
+// mean something to us, as the API writes them; "a.b" is the field b of the object a. A field
+// is known by its place.
 type kind struct {
-	names  []string
-	places map[string]int
-	truths uint32 // a bit for each field that may be true or false
+	names   []string
+	places  map[string]int
+	objects map[string]bool // the objects within the record that have fields
+	truths  uint32          // a bit for each field that may be true or false
 }
 
 func newKind(names []string, truths ...int) *kind {
-	k := &kind{names: names, places: make(map[string]int, len(names))}
+	k := &kind{names: names, places: make(map[string]int, len(names)), objects: map[string]bool{}}
 	for _, place := range truths {
 		k.truths |= 1 << place
 	}
 	for i, name := range names {
 		k.places[name] = i
+		if object, _, within := strings.Cut(name, "."); within {
+			k.objects[object] = true
+		}
 	}
 	return k
 }
@@ -76,22 +81,31 @@ func (r *raw) decode(k *kind, d *jsontext.Decoder) error {
 	if err != nil {
 		return err
 	}
-	*r = raw{zone: r.zone}
-	if value.Kind() != '{' {
-		r.malformed, r.identity = true, identify("malformed", string(value))
-		return nil
-	}
-	r.fill(k, string(value))
+	r.take(k, value)
 	return nil
 }
 
-// fill takes the fields of a JSON object. Their texts share its memory. A field that
-// stands there twice is what it is the last time.
-func (r *raw) fill(k *kind, object string) {
+// take reads a JSON value.
+func (r *raw) take(k *kind, value jsontext.Value) {
+	*r = raw{zone: r.zone}
+	if value.Kind() != '{' {
+		r.malformed, r.identity = true, identify("malformed", string(value))
+		return
+	}
+	r.fill(k, "", string(value))
+}
+
+// fill takes the fields of a JSON object, which stands in the record under a prefix. Their
+// texts share its memory. A field that stands there twice is what it is the last time.
+func (r *raw) fill(k *kind, prefix, object string) {
 	plain := isPlain(object)
 	for name, value := range members(object) {
-		place, ok := k.places[unquote(name, plain)]
+		field := prefix + unquote(name, plain)
+		place, ok := k.places[field]
 		if !ok {
+			if k.objects[field] {
+				r.fillObject(k, field, value)
+			}
 			continue
 		}
 		r.invalid &^= 1 << place
@@ -104,6 +118,21 @@ func (r *raw) fill(k *kind, object string) {
 			r.text[place] = ""
 			if kind != 'n' {
 				r.invalid |= 1 << place
+			}
+		}
+	}
+}
+
+// fillObject takes the fields of an object within the record.
+func (r *raw) fillObject(k *kind, field, value string) {
+	switch value[0] {
+	case '{':
+		r.fill(k, field+".", value)
+	case 'n':
+	default:
+		for i, name := range k.names {
+			if strings.HasPrefix(name, field+".") {
+				r.invalid |= 1 << i
 			}
 		}
 	}
@@ -271,6 +300,15 @@ func (r *reading) milliseconds(place int) *time.Duration {
 
 // maxMilliseconds is a day, far more than a round trip takes.
 const maxMilliseconds = 24 * 60 * 60 * 1000
+
+// number reads a number of things; nil if there is none.
+func (r *reading) number(place int) *int {
+	n := r.count(place)
+	if n == 0 && (r.value(place) == "" || r.bad&(1<<place) != 0) {
+		return nil
+	}
+	return &n
+}
 
 // count reads a number of things; 0 if there is none.
 func (r *reading) count(place int) int {
