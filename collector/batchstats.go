@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
 const (
@@ -57,4 +58,33 @@ func (s *batchStats) refresh(time.Time, *ledger.Ledger) {
 	for _, d := range ledger.Dispositions {
 		s.records.admits(disposition.is(string(d)))
 	}
+}
+
+// unreadable counts what could not be read in a list that is read whole again and again: once
+// for as long as it stays so.
+type unreadable struct {
+	stats *batchStats
+	each  func(*record.Batch, func(key string, malformed bool, invalid []string))
+	known map[string]bool
+}
+
+func newUnreadable(f *families, each func(*record.Batch, func(key string, malformed bool, invalid []string))) aggregator {
+	return &unreadable{stats: batchStatsOf(f), each: each}
+}
+
+func (u *unreadable) read(b *record.Batch) {
+	found := map[string]bool{}
+	u.each(b, func(key string, malformed bool, invalid []string) {
+		if malformed {
+			if found[key] = true; !u.known[key] {
+				u.stats.add(ledger.Invalid, nil)
+			}
+		}
+		for _, name := range invalid {
+			if found[key+name] = true; !u.known[key+name] {
+				u.stats.invalid.add(1, fieldName.is(name))
+			}
+		}
+	})
+	u.known = found
 }

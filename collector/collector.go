@@ -24,11 +24,13 @@ const (
 	DesktopLogins
 	Sessions
 	AccessStatistics
+	Servers
+	DesktopNumbers
 )
 
 var (
 	anyLogins = []Kind{Logins, DesktopLogins}
-	anyKind   = []Kind{Logins, DesktopLogins, Sessions, AccessStatistics}
+	anyKind   = []Kind{Logins, DesktopLogins, Sessions, AccessStatistics, Servers, DesktopNumbers}
 )
 
 // aggregators names every aggregator, and the kinds of records that feed it. They are
@@ -46,6 +48,10 @@ var aggregators = []registration{
 	{newServerSessions, []Kind{Sessions}},
 	{newSessionFailures, []Kind{Sessions}},
 	{newAccesses, []Kind{AccessStatistics}},
+	{newFleet, []Kind{Servers}},
+	{newUnreadableServers, []Kind{Servers}},
+	{newDesktopNumbers, []Kind{DesktopNumbers}},
+	{newUnreadableDesktopNumbers, []Kind{DesktopNumbers}},
 	{newBatchStats, anyKind},
 	{newDayCounts, anyLogins},
 }

@@ -13,9 +13,10 @@ import (
 // is shown until there is a newer snapshot. A series that disappears reports 0 once, then
 // is dropped.
 type snapshotGauge struct {
-	family    *family
-	tableName string
-	count     func(*record.Batch, adder)
+	family     *family
+	tableName  string
+	count      func(*record.Batch, adder)
+	dropAtOnce bool // a series that disappears does not report 0 first
 
 	values  map[string]int64 // by the row's key, which holds the values of the labels in order
 	changed map[string]bool
@@ -30,13 +31,42 @@ func newSnapshotGauge(f *families, m *Metric, tableName string, count func(*reco
 	return &snapshotGauge{family: f.of(m), tableName: tableName, count: count, values: map[string]int64{}, changed: map[string]bool{}}
 }
 
+// snapshotGauges are several gauges of one list that says by itself what there is: a series that
+// disappears is dropped at once.
+type snapshotGauges []*snapshotGauge
+
+func (g *snapshotGauges) add(f *families, m *Metric, tableName string, count func(*record.Batch, adder)) {
+	gauge := newSnapshotGauge(f, m, tableName, count).(*snapshotGauge)
+	gauge.dropAtOnce = true
+	*g = append(*g, gauge)
+}
+
+func (g snapshotGauges) read(b *record.Batch) {
+	for _, gauge := range g {
+		gauge.read(b)
+	}
+}
+
+func (g snapshotGauges) refresh(now time.Time, l *ledger.Ledger) {
+	for _, gauge := range g {
+		gauge.refresh(now, l)
+	}
+}
+
+func (g snapshotGauges) tables() (tables []table) {
+	for _, gauge := range g {
+		tables = append(tables, gauge.tables()...)
+	}
+	return tables
+}
+
 // read takes a snapshot.
 func (g *snapshotGauge) read(b *record.Batch) {
 	values := map[string]int64{}
 	g.count(b, func(n int64, labels ...pair) { values[g.key(labels)] += n })
 	for key, before := range g.values {
 		n, still := values[key]
-		if !still && before != 0 {
+		if !still && before != 0 && !g.dropAtOnce {
 			values[key] = 0
 		}
 		if !still || n != before {

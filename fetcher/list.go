@@ -10,7 +10,10 @@ import (
 
 // ListOf makes a list of records from the call that gets its pages, and what reads an
 // item. Zone is that of times that tell none; nil is UTC.
-func ListOf[R, T any, P RawRecord[R]](get func(context.Context, workspace.PageQuery) (*workspace.Page[R], error), limit int, zone *time.Location, read func(P) T) paging.List[T] {
+func ListOf[R, T any, P interface {
+	*R
+	SetZone(*time.Location)
+}](get func(context.Context, workspace.PageQuery) (*workspace.Page[R], error), limit int, zone *time.Location, read func(P) T) paging.List[T] {
 	return paging.List[T]{Limit: limit, Get: func(ctx context.Context, q workspace.PageQuery) (int, []T, error) {
 		page, err := get(ctx, q)
 		if err != nil {

@@ -56,6 +56,10 @@ type Reader[T any] struct {
 	// item is then nothing but its content, and stays in the list for as long as it does
 	// not change. Otherwise, who gets a record twice, or in two versions, knows it again.
 	Additive bool
+	// Trusting takes a page that is not full, and has as many items as the API claims, for the
+	// whole list, without looking behind it: one request for a short list. It is for lists
+	// whose every reading takes the place of the one before.
+	Trusting bool
 
 	claims claims
 	mu     sync.Mutex
@@ -72,7 +76,7 @@ const KeptFor = 20 * time.Minute
 const maxPasses = 12
 
 // ErrMoved is when a list changed in every pass, so that nothing is proved.
-var ErrMoved = errors.New("the list of records changed each time while it was read; the window is cut smaller and read again")
+var ErrMoved = errors.New("the list of records changed each time while it was read")
 
 // ErrNoItems is when a list claims to have records, and shows none.
 var ErrNoItems = errors.New("the answer has no items")

@@ -17,8 +17,10 @@ type DesktopCount struct {
 	// without "_num". What is unknown is not there.
 	Attach, RunState, LoginState map[string]int
 
-	// Invalid names the fields that were there but could not be read.
-	Invalid []string
+	// Invalid names the fields that were there but could not be read. Malformed is true if it
+	// was not an object at all.
+	Invalid   []string
+	Malformed bool
 }
 
 // Minus is what is left without the desktops of pools. A number that would be below 0 is 0:
@@ -127,19 +129,17 @@ func (d *DesktopStatistics) HasPools() bool { return d.pools != nil }
 // All are the numbers of all desktops that were asked for.
 func (d *DesktopStatistics) All() DesktopCount { return d.desktopCount() }
 
-// Pools are the numbers of each pool. One that is no object is left out, and malformed is how
-// many those are.
-func (d *DesktopStatistics) Pools() (pools []DesktopCount, malformed int) {
+// Pools are the numbers of each pool.
+func (d *DesktopStatistics) Pools() []DesktopCount {
+	pools := make([]DesktopCount, len(d.pools))
 	for i := range d.pools {
-		if d.pools[i].malformed {
-			malformed++
+		if pools[i].Malformed = d.pools[i].malformed; pools[i].Malformed {
 			continue
 		}
-		count := d.pools[i].desktopCount()
-		count.Pool = cmp.Or(count.Pool, "unknown") // the empty label is of desktops without a pool
-		pools = append(pools, count)
+		pools[i] = d.pools[i].desktopCount()
+		pools[i].Pool = cmp.Or(pools[i].Pool, "unknown") // the empty label is of desktops without a pool
 	}
-	return pools, malformed
+	return pools
 }
 
 func (r *raw) desktopCount() DesktopCount {

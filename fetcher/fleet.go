@@ -1,0 +1,165 @@
+package fetcher
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+// FleetAPI are the calls that tell of application servers.
+type FleetAPI struct {
+	Servers paging.List[record.Server]
+	Groups  paging.List[record.ServerGroup]
+	// Group gets a group with its maximum.
+	Group       func(ctx context.Context, id string) (record.ServerGroup, error)
+	LatestAgent func(ctx context.Context) (string, error)
+	// MaxSessions gets the most sessions that any server can have.
+	MaxSessions func(ctx context.Context) (int, error)
+}
+
+// detailsEvery is how often is read what changes rarely: groups, their maximum, the latest
+// version of the agent.
+const detailsEvery = time.Hour
+
+// ReadFleet reads application servers: their list in each poll, and what changes rarely once
+// an hour, or when a server shows a group that is not known. What has been read of the
+// latter is kept if a poll fails.
+type ReadFleet struct {
+	api     FleetAPI
+	logger  log.Logger
+	servers *paging.Reader[record.Server]
+	groups  *paging.Reader[record.ServerGroup]
+
+	listed   []record.ServerGroup
+	listedAt time.Time
+	details  map[string]groupDetails // by the group's id
+	missing  map[string]bool         // groups of servers that are not listed
+	agent    string
+	agentAt  time.Time
+	max      int // of the tenant
+	maxAt    time.Time
+}
+
+// groupDetails is a group as it was when it was read by itself.
+type groupDetails struct {
+	group record.ServerGroup
+	at    time.Time
+}
+
+// NewReadFleet reads by calls. Mismatch is as with NewLoginPages.
+func NewReadFleet(api FleetAPI, mismatch func(), logger log.Logger) *ReadFleet {
+	return &ReadFleet{api: api, logger: logger, details: map[string]groupDetails{},
+		servers: &paging.Reader[record.Server]{List: api.Servers, Key: (*record.Server).Key, Mismatch: mismatch, Trusting: true},
+		groups:  &paging.Reader[record.ServerGroup]{List: api.Groups, Key: (*record.ServerGroup).Key, Mismatch: mismatch, Trusting: true}}
+}
+
+// ReadNow implements CurrentSource. It begins with what changes rarely: were it the last, a
+// quota that allows no more than the list would never let it be read.
+func (f *ReadFleet) ReadNow(ctx context.Context) (*record.Batch, error) {
+	if err := f.readDetails(ctx, f.listedAt); err != nil {
+		return nil, err
+	}
+	servers, err := f.servers.Read(ctx, cursor.Window{}, maxWhole)
+	if err != nil {
+		return nil, err
+	}
+	if f.hasNewGroup(servers) {
+		if err := f.readDetails(ctx, time.Time{}); err != nil {
+			return nil, err
+		}
+		f.noteMissing(servers)
+	}
+	b := &record.Batch{Fleet: record.Fleet{Servers: servers, LatestAgent: f.agent}}
+	for _, listed := range f.listed {
+		b.Fleet.Groups = append(b.Fleet.Groups, f.group(listed))
+	}
+	return b, nil
+}
+
+// readDetails reads what is older than an hour; groups were listed at a time.
+func (f *ReadFleet) readDetails(ctx context.Context, listedAt time.Time) (err error) {
+	if isDue(listedAt) {
+		groups, err := f.groups.Read(ctx, cursor.Window{}, maxWhole)
+		if err != nil {
+			return err
+		}
+		f.listed, f.listedAt, f.missing = groups, time.Now(), map[string]bool{}
+	}
+	if isDue(f.agentAt) {
+		if f.agent, err = f.api.LatestAgent(ctx); err != nil {
+			return err
+		}
+		f.agentAt = time.Now()
+	}
+	for _, listed := range f.listed {
+		if err := f.readGroup(ctx, listed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isDue(at time.Time) bool { return at.IsZero() || time.Since(at) >= detailsEvery }
+
+// readGroup reads a group by itself, since the list has no maximum, and the tenant's maximum
+// if the group has none. A group that is gone by now is as it was listed.
+func (f *ReadFleet) readGroup(ctx context.Context, listed record.ServerGroup) error {
+	if known := f.details[listed.ID]; listed.Malformed || !isDue(known.at) {
+		return nil
+	}
+	group, err := f.api.Group(ctx, listed.ID)
+	if workspace.IsNotFound(err) {
+		level.Warn(f.logger).Log("msg", "a server group is listed and does not exist: its maximum is what its bundle usually has", "server_group", listed.Name)
+		group, err = listed, nil
+	}
+	if err != nil {
+		return err
+	}
+	if group.MaxSessions == 0 && isDue(f.maxAt) {
+		if f.max, err = f.api.MaxSessions(ctx); err != nil {
+			return err
+		}
+		f.maxAt = time.Now()
+	}
+	f.details[listed.ID] = groupDetails{group, time.Now()}
+	return nil
+}
+
+// group is a group with all that is known of it.
+func (f *ReadFleet) group(listed record.ServerGroup) record.ServerGroup {
+	if known, ok := f.details[listed.ID]; ok && !listed.Malformed {
+		listed.MaxSessions, listed.Invalid = known.group.MaxSessions, known.group.Invalid
+		if listed.MaxSessions == 0 {
+			listed.MaxSessions = f.max
+		}
+	}
+	return listed
+}
+
+func (f *ReadFleet) hasNewGroup(servers []record.Server) bool {
+	known := map[string]bool{"": true}
+	for i := range f.listed {
+		known[f.listed[i].ID] = true
+	}
+	for i := range servers {
+		if id := servers[i].GroupID; !known[id] && !f.missing[id] {
+			return true
+		}
+	}
+	return false
+}
+
+// noteMissing notes the groups of servers that are not listed, so that they are not looked
+// for in each poll.
+func (f *ReadFleet) noteMissing(servers []record.Server) {
+	for i := range servers {
+		f.missing[servers[i].GroupID] = true
+	}
+}
