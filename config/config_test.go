@@ -112,7 +112,7 @@ func TestMinimal(t *testing.T) {
 		IAM:       "https://iam.cn-north-4.myhuaweicloud.com",
 	}, p.Endpoints)
 	assert.Equal(t, Sources{UserConnections: &UserConnections{
-		Source:          Source{PollInterval: minutes(1), Mode: ModeAuto, ExportTimeout: minutes(15)},
+		Source:          Source{Polling: Polling{minutes(1)}, Mode: ModeAuto, ExportTimeout: minutes(15)},
 		Window:          Window{Lookback: minutes(15), InitialLookback: minutes(60), PendingTimeout: minutes(60)},
 		ExportThreshold: 5000,
 		SuccessCodes:    []string{"", "0", "WKS.00000000"},
@@ -143,7 +143,7 @@ func TestFull(t *testing.T) {
 	assert.Equal(t, "https://workspace.example.com/prefix", p.Endpoints.Workspace)
 	assert.Equal(t, &UserConnections{
 		Source: Source{
-			PollInterval:  model.Duration(100 * time.Millisecond),
+			Polling:       Polling{model.Duration(100 * time.Millisecond)},
 			Mode:          ModeQuery,
 			ExportTimeout: minutes(30),
 			Columns:       map[string]string{"Account": "user_name", "桌面组": "desktop_group_name", "Error code": ""},
@@ -172,6 +172,8 @@ func TestSources(t *testing.T) {
 	assert.Equal(t, seconds(30), all.Sessions.PollInterval)
 	assert.Equal(t, seconds(30), all.AccessStatistics.PollInterval)
 	assert.Equal(t, seconds(7), all.DesktopConnections.PollInterval, "its own")
+	assert.Equal(t, seconds(30), all.Servers.PollInterval)
+	assert.Equal(t, seconds(9), all.Desktops.PollInterval)
 	assert.Equal(t, ModeAuto, all.UserConnections.Mode)
 	assert.Equal(t, ModeExport, all.Sessions.Mode)
 	assert.Equal(t, ModeExport, all.AccessStatistics.Mode)
@@ -179,19 +181,21 @@ func TestSources(t *testing.T) {
 
 	assert.Equal(t, ModeQuery, c.Projects[1].Sources.UserConnections.Mode, "no host for export tasks")
 	require.Len(t, c.Warnings, 2)
-	assert.Contains(t, c.Warnings[0], "sources.yml:17: projects[1].sources.user_connections.mode: auto means query here")
+	assert.Contains(t, c.Warnings[0], "sources.yml:19: projects[1].sources.user_connections.mode: auto means query here")
 }
 
 // Without a global interval, the sources that run export tasks poll less often.
 func TestPollIntervals(t *testing.T) {
 	c := mustParse(t, `
-    sources: {user_connections: , sessions: , access_statistics: , desktop_connections: }
+    sources: {user_connections: , sessions: , access_statistics: , desktop_connections: , servers: , desktops: }
 `)
 	s := c.Projects[0].Sources
 	assert.Equal(t, minutes(1), s.UserConnections.PollInterval)
 	assert.Equal(t, minutes(5), s.Sessions.PollInterval)
 	assert.Equal(t, minutes(15), s.AccessStatistics.PollInterval)
 	assert.Equal(t, minutes(1), s.DesktopConnections.PollInterval)
+	assert.Equal(t, minutes(5), s.Servers.PollInterval)
+	assert.Equal(t, minutes(5), s.Desktops.PollInterval)
 }
 
 func TestCredentials(t *testing.T) {

@@ -16,6 +16,8 @@ type Sources struct {
 	Sessions           *Sessions           `yaml:"sessions,omitempty"`
 	AccessStatistics   *AccessStatistics   `yaml:"access_statistics,omitempty"`
 	DesktopConnections *DesktopConnections `yaml:"desktop_connections,omitempty"`
+	Servers            *Servers            `yaml:"servers,omitempty"`
+	Desktops           *Desktops           `yaml:"desktops,omitempty"`
 }
 
 // defaultSources are on where the file has no sources.
@@ -28,7 +30,9 @@ func defaultSources() Sources {
 // Block is the block of one source. Each has a type of its own, and a field of Sources.
 type Block interface {
 	hasDefaults
-	// Common are the settings that every source has.
+	// Polls is how often the source is read.
+	Polls() *Polling
+	// Common are the settings of a source of records. Others have the defaults.
 	Common() *Source
 	// Modes are the values of its mode. The first is the default.
 	Modes() []string
@@ -58,9 +62,17 @@ const (
 	endpointWorkspace = "workspace"
 )
 
-// Source is what every source has.
+// Polling is what every source has.
+type Polling struct {
+	PollInterval model.Duration `yaml:"poll_interval"`
+}
+
+// Polls implements Block.
+func (p *Polling) Polls() *Polling { return p }
+
+// Source is what every source of records has, which come by pages or files.
 type Source struct {
-	PollInterval  model.Duration `yaml:"poll_interval"`
+	Polling       `yaml:",inline"`
 	Mode          string         `yaml:"mode"`
 	ExportTimeout model.Duration `yaml:"export_timeout"` // until an export task counts as failed
 	// Columns are headers of export files with the API's field name of each; an empty one
@@ -74,7 +86,7 @@ type Source struct {
 func (s *Source) Common() *Source { return s }
 
 func defaultSource(interval model.Duration, block Block) Source {
-	return Source{PollInterval: interval, Mode: block.Modes()[0], ExportTimeout: minutes(15)}
+	return Source{Polling: Polling{interval}, Mode: block.Modes()[0], ExportTimeout: minutes(15)}
 }
 
 // Window is which records a source of login records reads.
@@ -197,6 +209,37 @@ func (d *DesktopConnections) check(r *reader, at string) {
 		r.warn(at+".desktop_names", "the names of desktops become labels of metrics: if desktops are named after persons, everybody who can read metrics sees who logs in")
 	}
 }
+
+// List is a source that is a list of what is there now: pages are the only way to read it.
+type List struct {
+	Polling `yaml:",inline"`
+}
+
+// Common implements Block.
+func (l *List) Common() *Source {
+	return &Source{Polling: l.Polling, Mode: ModeQuery, ExportTimeout: minutes(15)}
+}
+
+// Modes implements Block.
+func (l *List) Modes() []string { return []string{ModeQuery} }
+
+func (l *List) setDefaults() { l.PollInterval = minutes(5) }
+
+func (l *List) check(*reader, string) {}
+
+// Servers are the application servers and their groups.
+type Servers struct {
+	List `yaml:",inline"`
+}
+
+func (s *Servers) traits() traits { return traits{endpoint: endpointAppStream} }
+
+// Desktops are the numbers of cloud desktops.
+type Desktops struct {
+	List `yaml:",inline"`
+}
+
+func (d *Desktops) traits() traits { return traits{endpoint: endpointWorkspace} }
 
 // On yields the name and the block of each source that is on, in the order of Sources.
 func (s *Sources) On() iter.Seq2[string, Block] {

@@ -45,7 +45,7 @@ var regionDomains = map[string]string{"eu-west-101": "myhuaweicloud.eu"}
 // would make a metric invalid.
 var ownLabels = []string{
 	"project", "product", "source", "desktop_group", "failed_code", "reason", "class", "explanation", "client_type", "client_version", "agent_version",
-	"machine_name", "server_group", "session_state", "window", "error_code", "operation", "code", "disposition",
+	"machine_name", "server_group", "session_state", "desktop_pool", "state", "window", "error_code", "operation", "code", "disposition",
 	"field", "family", "result", "status", "le", "quantile",
 	"version", "revision", "branch", "goversion", "goos", "goarch", "tags",
 }
@@ -67,7 +67,7 @@ func (r *reader) inherit(c *Config) {
 		}
 		for name, block := range p.Sources.On() {
 			if r.given("global.poll_interval") && !r.given(join(at, name)+".poll_interval") {
-				block.Common().PollInterval = c.Global.PollInterval
+				block.Polls().PollInterval = c.Global.PollInterval
 			}
 		}
 	}

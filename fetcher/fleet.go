@@ -2,13 +2,13 @@ package fetcher
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -17,12 +17,15 @@ import (
 type FleetAPI struct {
 	Servers paging.List[record.Server]
 	Groups  paging.List[record.ServerGroup]
-	// Group gets a group with its maximum.
+	// Group gets a group with its maximum; ErrNoGroup if there is none with the id.
 	Group       func(ctx context.Context, id string) (record.ServerGroup, error)
 	LatestAgent func(ctx context.Context) (string, error)
 	// MaxSessions gets the most sessions that any server can have.
 	MaxSessions func(ctx context.Context) (int, error)
 }
+
+// ErrNoGroup is when a group that was listed does not exist.
+var ErrNoGroup = errors.New("there is no such server group")
 
 // detailsEvery is how often is read what changes rarely: groups, their maximum, the latest
 // version of the agent.
@@ -115,12 +118,15 @@ func (f *ReadFleet) readGroup(ctx context.Context, listed record.ServerGroup) er
 		return nil
 	}
 	group, err := f.api.Group(ctx, listed.ID)
-	if workspace.IsNotFound(err) {
+	if errors.Is(err, ErrNoGroup) {
 		level.Warn(f.logger).Log("msg", "a server group is listed and does not exist: its maximum is what its bundle usually has", "server_group", listed.Name)
 		group, err = listed, nil
 	}
 	if err != nil {
 		return err
+	}
+	if group.MaxSessions == 0 {
+		group.MaxSessions = listed.MaxSessions
 	}
 	if group.MaxSessions == 0 && isDue(f.maxAt) {
 		if f.max, err = f.api.MaxSessions(ctx); err != nil {

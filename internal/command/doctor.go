@@ -66,7 +66,8 @@ func describeSkew(skew time.Duration) string {
 	}
 }
 
-// probe lists records of a source, whatever its mode: an export task would change something.
+// probe lists records of a source, whatever its mode: an export task would change something. A
+// list of what is there now is read as in a poll.
 func probe(ctx context.Context, s *source.Source, block config.Block, client *workspace.Client, out io.Writer) error {
 	host, now := s.Host(client), time.Now()
 	if server, ok := host.ServerTime(); ok {
@@ -78,6 +79,13 @@ func probe(ctx context.Context, s *source.Source, block config.Block, client *wo
 	}
 	if err != nil {
 		return err
+	}
+	if s.IsCurrent() {
+		for _, p := range s.Permissions(block.Common().Mode) {
+			fmt.Fprintf(out, "  ok: permission %s is granted, or was not needed\n", p)
+		}
+		fmt.Fprintf(out, "  records now: %d\n", count)
+		return nil
 	}
 	fmt.Fprintf(out, "  ok: permission %s is granted\n", s.List.Permission)
 	for _, p := range s.Permissions(block.Common().Mode) {

@@ -29,7 +29,7 @@ import (
 )
 
 // ReplaySources are the sources whose files Replay reads.
-var ReplaySources = source.Names()
+var ReplaySources = source.NamesWithFiles()
 
 // ReplayOptions say how Replay counts.
 type ReplayOptions struct {
@@ -131,15 +131,16 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 
 // sourceOf is the source that a file is of, by its columns.
 func sourceOf(f io.ReaderAt, size int64) *source.Source {
-	columns := make([]export.Columns, len(source.All))
-	for i, s := range source.All {
+	sources := source.WithFiles()
+	columns := make([]export.Columns, len(sources))
+	for i, s := range sources {
 		columns[i] = s.Columns
 	}
 	i, ok := export.Recognise(f, size, columns...)
 	if !ok {
-		return source.All[0] // whose columns are then said to be missing
+		return sources[0] // whose columns are then said to be missing
 	}
-	return source.All[i]
+	return sources[i]
 }
 
 // settingsOf are the settings of a source in the named project of the configuration, or else

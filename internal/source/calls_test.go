@@ -117,3 +117,43 @@ func TestCalls(t *testing.T) {
 		})
 	}
 }
+
+// What is sent for lists of what is there now: their calls, in order.
+func TestCallsOfLists(t *testing.T) {
+	for name, c := range map[string]struct {
+		source  *Source
+		answers map[string]string // by what is sent
+		size    int
+	}{
+		"servers": {servers, map[string]string{
+			"GET https://appstream.test/v1/project1/app-server-groups?limit=100&offset=0":             `{"count":2,"items":[{"id":"g1","name":"one"},{"id":"g2","name":"two"}]}`,
+			"GET https://appstream.test/v1/project1/app-servers/access-agent/latest-version":          `{"latest_version":"25.3"}`,
+			"GET https://appstream.test/v1/project1/app-server-groups/g1":                             `{"id":"g1","route_policy":{"max_session":5}}`,
+			"GET https://appstream.test/v1/project1/app-server-groups/g2":                             `{"id":"g2"}`,
+			"GET https://appstream.test/v1/project1/app-server-groups/resources/restrict":             `{"max_session":60}`,
+			"GET https://appstream.test/v1/project1/app-servers/access-agent/list?limit=100&offset=0": `{"count":1,"items":[{"server_id":"s","server_group_id":"g2"}]}`,
+		}, 1},
+		"desktops": {desktops, map[string]string{
+			"GET https://workspace.test/v2/project1/statistics?statistics_type=attach-state&statistics_type=login-state&statistics_type=run-state":                     `{"total_num":7}`,
+			"GET https://workspace.test/v2/project1/statistics?desktop_type=POOLED&statistics_type=attach-state&statistics_type=login-state&statistics_type=run-state": `{"total_num":3,"desktop_pool_statistics":[{"desktop_pool_id":"p","total_num":3}]}`,
+		}, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sent := map[string]bool{}
+			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				at := r.Method + " " + r.URL.String()
+				assert.Contains(t, c.answers, at)
+				assert.False(t, sent[at], "twice: %s", at)
+				sent[at] = true
+				body, _ := io.ReadAll(r.Body)
+				assert.Empty(t, body)
+				fmt.Fprint(w, c.answers[at])
+			})
+			size, times, err := c.source.Probe(t.Context(), client, time.Time{}, time.Time{})
+			require.NoError(t, err)
+			assert.Equal(t, c.size, size)
+			assert.Empty(t, times)
+			assert.Len(t, sent, len(c.answers))
+		})
+	}
+}

@@ -23,10 +23,9 @@ import (
 func TestPermissionsSuffice(t *testing.T) {
 	all := withTasks(workspace.PermissionDeleteExportTasks)
 	for _, s := range All {
-		for _, o := range []*workspace.Operation{s.List, s.Export, s.Download} {
-			if o != nil {
-				all = append(all, o.Permission)
-			}
+		all = append(all, s.List.Permission)
+		for _, mode := range s.Defaults().Modes() {
+			all = append(all, s.Permissions(mode)...)
 		}
 	}
 	for _, s := range All {
@@ -61,6 +60,7 @@ func TestPermissionsAreNeeded(t *testing.T) {
 func pollOnce(t *testing.T, s *Source, mode string, denied []string) error {
 	t.Helper()
 	api := simulator.New(simulator.Options{Denied: denied, History: time.Hour})
+	api.PutServerGroups(simulator.DefaultProjectID, simulator.ServerGroup{ID: "g"}) // without a maximum
 	is := func(s string) func() (string, error) { return func() (string, error) { return s, nil } }
 	client, err := workspace.New(workspace.Options{
 		ProjectID: simulator.DefaultProjectID, Endpoints: workspace.Endpoints{AppStream: "https://api.test"},

@@ -18,7 +18,7 @@ import (
 )
 
 // All are the sources, in the order in which they are shown.
-var All = []*Source{userConnections, sessions, accessStatistics, desktopConnections}
+var All = []*Source{userConnections, sessions, accessStatistics, desktopConnections, servers, desktops}
 
 // Values of the label product.
 const (
@@ -35,7 +35,7 @@ type Source struct {
 
 	// List lists its records.
 	List *workspace.Operation
-	// Export makes an export task for them.
+	// Export makes an export task for them; nil if there is no such call.
 	Export *workspace.Operation
 	// Download answers with a file of them, without a task; nil if there is no such call.
 	Download *workspace.Operation
@@ -53,7 +53,7 @@ type Source struct {
 	way way
 }
 
-// way is how a source is read: incremental, snapshot or disjoint.
+// way is how a source is read: incremental, snapshot, disjoint or current.
 type way interface {
 	// permissions are what it takes in a mode.
 	permissions(s *Source, mode string) []string
@@ -62,6 +62,10 @@ type way interface {
 	// strategy is what a poller reads by.
 	strategy(*Opening) (fetcher.Strategy, error)
 	probe(context.Context, *workspace.Client, workspace.PageQuery) (count int, times []time.Time, err error)
+}
+
+// withFiles is a way by which records can be read from a file, too.
+type withFiles interface {
 	readFile(context.Context, fetcher.Files, io.ReaderAt, int64, Handlers) (fetcher.FileReport, error)
 }
 
@@ -82,9 +86,19 @@ func Named(name string) *Source {
 }
 
 // Names are those of all sources.
-func Names() []string {
-	names := make([]string, len(All))
-	for i, s := range All {
+func Names() []string { return namesOf(All) }
+
+// WithFiles are the sources whose records may come from a file.
+func WithFiles() []*Source {
+	return slices.DeleteFunc(slices.Clone(All), func(s *Source) bool { return !s.HasFiles() })
+}
+
+// NamesWithFiles are their names.
+func NamesWithFiles() []string { return namesOf(WithFiles()) }
+
+func namesOf(sources []*Source) []string {
+	names := make([]string, len(sources))
+	for i, s := range sources {
 		names[i] = s.Name
 	}
 	return names
@@ -130,13 +144,26 @@ func (s *Source) HasHistory() bool {
 	return ok
 }
 
+// HasFiles reports whether its records may come from a file.
+func (s *Source) HasFiles() bool {
+	_, ok := s.way.(withFiles)
+	return ok
+}
+
+// IsCurrent reports whether the source is a list of what is there now, without times.
+func (s *Source) IsCurrent() bool {
+	_, ok := s.way.(*current)
+	return ok
+}
+
 // InitialLookback is how far back the first poll reads a source that has a history.
 func (s *Source) InitialLookback(block config.Block) time.Duration {
 	return s.way.(withHistory).initialLookback(block)
 }
 
 // Probe lists records of a window, and returns their number, as the API says, and the
-// times of those that it got. It changes nothing, whatever the mode of the source.
+// times of those that it got. It changes nothing, whatever the mode of the source. A list of
+// what is there now is read whole, by every call that it takes.
 func (s *Source) Probe(ctx context.Context, c *workspace.Client, from, to time.Time) (count int, times []time.Time, err error) {
 	return s.way.probe(ctx, c, workspace.PageQuery{From: from, To: to, Limit: 100})
 }
@@ -164,7 +191,7 @@ type Handlers struct {
 	Access  func(*record.Access) error
 }
 
-// ReadFile reads a file of the source.
+// ReadFile reads a file of the source; see HasFiles.
 func (s *Source) ReadFile(ctx context.Context, files fetcher.Files, file io.ReaderAt, size int64, h Handlers) (fetcher.FileReport, error) {
-	return s.way.readFile(ctx, files, file, size, h)
+	return s.way.(withFiles).readFile(ctx, files, file, size, h)
 }

@@ -26,7 +26,7 @@ func TestSourcesAreComplete(t *testing.T) {
 			assert.NotEmpty(t, s.Product)
 			assert.NotEmpty(t, s.Title)
 			assert.NotEmpty(t, s.Summary)
-			assert.NotEmpty(t, s.Columns.Fields())
+			assert.Equal(t, s.HasFiles(), len(s.Columns.Fields()) > 0)
 			block := s.Defaults()
 			assert.NoError(t, yaml.Unmarshal([]byte(s.Demo), block))
 			for _, mode := range block.Modes() {
@@ -74,11 +74,16 @@ func documentedRows() (rows []string) {
 	for _, s := range All {
 		name, what := "`"+s.Name+"`", s.Summary
 		for i, mode := range s.Defaults().Modes() {
-			remark := ""
-			if i == 0 {
-				remark = " (default)"
+			permissions := s.Permissions(mode)
+			switch {
+			case s.IsCurrent():
+				mode = "" // there is nothing to choose
+			case i == 0:
+				mode = "`" + mode + "` (default)"
+			default:
+				mode = "`" + mode + "`"
 			}
-			rows = append(rows, fmt.Sprintf("| %s | %s | `%s`%s | %s |", name, what, mode, remark, documented(s.Permissions(mode))))
+			rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s |", name, what, mode, documented(permissions)))
 			name, what = "", ""
 		}
 	}
