@@ -520,13 +520,17 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	snapshots.snapshot(t0, session(1, "m", "Active"), session(2, "m", record.StateFailed))
 	statistics := newBench(t, ofKind(AccessStatistics))
 	statistics.statistics(t0, t0, record.Access{User: 1, Failures: 1})
+	fleet := newBench(t, ofKind(Servers))
+	fleet.fleet(record.Fleet{LatestAgent: "1", Servers: []record.Server{server(1, "g", record.StatusRegistered, 1)}, Groups: []record.ServerGroup{{ID: "g", MaxSessions: 1}}})
+	park := newBench(t, ofKind(DesktopNumbers))
+	park.desktops(desktopCount("", 1, 1))
 
 	process := prometheus.NewRegistry()
 	ours := NewExporter(process)
 	ours.Source("p", "user_connections")
 	ours.Request("p")("ListUserConnection", "200", time.Second)
 	e := NewExposition(process)
-	e.Publish([]*Accumulator{logins.accumulator, desktops.accumulator, snapshots.accumulator, statistics.accumulator}, map[string]string{"site": "x"})
+	e.Publish([]*Accumulator{logins.accumulator, desktops.accumulator, snapshots.accumulator, statistics.accumulator, fleet.accumulator, park.accumulator}, map[string]string{"site": "x"})
 	// The library's own gatherer checks consistency, which ours leaves out.
 	families, err := prometheus.Gatherers{e}.Gather()
 	require.NoError(t, err)

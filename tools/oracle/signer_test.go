@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"errors"
@@ -106,7 +107,7 @@ func call(ctx context.Context, client *workspace.Client, random *rand.Rand) (err
 		list := workspace.List[struct{}]{Operation: *s.List, Count: "count", Items: "items"}
 		_, err = list.Page(ctx, client, q)
 	case 1:
-		export := s.Export.With("language", oddText(random, 30))
+		export := cmp.Or(s.Export, s.List).With("language", oddText(random, 30))
 		_, err = client.CreateExportTask(ctx, &export, from, to)
 	default:
 		list := s.List.With("language", oddText(random, 30))
