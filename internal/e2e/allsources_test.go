@@ -118,11 +118,12 @@ func TestTheDemoHasEverySourceUp(t *testing.T) {
 	e.launch("demo")
 	eventually(t, "all sources are up", func() bool {
 		m := e.metrics()
-		return m.sum("workspace_exporter_source_up") == 4 && m.sum("workspace_access_failures_total") > 0
+		return m.sum("workspace_exporter_source_up") == 6 && m.sum("workspace_access_failures_total") > 0
 	})
 	m := e.metrics()
 	for _, name := range []string{
 		"workspace_login_attempts_total", "workspace_login_failures_total", "workspace_server_sessions", "workspace_session_failures_total",
+		"workspace_server_info", "workspace_server_max_sessions", "workspace_agent_latest_version_info", "workspace_desktops_by_login_state",
 		"workspace_desktop_network_round_trip_seconds_count", "workspace_login_failure_code_info", "workspace_exporter_export_tasks_total",
 	} {
 		assert.NotEmpty(t, m.named(name), name)

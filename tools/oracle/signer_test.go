@@ -1,8 +1,8 @@
 package oracle
 
 import (
-	"cmp"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
