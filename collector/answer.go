@@ -72,11 +72,15 @@ func NewVersion() Version { return Version{n: lastVersion.Add(1)} }
 // once in each format that is asked for, and not at all in others.
 type part struct {
 	metrics []*dto.Metric
+	labels  []string         // of each, as text; nil of the process
 	written [formats]written // guarded by the turn of the exposition
 }
 
 // written is a part without what stands before its first series, and the same compressed.
-type written struct{ plain, packed []byte }
+type written struct {
+	plain, packed []byte
+	checksum      uint32 // of plain, if it is packed
+}
 
 // section is a metric family as it is shown.
 type section struct {
@@ -121,7 +125,7 @@ func (e *Exposition) sections(asked time.Time, s Scrape) []section {
 	}
 	all := e.processSections(asked, contents, s.Projects)
 	for _, m := range Metrics {
-		section := section{m.Name, m.Help, m.kind(), nil}
+		section := section{name: m.Name, help: m.Help, kind: m.kind()}
 		for _, snapshot := range snapshots {
 			if p := snapshot[m]; p != nil && len(p.metrics) > 0 {
 				section.parts = append(section.parts, p)
@@ -150,7 +154,7 @@ func (e *Exposition) processSections(asked time.Time, c *contents, projects []st
 		e.processed = make([]section, 0, len(families))
 		for _, f := range families {
 			addLabels(f, c.constants)
-			e.processed = append(e.processed, section{f.GetName(), f.GetHelp(), f.GetType(), []*part{{metrics: f.Metric}}})
+			e.processed = append(e.processed, section{name: f.GetName(), help: f.GetHelp(), kind: f.GetType(), parts: []*part{{metrics: f.Metric}}})
 		}
 	}
 	if len(projects) == 0 {
@@ -164,7 +168,7 @@ func (e *Exposition) processSections(asked time.Time, c *contents, projects []st
 			})
 		})
 		if len(metrics) > 0 {
-			wanted = append(wanted, section{f.name, f.help, f.kind, []*part{{metrics: metrics}}})
+			wanted = append(wanted, section{name: f.name, help: f.help, kind: f.kind, parts: []*part{{metrics: metrics}}})
 		}
 	}
 	return wanted
@@ -216,15 +220,28 @@ func (e *Exposition) write(f *section, p *part, as Format) *written {
 	if w.plain != nil {
 		return w
 	}
-	if as == Protobuf {
+	switch {
+	case as == Protobuf:
 		w.plain = e.encode(&dto.MetricFamily{Metric: p.metrics}, as)
-	} else {
+	case p.labels != nil:
+		w.plain = e.text(f, p, as)
+	default:
 		w.plain = withoutComments(e.encode(f.family(p.metrics), as))
 	}
 	if len(w.plain) > few {
 		e.version = NewVersion().n
 	}
 	return w
+}
+
+// text writes the series of a part of our own.
+func (e *Exposition) text(f *section, p *part, as Format) []byte {
+	w := textWriter{openMetrics: as == OpenMetrics, created: e.CreatedSamples, name: f.name, text: e.scratch[:0]}
+	for i, m := range p.metrics {
+		w.series(m, p.labels[i])
+	}
+	e.scratch = w.text
+	return bytes.Clone(w.text)
 }
 
 func withoutComments(b []byte) []byte {
@@ -280,15 +297,16 @@ func (o *output) add(w *written) {
 		return
 	case len(w.plain) <= few:
 		o.pending = append(o.pending, w.plain...)
+		o.crc = crc32.Update(o.crc, crc32.IEEETable, w.plain)
 	default:
 		o.flush()
 		if w.packed == nil {
-			w.packed = deflate(w.plain)
+			w.packed, w.checksum = deflate(w.plain), crc32.ChecksumIEEE(w.plain)
 			o.exposition.version = NewVersion().n
 		}
 		o.chunk(w.packed)
+		o.crc = joinChecksums(o.crc, w.checksum, len(w.plain))
 	}
-	o.crc = crc32.Update(o.crc, crc32.IEEETable, w.plain)
 	o.size += uint32(len(w.plain))
 }
 

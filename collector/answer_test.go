@@ -5,7 +5,9 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"hash/crc32"
 	"io"
+	"math"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -17,6 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -124,6 +128,63 @@ func TestAnswersAreTheLibrarys(t *testing.T) {
 			require.NoError(t, benches[0].read(t0.Add(time.Duration(round+2)*time.Minute), login(2000+round, t0, inGroup("more"))))
 			benches[1].clock = t0.Add(time.Hour)
 			require.NoError(t, benches[1].accumulator.EndHolds())
+		}
+	}
+}
+
+// So are values and labels that no source gives today.
+func TestTextIsTheLibrarys(t *testing.T) {
+	values := []float64{0, math.Copysign(0, -1), 1, -1, 2, 0.1, -0.5, 1e-7, 5e-324, 123456, 999999, 999999.5, 1e6, -1e6, 1234567, 1e15, 1 << 53, 1e21, math.MaxFloat64,
+		math.NaN(), math.Inf(1), math.Inf(-1)}
+	labels := [][]*dto.LabelPair{nil, {}}
+	for _, value := range []string{"", "a", `\`, `\n`, "\n", `"`, "ends in \\", "\xff\x00\u2028", "北京", "{a=\"b\"} 1\n# EOF\n"} {
+		labels = append(labels, []*dto.LabelPair{{Name: proto.String("a"), Value: &value}, {Name: proto.String("b_2"), Value: &value}})
+	}
+	created := []*timestamppb.Timestamp{nil, {}, timestamppb.New(t0), timestamppb.New(t0.Add(123456789)), {Seconds: -1}}
+	var counters, gauges, histograms []*dto.Metric
+	for _, l := range labels {
+		for i, v := range values {
+			created, bound := created[i%len(created)], values[(i+1)%len(values)]
+			n := uint64(math.Abs(max(-1e15, min(v, 1e15)))) // NaN is some number
+			h := &dto.Histogram{SampleSum: &v, SampleCount: &n, CreatedTimestamp: created}
+			for range i % 3 {
+				h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: &bound, CumulativeCount: &n})
+			}
+			if bound == math.Inf(1) {
+				h.Bucket = nil // we have none
+			}
+			counters = append(counters, &dto.Metric{Label: l, Counter: &dto.Counter{Value: &v, CreatedTimestamp: created}})
+			gauges = append(gauges, &dto.Metric{Label: l, Gauge: &dto.Gauge{Value: &v}})
+			histograms = append(histograms, &dto.Metric{Label: l, Histogram: h})
+		}
+	}
+	for _, s := range []section{
+		{name: "a_total", kind: dto.MetricType_COUNTER, parts: []*part{{metrics: counters}}},
+		{name: "a", kind: dto.MetricType_COUNTER, parts: []*part{{metrics: counters}}},
+		{name: "b", kind: dto.MetricType_GAUGE, parts: []*part{{metrics: gauges}}},
+		{name: "c_total", kind: dto.MetricType_HISTOGRAM, parts: []*part{{metrics: histograms}}},
+	} {
+		p := s.parts[0]
+		for _, m := range p.metrics {
+			p.labels = append(p.labels, labelText(m.Label))
+		}
+		for _, created := range []bool{false, true} {
+			for _, format := range []Format{Text, OpenMetrics} {
+				e := &Exposition{CreatedSamples: created, Failed: func(err error) { t.Error(err) }}
+				require.Equal(t, string(withoutComments(e.encode(s.family(p.metrics), format))), string(e.text(&s, p, format)), "%s, %d, %t", s.name, format, created)
+			}
+		}
+	}
+}
+
+// The checksum of two texts is that of both.
+func TestJoinChecksums(t *testing.T) {
+	text := []byte(strings.Repeat("some text, ", 3000))
+	for _, whole := range []int{0, 1, 2, 3, 255, 256, 257, 4096, len(text)} {
+		for _, first := range []int{0, 1, 7, whole / 3, whole} {
+			first = min(first, whole)
+			require.Equal(t, crc32.ChecksumIEEE(text[:whole]),
+				joinChecksums(crc32.ChecksumIEEE(text[:first]), crc32.ChecksumIEEE(text[first:whole]), whole-first), "%d of %d", first, whole)
 		}
 	}
 }

@@ -29,6 +29,7 @@ type Exposition struct {
 	gathered  time.Time     // when the metrics of the process were
 	processed []section
 	version   uint64 // another with each part that is written
+	scratch   []byte
 }
 
 // contents are what Publish was called with.

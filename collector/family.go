@@ -33,6 +33,7 @@ type family struct {
 
 	series  map[string]*series
 	sorted  []*series
+	texts   []string // of the labels of those that are sorted
 	changed map[*series]struct{}
 	held    map[*series]struct{} // shown as 0
 	key     store.Row            // scratch
@@ -46,6 +47,7 @@ type series struct {
 	count     int64 // of a counter or gauge
 	histogram *histogram
 	labels    []*dto.LabelPair
+	text      string      // of the labels
 	metric    *dto.Metric // as exposed; nil if it has changed since
 }
 
@@ -104,7 +106,8 @@ func (f *family) admitsWithin(share float64, labels ...pair) bool {
 }
 
 func (f *family) make(values []string) *series {
-	s := &series{values: slices.Clone(values), start: *f.start, labels: f.labelPairs(values)}
+	labels := f.labelPairs(values)
+	s := &series{values: slices.Clone(values), start: *f.start, labels: labels, text: labelText(labels)}
 	switch f.Type {
 	case Gauge:
 		s.start.heldUntil = time.Time{} // a gauge has no increase to be missed
@@ -232,6 +235,10 @@ func (f *family) inOrder() []*series {
 			f.sorted = append(f.sorted, s)
 		}
 		slices.SortFunc(f.sorted, func(a, b *series) int { return slices.Compare(a.values, b.values) })
+		f.texts = make([]string, len(f.sorted)) // a part may have those before
+		for i, s := range f.sorted {
+			f.texts[i] = s.text
+		}
 	}
 	return f.sorted
 }
@@ -243,7 +250,7 @@ func (f *family) expose() *part {
 		return f.exposed
 	}
 	sorted := f.inOrder()
-	f.exposed = &part{metrics: make([]*dto.Metric, len(sorted))}
+	f.exposed = &part{metrics: make([]*dto.Metric, len(sorted)), labels: f.texts}
 	for i, s := range sorted {
 		if s.metric == nil {
 			s.metric = f.metric(s, s.count, s.histogram)

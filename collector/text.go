@@ -1,0 +1,122 @@
+package collector
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// textWriter writes the series of our own metrics in the text formats, byte for byte as the
+// library does: after each commit, many are written anew. It knows no more than what our
+// metrics have: neither exemplars nor timestamps, and names that need no quotes.
+type textWriter struct {
+	openMetrics bool
+	created     bool // with _created lines
+	text        []byte
+
+	name   string // of the family
+	labels string // of the series
+	bound  []byte // scratch
+}
+
+// series writes the samples of a series. Its labels are as labelText writes them.
+func (w *textWriter) series(m *dto.Metric, labels string) {
+	w.labels = labels
+	switch {
+	case m.Counter != nil:
+		w.line("", "")
+		w.float(m.Counter.GetValue())
+		w.creation(strings.TrimSuffix(w.name, "_total"), m.Counter.CreatedTimestamp)
+	case m.Gauge != nil:
+		w.line("", "")
+		w.float(m.Gauge.GetValue())
+	case m.Histogram != nil:
+		w.histogram(m.Histogram)
+	}
+}
+
+func (w *textWriter) histogram(h *dto.Histogram) {
+	for _, b := range h.Bucket {
+		w.bound = w.appendFloat(w.bound[:0], b.GetUpperBound())
+		w.line("_bucket", string(w.bound))
+		w.count(b.GetCumulativeCount())
+	}
+	w.line("_bucket", "+Inf")
+	w.count(h.GetSampleCount())
+	w.line("_sum", "")
+	w.float(h.GetSampleSum())
+	w.line("_count", "")
+	w.count(h.GetSampleCount())
+	w.creation(w.name, h.CreatedTimestamp)
+}
+
+// creation writes when a series began, where that is wanted.
+func (w *textWriter) creation(base string, created *timestamppb.Timestamp) {
+	if w.openMetrics && w.created && created != nil {
+		name := w.name
+		w.name = base
+		w.line("_created", "")
+		w.float(float64(created.AsTime().UnixNano()) / 1e9)
+		w.name = name
+	}
+}
+
+// line begins a line: all but its value. A bound is that of a bucket.
+func (w *textWriter) line(suffix, bound string) {
+	w.text = append(append(w.text, w.name...), suffix...)
+	if w.labels != "" || bound != "" {
+		w.text = append(append(w.text, '{'), w.labels...)
+		if bound != "" {
+			if w.labels != "" {
+				w.text = append(w.text, ',')
+			}
+			w.text = append(append(append(w.text, `le="`...), bound...), '"')
+		}
+		w.text = append(w.text, '}')
+	}
+	w.text = append(w.text, ' ')
+}
+
+func (w *textWriter) float(v float64) { w.text = append(w.appendFloat(w.text, v), '\n') }
+
+// count ends a line with a number of observations, which has no point in OpenMetrics.
+func (w *textWriter) count(n uint64) {
+	if w.openMetrics {
+		w.text = append(strconv.AppendUint(w.text, n, 10), '\n')
+		return
+	}
+	w.float(float64(n))
+}
+
+func (w *textWriter) appendFloat(b []byte, v float64) []byte {
+	n := len(b)
+	if whole := int64(v); float64(whole) == v && -1e6 < v && v < 1e6 {
+		b = strconv.AppendInt(b, whole, 10) // the same, and sooner
+	} else {
+		b = strconv.AppendFloat(b, v, 'g', -1, 64)
+	}
+	if w.openMetrics && !bytes.ContainsAny(b[n:], "e.IN") {
+		b = append(b, ".0"...)
+	}
+	return b
+}
+
+var labelEscapes = strings.NewReplacer("\\", `\\`, "\n", `\n`, `"`, `\"`)
+
+// labelText is what stands between the braces of a series.
+func labelText(labels []*dto.LabelPair) string {
+	var b strings.Builder
+	for i, l := range labels {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(l.GetName())
+		b.WriteString(`="`)
+		_, _ = labelEscapes.WriteString(&b, l.GetValue())
+		b.WriteByte('"')
+	}
+	return b.String()
+}
