@@ -26,43 +26,55 @@ type Config struct {
 
 // Global holds what every project and source starts from.
 type Global struct {
-	// PollInterval is for every source that gives none itself.
-	PollInterval   model.Duration `yaml:"poll_interval"`
+	// PollInterval is for every source that gives none itself. Without it each source has its
+	// own default.
+	PollInterval model.Duration `yaml:"poll_interval"`
+	// RequestTimeout is how long each attempt of a request may take.
 	RequestTimeout model.Duration `yaml:"request_timeout"`
 }
 
 // Storage is where counters, ledger and cursors live.
 type Storage struct {
-	Path string `yaml:"path"` // a directory
-	// PseudonymKey hides what stands in the store for users, addresses and records. Without
-	// it the store hides it by a key of its own.
-	PseudonymKey     Secret `yaml:"pseudonym_key,omitempty"`
+	// Path is the folder of the store, made if absent. Back it up to keep the counters.
+	Path string `yaml:"path"`
+	// PseudonymKey hides what stands in the store for users, addresses and records. Without it
+	// the store hides it by a key of its own.
+	PseudonymKey Secret `yaml:"pseudonym_key,omitempty"`
+	// PseudonymKeyFile is a file with the key. Keep it: it cannot be changed.
 	PseudonymKeyFile string `yaml:"pseudonym_key_file,omitempty"`
 }
 
 // Project is one project of the cloud: an account's region, and how to get in.
 type Project struct {
-	Name        string      `yaml:"name"` // the label `project`
-	ProjectID   string      `yaml:"project_id"`
+	// Name is the label `project`. Two projects cannot have the same.
+	Name string `yaml:"name"`
+	// ProjectID is the vendor's id of the project. The console shows it under My Credentials.
+	ProjectID string `yaml:"project_id"`
+	// Region gives the endpoints that are not given.
 	Region      string      `yaml:"region,omitempty"`
 	Endpoints   Endpoints   `yaml:"endpoints"`
 	Credentials Credentials `yaml:"credentials"`
 	TLSConfig   TLSConfig   `yaml:"tls_config,omitempty"`
 	Proxy       `yaml:",inline"`
 	RateLimit   RateLimit `yaml:"rate_limit"`
-	Concurrency int       `yaml:"concurrency"` // requests in flight
-	Sources     Sources   `yaml:"sources"`
+	// Concurrency is how many requests are in flight at once.
+	Concurrency int     `yaml:"concurrency"`
+	Sources     Sources `yaml:"sources"`
 }
 
-// Endpoints are base URLs without a slash at the end. One that no source and no
+// Endpoints are base URLs without a slash at the end. The region gives those that are
+// not given. One that no source and no
 // credentials need may be empty.
 type Endpoints struct {
+	// AppStream is for application streaming.
 	AppStream string `yaml:"appstream,omitempty"`
+	// Workspace is for cloud desktops, export tasks and statistics.
 	Workspace string `yaml:"workspace,omitempty"`
-	IAM       string `yaml:"iam,omitempty"`
+	// IAM is where a password gets a token.
+	IAM string `yaml:"iam,omitempty"`
 }
 
-// Credentials has exactly one field that is not nil.
+// Credentials are how requests are authenticated. Exactly one of the four must be given.
 type Credentials struct {
 	AKSK         *AKSK         `yaml:"aksk,omitempty"`
 	Password     *Password     `yaml:"password,omitempty"`
@@ -73,25 +85,37 @@ type Credentials struct {
 // AKSK signs every request. SecurityToken goes with temporary keys, and is empty
 // otherwise.
 type AKSK struct {
-	AccessKey         Secret `yaml:"access_key,omitempty"`
-	AccessKeyFile     string `yaml:"access_key_file,omitempty"`
-	SecretKey         Secret `yaml:"secret_key,omitempty"`
-	SecretKeyFile     string `yaml:"secret_key_file,omitempty"`
-	SecurityToken     Secret `yaml:"security_token,omitempty"`
+	// AccessKey is the access key id (AK).
+	AccessKey Secret `yaml:"access_key,omitempty"`
+	// AccessKeyFile is a file with the access key id.
+	AccessKeyFile string `yaml:"access_key_file,omitempty"`
+	// SecretKey is the secret access key (SK).
+	SecretKey Secret `yaml:"secret_key,omitempty"`
+	// SecretKeyFile is a file with the secret access key.
+	SecretKeyFile string `yaml:"secret_key_file,omitempty"`
+	// SecurityToken goes with temporary keys.
+	SecurityToken Secret `yaml:"security_token,omitempty"`
+	// SecurityTokenFile is a file with the security token.
 	SecurityTokenFile string `yaml:"security_token_file,omitempty"`
 }
 
 // Password gets a token from IAM.
 type Password struct {
-	Domain       string `yaml:"domain"`
-	User         string `yaml:"user"`
-	Password     Secret `yaml:"password,omitempty"`
+	// Domain is the name of the account.
+	Domain string `yaml:"domain"`
+	// User is the name of the IAM user.
+	User string `yaml:"user"`
+	// Password is the password of the IAM user.
+	Password Secret `yaml:"password,omitempty"`
+	// PasswordFile is a file with the password.
 	PasswordFile string `yaml:"password_file,omitempty"`
 }
 
 // Token is an externally refreshed token.
 type Token struct {
-	Token     Secret `yaml:"token,omitempty"`
+	// Token is the token itself.
+	Token Secret `yaml:"token,omitempty"`
+	// TokenFile is a file with the token, read again at each use.
 	TokenFile string `yaml:"token_file,omitempty"`
 }
 
@@ -101,23 +125,34 @@ type DefaultChain struct{}
 
 // RateLimit bounds the requests of a project.
 type RateLimit struct {
+	// RequestsPerSecond is the rate over time, of all sources of the project together.
 	RequestsPerSecond float64 `yaml:"requests_per_second"`
-	Burst             int     `yaml:"burst"`
+	// Burst is how many requests may go out at once after a rest.
+	Burst int `yaml:"burst"`
 }
 
 // Metrics is about what is exposed.
 type Metrics struct {
-	NewSeriesHold  model.Duration    `yaml:"new_series_hold"` // 0 turns it off
-	MaxSeries      int               `yaml:"max_series"`      // per metric family
-	UserWindows    []UserWindow      `yaml:"user_windows"`
+	// NewSeriesHold is for how long a new counter shows 0, so that increase() sees its start:
+	// at least two scrape intervals. 0s turns it off.
+	NewSeriesHold model.Duration `yaml:"new_series_hold"`
+	// MaxSeries is how many series a metric may have. Further ones are counted under the label
+	// value `other`.
+	MaxSeries int `yaml:"max_series"`
+	// UserWindows are the spans over which distinct users are counted. The rules need 15m and
+	// 1h.
+	UserWindows []UserWindow `yaml:"user_windows"`
+	// ConstantLabels are added to every metric.
 	ConstantLabels map[string]string `yaml:"constant_labels"`
 }
 
 // FailedLoginsLog is where each failed login is written as a line of JSON.
 type FailedLoginsLog struct {
-	Path string `yaml:"path"` // a file, or - for standard error
-	// PseudonymKey makes the pseudonyms of users; without it there are none.
-	PseudonymKey     Secret `yaml:"pseudonym_key,omitempty"`
+	// Path is a file, or - for standard error.
+	Path string `yaml:"path"`
+	// PseudonymKey makes the pseudonyms of users. Without it, lines have no user.
+	PseudonymKey Secret `yaml:"pseudonym_key,omitempty"`
+	// PseudonymKeyFile is a file with the key.
 	PseudonymKeyFile string `yaml:"pseudonym_key_file,omitempty"`
 }
 

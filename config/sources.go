@@ -72,13 +72,15 @@ func (p *Polling) Polls() *Polling { return p }
 
 // Source is what every source of records has, which come by pages or files.
 type Source struct {
-	Polling       `yaml:",inline"`
-	Mode          string         `yaml:"mode"`
-	ExportTimeout model.Duration `yaml:"export_timeout"` // until an export task counts as failed
-	// Columns are headers of export files with the API's field name of each; an empty one
+	Polling `yaml:",inline"`
+	// Mode is how records are read: docs/permissions.md.
+	Mode string `yaml:"mode"`
+	// ExportTimeout is how long an export task may take until it counts as failed.
+	ExportTimeout model.Duration `yaml:"export_timeout"`
+	// Columns are headers of export files with the API's field name of each. An empty one
 	// drops the column.
 	Columns map[string]string `yaml:"columns,omitempty"`
-	// TimeZone is the IANA name of the zone of times that tell none; empty is UTC.
+	// TimeZone is the IANA name of the zone of times that tell none: UTC, if it is not given.
 	TimeZone string `yaml:"time_zone,omitempty"`
 }
 
@@ -91,9 +93,13 @@ func defaultSource(interval model.Duration, block Block) Source {
 
 // Window is which records a source of login records reads.
 type Window struct {
-	Lookback        model.Duration `yaml:"lookback"`         // how far behind the cursor each poll reads again
-	InitialLookback model.Duration `yaml:"initial_lookback"` // how far the first poll reads back
-	PendingTimeout  model.Duration `yaml:"pending_timeout"`  // until a record without an outcome counts as a failure
+	// Lookback is how far behind the cursor each poll reads again, for late and changed
+	// records.
+	Lookback model.Duration `yaml:"lookback"`
+	// InitialLookback is how far the first poll reads back.
+	InitialLookback model.Duration `yaml:"initial_lookback"`
+	// PendingTimeout is how long a record may have no outcome until it counts as a failure.
+	PendingTimeout model.Duration `yaml:"pending_timeout"`
 }
 
 func defaultWindow() Window {
@@ -108,12 +114,14 @@ func (r *reader) window(at string, w *Window) {
 
 // UserConnections are the login records of application streaming.
 type UserConnections struct {
-	Source          `yaml:",inline"`
-	Window          `yaml:",inline"`
-	ExportThreshold int      `yaml:"export_threshold"` // mode auto: more records than this go by export task
-	SuccessCodes    []string `yaml:"success_codes"`    // values of failed_code that mean success
-	// ReconcileInterval is how often pages and export are compared for a closed hour.
-	// 0 turns it off.
+	Source `yaml:",inline"`
+	Window `yaml:",inline"`
+	// ExportThreshold is for mode auto: windows of more records than this go by export task.
+	ExportThreshold int `yaml:"export_threshold"`
+	// SuccessCodes are the values of failed_code that mean success.
+	SuccessCodes []string `yaml:"success_codes"`
+	// ReconcileInterval is how often pages and export are compared for a closed hour. 0s turns
+	// it off.
 	ReconcileInterval model.Duration `yaml:"reconcile_interval"`
 }
 
@@ -162,7 +170,8 @@ func (s *Sessions) check(*reader, string) {}
 // AccessStatistics are failed accesses by user and error code.
 type AccessStatistics struct {
 	Source `yaml:",inline"`
-	Settle model.Duration `yaml:"settle"` // how old a window must be before it is read
+	// Settle is how old a window must be before it is read: statistics are read once.
+	Settle model.Duration `yaml:"settle"`
 }
 
 // Modes implements Block.
@@ -183,9 +192,10 @@ func (a *AccessStatistics) check(r *reader, at string) {
 
 // DesktopConnections are the login records of cloud desktops.
 type DesktopConnections struct {
-	Source   `yaml:",inline"`
-	Window   `yaml:",inline"`
-	Language string `yaml:"language"` // of the export file
+	Source `yaml:",inline"`
+	Window `yaml:",inline"`
+	// Language is the language of the export file.
+	Language string `yaml:"language"`
 	// DesktopNames shows the names of desktops, often those of persons, in metrics.
 	DesktopNames bool `yaml:"desktop_names"`
 }

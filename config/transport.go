@@ -19,26 +19,41 @@ import (
 
 // TLSConfig has the keys of tls_config in Prometheus' HTTP client configuration.
 type TLSConfig struct {
-	CA                 PEM    `yaml:"ca,omitempty"`
-	CAFile             string `yaml:"ca_file,omitempty"`
-	Cert               PEM    `yaml:"cert,omitempty"`
-	CertFile           string `yaml:"cert_file,omitempty"`
-	Key                Secret `yaml:"key,omitempty"` // PEM
-	KeyFile            string `yaml:"key_file,omitempty"`
-	ServerName         string `yaml:"server_name,omitempty"`
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty"`
-	MinVersion         string `yaml:"min_version,omitempty"` // TLS12, the default, or TLS13
-	MaxVersion         string `yaml:"max_version,omitempty"`
+	// CA are the authorities that may vouch for the server, as PEM. Without them, those of the
+	// system may.
+	CA PEM `yaml:"ca,omitempty"`
+	// CAFile is a file with the authorities. A changed one takes a reload.
+	CAFile string `yaml:"ca_file,omitempty"`
+	// Cert is the client certificate, as PEM.
+	Cert PEM `yaml:"cert,omitempty"`
+	// CertFile is a file with the client certificate, read for each connection.
+	CertFile string `yaml:"cert_file,omitempty"`
+	// Key is the key of the client certificate, as PEM.
+	Key Secret `yaml:"key,omitempty"`
+	// KeyFile is a file with the key of the client certificate.
+	KeyFile string `yaml:"key_file,omitempty"`
+	// ServerName is the name that the server's certificate must have, if it is not the host's.
+	ServerName string `yaml:"server_name,omitempty"`
+	// InsecureSkipVerify accepts any server. It is warned of: give ca_file instead.
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify,omitempty"`
+	// MinVersion is the oldest version of TLS: TLS12, if it is not given.
+	MinVersion string `yaml:"min_version,omitempty"`
+	// MaxVersion is the newest version of TLS. There is no limit, if it is not given.
+	MaxVersion string `yaml:"max_version,omitempty"`
 }
 
 var tlsVersions = map[string]uint16{"": 0, "TLS12": tls.VersionTLS12, "TLS13": tls.VersionTLS13}
 
 // Proxy has the proxy keys of Prometheus' HTTP client configuration.
 type Proxy struct {
-	ProxyURL             ProxyURL            `yaml:"proxy_url,omitempty"`
-	NoProxy              string              `yaml:"no_proxy,omitempty"`
-	ProxyFromEnvironment bool                `yaml:"proxy_from_environment,omitempty"`
-	ProxyConnectHeader   map[string][]Secret `yaml:"proxy_connect_header,omitempty"`
+	// ProxyURL is the proxy of all requests.
+	ProxyURL ProxyURL `yaml:"proxy_url,omitempty"`
+	// NoProxy lists hosts, domains and networks that are asked without proxy_url.
+	NoProxy string `yaml:"no_proxy,omitempty"`
+	// ProxyFromEnvironment uses HTTPS_PROXY, HTTP_PROXY and NO_PROXY instead of proxy_url.
+	ProxyFromEnvironment bool `yaml:"proxy_from_environment,omitempty"`
+	// ProxyConnectHeader are headers that the proxy is sent to connect.
+	ProxyConnectHeader map[string][]Secret `yaml:"proxy_connect_header,omitempty"`
 }
 
 // Transport makes what the project's requests go through: its TLS settings, its
