@@ -13,17 +13,26 @@ var shownStates = map[string]bool{record.StateActive: true, record.StateDisconne
 // newServerSessions shows how many sessions each server has, by state.
 func newServerSessions(f *families, _ Options) aggregator {
 	return newSnapshotGauge(f, serverSessions, "server_sessions", func(b *record.Batch, add adder) {
-		newest := map[record.Identity]*record.Session{} // a file may hold two versions of a session
-		for i := range b.Sessions {
-			session := &b.Sessions[i]
-			if known := newest[session.ID]; known == nil || session.Updated.After(known.Updated) {
-				newest[session.ID] = session
-			}
-		}
-		for _, session := range newest {
-			if shownStates[session.State] {
-				add(1, machineName.is(session.Machine), serverGroup.is(session.Group), sessionState.is(session.State))
-			}
+		for _, session := range sessionsOnServers(b) {
+			add(1, machineName.is(session.Machine), serverGroup.is(session.Group), sessionState.is(session.State))
 		}
 	})
+}
+
+// sessionsOnServers are the sessions of a snapshot that are on a server, each in its newest
+// version: a file may hold two.
+func sessionsOnServers(b *record.Batch) map[record.Identity]*record.Session {
+	newest := map[record.Identity]*record.Session{}
+	for i := range b.Sessions {
+		session := &b.Sessions[i]
+		if known := newest[session.ID]; known == nil || session.Updated.After(known.Updated) {
+			newest[session.ID] = session
+		}
+	}
+	for id, session := range newest {
+		if !shownStates[session.State] {
+			delete(newest, id)
+		}
+	}
+	return newest
 }

@@ -99,6 +99,7 @@ func (l *Ledger) endUnfinished(now time.Time, isDue func(*entry) bool, emit func
 			ev.Login.PreConnect, ev.Login.Updated = timeOf(e.preConnect), timeOf(e.updated)
 			e.is |= settled | failed
 		}
+		e.compare(&before, &ev)
 		l.track(e, &before, false)
 		emit(&ev)
 	}

@@ -12,18 +12,20 @@ import (
 type flags uint64
 
 const (
-	settled       flags = 1 << iota // it was added to the attempts, or is invalid
-	succeeded                       // a version of it was a success
-	failed                          // it was added to the failures
-	failing                         // its newest version is a failure
-	loginTimed                      // its login duration was observed
-	sessionTimed                    // its session duration was observed
-	isOpen                          // it is in the open connections
-	reconnect                       // it takes up an earlier connection: its login is none
-	networkTimed                    // its round-trip time on the network was observed
-	endToEndTimed                   // and that from end to end
-	nameless                        // no version of it has had an id
-	givenUp                         // it is not followed any more: too many were unfinished
+	settled         flags = 1 << iota // it was added to the attempts, or is invalid
+	succeeded                         // a version of it was a success
+	failed                            // it was added to the failures
+	failing                           // its newest version is a failure
+	loginTimed                        // its login duration was observed
+	sessionTimed                      // its session duration was observed
+	isOpen                            // it is in the open connections
+	reconnect                         // it takes up an earlier connection: its login is none
+	networkTimed                      // its round-trip time on the network was observed
+	endToEndTimed                     // and that from end to end
+	nameless                          // no version of it has had an id
+	givenUp                           // it is not followed any more: too many were unfinished
+	toSharedDesktop                   // while it was pending, it was to a shared desktop
+	toApplication                     // or to an application
 )
 
 // entry is what is known of one record, merged from all its versions. Times are
@@ -73,6 +75,8 @@ func (e *entry) merge(login *record.Login, latest time.Time, ev *Event) (newest 
 	if newest && !e.has(settled) && (e.login == nil || !sameLabels(e.login, login)) {
 		version := *login // not a pointer into the batch, which would keep all of it
 		e.login = &version
+		e.set(toSharedDesktop, login.ConnectType == record.ToSharedDesktop)
+		e.set(toApplication, login.ConnectType == record.ToApplication)
 	}
 	for _, name := range login.Invalid {
 		if !strings.Contains(","+e.invalid, ","+name+",") {
@@ -88,11 +92,23 @@ func (e *entry) merge(login *record.Login, latest time.Time, ev *Event) (newest 
 	return newest
 }
 
+// connectType is what flags hold of that of a pending record: rows of every release have
+// them. Any other type is known again when the record is next read.
+func (e *entry) connectType() string {
+	switch {
+	case e.has(toSharedDesktop):
+		return record.ToSharedDesktop
+	case e.has(toApplication):
+		return record.ToApplication
+	}
+	return ""
+}
+
 // sameLabels reports whether two versions of a record would be counted alike, so
 // that the one at hand need not be replaced.
 func sameLabels(a, b *record.Login) bool {
 	return a.Group == b.Group && a.Machine == b.Machine && a.ClientType == b.ClientType &&
-		a.ClientVersion == b.ClientVersion && a.AgentVersion == b.AgentVersion
+		a.ClientVersion == b.ClientVersion && a.AgentVersion == b.AgentVersion && a.ConnectType == b.ConnectType
 }
 
 // move keeps track of where the connection is open.
@@ -108,12 +124,45 @@ func (e *entry) move(login *record.Login, newest bool) {
 	e.place = place
 }
 
+// connection is when the record's connection was open, by all that is known of it. It is
+// open for as long as it is among the open connections: one that was taken for closed has
+// ended then. A failure is no connection. Times to come are a wrong clock's, as in merge.
+func (e *entry) connection() Span {
+	if !e.has(succeeded) || e.has(failing) || e.start == 0 {
+		return Span{}
+	}
+	s := Span{Start: min(e.start, e.keep), Open: e.has(isOpen)}
+	switch {
+	case s.Open:
+	case e.end != 0:
+		s.End = min(e.end, e.keep)
+	default:
+		s.End = e.keep
+	}
+	if !s.Open && s.End <= s.Start {
+		return Span{}
+	}
+	return s
+}
+
+// isReconnect reports whether the record is a success that takes up an earlier connection.
+func (e *entry) isReconnect() bool { return e.has(succeeded) && e.has(reconnect) && !e.has(failed) }
+
+// compare notes in an event what is known now of connection and reconnect, and what was
+// known before. What was given up is not followed: its connection stays as it was then.
+func (e *entry) compare(before *entry, ev *Event) {
+	ev.Reconnected = e.isReconnect() && !before.isReconnect()
+	if !before.has(givenUp) {
+		ev.OpenBefore, ev.OpenNow = before.connection(), e.connection()
+	}
+}
+
 // measure takes durations as soon as both their ends are known, and round-trip times
 // as soon as they are there. Failed attempts have no durations, and reconnects no
 // login.
 func (e *entry) measure(login *record.Login, ev *Event) {
-	ev.NetworkRTT = e.once(networkTimed, login.NetworkRTT)
-	ev.EndToEndRTT = e.once(endToEndTimed, login.EndToEndRTT)
+	ev.NetworkRTT = e.once(networkTimed, e.roundTrip(login.NetworkRTT))
+	ev.EndToEndRTT = e.once(endToEndTimed, e.roundTrip(login.EndToEndRTT))
 	if login.Reconnect {
 		e.is |= reconnect
 	}
@@ -128,6 +177,15 @@ func (e *entry) measure(login *record.Login, ev *Event) {
 		ev.LoginDuration = e.duration(loginTimed, from, to, "login_duration", ev)
 	}
 	ev.SessionDuration = e.duration(sessionTimed, e.start, e.end, "session_duration", ev)
+}
+
+// roundTrip is a round-trip time that was measured. The API may write 0 where nothing was
+// measured: of a failure, or not yet.
+func (e *entry) roundTrip(d *time.Duration) *time.Duration {
+	if d != nil && *d == 0 && (!e.has(succeeded) || e.has(failing) || e.end == 0) {
+		return nil
+	}
+	return d
 }
 
 // once returns what is observed, the first time.

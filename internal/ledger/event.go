@@ -41,8 +41,21 @@ type Event struct {
 	// before.
 	LoginDuration, SessionDuration *time.Duration
 	NetworkRTT, EndToEndRTT        *time.Duration
+	// OpenBefore is when the connection was open, as far as that was known before, and
+	// OpenNow as far as it is known now. They differ if there is something new.
+	OpenBefore, OpenNow Span
+	// Reconnected is true when the record is first known to be a success that takes up an
+	// earlier connection.
+	Reconnected bool
 	// InvalidFields are fields that could not be read, or contradict each other.
 	InvalidFields []string
+}
+
+// Span is the time in which a connection was open: from its start on, and up to its end,
+// in Unix milliseconds. The zero value is none.
+type Span struct {
+	Start, End int64
+	Open       bool // there is no end yet
 }
 
 // Place is where a connection is.

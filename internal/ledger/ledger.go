@@ -53,6 +53,7 @@ type Ledger struct {
 	entries     map[record.Identity]*entry
 	byForm      index // finds a record that was read with an id when it comes without
 	unfinished  map[*entry]struct{}
+	open        int64 // how many connections are open
 	changed     map[*entry]struct{}
 	forgotten   []rowKey
 	batch       uint64                              // number of the batch that is being applied
@@ -138,6 +139,7 @@ func (l *Ledger) update(e *entry, login *record.Login, b *record.Batch, ev *Even
 		l.settle(e, version, newest, ev)
 		e.measure(version, ev)
 		e.move(version, newest)
+		e.compare(&before, ev)
 	}
 	switch {
 	case !isNew && *e == before:
@@ -155,6 +157,12 @@ func (l *Ledger) update(e *entry, login *record.Login, b *record.Batch, ev *Even
 
 // track files a changed entry: its row, and whether it is to be read again.
 func (l *Ledger) track(e, before *entry, isNew bool) {
+	if before.has(isOpen) {
+		l.open--
+	}
+	if e.has(isOpen) {
+		l.open++
+	}
 	if !isNew && before.rowKey() != e.rowKey() {
 		l.forgotten = append(l.forgotten, before.rowKey())
 	}
@@ -203,6 +211,9 @@ func (l *Ledger) Unfinished(t time.Time) []time.Time {
 	slices.SortFunc(times, time.Time.Compare)
 	return slices.Compact(times)
 }
+
+// CountOpen is the number of connections that are open.
+func (l *Ledger) CountOpen() int64 { return l.open }
 
 // OpenConnections counts the connections that are open, by place.
 func (l *Ledger) OpenConnections() map[Place]int64 {

@@ -38,6 +38,10 @@ func (l *Ledger) limit(now time.Time, emit func(*Event)) {
 			ev.Login.PreConnect, ev.Login.Updated = timeOf(e.preConnect), timeOf(e.updated)
 			e.is |= failed
 		}
+		ev.OpenBefore = e.connection()
+		if ev.OpenNow = ev.OpenBefore; ev.OpenNow.Open {
+			ev.OpenNow.End, ev.OpenNow.Open = now.UnixMilli(), false
+		}
 		e.is |= settled | givenUp
 		e.set(isOpen, false)
 		e.place = Place{}

@@ -102,7 +102,8 @@ func (e *entry) read(r *store.Reader) {
 	}
 	if !e.has(settled) {
 		l := &record.Login{ID: e.id, Invariant: e.invariant,
-			PreConnect: timeOf(e.preConnect), Start: timeOf(e.start), End: timeOf(e.end), Updated: timeOf(e.updated)}
+			ConnectType: e.connectType(),
+			PreConnect:  timeOf(e.preConnect), Start: timeOf(e.start), End: timeOf(e.end), Updated: timeOf(e.updated)}
 		for _, s := range [...]*string{&l.Group, &l.Machine, &l.ClientType, &l.ClientVersion, &l.AgentVersion} {
 			*s = r.String()
 		}
@@ -126,6 +127,9 @@ func (l *Ledger) Load(key, value []byte) error {
 	l.add(e)
 	if e.isUnfinished() {
 		l.unfinished[e] = struct{}{}
+	}
+	if e.has(isOpen) {
+		l.open++
 	}
 	l.trackGivenUp(e)
 	if l.rules.HideMachines && e.hideMachine() {

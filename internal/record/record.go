@@ -42,6 +42,7 @@ type Login struct {
 	// MaxLabelBytes long, empty if the record has none.
 	Group, Machine                          string
 	ClientType, ClientVersion, AgentVersion string
+	ConnectType                             string // ToSharedDesktop, ToApplication or another; of application streaming
 	FailedCode                              string
 	// FailedReason is cleaned like a label, with the record's own names,
 	// addresses and ids taken out of it.

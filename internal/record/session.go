@@ -134,13 +134,17 @@ var states = map[string]string{
 
 func (r *reading) state(place int) string {
 	text := r.label(place)
-	word := strings.Map(func(c rune) rune {
+	return cmp.Or(states[wordOf(text)], text)
+}
+
+// wordOf is a word of the API's in lower case, and without what its parts may be joined by.
+func wordOf(text string) string {
+	return strings.Map(func(c rune) rune {
 		if unicode.IsSpace(c) || c == '_' || c == '-' {
 			return -1
 		}
 		return unicode.ToLower(c)
 	}, text)
-	return cmp.Or(states[word], text)
 }
 
 // NewestUntil is as with Login.

@@ -38,6 +38,7 @@ const (
 	connVirtualIP
 	connPublicIP
 	connTenantID
+	connConnectType
 )
 
 // UserConnectionFields are the names of the fields that mean something to us, as
@@ -50,6 +51,7 @@ var UserConnectionFields = []string{
 	connClientMAC: "client_mac", connClientName: "client_name", connClientIP: "client_ip",
 	connClientVersion: "client_version", connClientType: "client_type", connAgentVersion: "agent_version",
 	connVMIP: "vm_ip", connWIIP: "wi_ip", connVirtualIP: "virtual_ip", connPublicIP: "public_ip", connTenantID: "tenant_id",
+	connConnectType: "connect_type",
 }
 
 var userConnections = newKind(UserConnectionFields)
@@ -75,8 +77,9 @@ func (c *UserConnection) Login() Login {
 	l := Login{
 		Group: r.label(connGroupName), Machine: r.label(connMachineName),
 		ClientType: r.label(connClientType), ClientVersion: r.label(connClientVersion), AgentVersion: r.label(connAgentVersion),
-		FailedCode: r.code(connFailedCode),
-		User:       r.person(connUserName), ClientIP: r.person(connClientIP),
+		ConnectType: r.connectType(connConnectType),
+		FailedCode:  r.code(connFailedCode),
+		User:        r.person(connUserName), ClientIP: r.person(connClientIP),
 		PreConnect: r.time(connPreConnTime), Start: r.time(connStartTime), End: r.time(connEndTime), Updated: r.time(connUpdateTime),
 	}
 	l.FailedReason = r.reason(connFailedReason, l.FailedCode, connPrivate)
@@ -88,6 +91,29 @@ func (c *UserConnection) Login() Login {
 	l.identifyBy("", id, l.Machine, r.name(connUserName), r.client(&l, connStartTime, connClientName, connClientMAC, connClientIP)...)
 	l.Invalid = r.invalidNames()
 	return l
+}
+
+// What a login of application streaming is to. The API may have other values, which stay as
+// they are.
+const (
+	ToSharedDesktop = "shared_desktop"
+	ToApplication   = "application"
+)
+
+// connectTypes are the numbers for what is connected to, and words for them, in lower case
+// and without blanks.
+var connectTypes = map[string]string{
+	"1": ToSharedDesktop, "shareddesktop": ToSharedDesktop, "desktop": ToSharedDesktop, "共享桌面": ToSharedDesktop, "桌面": ToSharedDesktop,
+	"2": ToApplication, "application": ToApplication, "app": ToApplication, "sharedapplication": ToApplication,
+	"应用": ToApplication, "应用程序": ToApplication, "共享应用": ToApplication,
+}
+
+func (r *reading) connectType(place int) string {
+	number, _ := whole(narrow(r.value(place)))
+	if known := connectTypes[wordOf(number)]; known != "" || number == "" {
+		return known
+	}
+	return r.label(place)
 }
 
 // connPrivate lists the personal text of the record.
@@ -151,6 +177,8 @@ var UserConnectionColumns = Columns{
 			"会话虚拟IP", "会话虚拟IP地址", "虚拟IP", "虚拟IP地址"},
 		"public_ip": {"Egress IP address of the client", "Client egress IP address", "Egress IP address", "Egress IP", "Public IP address",
 			"客户端出口IP", "客户端出口IP地址", "出口IP", "公网IP", "公网IP地址"},
+		"connect_type": {"Connection type", "Connected to",
+			"连接类型", "连接方式"},
 		"tenant_id": {"Tenant",
 			"租户", "租户ID"},
 	},

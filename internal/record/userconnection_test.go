@@ -95,7 +95,7 @@ func TestIdentity(t *testing.T) {
 	for name, value := range map[string]string{"user_name": "a", "start_time": "2023-06-05 06:37:47"} {
 		require.True(t, row.Set(name, value))
 	}
-	assert.False(t, row.Set("connect_type", "2"))
+	assert.False(t, row.Set("connect_flag", "0"))
 	assert.Equal(t, anonymous, row.Login(), "a row of a file is the record that was paged")
 }
 
@@ -145,4 +145,25 @@ func FuzzUserConnection(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Pages have numbers, files what a spreadsheet or a console makes of them.
+func TestConnectType(t *testing.T) {
+	for text, want := range map[string]string{
+		"1": ToSharedDesktop, "1.0": ToSharedDesktop, " １ ": ToSharedDesktop, "'1": ToSharedDesktop, "Shared Desktop": ToSharedDesktop, "共享桌面": ToSharedDesktop,
+		"2": ToApplication, "2,0": ToApplication, "Application": ToApplication, "应用": ToApplication,
+		"3": "3", "VDI pool": "VDI pool", "": "", "N/A": "", "null": "", "--": "", " ": "",
+	} {
+		var row UserConnection
+		require.True(t, row.Set("connect_type", text))
+		l := row.Login()
+		assert.Equal(t, want, l.ConnectType, "%q", text)
+		assert.Empty(t, l.Invalid, "%q", text)
+	}
+	assert.Equal(t, ToApplication, decode(t, `{"connect_type":2}`).ConnectType)
+	assert.Equal(t, ToSharedDesktop, decode(t, `{"connect_type":"1"}`).ConnectType)
+	assert.Empty(t, decode(t, `{"connect_type":null}`).Invalid)
+	wrong := decode(t, `{"connect_type":["1"]}`)
+	assert.Empty(t, wrong.ConnectType)
+	assert.Equal(t, []string{"connect_type"}, wrong.Invalid)
 }
