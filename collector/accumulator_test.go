@@ -515,7 +515,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	require.NoError(t, logins.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("7"), func(l *record.Login) { l.Invalid = []string{"id"} })))
 	desktops := newBench(t, func(o *Options) { ofKind(DesktopLogins)(o); o.Product = "desktop" })
 	rtt := time.Millisecond
-	require.NoError(t, desktops.read(t0, login(1, t0, func(l *record.Login) { l.NetworkRTT, l.EndToEndRTT = &rtt, &rtt })))
+	require.NoError(t, desktops.read(t0, login(1, t0, func(l *record.Login) { l.NetworkRTT, l.EndToEndRTT, l.Reconnect = &rtt, &rtt, true })))
 	snapshots := newBench(t, ofKind(Sessions))
 	snapshots.snapshot(t0, session(1, "m", "Active"), session(2, "m", record.StateFailed))
 	statistics := newBench(t, ofKind(AccessStatistics))
