@@ -23,34 +23,35 @@ const module = "github.com/workspace-exporter/workspace_exporter/"
 var mayImport = map[string][]string{
 	".": {"internal/command", "internal/backfill", "internal/logging", "internal/web"},
 	"internal/command": {"internal/service", "internal/web", "internal/backfill", "internal/source", "internal/simulator", "config", "collector", "fetcher/...",
-		"internal/cursor", "internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/store"},
+		"internal/cursor", "internal/failurecode", "internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/store"},
 	"internal/backfill": {"internal/service", "internal/source", "config", "collector", "internal/cursor", "internal/ledger", "internal/logging", "internal/record", "internal/store"},
 	// The service and the web do not know each other: a command brings them together.
 	"internal/service": {"internal/source", "config", "collector", "fetcher/...", "internal/ledger", "internal/logging", "internal/loginlog", "internal/store", "internal/tasknotes"},
-	"internal/web":     {"config", "collector", "fetcher", "fetcher/workspace", "internal/store"},
+	"internal/web":     {"config", "collector", "fetcher", "fetcher/workspace", "internal/failurecode", "internal/store"},
 	"internal/source":  {"config", "collector", "fetcher/...", "internal/ledger", "internal/record"},
 
 	// What is fetched and what is counted meet in the descriptor of a source.
-	"collector": {"internal/cursor", "internal/ledger", "internal/record", "internal/store", "internal/tasknotes"},
+	"collector": {"internal/cursor", "internal/failurecode", "internal/ledger", "internal/record", "internal/store", "internal/tasknotes"},
 	"fetcher":   {"fetcher/...", "internal/cursor", "internal/record"},
 
 	"fetcher/paging":    {"fetcher/workspace", "internal/cursor", "internal/record"},
 	"fetcher/export":    {"fetcher/workspace", "internal/record"},
 	"fetcher/workspace": {"internal/keytext", "internal/record"},
-	"config":            {"internal/keytext", "internal/record"},
+	"config":            {"internal/failurecode", "internal/keytext", "internal/record"},
 
 	"internal/ledger":    {"internal/cursor", "internal/record", "internal/store"},
-	"internal/loginlog":  {"internal/ledger", "internal/record"},
+	"internal/loginlog":  {"internal/failurecode", "internal/ledger", "internal/record"},
 	"internal/tasknotes": {"internal/store"},
 
 	// These import nothing of ours. The simulator, too: what it shared with the exporter, both
 	// would have wrong in the same way.
-	"internal/cursor":    {},
-	"internal/keytext":   {},
-	"internal/logging":   {},
-	"internal/record":    {},
-	"internal/simulator": {},
-	"internal/store":     {},
+	"internal/cursor":      {},
+	"internal/failurecode": {},
+	"internal/keytext":     {},
+	"internal/logging":     {},
+	"internal/record":      {},
+	"internal/simulator":   {},
+	"internal/store":       {},
 
 	// Tests, without code of the program.
 	"internal/e2e":   {},

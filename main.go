@@ -50,6 +50,7 @@ func run(args []string) int {
 	addChecks(cli, commands)
 	addBackfill(cli, commands)
 	addPseudonym(cli, commands)
+	addCodes(cli, commands)
 	addReplay(cli, commands)
 
 	name, err := cli.Parse(args)
@@ -161,6 +162,12 @@ func addPseudonym(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("pseudonym", "Read user names from standard input, one per line, and print their pseudonyms in the log of failed logins.")
 	file := configFlag(c)
 	commands[c.FullCommand()] = func(*logging.Log) error { return command.Pseudonyms(*file, os.Stdin, os.Stdout) }
+}
+
+func addCodes(cli *kingpin.Application, commands map[string]action) {
+	c := cli.Command("codes", "Print the failure codes that the store has seen, with counts, reasons and explanations: text without personal data, to pass on.")
+	file := configFlag(c)
+	commands[c.FullCommand()] = func(*logging.Log) error { return command.Codes(*file, os.Stdout) }
 }
 
 func addBackfill(cli *kingpin.Application, commands map[string]action) {

@@ -11,6 +11,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
+	"github.com/workspace-exporter/workspace_exporter/internal/failurecode"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -38,6 +39,8 @@ type Options struct {
 	NewSeriesHold time.Duration
 	UserWindows   []Window
 	Limits        *Limits
+	// Explanations say what failures mean.
+	Explanations failurecode.Rules
 	// Day gets the attempts and failures of the last day. May be nil.
 	Day *Day
 	// Trace is called with every event before it is committed. May be nil.
@@ -61,6 +64,7 @@ type Accumulator struct {
 	mu       sync.Mutex
 	state    *state // nil after a failed commit: it must be loaded again
 	snapshot atomic.Pointer[snapshot]
+	codes    atomic.Pointer[[]FailureCode] // as of the last commit
 }
 
 // snapshot is what an accumulator shows, all of it as of one commit.
@@ -218,6 +222,8 @@ func (a *Accumulator) change(commit func(*state) error) error {
 
 // publish shows the state. A source of which nothing is known yet shows nothing.
 func (a *Accumulator) publish() {
+	codes := a.state.failureCodes()
+	a.codes.Store(&codes)
 	if !a.state.position.Complete {
 		return
 	}
@@ -238,6 +244,15 @@ func (a *Accumulator) publish() {
 func (a *Accumulator) published() map[*Metric]*part {
 	if s := a.snapshot.Load(); s != nil {
 		return s.metrics
+	}
+	return nil
+}
+
+// FailureCodes are the codes of all failures that are counted, as of the last commit. Those
+// with most failures come first.
+func (a *Accumulator) FailureCodes() []FailureCode {
+	if codes := a.codes.Load(); codes != nil {
+		return *codes
 	}
 	return nil
 }

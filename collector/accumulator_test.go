@@ -512,7 +512,8 @@ func TestDesktopsHaveRoundTrips(t *testing.T) {
 
 func TestMetricsAreWellFormed(t *testing.T) {
 	logins := newBench(t, ofKind(Logins))
-	require.NoError(t, logins.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("7"), func(l *record.Login) { l.Invalid = []string{"id"} })))
+	require.NoError(t, logins.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("7"), func(l *record.Login) { l.Invalid = []string{"id"} }),
+		login(3, t0, failing("unknown")))) // which has an explanation
 	desktops := newBench(t, func(o *Options) { ofKind(DesktopLogins)(o); o.Product = "desktop" })
 	rtt := time.Millisecond
 	require.NoError(t, desktops.read(t0, login(1, t0, func(l *record.Login) { l.NetworkRTT, l.EndToEndRTT, l.Reconnect = &rtt, &rtt, true })))

@@ -1,12 +1,15 @@
 package collector
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/failurecode"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
@@ -14,16 +17,26 @@ const (
 	reasonText  Label = "reason"
 	class       Label = "class"
 	explanation Label = "explanation"
+
+	explanationZH Label = "explanation_zh"
+	action        Label = "action"
+	link          Label = "url"
 )
 
 var failureCodeInfo = &Metric{Name: "workspace_login_failure_code_info", Type: Gauge, Labels: []Label{failedCode, reasonText, class, explanation},
 	Help: "Always 1, one series a code: a reason text that came with a failure code, without personal data, its class and its explanation. The text stays until most failures of an hour have another one."}
 
+// failureCodeAdvice stands beside failureCodeInfo, whose labels are fixed.
+var failureCodeAdvice = &Metric{Name: "workspace_login_failure_code_advice_info", Type: Gauge, Labels: []Label{failedCode, class, explanationZH, action, link},
+	Help: "Always 1, one series a code that has an explanation: its class, the explanation in Chinese, what to do, and where more is to be read."}
+
 // failureCodes remembers a reason text for each failure code. Texts of one code differ, and
 // each that is shown is a series of its own: so a text stays until nearly all failures
 // of the code have another one.
 type failureCodes struct {
-	info    *family
+	info, advice *family
+	explanations failurecode.Rules
+
 	codes   map[string]*reason
 	batch   map[string]map[int64]textCounts // of the batch under way: by code and hour
 	changed map[string]bool                 // codes with another text, to be stored
@@ -51,9 +64,9 @@ const (
 	maxTexts = 100
 )
 
-func newFailureCodes(f *families, _ Options) aggregator {
-	return &failureCodes{info: f.of(failureCodeInfo), codes: map[string]*reason{}, batch: map[string]map[int64]textCounts{},
-		changed: map[string]bool{}, counted: map[string]bool{}}
+func newFailureCodes(f *families, o Options) aggregator {
+	return &failureCodes{info: f.of(failureCodeInfo), advice: f.of(failureCodeAdvice), explanations: o.Explanations,
+		codes: map[string]*reason{}, batch: map[string]map[int64]textCounts{}, changed: map[string]bool{}, counted: map[string]bool{}}
 }
 
 func (c *failureCodes) of(code string) *reason {
@@ -115,9 +128,24 @@ func (c *failureCodes) refresh(time.Time, *ledger.Ledger) {
 		return
 	}
 	c.info.clear()
+	c.advice.clear()
 	for code, known := range c.codes {
-		c.info.add(1, failedCode.is(code), reasonText.is(known.text), class.is(""), explanation.is(""))
+		c.show(code, known.text)
 	}
+}
+
+// show makes the series of a code. They change with its text and the configuration only.
+func (c *failureCodes) show(code, text string) {
+	e := c.explanations.Explain(code, text)
+	inClass := class.is(record.Label(e.Class))
+	c.info.add(1, failedCode.is(code), reasonText.is(text), inClass, explanation.is(record.Label(e.Text)))
+	if e == (failurecode.Explanation{}) {
+		return
+	}
+	if record.Label(e.URL) != e.URL {
+		e.URL = "" // a part of it leads nowhere
+	}
+	c.advice.add(1, failedCode.is(code), inClass, explanationZH.is(record.Label(e.TextZH)), action.is(record.Label(e.Action)), link.is(e.URL))
 }
 
 func (k *reason) learn(hour int64, counts textCounts) {
@@ -152,6 +180,52 @@ func (c textCounts) most() (most string, n int64) {
 		}
 	}
 	return most, n
+}
+
+// FailureCode is a code that failures were counted with.
+type FailureCode struct {
+	Code     string
+	Reason   string // a text that came with it, without personal data
+	Failures int64  // since counting began, held or not
+	failurecode.Explanation
+}
+
+// failureCounters count each failure once; a source has one of them.
+var failureCounters = []*Metric{loginFailures, sessionFailures, accessFailures}
+
+// failureCodes lists the codes of all failures. Those with most come first.
+func (s *state) failureCodes() []FailureCode {
+	counts := map[string]int64{}
+	for _, f := range s.families.list {
+		i := slices.IndexFunc(f.Labels, func(l Label) bool { return l == failedCode || l == errorCode })
+		if !slices.Contains(failureCounters, f.Metric) {
+			continue
+		}
+		for _, series := range f.series {
+			counts[series.values[i]] += series.count
+		}
+	}
+	var list []FailureCode
+	for code, n := range counts {
+		if n > 0 {
+			text := s.aggregators.reasonOf(code)
+			list = append(list, FailureCode{code, text, n, s.families.options.Explanations.Explain(code, text)})
+		}
+	}
+	slices.SortFunc(list, func(a, b FailureCode) int {
+		return cmp.Or(cmp.Compare(b.Failures, a.Failures), strings.Compare(a.Code, b.Code))
+	})
+	return list
+}
+
+// reasonOf is the text that is shown of a code; empty if there is none.
+func (s *aggregatorSet) reasonOf(code string) string {
+	for _, a := range s.all {
+		if c, ok := a.(*failureCodes); ok && c.codes[code] != nil {
+			return c.codes[code].text
+		}
+	}
+	return ""
 }
 
 const (

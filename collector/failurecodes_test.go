@@ -2,7 +2,9 @@ package collector
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/failurecode"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
@@ -113,4 +116,60 @@ func TestReasonDoesNotDependOnTheOrder(t *testing.T) {
 			require.Equal(r, want, texts(head, tail[:middle], tail[middle:]))
 		}
 	})
+}
+
+const wrongPassword = "80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 52e, v4563"
+
+// TestExplanations reads failures with codes and reasons that somebody has explained.
+func TestExplanations(t *testing.T) {
+	own := failurecode.Rules{{Code: "1003", Explanation: failurecode.Explanation{Class: "capacity", Text: "No server is free", TextZH: "没有空闲的服务器",
+		Action: "Add servers", URL: "https://wiki.example.com/1003"}}}
+	b := newBench(t, func(o *Options) { o.Explanations = own })
+	explained := func() map[string]float64 { return b.values(failureCodeInfo, "failed_code", "class", "explanation") }
+	advice := func() map[string]float64 {
+		return b.values(failureCodeAdvice, "failed_code", "class", "explanation_zh", "action", "url")
+	}
+	waiting := login(9, t0, func(l *record.Login) { l.Start = time.Time{} })
+	require.NoError(t, b.read(t0, login(1, t0, failing("1003")), login(2, t0, failing("7"), because("No idea.")), login(3, t0, failing("8"), because(wrongPassword)),
+		login(4, t0, failing(""), because("Refused.")), waiting))
+	require.NoError(t, b.read(t0.Add(2*time.Hour), waiting))
+	want := map[string]float64{"1003/capacity/No server is free": 1, "7//": 1, "8/credentials/The user name or the password is wrong": 1,
+		"unknown/no_outcome/The login failed with a reason, but without a code": 1, "pending_timeout/no_outcome/The login neither started nor failed within pending_timeout": 1}
+	assert.Equal(t, want, explained())
+	assert.Len(t, advice(), 4, "of codes with an explanation only")
+	assert.Contains(t, advice(), "1003/capacity/没有空闲的服务器/Add servers/https://wiki.example.com/1003")
+	b.restart()
+	assert.Equal(t, want, explained())
+
+	// Another text of most failures, and another configuration: nothing else changes labels.
+	require.NoError(t, b.read(t0.Add(2*time.Hour), login(10, t0.Add(2*time.Hour), failing("8"), because("Once."))))
+	assert.Equal(t, want, explained())
+	long := strings.Repeat("x", record.MaxLabelBytes+1)
+	b.options.Explanations = failurecode.Rules{{Reason: regexp.MustCompile("(?i)acceptsecuritycontext"), Explanation: failurecode.Explanation{Class: "mine", Text: long, URL: "https://" + long}}}
+	b.restart()
+	assert.Contains(t, explained(), "8/mine/"+long[1:])
+	assert.Contains(t, advice(), "8/mine/"+long[1:]+"//", "a part of a link leads nowhere")
+	assert.Contains(t, explained(), "1003//", "what was configured before is gone")
+}
+
+// TestFailureCodes lists codes with their counts, be they held or not.
+func TestFailureCodes(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.NewSeriesHold = time.Hour })
+	assert.Empty(t, b.accumulator.FailureCodes())
+	require.NoError(t, b.read(t0, login(1, t0, failing("7"), because("No server."))))
+	require.NoError(t, b.read(t0.Add(time.Minute), login(2, t0, failing("8"), because(wrongPassword)), login(3, t0, failing("8"), func(l *record.Login) { l.Group = "other group" })))
+	for range 2 {
+		codes := b.accumulator.FailureCodes()
+		require.Len(t, codes, 2)
+		assert.Equal(t, []any{"8", wrongPassword, int64(2), "credentials"}, []any{codes[0].Code, codes[0].Reason, codes[0].Failures, codes[0].Class})
+		assert.Equal(t, FailureCode{Code: "7", Reason: "No server.", Failures: 1}, codes[1])
+		b.restart()
+	}
+	sessions := newBench(t, ofKind(Sessions))
+	sessions.snapshot(t0, session(1, "m", record.StateFailed), session(2, "m", record.StateFailed))
+	require.Len(t, sessions.accumulator.FailureCodes(), 1)
+	assert.Equal(t, int64(2), sessions.accumulator.FailureCodes()[0].Failures)
+	statistics := newBench(t, ofKind(AccessStatistics))
+	statistics.statistics(t0, t0, record.Access{User: 1, Failures: 3, Code: "WKS.1"})
+	assert.Equal(t, []FailureCode{{Code: "WKS.1", Failures: 3}}, statistics.accumulator.FailureCodes())
 }

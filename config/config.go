@@ -16,6 +16,8 @@ type Config struct {
 	Storage  Storage    `yaml:"storage"`
 	Projects []*Project `yaml:"projects"`
 	Metrics  Metrics    `yaml:"metrics"`
+	// FailureCodes explain failures. Those that are built in come after them.
+	FailureCodes []FailureCode `yaml:"failure_codes,omitempty"`
 	// FailedLoginsLog is nil if it is off.
 	FailedLoginsLog *FailedLoginsLog `yaml:"failed_logins_log,omitempty"`
 
@@ -144,6 +146,18 @@ type Metrics struct {
 	UserWindows []UserWindow `yaml:"user_windows"`
 	// ConstantLabels are added to every metric.
 	ConstantLabels map[string]string `yaml:"constant_labels"`
+}
+
+// FailureCode explains failures: those of a code, those whose reason matches a regular
+// expression, or if both are given those of both.
+type FailureCode struct {
+	Code   string `yaml:"code,omitempty"`
+	Reason string `yaml:"reason,omitempty"`
+	Class  string `yaml:"class,omitempty"`
+	Text   string `yaml:"text,omitempty"`
+	TextZH string `yaml:"text_zh,omitempty"`
+	Action string `yaml:"action,omitempty"`
+	URL    string `yaml:"url,omitempty"`
 }
 
 // FailedLoginsLog is where each failed login is written as a line of JSON.

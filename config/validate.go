@@ -46,6 +46,7 @@ var regionDomains = map[string]string{"eu-west-101": "myhuaweicloud.eu"}
 var ownLabels = []string{
 	"project", "product", "source", "desktop_group", "failed_code", "reason", "class", "explanation", "client_type", "client_version", "agent_version",
 	"machine_name", "server_group", "session_state", "desktop_pool", "state", "window", "error_code", "operation", "code", "disposition",
+	"explanation_zh", "action", "url",
 	"field", "family", "result", "status", "le", "quantile",
 	"version", "revision", "branch", "goversion", "goos", "goarch", "tags",
 }
@@ -99,6 +100,7 @@ func (r *reader) validate(c *Config) {
 	}
 	r.projectsTwice(c.Projects)
 	r.metrics(&c.Metrics)
+	r.failureCodes(c.FailureCodes)
 	if c.FailedLoginsLog != nil {
 		r.failedLoginsLog("failed_logins_log", c.FailedLoginsLog)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
+	"github.com/workspace-exporter/workspace_exporter/internal/failurecode"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/service"
@@ -97,7 +98,7 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 	if r.source == nil {
 		r.source = sourceOf(f, size)
 	}
-	block, err := settingsOf(o, r.source)
+	block, explanations, err := settingsOf(o, r.source)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +114,7 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 		codes = o.SuccessCodes
 	}
 	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: cursor.Retention} // no record expires in a replay
+	options.Explanations = explanations
 	options.Lookback = replayLookback
 	options.UserWindows = service.UserWindows(config.DefaultMetrics().UserWindows)
 	options.Limits = collector.NewLimits(math.MaxInt32, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
@@ -144,23 +146,24 @@ func sourceOf(f io.ReaderAt, size int64) *source.Source {
 }
 
 // settingsOf are the settings of a source in the named project of the configuration, or else
-// in its only one. A source without settings has the defaults.
-func settingsOf(o *ReplayOptions, s *source.Source) (config.Block, error) {
+// in its only one, and what failures mean there. A source without settings has the defaults.
+func settingsOf(o *ReplayOptions, s *source.Source) (config.Block, failurecode.Rules, error) {
 	block := s.Defaults()
-	if o.ConfigFile != "" {
-		cfg, err := config.Load(o.ConfigFile)
-		if err != nil {
-			return nil, errors.Join(ErrConfig, err)
-		}
-		i := slices.IndexFunc(cfg.Projects, func(p *config.Project) bool { return p.Name == o.Project })
-		if i < 0 && len(cfg.Projects) > 1 {
-			return nil, fmt.Errorf("%w: %s has several projects: name one by --project", ErrConfig, o.ConfigFile)
-		}
-		if configured := s.Block(&cfg.Projects[max(i, 0)].Sources); configured != nil {
-			block = configured
-		}
+	if o.ConfigFile == "" {
+		return block, nil, nil
 	}
-	return block, nil
+	cfg, err := config.Load(o.ConfigFile)
+	if err != nil {
+		return nil, nil, errors.Join(ErrConfig, err)
+	}
+	i := slices.IndexFunc(cfg.Projects, func(p *config.Project) bool { return p.Name == o.Project })
+	if i < 0 && len(cfg.Projects) > 1 {
+		return nil, nil, fmt.Errorf("%w: %s has several projects: name one by --project", ErrConfig, o.ConfigFile)
+	}
+	if configured := s.Block(&cfg.Projects[max(i, 0)].Sources); configured != nil {
+		block = configured
+	}
+	return block, cfg.Explanations(), nil
 }
 
 // run reads the file and counts its records.

@@ -85,7 +85,7 @@ func (e *exporter) Answer(ctx context.Context, s collector.Scrape) (*collector.A
 func (e *exporter) Sources() []web.Source {
 	var sources []web.Source
 	for _, s := range e.Service.Sources() {
-		sources = append(sources, web.Source{Status: s.Status(), Title: s.Title(), Day: s.Day()})
+		sources = append(sources, web.Source{Status: s.Status(), Title: s.Title(), Day: s.Day(), Codes: s.Codes()})
 	}
 	return sources
 }

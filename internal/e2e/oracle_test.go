@@ -83,6 +83,8 @@ func (s series) records() series {
 			return false
 		case strings.HasPrefix(key, "workspace_login_failure_code_info{"):
 			return strings.Contains(key, `"pending_timeout"`) // its text is the exporter's own
+		case strings.HasPrefix(key, "workspace_login_failure_code_advice_info{"):
+			return true // not of records, but of what is built in
 		}
 		return strings.HasPrefix(key, "workspace_exporter_") || !strings.HasPrefix(key, "workspace_")
 	})

@@ -20,6 +20,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/failurecode"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -42,6 +43,8 @@ type Options struct {
 	// Key returns the key of the pseudonyms. It is asked for each batch of lines; nil
 	// leaves users out.
 	Key func() (string, error)
+	// Explanations say what failures mean.
+	Explanations failurecode.Rules
 	// Lost is called with how many lines could not be written.
 	Lost   func(lines int)
 	Logger log.Logger
@@ -132,6 +135,11 @@ type line struct {
 	Disposition   ledger.Disposition `json:"disposition"`
 	User          string             `json:"user,omitempty"`
 	Desktop       string             `json:"desktop,omitempty"`
+	Class         string             `json:"class,omitempty"`
+	Explanation   string             `json:"explanation,omitempty"`
+	ExplanationZH string             `json:"explanation_zh,omitempty"`
+	Action        string             `json:"action,omitempty"`
+	URL           string             `json:"url,omitempty"`
 }
 
 // Write writes a line for each event that is a failure. What cannot be written is lost,
@@ -147,8 +155,10 @@ func (l *Log) Write(from Origin, failures []ledger.Event) {
 		if at.IsZero() {
 			at = e.Now
 		}
+		meaning := l.Explanations.Explain(e.FailedCode, e.Login.FailedReason)
 		line := line{at.UTC(), Message, from.Project, from.Source, from.Product, e.Login.Group, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
-			e.Login.ClientType, e.Login.ClientVersion, e.Login.AgentVersion, e.Disposition, pseudonym(e.Login.User), ""}
+			e.Login.ClientType, e.Login.ClientVersion, e.Login.AgentVersion, e.Disposition, pseudonym(e.Login.User), "",
+			meaning.Class, meaning.Text, meaning.TextZH, meaning.Action, meaning.URL}
 		if from.PersonalMachines {
 			line.MachineName, line.Desktop = "", pseudonym(record.PersonOf(e.Login.Machine))
 		}

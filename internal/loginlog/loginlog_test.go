@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/failurecode"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -125,4 +126,14 @@ func TestOnlyAFileCanBeOpened(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, "elsewhere"))
 	_, err = Open(Options{Path: filepath.Join(dir, "none", "file")})
 	require.ErrorContains(t, err, "failed_logins_log.path: open ")
+}
+
+func TestALineExplainsItsFailure(t *testing.T) {
+	f := &full{room: 4000}
+	own := failurecode.Rules{{Code: "1001", Explanation: failurecode.Explanation{Class: "capacity", TextZH: "满", Action: "Add servers", URL: "https://wiki.example.com/"}}}
+	(&Log{Options: Options{Explanations: own}, out: f}).Write(Origin{"p", "user_connections", "app_streaming", false}, failures("1001", "unknown", "9"))
+	lines := strings.Split(f.String(), "\n")
+	assert.Contains(t, lines[0], `"disposition":"counted","class":"capacity","explanation":"满","explanation_zh":"满","action":"Add servers","url":"https://wiki.example.com/"}`)
+	assert.Contains(t, lines[1], `"class":"no_outcome","explanation":"The login failed with a reason, but without a code"`)
+	assert.True(t, strings.HasSuffix(lines[2], `"disposition":"counted"}`), lines[2])
 }

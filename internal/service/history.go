@@ -42,7 +42,7 @@ func HistorySources(cfg *config.Config, logger log.Logger) ([]*HistorySource, er
 		if err != nil {
 			return nil, err
 		}
-		project := &project{p, cfg.Metrics, client, exporter, limits, logger}
+		project := &project{p, cfg, client, exporter, limits, logger}
 		if err := project.on(func(s *source.Source, block config.Block) error {
 			if s.HasHistory() {
 				list = append(list, &HistorySource{Project: p.Name, Source: s.Name, InitialLookback: s.InitialLookback(block),
@@ -54,6 +54,35 @@ func HistorySources(cfg *config.Config, logger log.Logger) ([]*HistorySource, er
 		}
 	}
 	return list, nil
+}
+
+// StoredCodes are the failure codes of a source in a store.
+type StoredCodes struct {
+	Product string
+	Codes   []collector.FailureCode
+}
+
+// ReadCodes reads the failure codes of each source that is on from the store of a
+// configuration, which may be open elsewhere.
+func ReadCodes(cfg *config.Config) (all []StoredCodes, err error) {
+	exporter := collector.NewExporter(prometheus.NewRegistry())
+	err = ReadStore(cfg, func(st *store.Store) error {
+		all = nil // of a copy that was torn
+		for _, p := range cfg.Projects {
+			project := &project{Project: p, config: cfg, exporter: exporter, limits: collector.NewLimits(cfg.Metrics.MaxSeries, exporter.Limited()), logger: log.NewNopLogger()}
+			if err := project.on(func(s *source.Source, block config.Block) error {
+				accumulator, err := collector.Open(st.Partition(p.Name, s.Name), project.counting(s, block))
+				if err == nil {
+					all = append(all, StoredCodes{s.Product, accumulator.FailureCodes()})
+				}
+				return err
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return all, err
 }
 
 // ReadStore calls read with a copy of the store of a configuration, which may be open

@@ -36,6 +36,9 @@ func (s *Source) Status() fetcher.Status { return s.poller.Status() }
 // Day is what was counted in the last day.
 func (s *Source) Day() []collector.Quarter { return s.day.Quarters() }
 
+// Codes are the codes of all failures that are counted.
+func (s *Source) Codes() []collector.FailureCode { return s.accumulator.FailureCodes() }
+
 // is reports whether two sources are the same one of the same project.
 func (s *Source) is(other *Source) bool {
 	a, b := s.poller.Status(), other.poller.Status()
@@ -45,7 +48,7 @@ func (s *Source) is(other *Source) bool {
 // project is what the sources of a project are opened with.
 type project struct {
 	*config.Project
-	metrics  config.Metrics
+	config   *config.Config
 	client   *workspace.Client
 	exporter *collector.Exporter
 	limits   *collector.Limits
@@ -101,9 +104,10 @@ func (p *project) opening(s *source.Source, block config.Block, tasks fetcher.Ta
 func (p *project) counting(s *source.Source, block config.Block) collector.Options {
 	o := s.Counting(block)
 	o.Project, o.ProjectID, o.Logger = p.Name, p.ProjectID, p.logger
-	o.ConstantLabels = p.metrics.ConstantLabels
-	o.NewSeriesHold = time.Duration(p.metrics.NewSeriesHold)
-	o.UserWindows = UserWindows(p.metrics.UserWindows)
+	o.ConstantLabels = p.config.Metrics.ConstantLabels
+	o.NewSeriesHold = time.Duration(p.config.Metrics.NewSeriesHold)
+	o.UserWindows = UserWindows(p.config.Metrics.UserWindows)
+	o.Explanations = p.config.Explanations()
 	o.Limits, o.Committed = p.limits, p.exporter.Committed
 	return o
 }

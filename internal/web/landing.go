@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/version"
 
+	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 )
 
@@ -52,7 +53,13 @@ type sourceView struct {
 	State  string
 	Advice *advice // nil if the last poll succeeded
 	Chart  *chart  // nil if there is nothing to show
+	// Codes are those with most failures, and OtherCodes is how many there are beside them.
+	Codes      []collector.FailureCode
+	OtherCodes int
 }
+
+// maxCodes is how many failure codes of a source are shown.
+const maxCodes = 5
 
 // States of a source.
 const (
@@ -82,7 +89,8 @@ func stateOf(s fetcher.Status, now time.Time) string {
 }
 
 func newSourceView(n int, s Source, now time.Time) sourceView {
-	v := sourceView{Source: s, N: n, State: stateOf(s.Status, now), Chart: newChart(s.Day, now)}
+	shown := min(maxCodes, len(s.Codes))
+	v := sourceView{Source: s, N: n, State: stateOf(s.Status, now), Chart: newChart(s.Day, now), Codes: s.Codes[:shown], OtherCodes: len(s.Codes) - shown}
 	if s.LastError != nil {
 		a := adviceFor(s.Reason, s.LastError)
 		v.Advice = &a

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
+	"github.com/workspace-exporter/workspace_exporter/internal/failurecode"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
@@ -136,4 +138,21 @@ func TestNumbersAsPeopleReadThem(t *testing.T) {
 	p := &landingPage{Now: noon}
 	assert.Equal(t, "12:06:00", p.Clock(noon.Add(-time.Minute)))
 	assert.Equal(t, "2026-11-23 12:07:00", p.Clock(noon.Add(-24*time.Hour)))
+}
+
+// A page shows the codes with most failures, with nothing in them that a browser would run.
+func TestThePageExplainsCodes(t *testing.T) {
+	codes := []collector.FailureCode{{Code: "<b>1</b>", Reason: "<i>", Failures: 7000, Explanation: failurecode.Explanation{Class: "capacity", Text: "No server is free",
+		Action: "Add servers", URL: "javascript:alert(1)"}}, {Code: "2", Failures: 6, Explanation: failurecode.Explanation{Class: "policy"}}}
+	for n := range 6 {
+		codes = append(codes, collector.FailureCode{Code: fmt.Sprint("code-", n), Failures: 1})
+	}
+	request := start(t, &fake{sources: []Source{{Codes: codes}, {}}}, Options{})
+	_, page, _ := request(http.MethodGet, "/", nil)
+	for _, want := range []string{"&lt;b&gt;1&lt;/b&gt;", "Reason: &lt;i&gt;", "7\u202f000", "No server is free", "Add servers", "policy", "No explanation yet", "code-2", "prints 3 more"} {
+		assert.Contains(t, page, want)
+	}
+	assert.NotContains(t, page, "javascript:")
+	assert.NotContains(t, page, "code-3")
+	assert.Equal(t, 1, strings.Count(page, "What the failure codes mean"), "a source without codes has no such table")
 }

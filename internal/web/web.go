@@ -42,6 +42,7 @@ type Source struct {
 	fetcher.Status
 	Title string
 	Day   []collector.Quarter // the last day, as far as it was read
+	Codes []collector.FailureCode
 }
 
 // Options say what is served, and where.

@@ -1,0 +1,33 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What is allowed and probably not meant is said, with its line.
+func TestFailureCodesThatAreNotShownAsTheyAre(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yml")
+	long := strings.Repeat("长", 43)
+	text := "projects: [{name: p, project_id: p, region: cn-north-4, credentials: {token: {token: x}}}]\n" +
+		"failure_codes:\n" +
+		"- {code: 1, class: x}\n" +
+		"- {code: 2, class: x, text: " + long + "}\n" +
+		"- {code: 3, class: x, url: https://wiki.example.com/" + long + "}\n" +
+		"- {code: 1, class: y}\n"
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	cfg, err := Load(file)
+	require.NoError(t, err)
+	require.Len(t, cfg.Warnings, 3)
+	for i, want := range []string{"4: failure_codes[1].text: is shown as", "5: failure_codes[2].url: is left out of metrics", "6: failure_codes[3]: never used: failure_codes[0] has the same"} {
+		assert.Contains(t, cfg.Warnings[i], fmt.Sprintf("%s:%s", file, want))
+	}
+	assert.Equal(t, "x", cfg.Explanations().Explain("1", "").Class)
+	assert.Equal(t, long, cfg.Explanations().Explain("2", "").Text)
+}

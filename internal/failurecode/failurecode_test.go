@@ -1,0 +1,86 @@
+package failurecode
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
+
+func ldap(code string) string {
+	return "80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data " + code + ", v4563"
+}
+
+func TestBuiltInExplanations(t *testing.T) {
+	for _, c := range []struct{ code, reason, class string }{
+		{"unknown", "whatever", noOutcome},
+		{"pending_timeout", "", noOutcome},
+		{"1001", ldap("525"), credentials},
+		{"1001", ldap("52e"), credentials},
+		{"1001", ldap("52E"), credentials},
+		{"1001", ldap("0000052e"), credentials},
+		{"1001", ldap("52f"), account},
+		{"1001", ldap("530"), account},
+		{"1001", ldap("531"), account},
+		{"1001", ldap("532"), credentials},
+		{"1001", ldap("533"), account},
+		{"1001", ldap("701"), account},
+		{"1001", ldap("773"), credentials},
+		{"1001", ldap("775"), account},
+		{"1001", "LDAP: error code 49 - authenticate failed, data 775", account},
+		{"WKS.00211102", "", request},
+		// Nothing public says what these mean.
+		{"1001", ldap("52"), ""},
+		{"1001", ldap("7751"), ""},
+		{"1001", "invalid data 775", ""},
+		{"775", "", ""},
+		{"6005", "VM not ready", ""},
+		{"WKS.00081102", "", ""},
+		{"", "", ""},
+	} {
+		got := Rules(nil).Explain(c.code, c.reason)
+		assert.Equal(t, c.class, got.Class, "%s %s", c.code, c.reason)
+		assert.Equal(t, c.class == "", got == Explanation{}, c.reason)
+	}
+}
+
+// What is built in is whole, fits into labels, and says where it comes from.
+func TestBuiltInExplanationsAreWhole(t *testing.T) {
+	for _, r := range builtIn {
+		e := r.Explanation
+		assert.NotEmpty(t, e.Source, e.Text)
+		for _, text := range []string{e.Class, e.Text, e.TextZH} {
+			assert.NotEmpty(t, text, e.Text)
+			assert.Equal(t, text, record.Label(text))
+		}
+		assert.LessOrEqual(t, len(e.Action), record.MaxLabelBytes, e.Action)
+		assert.True(t, strings.ContainsFunc(e.TextZH, func(r rune) bool { return unicode.Is(unicode.Han, r) }), e.TextZH)
+		assert.True(t, (r.Code == "") != (r.Reason == nil), "one of code and reason: %s", e.Text)
+	}
+}
+
+func TestOwnRulesWin(t *testing.T) {
+	rules := Rules{
+		{Code: "1001", Reason: regexp.MustCompile("gateway"), Explanation: Explanation{Class: "network"}},
+		{Code: "1001", Explanation: Explanation{Class: "capacity", Text: "full"}},
+		{Reason: regexp.MustCompile("(?i)AcceptSecurityContext"), Explanation: Explanation{Class: "directory", TextZH: "目录"}},
+		{Code: "unknown", Explanation: Explanation{Class: "mine"}},
+	}
+	for _, c := range []struct{ code, reason, class string }{
+		{"1001", "the gateway is down", "network"},
+		{"1001", ldap("52e"), "capacity"}, // the first one wins
+		{"1002", ldap("52e"), "directory"},
+		{"1002", "the gateway is down", ""},
+		{"unknown", "x", "mine"},
+		{"pending_timeout", "", noOutcome},
+	} {
+		assert.Equal(t, c.class, rules.Explain(c.code, c.reason).Class, "%s %s", c.code, c.reason)
+	}
+	full := rules.Explain("1001", "")
+	assert.Equal(t, Explanation{Class: "capacity", Text: "full", TextZH: "full"}, full)
+	assert.Equal(t, "目录", rules.Explain("1002", ldap("52e")).Text)
+}
