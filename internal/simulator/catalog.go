@@ -9,7 +9,7 @@ import (
 
 // listed is what a list of the API holds.
 type listed interface {
-	Record | Session | Desktop
+	Record | Session | Desktop | AppConnection
 	key() string          // tells it from the others of its project
 	visibleAt() time.Time // when it appears, if it was put in
 	moments() moments

@@ -18,6 +18,7 @@ const (
 	v3 = "/v3/" + DefaultProjectID
 
 	sessionsPath = v1 + "/session/list-sessions"
+	appsPath     = v1 + "/session/app-connection"
 	accessPath   = v2 + "/statistics/metrics/app-user-access"
 	desktopsPath = v2 + "/connections/desktops"
 	tasksPath    = v2 + "/export-tasks"
@@ -31,6 +32,7 @@ const (
 	desktopHour = "?start_time=2026-03-11T11:00Z&end_time=2026-03-11T12:00Z"
 
 	sessionBody = `{"query_begin_time":"2026-03-11T11:00:00.000Z","query_end_time":"2026-03-11T12:00:00.000Z"}`
+	appBody     = `{"brokering_start_time":"2026-03-11T11:00:00Z","brokering_end_time":"2026-03-11T12:00:00Z"}`
 	accessBody  = `{"start_time":"2026-03-11T11:00:00Z","end_time":"2026-03-11T12:00:00Z"}`
 )
 
@@ -62,6 +64,8 @@ func goodCalls() map[string]func() *http.Request {
 		"/v1/{project_id}/session/user-connection/export":     func() *http.Request { return post(listPath+"/export", `{}`) },
 		"/v1/{project_id}/session/list-sessions":              func() *http.Request { return get(sessionsPath + sessionHour) },
 		"/v1/{project_id}/session/list-sessions/export":       func() *http.Request { return post(sessionsPath+"/export", sessionBody) },
+		"/v1/{project_id}/session/app-connection":             func() *http.Request { return post(appsPath, `{}`) },
+		"/v1/{project_id}/session/app-connection/export":      func() *http.Request { return post(appsPath+"/export", appBody) },
 		"/v2/{project_id}/statistics/metrics/app-user-access": func() *http.Request { return get(accessPath + accessHour) },
 		"/v2/{project_id}/statistics/metrics/app-user-access/export": func() *http.Request {
 			return post(accessPath+"/export", accessBody)
@@ -164,6 +168,23 @@ func TestStrictParameters(t *testing.T) {
 		"sessions, limit 0":    {get(sessionsPath + sessionHour + "&limit=0"), "limit"},
 		"sessions, limit 101":  {get(sessionsPath + sessionHour + "&limit=101"), "limit"},
 		"sessions, is_success": {get(sessionsPath + sessionHour + "&is_success=1"), "is_success"},
+
+		"applications":                       {post(appsPath+"?limit=100&offset=7", appBody), ""},
+		"applications, blank in time":        {post(appsPath, strings.ReplaceAll(strings.ReplaceAll(appBody, "Z", ""), "11T", "11 ")), ""},
+		"applications, filters":              {post(appsPath, `{"client_type":"Mac","user_name":"u","app_name":"n","failed_code":"1","sid":"s","app_group_id":"1","public_ip":"p"}`), ""},
+		"applications, limit 101":            {post(appsPath+"?limit=101", appBody), "limit"},
+		"applications, limit 0":              {post(appsPath+"?limit=0", appBody), "limit"},
+		"applications, milliseconds":         {post(appsPath, strings.ReplaceAll(appBody, "00Z", "00.000Z")), "must look like"},
+		"applications, end alone":            {post(appsPath, `{"brokering_end_time":"2026-03-11T11:00:00Z"}`), "together"},
+		"applications, long ago":             {post(appsPath, `{"brokering_start_time":"2026-02-01T11:00:00Z","brokering_end_time":"2026-02-01T12:00:00Z"}`), "last 30 days"},
+		"applications, login fields":         {post(appsPath, window(noon.Add(-time.Hour), noon)), "login_"},
+		"applications, answer fields":        {post(appsPath, `{"brokering_time":"2026-03-11T11:00:00Z"}`), "brokering_time"},
+		"applications, client type":          {post(appsPath, `{"client_type":"Windows 10"}`), "client_type"},
+		"applications, long version":         {post(appsPath, `{"agent_version":"`+strings.Repeat("1", 51)+`"}`), "agent_version"},
+		"applications, number":               {post(appsPath, `{"app_group_id":1}`), "strings"},
+		"export of applications":             {body(appsPath, `{}`), ""},
+		"export of applications, limit":      {post(appsPath+"/export?limit=10", `{}`), "limit"},
+		"export of applications, with blank": {body(appsPath, `{"brokering_start_time":" ","brokering_end_time":" "}`), "must look like"},
 
 		"export of statistics, sorted":          {body(accessPath, `{"start_time":"2026-03-11T11:00:00Z","end_time":"2026-03-11T12:00:00Z","sort_field":"access_failed_count","sort_type":"DESC","username":"u"}`), ""},
 		"export of statistics, no window":       {body(accessPath, `{}`), "mandatory"},

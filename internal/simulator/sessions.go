@@ -119,8 +119,6 @@ func newSessionCatalog() catalog[Session] {
 	}
 }
 
-var appNames = []string{"Notepad++", "LibreOffice Calc", "SAP GUI", "AutoCAD", "Firefox"}
-
 // showSession writes the session of a login as the API shows it at now.
 func (w *world) showSession(l *login, project string, now time.Time) Session {
 	r, g := w.show(l, project, now), &w.groups[w.users[l.user].group]
@@ -135,7 +133,7 @@ func (w *world) showSession(l *login, project string, now time.Time) Session {
 		ClientVersion: r.ClientVersion, ClientType: r.ClientType, AgentVersion: r.AgentVersion, VMIP: r.VMIP, TenantID: project,
 	}
 	if g.connectType == "2" {
-		s.AppName = appNames[l.mix()%uint64(len(appNames))]
+		s.AppName = w.app(l)
 	}
 	if state == stateInitFail {
 		s.FailedCode, s.FailedReason = r.FailedCode, r.FailedReason

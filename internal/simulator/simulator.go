@@ -8,6 +8,8 @@
 //	  by export task           POST /v1/{project_id}/session/user-connection/export
 //	sessions                   GET  /v1/{project_id}/session/list-sessions
 //	  by export task           POST /v1/{project_id}/session/list-sessions/export
+//	use of applications        POST /v1/{project_id}/session/app-connection
+//	  by export task           POST /v1/{project_id}/session/app-connection/export
 //	access statistics          GET  /v2/{project_id}/statistics/metrics/app-user-access
 //	  by export task           POST /v2/{project_id}/statistics/metrics/app-user-access/export
 //	desktop connections        GET  /v2/{project_id}/connections/desktops
@@ -27,8 +29,8 @@
 // What it tells is either generated (a function of the seed and of time: any
 // window looks the same whoever asks, in whatever order) or put in by a test. All
 // that is generated comes of the same logins: each is a login record, a desktop
-// connection, a session if it got as far as a server, and a part of the access
-// statistics if it failed. What is put in is of its own kind only.
+// connection, a session if it got as far as a server, the use of an application if it is
+// of a group of those, and a part of the access statistics if it failed. What is put in is of its own kind only.
 //
 // An export task holds what was there when it was made. Its file looks as
 // Options.File says, and comes from the API itself or, after RedirectDownloads,
@@ -153,6 +155,7 @@ type Simulator struct {
 	logins     catalog[Record]
 	sessions   catalog[Session]
 	desktops   catalog[Desktop]
+	apps       catalog[AppConnection]
 	access     map[string]map[string]Access // those put in, by project and key
 	fleets     map[string]*fleet            // by project
 	parks      map[string]desktopPark       // by project
@@ -197,13 +200,15 @@ func New(o Options) *Simulator {
 		panic("simulator: " + err.Error())
 	}
 	started := o.Now()
+	world := newWorld(o, started)
 	return &Simulator{
 		options:    o,
 		started:    started,
-		world:      newWorld(o, started),
+		world:      world,
 		logins:     newLoginCatalog(o.FilterOn),
 		sessions:   newSessionCatalog(),
 		desktops:   newDesktopCatalog(),
+		apps:       newAppCatalog(world),
 		access:     map[string]map[string]Access{},
 		fleets:     map[string]*fleet{},
 		parks:      map[string]desktopPark{},
@@ -269,6 +274,11 @@ var routes = []route{
 		parameters: append([]string{"limit", "offset"}, sessionFilters...), answer: (*Simulator).listSessions, refuse: refuse},
 	{method: http.MethodPost, path: "/v1/{project_id}/session/list-sessions/export", permission: "workspace:session:exportSessions",
 		body: true, task: true, answer: (*Simulator).exportSessions, refuse: refuse},
+
+	{method: http.MethodPost, path: "/v1/{project_id}/session/app-connection", permission: "workspace:session:listAppConnection",
+		parameters: []string{"limit", "offset"}, body: true, answer: (*Simulator).listAppConnections, refuse: refuse},
+	{method: http.MethodPost, path: "/v1/{project_id}/session/app-connection/export", permission: "workspace:session:exportAppConnection",
+		body: true, task: true, answer: (*Simulator).exportAppConnections, refuse: refuse},
 
 	{method: http.MethodGet, path: "/v2/{project_id}/statistics/metrics/app-user-access", permission: "workspace:statistics:listAppUserAccessData",
 		parameters: append([]string{"limit", "offset"}, accessFilters...), answer: (*Simulator).listAccess, refuse: refuse},
