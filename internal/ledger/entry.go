@@ -26,6 +26,7 @@ const (
 	givenUp                           // it is not followed any more: too many were unfinished
 	toSharedDesktop                   // while it was pending, it was to a shared desktop
 	toApplication                     // or to an application
+	rowHasApp                         // of a row alone: an application stands at its end
 )
 
 // entry is what is known of one record, merged from all its versions. Times are
@@ -107,7 +108,7 @@ func (e *entry) connectType() string {
 // sameLabels reports whether two versions of a record would be counted alike, so
 // that the one at hand need not be replaced.
 func sameLabels(a, b *record.Login) bool {
-	return a.Group == b.Group && a.Machine == b.Machine && a.ClientType == b.ClientType &&
+	return a.Group == b.Group && a.Machine == b.Machine && a.App == b.App && a.ClientType == b.ClientType &&
 		a.ClientVersion == b.ClientVersion && a.AgentVersion == b.AgentVersion && a.ConnectType == b.ConnectType
 }
 
@@ -117,7 +118,7 @@ func (e *entry) move(login *record.Login, newest bool) {
 	if open {
 		place = e.place
 		if newest || !e.has(isOpen) {
-			place = Place{login.Group, login.Machine}
+			place = Place{login.Group, login.Machine, login.App}
 		}
 	}
 	e.set(isOpen, open)

@@ -58,5 +58,5 @@ type Span struct {
 	Open       bool // there is no end yet
 }
 
-// Place is where a connection is.
-type Place struct{ Group, Machine string }
+// Place is where a connection is, and to which application, if it is to one.
+type Place struct{ Group, Machine, App string }

@@ -187,7 +187,7 @@ func TestIDsThatBeginAnew(t *testing.T) {
 		ended.End = at(3)
 		l.Apply(&record.Batch{From: at(9), To: at(10), Now: at(10), Logins: []record.Login{ended}}, got.add)
 		assert.Equal(t, 7*time.Minute, got.Sessions[20])
-		assert.EqualValues(t, 19, l.OpenConnections()[Place{"", "APS-1"}])
+		assert.EqualValues(t, 19, l.OpenConnections()[Place{Group: "", Machine: "APS-1"}])
 
 		// The old ones are forgotten, the young ones are not.
 		l.Apply(batch(11), got.add)

@@ -178,6 +178,8 @@ func TestHistories(t *testing.T) {
 			totals{Attempts: 1, Logins: []time.Duration{login30s}, Sessions: []time.Duration{8 * time.Minute}, Dispositions: []Disposition{Counted, Updated, Updated}}, false},
 		"without update times": {[][]login{{{pre: pre}}, {{pre: pre, start: start}}, {{pre: pre, start: start, end: end}}},
 			totals{Attempts: 1, Logins: []time.Duration{login30s}, Sessions: []time.Duration{8*time.Minute + login30s}, Dispositions: []Disposition{Pending, Counted, Updated}}, false},
+		"without update times, an old version comes back": {[][]login{{{pre: pre, start: start, code: "7"}}, {{pre: pre, start: start}}},
+			totals{Attempts: 1, Failures: map[string]int{"7": 1}, Logins: []time.Duration{login30s}, Dispositions: []Disposition{Counted, Updated}}, false},
 		"without a pre-connect time": {[][]login{{{start: start, end: end}}},
 			totals{Attempts: 1, Sessions: []time.Duration{session}, Dispositions: []Disposition{Counted}}, false},
 		"without any time": {[][]login{{{code: "7"}}, {{code: "7"}}},
@@ -206,7 +208,7 @@ func TestHistories(t *testing.T) {
 			assert.Equal(t, &c.want, got)
 			wantOpen := map[Place]int64{}
 			if c.open {
-				wantOpen[Place{"office", "vm"}] = 1
+				wantOpen[Place{Group: "office", Machine: "vm"}] = 1
 			}
 			assert.Equal(t, wantOpen, l.OpenConnections())
 			assert.Equal(t, 1, l.Len())
@@ -324,7 +326,7 @@ func TestDeletedConnectionIsClosed(t *testing.T) {
 			applyAll(l, batch(0, stands))
 			got := applyAll(l, c.batch)
 			if c.open {
-				assert.Equal(t, map[Place]int64{{"office", "vm"}: 1}, l.OpenConnections())
+				assert.Equal(t, map[Place]int64{{Group: "office", Machine: "vm"}: 1}, l.OpenConnections())
 			} else {
 				assert.Empty(t, l.OpenConnections())
 				assert.Equal(t, Updated, got.Dispositions[len(got.Dispositions)-1])
@@ -343,7 +345,7 @@ func TestClosedConnectionComesBack(t *testing.T) {
 	applyAll(l, batch(0, stands.record()), batch(5))
 	require.Empty(t, l.OpenConnections())
 	applyAll(l, batch(6, stands.record()))
-	require.Equal(t, map[Place]int64{{"office", "vm"}: 1}, l.OpenConnections())
+	require.Equal(t, map[Place]int64{{Group: "office", Machine: "vm"}: 1}, l.OpenConnections())
 	applyAll(l, batch(7))
 	got := applyAll(l, batch(8, ended.record()))
 	assert.Equal(t, []time.Duration{15 * time.Minute}, got.Sessions)
@@ -507,7 +509,7 @@ func TestOpenConnectionsByPlace(t *testing.T) {
 	stands := login{pre: -10, start: -9, updated: -9}
 	l := New(defaultRules)
 	applyAll(l, batch(0, at(1, "a", "x", stands), at(2, "a", "x", stands), at(3, "a", "y", stands), at(4, "", "", stands)))
-	want := map[Place]int64{{"a", "x"}: 2, {"a", "y"}: 1, {}: 1}
+	want := map[Place]int64{{Group: "a", Machine: "x"}: 2, {Group: "a", Machine: "y"}: 1, {}: 1}
 	assert.Equal(t, want, l.OpenConnections())
 	l = restarted(t, l, map[string][]byte{})
 	assert.Equal(t, want, l.OpenConnections())
@@ -516,7 +518,7 @@ func TestOpenConnectionsByPlace(t *testing.T) {
 	stale := stands
 	stale.updated = -9.5
 	applyAll(l, batch(1, at(1, "a", "y", moved), at(2, "b", "z", stale), at(3, "a", "y", stands), at(4, "", "", stands)))
-	assert.Equal(t, map[Place]int64{{"a", "x"}: 1, {"a", "y"}: 2, {}: 1}, l.OpenConnections())
+	assert.Equal(t, map[Place]int64{{Group: "a", Machine: "x"}: 1, {Group: "a", Machine: "y"}: 2, {}: 1}, l.OpenConnections())
 }
 
 // saved brings the rows up to date, as a commit does.

@@ -63,7 +63,8 @@ func (r *Rules) outcome(l *record.Login) (outcome, string) {
 //	a failure   -        -        -
 func (l *Ledger) settle(e *entry, login *record.Login, newest bool, ev *Event) {
 	result, code := l.rules.outcome(login)
-	if newest {
+	// Without a time of the last change, a failure is the newer one: nothing takes it back.
+	if newest && (e.updated != 0 || !e.has(failing)) {
 		e.set(failing, result == failure)
 	}
 	if result == pending {

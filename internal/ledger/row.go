@@ -40,7 +40,12 @@ func (e *entry) row() []byte {
 	for _, t := range [...]int64{e.preConnect, e.start, e.setup, e.end, e.updated, e.firstSeen} {
 		r.Int(t)
 	}
-	r.Uint(uint64(e.is))
+	app := e.app()
+	is := e.is
+	if app != "" {
+		is |= rowHasApp
+	}
+	r.Uint(uint64(is))
 	r.String(e.invalid)
 	if e.has(isOpen) {
 		r.String(e.place.Group)
@@ -51,7 +56,18 @@ func (e *entry) row() []byte {
 			r.String(s)
 		}
 	}
+	if app != "" {
+		r.String(app)
+	}
 	return r
+}
+
+// app is the application that the record opens, as long as that matters.
+func (e *entry) app() string {
+	if e.login != nil {
+		return e.login.App
+	}
+	return e.place.App
 }
 
 var errBlocks = errors.New("a row has too few identities")
@@ -95,10 +111,11 @@ func (e *entry) read(r *store.Reader) {
 	for _, t := range [...]*int64{&e.preConnect, &e.start, &e.setup, &e.end, &e.updated, &e.firstSeen} {
 		*t = r.Int()
 	}
-	e.is = flags(r.Uint())
+	is := flags(r.Uint())
+	e.is = is &^ rowHasApp
 	e.invalid = r.String()
 	if e.has(isOpen) {
-		e.place = Place{r.String(), r.String()}
+		e.place.Group, e.place.Machine = r.String(), r.String()
 	}
 	if !e.has(settled) {
 		l := &record.Login{ID: e.id, Invariant: e.invariant,
@@ -108,6 +125,14 @@ func (e *entry) read(r *store.Reader) {
 			*s = r.String()
 		}
 		e.login = l
+	}
+	if is&rowHasApp == 0 {
+		return
+	}
+	if app := r.String(); e.login != nil {
+		e.login.App = app
+	} else {
+		e.place.App = app
 	}
 }
 

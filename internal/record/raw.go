@@ -35,7 +35,7 @@ func newKind(names []string, truths ...int) *kind {
 }
 
 // maxFields is how many fields a kind may have at most.
-const maxFields = 24
+const maxFields = 28
 
 // raw is a record as its source wrote it, text by text: a number is the text that it is.
 // Any field may be missing, null or of another type than the API's pages say: it has no

@@ -41,6 +41,7 @@ type Login struct {
 	// Label values: trimmed, valid UTF-8 without control characters, at most
 	// MaxLabelBytes long, empty if the record has none.
 	Group, Machine                          string
+	App                                     string // that a launch opens
 	ClientType, ClientVersion, AgentVersion string
 	ConnectType                             string // ToSharedDesktop, ToApplication or another; of application streaming
 	FailedCode                              string

@@ -1,0 +1,169 @@
+package record
+
+import (
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// AppConnection is the use of an application as the API's AppConnectionInfo or a row of an
+// export file writes it. It is decoded, filled and tolerant like UserConnection.
+type AppConnection struct{ raw }
+
+// The places of an AppConnection's fields.
+const (
+	appID = iota
+	appSID
+	appAppID
+	appName
+	appMachineName
+	appUserName
+	appGroupName
+	appGroupID
+	appBrokeringTime
+	appEndTime
+	appFailedCode
+	appFailureReason
+	appClientMAC
+	appClientName
+	appClientIP
+	appClientVersion
+	appClientType
+	appAgentVersion
+	appVMIP
+	appWIIP
+	appVirtualIP
+	appPublicIP
+	appTenantID
+	appTransactionID
+	appInstanceID
+	appInstanceName
+	appHostID
+)
+
+// AppConnectionFields are the names of the fields that mean something to us, as the API
+// writes them.
+var AppConnectionFields = []string{
+	appID: "id", appSID: "sid", appAppID: "app_id", appName: "app_name", appMachineName: "machine_name", appUserName: "user_name",
+	appGroupName: "app_group_name", appGroupID: "app_group_id", appBrokeringTime: "brokering_time", appEndTime: "end_time",
+	appFailedCode: "failed_code", appFailureReason: "connection_failure_reason",
+	appClientMAC: "client_mac", appClientName: "client_name", appClientIP: "client_ip",
+	appClientVersion: "client_version", appClientType: "client_type", appAgentVersion: "agent_version",
+	appVMIP: "vm_ip", appWIIP: "wi_ip", appVirtualIP: "virtual_ip", appPublicIP: "public_ip", appTenantID: "tenant_id",
+	appTransactionID: "transaction_id", appInstanceID: "aps_instance_id", appInstanceName: "aps_instance_name", appHostID: "aps_host_id",
+}
+
+var appConnections = newKind(AppConnectionFields)
+
+// Set fills the field of the API's name and reports whether there is one.
+func (c *AppConnection) Set(name, value string) bool { return c.set(appConnections, name, value) }
+
+// Refuse marks the field of the API's name as one that could not be read.
+func (c *AppConnection) Refuse(name string) { c.refuse(appConnections, name) }
+
+// UnmarshalJSONFrom reads one record, as UserConnection does.
+func (c *AppConnection) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	return c.decode(appConnections, d)
+}
+
+// Login is what the record says, cleaned: a launch is an attempt, which starts when the
+// user opens the application. The API has no time of the record's last change.
+func (c *AppConnection) Login() Login {
+	if c.malformed {
+		return malformedLogin(c.identity)
+	}
+	r := c.read(appConnections)
+	l := Login{
+		Group: r.label(appGroupName), App: r.label(appName), Machine: r.label(appMachineName),
+		ClientType: r.label(appClientType), ClientVersion: r.label(appClientVersion), AgentVersion: r.label(appAgentVersion),
+		FailedCode: r.code(appFailedCode),
+		User:       r.person(appUserName), ClientIP: r.person(appClientIP),
+		Start: r.time(appBrokeringTime), End: r.time(appEndTime),
+	}
+	if l.Group == "" {
+		l.Group = r.label(appGroupID)
+	}
+	l.FailedReason = r.reason(appFailureReason, l.FailedCode, appPrivate)
+	l.Started = r.unread(appBrokeringTime) != ""
+	var id Identity
+	if text := r.id(appID); text != "" {
+		id = identify("id", text)
+	}
+	// A user may open two applications in one second.
+	what := append(r.client(&l, appBrokeringTime, appClientName, appClientMAC, appClientIP), l.App)
+	l.identifyBy("app ", id, l.Machine, r.name(appUserName), what...)
+	l.Invalid = r.invalidNames()
+	return l
+}
+
+// appPrivate lists the personal text of the record.
+func appPrivate(r *reading) []private {
+	return slices.Concat(userForms(r.plain(appUserName)),
+		addressForms(r.plain(appClientMAC), r.plain(appClientIP), r.plain(appPublicIP), r.plain(appVMIP), r.plain(appVirtualIP), r.plain(appWIIP)),
+		[]private{
+			{r.plain(appClientName), "<client>"}, {r.plain(appMachineName), "<server>"}, {r.plain(appInstanceName), "<server>"},
+			{r.plain(appSID), "<id>"}, {r.plain(appTenantID), "<id>"}, {r.plain(appID), "<id>"}, {r.plain(appTransactionID), "<id>"},
+			{r.plain(appInstanceID), "<id>"}, {r.plain(appHostID), "<id>"},
+		})
+}
+
+// AppConnectionColumns are the columns of a file of the use of applications.
+var AppConnectionColumns = Columns{
+	Required: [][]string{
+		{"id", "transaction_id", "user_name"},
+		{"brokering_time"},
+	},
+	Times: []string{"brokering_time", "end_time"},
+	Titles: map[string][]string{
+		"id": {"Primary key", "Record ID", "Unique ID", "Application usage record ID",
+			"主键", "主键ID", "编号", "记录ID", "应用使用记录ID", "唯一标识"},
+		"sid": {"Application server SID", "Server SID", "APS SID", "Machine SID",
+			"应用服务器SID", "服务器SID"},
+		"app_id": {"Application ID", "应用ID"},
+		"app_name": {"Application name", "Application", "App",
+			"应用名称", "应用名", "应用"},
+		"machine_name": {"Application server name", "Application server", "Server name", "Server", "APS name", "Machine",
+			"应用服务器名称", "应用服务器名", "应用服务器", "服务器名称", "服务器名", "机器名称", "机器名"},
+		"user_name": {"Connected user", "连接用户", "Login user", "Login username", "User", "Username", "Account",
+			"登录用户", "登录用户名", "登录用户名称", "用户", "用户名", "用户名称", "用户账号"},
+		"app_group_name": {"Application group", "Application group name", "App group",
+			"应用组", "应用组名", "应用组名称"},
+		"app_group_id": {"Application group ID", "应用组ID"},
+		"brokering_time": {"Application login time", "Login time", "Usage time", "Application start time", "Start time", "Started", "Opened",
+			"登录应用时间", "登录时间", "打开应用时间", "使用时间", "开始时间"},
+		"end_time": {"Application logout time", "Logout time", "Application end time", "End time", "Ended", "Closed",
+			"登录应用结束时间", "应用结束时间", "结束时间", "登出时间", "退出时间", "关闭时间"},
+		"failed_code": {"Connection failure status code", "Connection failure code", "Failure status code", "Failure code", "Error code",
+			"连接失败状态码", "连接失败码", "连接失败错误码", "失败状态码", "失败码", "失败错误码", "错误码"},
+		"connection_failure_reason": {"Connection failure cause", "Failure cause", "Failure reason", "Failed reason", "Cause of failure",
+			"连接失败原因", "失败原因"},
+		"client_mac": {"Client MAC address",
+			"客户端MAC", "客户端MAC地址"},
+		"client_name": {"Client", "Terminal name",
+			"客户端名称", "客户端名", "终端名称"},
+		"client_ip": {"Client IP address",
+			"客户端IP", "客户端IP地址"},
+		"client_version": {"Terminal version",
+			"客户端版本", "客户端版本号", "终端版本"},
+		"client_type": {"Client OS type", "Client OS", "Client operating system", "Client operating system type", "Terminal type",
+			"客户端操作系统类型", "客户端操作系统", "客户端系统类型", "客户端类型", "终端类型"},
+		"agent_version": {"APS HDA version", "HDA version", "HDA", "Application server HDA version",
+			"APS HDA版本", "APS HDA版本号", "HDA版本", "HDA版本号", "代理版本"},
+		"vm_ip": {"APS IP address", "APS IP", "Application server IP address", "Application server IP", "Server IP address", "Server IP",
+			"应用服务器IP", "应用服务器IP地址", "服务器IP", "服务器IP地址"},
+		"wi_ip": {"Connection IP address", "Connection IP",
+			"连接IP", "连接IP地址"},
+		"virtual_ip": {"Virtual IP address of a session", "Session virtual IP address", "Virtual IP address",
+			"会话虚拟IP", "会话虚拟IP地址", "虚拟IP", "虚拟IP地址"},
+		"public_ip": {"Egress IP address of the client", "Client egress IP address", "Egress IP address", "Egress IP", "Public IP address",
+			"客户端出口IP", "客户端出口IP地址", "出口IP", "公网IP", "公网IP地址"},
+		"tenant_id": {"Tenant",
+			"租户", "租户ID"},
+		"transaction_id": {"Transaction", "事务ID"},
+		"aps_instance_id": {"Application server ID", "APS ID", "APS instance ID",
+			"应用服务器ID"},
+		"aps_instance_name": {"APS instance name", "Application server instance name",
+			"应用服务器实例名称"},
+		"aps_host_id": {"Dedicated host ID", "专属主机ID"},
+	},
+}
