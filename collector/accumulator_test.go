@@ -525,13 +525,15 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	fleet.fleet(record.Fleet{LatestAgent: "1", Servers: []record.Server{server(1, "g", record.StatusRegistered, 1)}, Groups: []record.ServerGroup{{ID: "g", MaxSessions: 1}}})
 	park := newBench(t, ofKind(DesktopNumbers))
 	park.desktops(desktopCount("", 1, 1))
+	launches := newBench(t, ofKind(AppLaunches))
+	require.NoError(t, launches.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("7"))))
 
 	process := prometheus.NewRegistry()
 	ours := NewExporter(process)
 	ours.Source("p", "user_connections")
 	ours.Request("p")("ListUserConnection", "200", time.Second)
 	e := NewExposition(process)
-	e.Publish([]*Accumulator{logins.accumulator, desktops.accumulator, snapshots.accumulator, statistics.accumulator, fleet.accumulator, park.accumulator}, map[string]string{"site": "x"})
+	e.Publish([]*Accumulator{logins.accumulator, desktops.accumulator, snapshots.accumulator, statistics.accumulator, fleet.accumulator, park.accumulator, launches.accumulator}, map[string]string{"site": "x"})
 	// The library's own gatherer checks consistency, which ours leaves out.
 	families, err := prometheus.Gatherers{e}.Gather()
 	require.NoError(t, err)

@@ -45,3 +45,22 @@ func (b *breakdown) observe(e *ledger.Event) {
 		b.attempts.add(1, attempt...)
 	}
 }
+
+// showOpen sets a gauge to how many connections are open, by the labels of the attempts: 0
+// where there were attempts and none is open.
+func (b *breakdown) showOpen(open *family, l *ledger.Ledger, by func(ledger.Place) []pair) {
+	open.recount(func(add adder) {
+		for _, known := range b.attempts.series {
+			if !slices.Contains(known.values, other) { // it has room anyway, and must take none
+				add(0, b.attempts.pairs(known)...)
+			}
+		}
+		for place, n := range l.OpenConnections() {
+			labels := by(place)
+			if b.attempts.find(labels...) == nil {
+				fold(labels)
+			}
+			add(n, labels...)
+		}
+	})
+}

@@ -26,11 +26,13 @@ const (
 	AccessStatistics
 	Servers
 	DesktopNumbers
+	AppLaunches
 )
 
 var (
 	anyLogins = []Kind{Logins, DesktopLogins}
-	anyKind   = []Kind{Logins, DesktopLogins, Sessions, AccessStatistics, Servers, DesktopNumbers}
+	launches  = []Kind{AppLaunches}
+	anyKind   = []Kind{Logins, DesktopLogins, Sessions, AccessStatistics, Servers, DesktopNumbers, AppLaunches}
 )
 
 // aggregators names every aggregator, and the kinds of records that feed it. They are
@@ -42,8 +44,8 @@ var aggregators = []registration{
 	{newClientVersions, anyLogins},
 	{newServers, anyLogins},
 	{newDurations, anyLogins},
-	{newUserWindows, anyLogins},
-	{newFailureCodes, anyLogins},
+	{newLoginUsers, anyLogins},
+	{newLoginFailureCodes, anyLogins},
 	{newConnectionPeaks, anyLogins},
 	{newConnectTypes, []Kind{Logins}},
 	{newRoundTrips, []Kind{DesktopLogins}},
@@ -57,8 +59,11 @@ var aggregators = []registration{
 	{newUnreadableServers, []Kind{Servers}},
 	{newDesktopNumbers, []Kind{DesktopNumbers}},
 	{newUnreadableDesktopNumbers, []Kind{DesktopNumbers}},
+	{newApps, launches},
+	{newAppUsers, launches},
+	{newAppFailureCodes, launches},
 	{newBatchStats, anyKind},
-	{newDayCounts, anyLogins},
+	{newDayCounts, slices.Concat(anyLogins, launches)},
 }
 
 type registration struct {

@@ -64,8 +64,12 @@ const (
 	maxTexts = 100
 )
 
-func newFailureCodes(f *families, o Options) aggregator {
-	return &failureCodes{info: f.of(failureCodeInfo), advice: f.of(failureCodeAdvice), explanations: o.Explanations,
+func newLoginFailureCodes(f *families, o Options) aggregator {
+	return newFailureCodes(f, o, failureCodeInfo, failureCodeAdvice)
+}
+
+func newFailureCodes(f *families, o Options, info, advice *Metric) *failureCodes {
+	return &failureCodes{info: f.of(info), advice: f.of(advice), explanations: o.Explanations,
 		codes: map[string]*reason{}, batch: map[string]map[int64]textCounts{}, changed: map[string]bool{}, counted: map[string]bool{}}
 }
 

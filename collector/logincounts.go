@@ -27,10 +27,10 @@ type loginCounts struct {
 }
 
 func newLoginCounts(f *families, _ Options) aggregator {
-	return &loginCounts{breakdown: newBreakdown(f, loginAttempts, loginFailures, func(l *record.Login) []pair {
-		return []pair{desktopGroup.is(l.Group)}
-	})}
+	return &loginCounts{breakdown: newBreakdown(f, loginAttempts, loginFailures, byGroup)}
 }
+
+func byGroup(l *record.Login) []pair { return []pair{desktopGroup.is(l.Group)} }
 
 func (l *loginCounts) refresh(time.Time, *ledger.Ledger) {
 	groups, codes := distinct(l.attempts, desktopGroup), distinct(l.failures, failedCode)

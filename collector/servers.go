@@ -33,16 +33,5 @@ func newServers(f *families, o Options) aggregator {
 }
 
 func (s *servers) refresh(_ time.Time, l *ledger.Ledger) {
-	s.open.recount(func(add adder) {
-		for _, known := range s.attempts.series {
-			add(0, s.attempts.pairs(known)...)
-		}
-		for place, n := range l.OpenConnections() {
-			labels := []pair{desktopGroup.is(place.Group), machineName.is(place.Machine)}
-			if s.attempts.find(labels...) == nil {
-				fold(labels)
-			}
-			add(n, labels...)
-		}
-	})
+	s.showOpen(s.open, l, func(p ledger.Place) []pair { return []pair{desktopGroup.is(p.Group), machineName.is(p.Machine)} })
 }

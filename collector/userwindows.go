@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
@@ -37,10 +38,12 @@ var (
 // it keeps of a user is a pseudonym, and no longer than the longest window.
 type userWindows struct {
 	attempts *family // its groups are those that have room
+	by       func(*record.Login) []pair
 	longest  time.Duration
 	windows  []*window
 
-	users, failedUsers, groupUsers, groupFailed, perUser, perClientIP *family
+	totals                  []windowTotal
+	groupUsers, groupFailed *family
 
 	samples []sample // the first sorted of them in the order of time
 	sorted  int
@@ -48,23 +51,40 @@ type userWindows struct {
 	removed []sample
 }
 
+// windowTotal is a number of each window as a whole.
+type windowTotal struct {
+	family *family
+	of     func(*window) int64
+}
+
 // sample is a counted attempt, or a failure. A record that fails after it was counted
 // as a success makes two.
 type sample struct {
 	at           int64 // Unix milliseconds
 	id           record.Identity
-	later        bool // the failure of a record that was a success before
-	group        string
+	later        bool   // the failure of a record that was a success before
+	group        string // see groupOf
 	user, client record.Person
 	failed       bool
 }
 
 func compareSamples(a, b sample) int { return cmp.Compare(a.at, b.at) }
 
-func newUserWindows(f *families, o Options) aggregator {
-	u := &userWindows{attempts: f.of(loginAttempts),
-		users: f.of(loginUsers), failedUsers: f.of(loginFailedUsers), groupUsers: f.of(groupUsers), groupFailed: f.of(groupFailedUsers),
-		perUser: f.of(maxFailuresPerUser), perClientIP: f.of(maxFailuresPerClientIP)}
+func newLoginUsers(f *families, o Options) aggregator {
+	totals := []windowTotal{
+		{f.of(loginUsers), func(w *window) int64 { return int64(len(w.users)) }},
+		{f.of(loginFailedUsers), func(w *window) int64 { return int64(len(w.failed)) }},
+	}
+	u := newUserWindows(f, o, f.of(loginAttempts), byGroup, groupUsers, groupFailedUsers)
+	u.totals = append(totals,
+		windowTotal{f.of(maxFailuresPerUser), func(w *window) int64 { return w.failed.highest() }},
+		windowTotal{f.of(maxFailuresPerClientIP), func(w *window) int64 { return w.clients.highest() }})
+	return u
+}
+
+// newUserWindows counts users by the labels that attempts are counted by.
+func newUserWindows(f *families, o Options, attempts *family, by func(*record.Login) []pair, users, failed *Metric) *userWindows {
+	u := &userWindows{attempts: attempts, by: by, groupUsers: f.of(users), groupFailed: f.of(failed)}
 	for _, configured := range o.UserWindows {
 		u.longest = max(u.longest, configured.Length)
 		u.windows = append(u.windows, newWindow(configured))
@@ -83,14 +103,17 @@ func (u *userWindows) observe(e *ledger.Event) {
 	if e.Now.Sub(at) >= u.longest {
 		return
 	}
-	group := e.Login.Group
-	if u.attempts.find(desktopGroup.is(group)) == nil { // no room for it
-		group = other
+	labels := u.by(e.Login)
+	if u.attempts.find(labels...) == nil { // no room for it
+		fold(labels)
 	}
-	s := sample{at.UnixMilli(), e.Login.ID, !e.Attempt, group, e.Login.User, e.Login.ClientIP, e.FailedCode != ""}
+	s := sample{at.UnixMilli(), e.Login.ID, !e.Attempt, groupOf(u.attempts.inOwnOrder(labels)), e.Login.User, e.Login.ClientIP, e.FailedCode != ""}
 	u.insert(s)
 	u.added = append(u.added, s)
 }
+
+// groupOf is the values of labels, in one text. Label values have no control characters.
+func groupOf(values []string) string { return strings.Join(values, "\x00") }
 
 func (u *userWindows) insert(s sample) {
 	u.samples = append(u.samples, s)
@@ -142,33 +165,40 @@ func (u *userWindows) dropFuture(now time.Time) {
 
 // setGauges sets the gauges to what the windows hold.
 func (u *userWindows) setGauges() {
-	set := func(f *family, value func(*window) int64) {
-		f.recount(func(add adder) {
+	for _, t := range u.totals {
+		t.family.recount(func(add adder) {
 			for _, w := range u.windows {
-				add(value(w), windowName.is(w.Name))
+				add(t.of(w), windowName.is(w.Name))
 			}
 		})
 	}
-	set(u.users, func(w *window) int64 { return int64(len(w.users)) })
-	set(u.failedUsers, func(w *window) int64 { return int64(len(w.failed)) })
-	set(u.perUser, func(w *window) int64 { return w.failed.highest() })
-	set(u.perClientIP, func(w *window) int64 { return w.clients.highest() })
+	u.setByGroup(u.groupUsers, func(w *window) map[string]counts { return w.byGroup })
+	u.setByGroup(u.groupFailed, func(w *window) map[string]counts { return w.failedByGroup })
+}
 
-	known := distinct(u.attempts, desktopGroup)
-	setByGroup := func(f *family, groups func(*window) map[string]counts) {
-		f.recount(func(add adder) {
-			for _, w := range u.windows {
-				for group := range known {
-					add(0, desktopGroup.is(group), windowName.is(w.Name))
-				}
-				for group, users := range groups(w) {
-					add(int64(len(users)), desktopGroup.is(group), windowName.is(w.Name))
+func (u *userWindows) setByGroup(f *family, groups func(*window) map[string]counts) {
+	f.recount(func(add adder) {
+		for _, w := range u.windows {
+			for _, known := range u.attempts.series {
+				if !slices.Contains(known.values, other) {
+					add(0, append(u.attempts.pairs(known), windowName.is(w.Name))...)
 				}
 			}
-		})
+			for group, users := range groups(w) {
+				add(int64(len(users)), append(u.labelsOf(group), windowName.is(w.Name))...)
+			}
+		}
+	})
+}
+
+// labelsOf are the labels of a group.
+func (u *userWindows) labelsOf(group string) []pair {
+	labels := make([]pair, len(u.attempts.Labels), len(u.attempts.Labels)+1)
+	values := strings.Split(group, "\x00")
+	for i, label := range u.attempts.Labels {
+		labels[i] = label.is(values[min(i, len(values)-1)])
 	}
-	setByGroup(u.groupUsers, func(w *window) map[string]counts { return w.byGroup })
-	setByGroup(u.groupFailed, func(w *window) map[string]counts { return w.failedByGroup })
+	return labels
 }
 
 // window counts the samples of one stretch of time before now.
