@@ -18,6 +18,7 @@ type Sources struct {
 	DesktopConnections *DesktopConnections `yaml:"desktop_connections,omitempty"`
 	Servers            *Servers            `yaml:"servers,omitempty"`
 	Desktops           *Desktops           `yaml:"desktops,omitempty"`
+	AppConnections     *AppConnections     `yaml:"app_connections,omitempty"`
 }
 
 // defaultSources are on where the file has no sources.
@@ -149,6 +150,15 @@ func (u *UserConnections) check(r *reader, at string) {
 	if len(u.SuccessCodes) == 0 {
 		r.refuse(at+".success_codes", `must not be empty, or every login would be a failure; the default is ["", "0", "WKS.00000000"]`)
 	}
+}
+
+// AppConnections are the uses of applications. Their settings are those of login records.
+type AppConnections struct {
+	UserConnections `yaml:",inline"`
+}
+
+func (a *AppConnections) traits() traits {
+	return traits{endpointAppStream, record.AppConnectionFields}
 }
 
 // Sessions are the sessions on application servers.

@@ -223,7 +223,11 @@ func (r *replay) summarise() {
 				others = append(others, fmt.Sprintf("%d %s", r.events[d], d))
 			}
 		}
-		counted = fmt.Sprintf("%d logins, %d of them failures; others: %s", r.events[ledger.Counted], r.failed, cmp.Or(strings.Join(others, ", "), "none"))
+		what := "logins"
+		if r.source.Kind == collector.AppLaunches {
+			what = "launches"
+		}
+		counted = fmt.Sprintf("%d %s, %d of them failures; others: %s", r.events[ledger.Counted], what, r.failed, cmp.Or(strings.Join(others, ", "), "none"))
 	}
 	fmt.Fprintf(r.why, "Counted %s\n", counted)
 	fmt.Fprintf(r.why, "Not understood: %s\n", report.NotUnderstood())
@@ -280,6 +284,9 @@ func explain(e *ledger.Event) string {
 	}
 	if l := e.Login; l != nil && !l.Malformed {
 		fmt.Fprintf(&s, "; time %s, group %q, server %q", cmp.Or(l.Time().Format(time.RFC3339), "none"), l.Group, l.Machine)
+		if l.App != "" {
+			fmt.Fprintf(&s, ", application %q", l.App)
+		}
 	}
 	if e.LoginDuration != nil {
 		fmt.Fprintf(&s, ", login took %s", *e.LoginDuration)

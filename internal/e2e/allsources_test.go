@@ -12,7 +12,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
 )
 
-const allSources = "{user_connections: {mode: export}, sessions: {}, access_statistics: {settle: 1s}, desktop_connections: {}}"
+const allSources = "{user_connections: {mode: export}, sessions: {}, access_statistics: {settle: 1s}, desktop_connections: {}, app_connections: {}}"
 
 func TestDoctorExaminesEverySource(t *testing.T) {
 	t.Parallel()
@@ -21,8 +21,9 @@ func TestDoctorExaminesEverySource(t *testing.T) {
 		"sessions":            "workspace:session:listSessions",
 		"access_statistics":   "workspace:statistics:listAppUserAccessData",
 		"desktop_connections": "workspace:connections:securityList",
+		"app_connections":     "workspace:session:listAppConnection",
 	}
-	exports := []string{"workspace:session:exportUserConnection", "workspace:session:exportSessions",
+	exports := []string{"workspace:session:exportUserConnection", "workspace:session:exportSessions", "workspace:session:exportAppConnection",
 		"workspace:statistics:exportAppUserAccessData", "workspace:connections:securityExport", "workspace:tenants:listExportTasks", "workspace:tenants:exportData"}
 	examine := func(t *testing.T, denied ...string) (code int, stdout string) {
 		w, tap := tapped(t, simulator.Options{Denied: denied})
@@ -31,10 +32,11 @@ func TestDoctorExaminesEverySource(t *testing.T) {
 		w.PutSessions(project, session(1, "Active", at))
 		w.PutAccess(project, access("user1", "7", 3, at))
 		w.PutDesktops(project, connected(1, at))
+		w.PutApps(project, opened(1, at))
 		e := install(t, setup{URL: w.url, Sources: allSources})
 		code, stdout, stderr := command(t, e.dir, "doctor")
 		assert.Empty(t, w.Tasks(project), "it makes no exports")
-		assert.Len(t, tap.requests(""), 4, "one call for each source")
+		assert.Len(t, tap.requests(""), 5, "one call for each source")
 		assert.NotContains(t, stdout+stderr, secretKey)
 		return code, stdout
 	}
@@ -49,15 +51,15 @@ func TestDoctorExaminesEverySource(t *testing.T) {
 		for _, permission := range exports {
 			assert.Contains(t, stdout, permission, "it says what else is needed")
 		}
-		assert.Equal(t, 4, strings.Count(stdout, "ok:"), stdout)
-		assert.Equal(t, 4, strings.Count(stdout, "newest of the 1 records"), stdout)
+		assert.Equal(t, 5, strings.Count(stdout, "ok:"), stdout)
+		assert.Equal(t, 5, strings.Count(stdout, "newest of the 1 records"), stdout)
 	})
 	for source, permission := range lists {
 		t.Run(permission, func(t *testing.T) {
 			t.Parallel()
 			code, stdout := examine(t, permission)
 			assert.Equal(t, 1, code)
-			assert.Equal(t, 3, strings.Count(stdout, "ok:"), stdout)
+			assert.Equal(t, 4, strings.Count(stdout, "ok:"), stdout)
 			_, after, found := strings.Cut("\n"+stdout, "\n"+project+"/"+source+"\n")
 			require.True(t, found, stdout)
 			wrong, _, _ := strings.Cut(after, "\n"+project+"/")
@@ -73,6 +75,7 @@ func TestAMissingExportPermissionIsNamed(t *testing.T) {
 		"workspace:session:exportUserConnection":       "{user_connections: {mode: export}}",
 		"workspace:session:exportSessions":             "{sessions: {}}",
 		"workspace:statistics:exportAppUserAccessData": "{access_statistics: {settle: 1s}}",
+		"workspace:session:exportAppConnection":        "{app_connections: {mode: export}}",
 		"workspace:connections:securityExport":         "{desktop_connections: {}}",
 		"workspace:tenants:listExportTasks":            "{sessions: {}}",
 		"workspace:tenants:exportData":                 "{sessions: {}}",
@@ -118,13 +121,14 @@ func TestTheDemoHasEverySourceUp(t *testing.T) {
 	e.launch("demo")
 	eventually(t, "all sources are up", func() bool {
 		m := e.metrics()
-		return m.sum("workspace_exporter_source_up") == 6 && m.sum("workspace_access_failures_total") > 0
+		return m.sum("workspace_exporter_source_up") == 7 && m.sum("workspace_access_failures_total") > 0
 	})
 	m := e.metrics()
 	for _, name := range []string{
 		"workspace_login_attempts_total", "workspace_login_failures_total", "workspace_server_sessions", "workspace_session_failures_total",
 		"workspace_server_info", "workspace_server_max_sessions", "workspace_agent_latest_version_info", "workspace_desktops_by_login_state",
 		"workspace_desktop_network_round_trip_seconds_count", "workspace_login_failure_code_info", "workspace_exporter_export_tasks_total",
+		"workspace_app_launches_total", "workspace_app_launch_failures_total", "workspace_app_open", "workspace_app_use_duration_seconds_count", "workspace_app_launch_failure_code_info",
 	} {
 		assert.NotEmpty(t, m.named(name), name)
 	}

@@ -25,14 +25,19 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Message is what every line says in msg.
-const Message = "login failed"
+// What a line says in msg.
+const (
+	Message       = "login failed"
+	LaunchMessage = "application launch failed"
+)
 
 // Origin is where failed logins come from.
 type Origin struct {
 	Project, Source, Product string
 	// PersonalMachines is true of machines that are often named after their persons.
 	PersonalMachines bool
+	// Launches is true of launches of applications, whose groups are not those of desktops.
+	Launches bool
 }
 
 // Options of a Log.
@@ -126,6 +131,8 @@ type line struct {
 	Source        string             `json:"source"`
 	Product       string             `json:"product"`
 	DesktopGroup  string             `json:"desktop_group"`
+	AppGroup      string             `json:"app_group,omitempty"`
+	AppName       string             `json:"app_name,omitempty"`
 	MachineName   string             `json:"machine_name"`
 	FailedCode    string             `json:"failed_code"`
 	FailedReason  string             `json:"failed_reason"`
@@ -156,9 +163,12 @@ func (l *Log) Write(from Origin, failures []ledger.Event) {
 			at = e.Now
 		}
 		meaning := l.Explanations.Explain(e.FailedCode, e.Login.FailedReason)
-		line := line{at.UTC(), Message, from.Project, from.Source, from.Product, e.Login.Group, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
+		line := line{at.UTC(), Message, from.Project, from.Source, from.Product, e.Login.Group, "", e.Login.App, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
 			e.Login.ClientType, e.Login.ClientVersion, e.Login.AgentVersion, e.Disposition, pseudonym(e.Login.User), "",
 			meaning.Class, meaning.Text, meaning.TextZH, meaning.Action, meaning.URL}
+		if from.Launches {
+			line.Msg, line.DesktopGroup, line.AppGroup = LaunchMessage, "", e.Login.Group
+		}
 		if from.PersonalMachines {
 			line.MachineName, line.Desktop = "", pseudonym(record.PersonOf(e.Login.Machine))
 		}

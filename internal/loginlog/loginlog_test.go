@@ -46,7 +46,7 @@ func failures(codes ...string) (events []ledger.Event) {
 func TestALine(t *testing.T) {
 	f := &full{room: 1000}
 	l := &Log{Options: Options{Key: func() (string, error) { return "0123456789abcdef", nil }}, out: f}
-	l.Write(Origin{"p", "user_connections", "app_streaming", false}, failures("1001"))
+	l.Write(Origin{Project: "p", Source: "user_connections", Product: "app_streaming"}, failures("1001"))
 	assert.Equal(t, `{"time":"2023-11-14T22:13:20Z","msg":"login failed","project":"p","source":"user_connections","product":"app_streaming",`+
 		`"desktop_group":"g","machine_name":"","failed_code":"1001","failed_reason":"<user> & co.","client_type":"","client_version":"","agent_version":"",`+
 		`"disposition":"counted","user":"`+Pseudonym("0123456789abcdef", 7)+`"}`+"\n", f.String())
@@ -58,14 +58,23 @@ func TestADesktopHasAPseudonym(t *testing.T) {
 	l := &Log{Options: Options{Key: func() (string, error) { return "0123456789abcdef", nil }}, out: f}
 	events := failures("1001")
 	events[0].Login.Machine = "VDI-jane.doe"
-	l.Write(Origin{"p", "desktop_connections", "desktop", true}, events)
+	l.Write(Origin{Project: "p", Source: "desktop_connections", Product: "desktop", PersonalMachines: true}, events)
 	assert.NotContains(t, f.String(), "jane")
 	assert.Contains(t, f.String(), `"machine_name":"",`)
 	assert.Contains(t, f.String(), `"desktop":"`+Pseudonym("0123456789abcdef", record.PersonOf("VDI-jane.doe"))+`"}`)
 	f = &full{room: 1000}
-	(&Log{out: f}).Write(Origin{"p", "desktop_connections", "desktop", true}, events)
+	(&Log{out: f}).Write(Origin{Project: "p", Source: "desktop_connections", Product: "desktop", PersonalMachines: true}, events)
 	assert.NotContains(t, f.String(), "jane", "without a key")
 	assert.NotContains(t, f.String(), `"desktop":`)
+}
+
+func TestALaunchIsNoLogin(t *testing.T) {
+	f := &full{room: 1000}
+	events := failures("1001")
+	events[0].Login.App = "g-Calc"
+	(&Log{out: f}).Write(Origin{Project: "p", Source: "app_connections", Product: "app_streaming", Launches: true}, events)
+	assert.Contains(t, f.String(), `"msg":"application launch failed","project":"p","source":"app_connections"`)
+	assert.Contains(t, f.String(), `"desktop_group":"","app_group":"g","app_name":"g-Calc"`)
 }
 
 func TestPseudonym(t *testing.T) {
@@ -83,17 +92,17 @@ func TestAFullDisk(t *testing.T) {
 	var whole int
 	{
 		f := &full{room: 1 << 20}
-		(&Log{out: f}).Write(Origin{"p", "s", "v", false}, failures("1"))
+		(&Log{out: f}).Write(Origin{Project: "p", Source: "s", Product: "v"}, failures("1"))
 		whole = f.Len()
 	}
 	for room := range 3*whole + 1 {
 		f := &full{room: room}
 		lost := 0
 		l := &Log{Options: Options{Lost: func(n int) { lost += n }, Logger: log.NewNopLogger()}, out: f}
-		l.Write(Origin{"p", "s", "v", false}, failures("1", "2", "3"))
-		l.Write(Origin{"p", "s", "v", false}, failures("4")) // no room yet, unless there was for all
+		l.Write(Origin{Project: "p", Source: "s", Product: "v"}, failures("1", "2", "3"))
+		l.Write(Origin{Project: "p", Source: "s", Product: "v"}, failures("4")) // no room yet, unless there was for all
 		f.room = 1 << 20
-		l.Write(Origin{"p", "s", "v", false}, failures("5"))
+		l.Write(Origin{Project: "p", Source: "s", Product: "v"}, failures("5"))
 		good := 0
 		for _, line := range strings.Split(f.String(), "\n") {
 			if strings.HasPrefix(line, "{") && strings.HasSuffix(line, "}") {
@@ -109,7 +118,7 @@ func TestAFullDisk(t *testing.T) {
 func TestWithoutAKey(t *testing.T) {
 	for name, key := range map[string]func() (string, error){"none": nil, "one that cannot be read": func() (string, error) { return "", errors.New("gone") }} {
 		f := &full{room: 1000}
-		(&Log{Options: Options{Key: key, Logger: log.NewNopLogger()}, out: f}).Write(Origin{"p", "s", "v", false}, failures("1"))
+		(&Log{Options: Options{Key: key, Logger: log.NewNopLogger()}, out: f}).Write(Origin{Project: "p", Source: "s", Product: "v"}, failures("1"))
 		assert.NotContains(t, f.String(), `"user"`, name)
 		assert.Contains(t, f.String(), `"failed_code":"1"`, name)
 	}

@@ -74,7 +74,8 @@ func (p *project) open(s *source.Source, block config.Block, st *store.Store, fa
 	counting := p.counting(s, block)
 	counting.Day = day
 	if failures != nil {
-		from := loginlog.Origin{Project: p.Name, Source: s.Name, Product: s.Product, PersonalMachines: s.PersonalMachines}
+		from := loginlog.Origin{Project: p.Name, Source: s.Name, Product: s.Product, PersonalMachines: s.PersonalMachines,
+			Launches: s.Kind == collector.AppLaunches}
 		counting.Failed = func(events []ledger.Event) { failures.Write(from, events) }
 	}
 	accumulator, err := collector.Open(partition, counting)

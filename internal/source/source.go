@@ -18,7 +18,7 @@ import (
 )
 
 // All are the sources, in the order in which they are shown.
-var All = []*Source{userConnections, sessions, accessStatistics, desktopConnections, servers, desktops}
+var All = []*Source{userConnections, sessions, accessStatistics, desktopConnections, servers, desktops, appConnections}
 
 // Values of the label product.
 const (

@@ -28,12 +28,14 @@ var userConnections = &Source{
 	Kind:    collector.Logins,
 	Demo:    "{lookback: 2m, pending_timeout: 10m, reconcile_interval: 1m}",
 	way: &incremental{
-		records: recordsOf(listUserConnections, (*record.UserConnection).Login),
-		settings: loginSettingsOf(func(c *config.UserConnections) loginSettings {
-			return loginSettings{Window: c.Window, successCodes: c.SuccessCodes, exportThreshold: c.ExportThreshold,
-				reconcileInterval: time.Duration(c.ReconcileInterval)}
-		}),
+		records:  recordsOf(listUserConnections, (*record.UserConnection).Login),
+		settings: loginSettingsOf(userConnectionSettings),
 	},
+}
+
+func userConnectionSettings(c *config.UserConnections) loginSettings {
+	return loginSettings{Window: c.Window, successCodes: c.SuccessCodes, exportThreshold: c.ExportThreshold,
+		reconcileInterval: time.Duration(c.ReconcileInterval)}
 }
 
 var listUserConnections = &workspace.List[record.UserConnection]{
