@@ -140,7 +140,7 @@ func TestOnlyAFileCanBeOpened(t *testing.T) {
 func TestALineExplainsItsFailure(t *testing.T) {
 	f := &full{room: 4000}
 	own := failurecode.Rules{{Code: "1001", Explanation: failurecode.Explanation{Class: "capacity", TextZH: "满", Action: "Add servers", URL: "https://wiki.example.com/"}}}
-	(&Log{Options: Options{Explanations: own}, out: f}).Write(Origin{"p", "user_connections", "app_streaming", false}, failures("1001", "unknown", "9"))
+	(&Log{Options: Options{Explanations: own}, out: f}).Write(Origin{Project: "p", Source: "user_connections", Product: "app_streaming"}, failures("1001", "unknown", "9"))
 	lines := strings.Split(f.String(), "\n")
 	assert.Contains(t, lines[0], `"disposition":"counted","class":"capacity","explanation":"满","explanation_zh":"满","action":"Add servers","url":"https://wiki.example.com/"}`)
 	assert.Contains(t, lines[1], `"class":"no_outcome","explanation":"The login failed with a reason, but without a code"`)
