@@ -526,7 +526,7 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	park := newBench(t, ofKind(DesktopNumbers))
 	park.desktops(desktopCount("", 1, 1))
 	launches := newBench(t, ofKind(AppLaunches))
-	require.NoError(t, launches.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("7"))))
+	require.NoError(t, launches.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("unknown"))))
 
 	process := prometheus.NewRegistry()
 	ours := NewExporter(process)
