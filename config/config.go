@@ -84,8 +84,7 @@ type Credentials struct {
 	DefaultChain *DefaultChain `yaml:"default_chain,omitempty"`
 }
 
-// AKSK signs every request. SecurityToken goes with temporary keys, and is empty
-// otherwise.
+// AKSK signs every request.
 type AKSK struct {
 	// AccessKey is the access key id (AK).
 	AccessKey Secret `yaml:"access_key,omitempty"`
@@ -133,7 +132,7 @@ type RateLimit struct {
 	Burst int `yaml:"burst"`
 }
 
-// Metrics is about what is exposed.
+// Metrics are settings of what is exposed.
 type Metrics struct {
 	// NewSeriesHold is for how long a new counter shows 0, so that increase() sees its start:
 	// at least two scrape intervals. 0s turns it off.

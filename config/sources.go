@@ -10,7 +10,8 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Sources are the sources of a project; nil is off. The key of each is its name, everywhere.
+// Sources are the lists that are read. One that is named is on; without any, user_connections
+// is. The key of each is its name everywhere.
 type Sources struct {
 	UserConnections    *UserConnections    `yaml:"user_connections,omitempty"`
 	Sessions           *Sessions           `yaml:"sessions,omitempty"`
@@ -65,6 +66,8 @@ const (
 
 // Polling is what every source has.
 type Polling struct {
+	// PollInterval is the time from one poll to the next. Without it, that of `global` counts,
+	// if it is given.
 	PollInterval model.Duration `yaml:"poll_interval"`
 }
 
@@ -81,7 +84,7 @@ type Source struct {
 	// Columns are headers of export files with the API's field name of each. An empty one
 	// drops the column.
 	Columns map[string]string `yaml:"columns,omitempty"`
-	// TimeZone is the IANA name of the zone of times that tell none: UTC, if it is not given.
+	// TimeZone is the IANA name of the zone of times without a zone: UTC, if it is not given.
 	TimeZone string `yaml:"time_zone,omitempty"`
 }
 
