@@ -150,13 +150,21 @@ type Metrics struct {
 // FailureCode explains failures: those of a code, those whose reason matches a regular
 // expression, or if both are given those of both.
 type FailureCode struct {
-	Code   string `yaml:"code,omitempty"`
+	// Code is the failure code that is explained.
+	Code string `yaml:"code,omitempty"`
+	// Reason is a regular expression (RE2) that the reason of the failure must match
+	// somewhere.
 	Reason string `yaml:"reason,omitempty"`
-	Class  string `yaml:"class,omitempty"`
-	Text   string `yaml:"text,omitempty"`
+	// Class groups failures, as in `credentials` or `capacity`. It becomes a label.
+	Class string `yaml:"class,omitempty"`
+	// Text says in English what has happened.
+	Text string `yaml:"text,omitempty"`
+	// TextZH says the same in Chinese.
 	TextZH string `yaml:"text_zh,omitempty"`
+	// Action says what to do.
 	Action string `yaml:"action,omitempty"`
-	URL    string `yaml:"url,omitempty"`
+	// URL leads to more about it.
+	URL string `yaml:"url,omitempty"`
 }
 
 // FailedLoginsLog is where each failed login is written as a line of JSON.
