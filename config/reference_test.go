@@ -156,7 +156,7 @@ func (d *document) row(path string, f reflect.StructField, parent, field reflect
 	case field.IsZero() && field.Kind() != reflect.Int && field.Kind() != reflect.Int64 && field.Kind() != reflect.Bool:
 		standard = ""
 	}
-	example := d.examples[path]
+	example := cmp.Or(d.examples[path], standard)
 	key := path[strings.LastIndex(path, ".")+1:]
 	switch file, isFile := strings.CutSuffix(key, "_file"); {
 	case field.Type() == reflect.TypeFor[Secret](), field.Type() == reflect.TypeFor[PEM]():
