@@ -88,7 +88,7 @@ type document struct {
 	t        *testing.T
 	text     strings.Builder
 	comments map[string]string // of types, and of fields as Type.Field
-	examples map[string]string // by path, with [] for the elements of lists
+	examples map[string]string // by path, with [] for elements of lists; under sources.KEY for any source
 	since    map[string]string // by path
 	next     string            // release, with which new keys come
 }
@@ -156,8 +156,8 @@ func (d *document) row(path string, f reflect.StructField, parent, field reflect
 	case field.IsZero() && field.Kind() != reflect.Int && field.Kind() != reflect.Int64 && field.Kind() != reflect.Bool:
 		standard = ""
 	}
-	example := cmp.Or(d.examples[path], standard)
 	key := path[strings.LastIndex(path, ".")+1:]
+	example := cmp.Or(d.examples[path], standard, d.examples["sources."+key])
 	switch file, isFile := strings.CutSuffix(key, "_file"); {
 	case field.Type() == reflect.TypeFor[Secret](), field.Type() == reflect.TypeFor[PEM]():
 		example = "`\"...\"`"
@@ -278,8 +278,10 @@ func collect(t *testing.T, found map[string]string, path string, n *yaml.Node) {
 			collect(t, found, path+"[]", item)
 		}
 	}
-	if _, ok := found[path]; !ok {
-		found[path] = flow(t, n)
+	for _, path := range []string{path, regexp.MustCompile(`^.*\.sources\.\w+\.`).ReplaceAllString(path, "sources.")} {
+		if _, ok := found[path]; !ok {
+			found[path] = flow(t, n)
+		}
 	}
 }
 
