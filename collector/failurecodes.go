@@ -27,8 +27,8 @@ var failureCodeInfo = &Metric{Name: "workspace_login_failure_code_info", Type: G
 	Help: "Always 1, one series a code: a reason text that came with a failure code, without personal data, its class and its explanation. The text stays until most failures of an hour have another one."}
 
 // failureCodeAdvice stands beside failureCodeInfo, whose labels are fixed.
-var failureCodeAdvice = &Metric{Name: "workspace_login_failure_code_advice_info", Type: Gauge, Labels: []Label{failedCode, class, explanationZH, action, link},
-	Help: "Always 1, one series a code that has an explanation: its class, the explanation in Chinese, what to do, and where more is to be read."}
+var failureCodeAdvice = &Metric{Name: "workspace_login_failure_code_advice_info", Type: Gauge, Labels: []Label{failedCode, class, explanation, explanationZH, action, link},
+	Help: "Always 1, one series a code that has an explanation: its class, the explanation in two languages, what to do, and where to read more."}
 
 // failureCodes remembers a reason text for each failure code. Texts of one code differ, and
 // each that is shown is a series of its own: so a text stays until nearly all failures
@@ -141,15 +141,15 @@ func (c *failureCodes) refresh(time.Time, *ledger.Ledger) {
 // show makes the series of a code. They change with its text and the configuration only.
 func (c *failureCodes) show(code, text string) {
 	e := c.explanations.Explain(code, text)
-	inClass := class.is(record.Label(e.Class))
-	c.info.add(1, failedCode.is(code), reasonText.is(text), inClass, explanation.is(record.Label(e.Text)))
+	inClass, meaning := class.is(record.Label(e.Class)), explanation.is(record.Label(e.Text))
+	c.info.add(1, failedCode.is(code), reasonText.is(text), inClass, meaning)
 	if e == (failurecode.Explanation{}) {
 		return
 	}
 	if record.Label(e.URL) != e.URL {
 		e.URL = "" // a part of it leads nowhere
 	}
-	c.advice.add(1, failedCode.is(code), inClass, explanationZH.is(record.Label(e.TextZH)), action.is(record.Label(e.Action)), link.is(e.URL))
+	c.advice.add(1, failedCode.is(code), inClass, meaning, explanationZH.is(record.Label(e.TextZH)), action.is(record.Label(e.Action)), link.is(e.URL))
 }
 
 func (k *reason) learn(hour int64, counts textCounts) {

@@ -85,16 +85,14 @@ func records(p *page) {
 // reasons.
 const wideCode = 360
 
-// codeTable joins codes with what they mean: their explanation, or else the latest
-// reason that came with them. Of several reasons for one code, one is shown; codes
-// without one are shown too.
+// codeTable joins codes with what they mean. Of several meanings for one code, one is shown;
+// codes without one are shown too.
 func (p *page) codeTable(counter, match, span string, codeWidth float64) dashboard.Panel {
 	failed := counted("failed_code", counter, match, span) + " > 0"
 	if span == window {
 		failed = known(failed)
 	}
-	meaning := `label_replace(label_replace(last_over_time(workspace_login_failure_code_info{` + matchProject + `}[$__range]), "meaning", "$1", "reason", "(.*)"), "meaning", "$1", "explanation", "(.+)")`
-	meanings := "topk by (failed_code) (1, max by (failed_code, class, meaning) (" + meaning + "))"
+	meanings := "topk by (failed_code) (1, max by (failed_code, class, meaning) (" + p.meaning() + "))"
 	seen := failed + " unless " + countedAt("failed_code", counter, match, "7d", " offset "+span) + " > 0"
 	described := func(expr string) string {
 		return "(" + expr + ") * on (failed_code) group_left (class, meaning) " + meanings + " or on (failed_code) (" + expr + ")"
@@ -108,6 +106,20 @@ func (p *page) codeTable(counter, match, span string, codeWidth float64) dashboa
 		{word: "new", expr: described("count by (failed_code) (" + seen + ")"), width: 70, plain: true, shade: steps(neutralColour),
 			words: map[string]dashboard.ValueMappingResult{"1": said(p.word("new"), "orange")}},
 	}, p.otherwise("no_failures"))
+}
+
+// meaning is, in the label of that name, what is known of a code: its explanation in the
+// page's language, or else a reason that came with it.
+func (p *page) meaning() string {
+	explanation := "explanation"
+	if p.language != "en" {
+		explanation += "_" + p.language
+	}
+	explained := `workspace_login_failure_code_advice_info{` + matchProject + `, ` + explanation + `!=""}`
+	// What holds now comes before what held until the configuration changed.
+	explained = explained + " or on (failed_code) last_over_time(" + explained + "[$__range])"
+	return `label_replace(` + explained + `, "meaning", "$1", "` + explanation + `", "(.*)") or on (failed_code) ` +
+		`label_replace(last_over_time(workspace_login_failure_code_info{` + matchProject + `}[$__range]), "meaning", "$1", "reason", "(.*)")`
 }
 
 // codeBars are the seven codes with the most failures, and the rest.

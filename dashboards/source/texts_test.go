@@ -60,7 +60,8 @@ func TestLanguagesShowTheSame(t *testing.T) {
 	}
 }
 
-// bare is a dashboard without its texts.
+// bare is a dashboard without its texts. What failures mean is a text, too: a label has it
+// in each language.
 func (b board) bare() any {
 	type query struct{ expr, refID string }
 	type panel struct {
@@ -75,7 +76,7 @@ func (b board) bare() any {
 		bare := panel{id: p.ID, kind: p.Type, unit: p.FieldConfig.Defaults.Unit, place: p.GridPos,
 			overrides: len(p.FieldConfig.Overrides), transformed: len(p.Transformations)}
 		for _, q := range p.Targets {
-			bare.queries = append(bare.queries, query{q.Expr, q.RefID})
+			bare.queries = append(bare.queries, query{strings.ReplaceAll(q.Expr, "explanation_zh", "explanation"), q.RefID})
 		}
 		panels = append(panels, bare)
 	}
