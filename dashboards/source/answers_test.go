@@ -104,7 +104,7 @@ func loaded(t *testing.T, load string) *world {
 // values of labels, where it matters.
 var labelSamples = map[string]string{
 	"product": "app_streaming", "source": "user_connections", "window": "15m", "result": "success", "reason": "unreachable", "code": "200",
-	"session_state": "Active", "alertname": "WorkspaceX", "alertstate": "firing", "severity": "warning",
+	"session_state": "Active", "longer_than": "8h", "alertname": "WorkspaceX", "alertstate": "firing", "severity": "warning",
 }
 
 func series(name string, names []string, own labels.Labels, bound string) string {
@@ -234,7 +234,7 @@ func silent(b board, p boardPanel, q target) bool {
 		pageOf(b.UID) == "login-failures" && p.ID == 43 || // every login reached a server
 		strings.Contains(q.Expr, `result!="success"`) || strings.Contains(q.Expr, `disposition=~"invalid`) ||
 		strings.Contains(q.Expr, `code!~"2.."}[$__rate_interval])) *`) && p.ID == 41 || strings.Contains(q.Expr, `status=~"fail`) ||
-		strings.Contains(q.Expr, `session_state="Disconnected"`) ||
+		strings.Contains(q.Expr, `session_state="Disconnected"`) || strings.Contains(q.Expr, `longer_than="1h"`) || strings.Contains(q.Expr, `longer_than="24h"`) ||
 		strings.Contains(q.Expr, `product="desktop"`) // desktops have no names
 }
 

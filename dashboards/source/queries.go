@@ -31,6 +31,8 @@ const (
 	clientFailures  = "workspace_client_login_failures_total"
 	versionAttempts = "workspace_client_version_login_attempts_total"
 	versionFailures = "workspace_client_version_login_failures_total"
+	connectAttempts = "workspace_connect_type_login_attempts_total"
+	connectFailures = "workspace_connect_type_login_failures_total"
 )
 
 // Spans of time. Graphs count in steps, and everything else over one of the others.

@@ -60,6 +60,17 @@ func servers(p *page) {
 	p.panel(34, "open_by_server", 12, 9, graph(counts, []query{
 		{"sum by (machine_name) (" + open + ") and on (machine_name) topk(20, sum by (machine_name) (" + open + " @ end()))", "{{machine_name}}"}}))
 	p.panel(35, "imbalance_trend", 24, 8, graph("none", []query{{imbalance(sessions), "{{server_group}}"}}))
+	unused := func(by, match string) string {
+		return "sum by (" + by + ") (workspace_sessions_disconnected{" + matchProject + match + "})"
+	}
+	p.panel(36, "unused_table", 12, 8, p.tabular("unused_8h", []column{
+		{word: "server_group", label: "server_group", link: p.shows(33, "sessions_by_server")},
+		{word: "unused_1h", expr: unused("server_group", `, longer_than="1h"`)},
+		{word: "unused_8h", expr: unused("server_group", `, longer_than="8h"`)},
+		{word: "unused_24h", expr: unused("server_group", `, longer_than="24h"`)},
+		{word: "undated", expr: "sum by (server_group) (workspace_sessions_disconnected_undated{" + matchProject + "})"},
+	}))
+	p.panel(37, "unused", 12, 8, graph(counts, []query{{unused("longer_than", ""), "> {{longer_than}}"}}))
 
 	p.heading(40, "desktops", true)
 	const desktops = matchProject + `, product="desktop", machine_name=~"$machine_name"` + reached

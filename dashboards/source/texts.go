@@ -109,6 +109,12 @@ var texts = map[string]translations{
 	"new":                      {"en": {title: "New"}, "zh": {title: "新出现"}},
 	"attempts":                 {"en": {title: "Attempts"}, "zh": {title: "登录次数"}},
 	"failures":                 {"en": {title: "Failures"}, "zh": {title: "失败次数"}},
+	"connect_type":             {"en": {title: "Connect type"}, "zh": {title: "连接类型"}},
+	"unused_1h":                {"en": {title: "Longer than 1 h"}, "zh": {title: "超过 1 小时"}},
+	"unused_8h":                {"en": {title: "Longer than 8 h"}, "zh": {title: "超过 8 小时"}},
+	"unused_24h":               {"en": {title: "Longer than 24 h"}, "zh": {title: "超过 24 小时"}},
+	"server_group":             {"en": {title: "Server group"}, "zh": {title: "服务器组"}},
+	"undated":                  {"en": {title: "Without time"}, "zh": {title: "无时间"}},
 	"attempts_before":          {"en": {title: "Attempts a week before"}, "zh": {title: "一周前登录次数"}},
 	"failures_before":          {"en": {title: "Failures a week before"}, "zh": {title: "一周前失败次数"}},
 	"ratio":                    {"en": {title: "Failure ratio"}, "zh": {title: "失败率"}},
@@ -483,6 +489,14 @@ var texts = map[string]translations{
 		"en": {"Round trip on the network, all connections", "How many connections had which round-trip time on the network, in each interval."},
 		"zh": {"网络往返时延分布", "每个时间段内各网络往返时延区间的连接数。"},
 	},
+	"login-time.round_trip_by_system": {
+		"en": {"Round trip p95 by client system", "19 of 20 connections of each interval had a shorter round trip on the network, by the operating system of the client. Shown from 10 connections on."},
+		"zh": {"各客户端系统往返时延 p95", "每个时间段内，各客户端操作系统 95% 的连接的网络往返时延低于此值。连接达到 10 个才显示。"},
+	},
+	"login-time.reconnects": {
+		"en": {"Reconnects to desktops", "Successful logins to desktops that take up an earlier connection, by client system. Many at once mean that connections broke: look at the network and the gateways."},
+		"zh": {"云桌面重连", "恢复先前连接的云桌面成功登录，按客户端系统统计。短时间内大量出现说明连接中断：请检查网络和网关。"},
+	},
 	"login-time.staying": {"en": {title: "How long people stay"}, "zh": {title: "使用多久"}},
 	"login-time.lengths": {
 		"en": {"Length of connections", "How many connections that ended in each interval had lasted how long."},
@@ -495,6 +509,10 @@ var texts = map[string]translations{
 	"login-time.short_trend": {
 		"en": {"Ended within a minute", "Share of the connections that ended in each interval and had lasted a minute or less."},
 		"zh": {"一分钟内结束", "每个时间段内结束的连接中，时长不超过一分钟的比例。"},
+	},
+	"login-time.peaks": {
+		"en": {"Most connections at once", "The most connections that were open at once within each of the user_windows before each moment, by the starts and ends of the records: what must have room. Ends that come late correct it. Not filtered by desktop group."},
+		"zh": {"最大并发连接数", "各时刻之前每个 user_windows 窗口内同时打开的最多连接数，按记录的开始与结束时间计算，即所需容量。迟到的结束时间会修正该值。不按桌面组筛选。"},
 	},
 	"login-time.states": {
 		"en": {"Sessions by state", "Sessions on the servers of application streaming, by state. Being made is the vendor's AppcInit, could not be initialised its InitFail. Needs the source sessions. Not filtered by desktop group."},
@@ -548,6 +566,19 @@ var texts = map[string]translations{
 	"versions.client_type_table": {
 		"en": {"Client systems", "Logins of the time shown by client system. A ratio is shown from 20 attempts on."},
 		"zh": {"客户端系统", "所选时间内各客户端系统的登录。登录达到 20 次才显示失败率。"},
+	},
+	"versions.connect_types": {"en": {title: "Desktops and applications. All client systems"}, "zh": {title: "桌面与应用（全部客户端系统）"}},
+	"versions.connect_type_share": {
+		"en": {"Attempts by connect type", "Share of the login attempts of application streaming to shared desktops and to applications. Not filtered by client system."},
+		"zh": {"各连接类型登录占比", "云应用中连接共享桌面与连接应用的登录占比。不按客户端系统筛选。"},
+	},
+	"versions.connect_type_ratio": {
+		"en": {"Failure ratio by connect type", "Share of the attempts of each interval that failed, from 10 attempts on. If only applications fail, look at their publication and not at the servers. Not filtered by client system."},
+		"zh": {"各连接类型失败率", "每个时间段内失败的比例（登录达到 10 次）。若仅应用失败，请先检查应用发布而非服务器。不按客户端系统筛选。"},
+	},
+	"versions.connect_type_table": {
+		"en": {"Connect types", "Logins of the time shown to shared desktops and to applications. A ratio is shown from 20 attempts on. Not filtered by client system."},
+		"zh": {"连接类型", "所选时间内连接共享桌面与连接应用的登录。登录达到 20 次才显示失败率。不按客户端系统筛选。"},
 	},
 	"versions.age": {
 		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
@@ -646,6 +677,14 @@ var texts = map[string]translations{
 	"servers.codes": {
 		"en": {"Failures by code", "Failures of the chosen servers by failure code: the seven with the most in the time shown, and the others."},
 		"zh": {"各失败码的失败次数", "所选服务器各失败码的失败次数：所选时间内最多的七个，以及其余。"},
+	},
+	"servers.unused_table": {
+		"en": {"Sessions without a user by server group", "Disconnected sessions that nobody has been connected to for longer than that: they hold room on the servers. A policy of the group can end them. Without time: the API does not say since when. Needs the source sessions. Not filtered by desktop group and server."},
+		"zh": {"各服务器组无人使用的会话", "断开超过相应时长、无人连接的会话，它们占用服务器容量，可通过组策略结束。“无时间”：API 未说明断开时间。需要启用 sessions 采集源。不按桌面组和服务器筛选。"},
+	},
+	"servers.unused": {
+		"en": {"Sessions without a user", "Sessions that have been disconnected for longer than 1, 8 and 24 hours. Each line holds those below it. Not filtered by desktop group and server."},
+		"zh": {"无人使用的会话", "断开超过 1、8、24 小时的会话，时长较短的曲线包含较长者。不按桌面组和服务器筛选。"},
 	},
 	"servers.desktops": {"en": {title: "Desktops, one by one (only with desktop_names: true)"}, "zh": {title: "单个桌面（需要 desktop_names: true）"}},
 	"servers.desktop_table": {

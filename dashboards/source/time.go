@@ -44,6 +44,9 @@ func loginTime(p *page) {
 		{usual("0.95", "", endToEnd, all), p.word("end_to_end") + " p95"},
 	}, interval("5m")))
 	p.panel(32, "round_trip_density", 12, 8, density(seconds, buckets(network, all)))
+	p.panel(33, "round_trip_by_system", 12, 8, graph(seconds, []query{{usual("0.95", "client_type", network, all), "{{client_type}}"}}, interval("5m")))
+	p.panel(34, "reconnects", 12, 8, bars([]query{{counted("client_type", "workspace_desktop_reconnects_total", all, step), "{{client_type}}"}},
+		stacked(false), interval("10m")))
 
 	p.heading(40, "staying", false)
 	p.panel(41, "lengths", 12, 8, density(seconds, buckets(sessionSeconds, inGroup)))
@@ -53,6 +56,8 @@ func loginTime(p *page) {
 		where("", observed("", sessionSeconds, inGroup, step), enough, within("60", "", sessionSeconds, inGroup, step)), p.word("within_60s")}}, interval("10m"), bounds(0, 1),
 		coloured(p.word("within_60s"), failureColour)))
 	p.panel(44, "states", 12, 8, graph(counts, []query{{"sum by (session_state) (workspace_server_sessions{" + all + "})", "{{session_state}}"}}, stacked(false), p.states))
+	p.panel(46, "peaks", 24, 8, graph(counts, []query{
+		{"max by (project, product, window) (workspace_connections_peak{" + all + "})", "{{project}} {{product}} {{window}}"}}))
 	p.panel(45, "init_failures", 24, 7, bars([]query{
 		{leading("7", "server_group, failed_code", "workspace_session_failures_total", all), "{{server_group}} {{failed_code}}"}},
 		stacked(false), interval("10m"), shades(0, failureColour), p.otherwise("no_failures")))

@@ -12,27 +12,31 @@ func versions(p *page) {
 	p.panel(46, "unreached", 4, 4, p.number(counts, known(orZero(counted("", clientFailures, ofClient+`, agent_version=""`, whole), tried)), isFailure, linked(p.showsOn("login-failures", 43, "unreached_codes"))))
 
 	p.heading(10, "agents", false)
-	p.versionRow(11, clientAttempts, clientFailures, "agent_version")
+	p.versionRow(11, clientAttempts, clientFailures, "agent_version", ofClient)
 	p.heading(20, "clients", false)
-	p.versionRow(21, versionAttempts, versionFailures, "client_version")
+	p.versionRow(21, versionAttempts, versionFailures, "client_version", ofClient)
 	p.heading(30, "systems", false)
-	p.versionRow(31, clientAttempts, clientFailures, "client_type")
+	p.versionRow(31, clientAttempts, clientFailures, "client_type", ofClient)
+	p.heading(50, "connect_types", false)
+	p.versionRow(51, connectAttempts, connectFailures, "connect_type", all)
 }
 
-// ofVersion matches attempts that have the label: without it they reached no server, or
+// having matches attempts that have the label: without it they reached no server, or
 // their client did not say.
-func ofVersion(label string) string { return ofClient + ", " + label + `!=""` }
+func having(label, match string) string { return match + ", " + label + `!=""` }
 
 // failingVersions are those of which most attempts fail.
 func failingVersions(label, attempts, failures string) string {
-	tried := counted(label, attempts, ofVersion(label), whole)
-	return known("count(" + share(counted(label, failures, ofVersion(label), whole), tried, "20") + " > 0.2) or 0 * count(" + tried + " > 0)")
+	match := having(label, ofClient)
+	tried := counted(label, attempts, match, whole)
+	return known("count(" + share(counted(label, failures, match, whole), tried, "20") + " > 0.2) or 0 * count(" + tried + " > 0)")
 }
 
 // versionRow are three panels with ids from first on: shares, ratios of failures, and
 // a table.
-func (p *page) versionRow(first uint32, attempts, failures, label string) {
-	legend, match := "{{"+label+"}}", ofVersion(label)
+func (p *page) versionRow(first uint32, attempts, failures, label, match string) {
+	legend := "{{" + label + "}}"
+	match = having(label, match)
 	p.panel(first, label+"_share", 12, 8, graph(counts, []query{
 		{where("", counted("", attempts, match, step), enough, counted(label, attempts, match, step)), legend}}, stacked(true), interval("30m")))
 	p.panel(first+1, label+"_ratio", 12, 8, graph(ratio, []query{
@@ -42,15 +46,18 @@ func (p *page) versionRow(first uint32, attempts, failures, label string) {
 	if knows("versions", label) {
 		name.link = p.leads("versions", label)
 	}
-	p.panel(first+2, label+"_table", 24, 8, p.tabular("attempts", []column{
+	columns := []column{
 		name,
 		{word: "attempts", expr: tried},
 		{word: "share", expr: "clamp_max(" + tried + " / scalar(" + counted("", attempts, match, whole) + "), 1)", unit: ratio},
 		{word: "failures", expr: orZero(failed, tried), shade: failureShade(), plain: true},
 		{word: "ratio", expr: share(failed, tried, "20"), unit: ratio, shade: ratioShade()},
-		{word: "first_seen", unit: "dateTimeFromNow",
+	}
+	if label != "connect_type" { // of which there is never a new one
+		columns = append(columns, column{word: "first_seen", unit: "dateTimeFromNow",
 			expr: "1000 * ((min by (" + label + ") (min_over_time(timestamp(" + attempts + "{" + match + "})[$__range:$__interval]))" +
 				" or min by (" + label + ") (timestamp(" + attempts + "{" + match + "}))) unless on (" + label +
-				") last_over_time(" + attempts + "{" + match + "}[1h] offset $__range))"}, // newer than the last step; there before the time shown
-	}, coarse))
+				") last_over_time(" + attempts + "{" + match + "}[1h] offset $__range))"}) // newer than the last step; there before the time shown
+	}
+	p.panel(first+2, label+"_table", 24, 8, p.tabular("attempts", columns, coarse))
 }
