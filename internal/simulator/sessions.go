@@ -71,9 +71,20 @@ const (
 
 var sessionStates = []string{stateActive, stateDisconnected, stateInit, stateSignedOut, stateInitFail}
 
-// maxLinger is how long a session may stay on its server after the connection to it
-// has ended.
-const maxLinger = 30 * time.Minute
+// How long a session may stay on its server after the connection to it has ended. One of
+// a dozen stays for longer than the others.
+const (
+	usualLinger = 30 * time.Minute
+	maxLinger   = 3 * time.Hour
+)
+
+func (l *login) linger() time.Duration {
+	most := usualLinger
+	if l.mix()%12 == 0 {
+		most = maxLinger
+	}
+	return time.Duration(l.mix() >> 4 % uint64(most))
+}
 
 // session is what a server knows of a login at now; no state, if there is nothing.
 // A server begins a session half way through the login. The session is there as
@@ -81,7 +92,7 @@ const maxLinger = 30 * time.Minute
 func (l *login) session(now time.Time) (state string, m moments) {
 	begun := l.pre.Add(l.settled.Sub(l.pre) / 2)
 	m = moments{pre: l.pre, start: begun, update: begun}
-	gone := l.ended.Add(time.Duration(l.mix() % uint64(maxLinger)))
+	gone := l.ended.Add(l.linger())
 	switch {
 	case l.failure != nil && l.failure.noServer || now.Before(begun):
 		return "", moments{}
