@@ -115,3 +115,35 @@ func TestPendingBeyondTheLimit(t *testing.T) {
 	assert.Equal(t, map[string]int{CodePendingTimeout: 55}, s.Failures)
 	assert.Equal(t, 95, l.CountUnfinished(), "of those that were given up none is followed")
 }
+
+// A connection that is given up ends then, and nothing that is read of it later opens or
+// ends it again: what is open is what starts and ends say.
+func TestConnectionsEndWhenTheyAreGivenUp(t *testing.T) {
+	l := limited()
+	var steps []int64 // ends
+	open := int64(0)
+	add := func(e *Event) {
+		for n, span := range map[int64]Span{-1: e.OpenBefore, 1: e.OpenNow} {
+			if span != (Span{}) && span.Open {
+				open += n
+			}
+			if n == 1 && e.OpenBefore != e.OpenNow && !span.Open {
+				steps = append(steps, span.End)
+			}
+		}
+	}
+	logins := opens(1, 250, -20)
+	l.Apply(batch(1, logins...), add)
+	require.Len(t, steps, 155)
+	for _, end := range steps {
+		assert.Equal(t, at(1).UnixMilli(), end)
+	}
+	for i := range logins {
+		logins[i].End, logins[i].Updated = at(2), at(2)
+	}
+	assert.Equal(t, l.CountOpen(), open)
+	l.Apply(batch(3, logins...), add)
+	require.Len(t, steps, 250, "each ends once")
+	assert.Zero(t, open)
+	assert.Zero(t, l.CountOpen())
+}

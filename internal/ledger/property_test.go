@@ -63,6 +63,7 @@ func (j *journal) requireTotals(want *totals, open int) {
 		opened += n
 	}
 	require.EqualValues(j.t, open, opened, "open connections")
+	require.EqualValues(j.t, open, j.ledger.CountOpen(), "open connections")
 }
 
 // Kinds of a version.
