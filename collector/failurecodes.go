@@ -35,7 +35,7 @@ var failureCodeAdvice = &Metric{Name: "workspace_login_failure_code_advice_info"
 // of the code have another one.
 type failureCodes struct {
 	info, advice *family
-	explanations failurecode.Rules
+	explain      func(code, reason string) failurecode.Explanation
 
 	codes   map[string]*reason
 	batch   map[string]map[int64]textCounts // of the batch under way: by code and hour
@@ -69,7 +69,7 @@ func newLoginFailureCodes(f *families, o Options) aggregator {
 }
 
 func newFailureCodes(f *families, o Options, info, advice *Metric) *failureCodes {
-	return &failureCodes{info: f.of(info), advice: f.of(advice), explanations: o.Explanations,
+	return &failureCodes{info: f.of(info), advice: f.of(advice), explain: f.explain,
 		codes: map[string]*reason{}, batch: map[string]map[int64]textCounts{}, changed: map[string]bool{}, counted: map[string]bool{}}
 }
 
@@ -140,7 +140,7 @@ func (c *failureCodes) refresh(time.Time, *ledger.Ledger) {
 
 // show makes the series of a code. They change with its text and the configuration only.
 func (c *failureCodes) show(code, text string) {
-	e := c.explanations.Explain(code, text)
+	e := c.explain(code, text)
 	inClass, meaning := class.is(record.Label(e.Class)), explanation.is(record.Label(e.Text))
 	c.info.add(1, failedCode.is(code), reasonText.is(text), inClass, meaning)
 	if e == (failurecode.Explanation{}) {
@@ -213,7 +213,7 @@ func (s *state) failureCodes() []FailureCode {
 	for code, n := range counts {
 		if n > 0 {
 			text := s.aggregators.reasonOf(code)
-			list = append(list, FailureCode{code, text, n, s.families.options.Explanations.Explain(code, text)})
+			list = append(list, FailureCode{code, text, n, s.families.explain(code, text)})
 		}
 	}
 	slices.SortFunc(list, func(a, b FailureCode) int {

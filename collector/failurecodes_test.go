@@ -134,7 +134,7 @@ func TestExplanations(t *testing.T) {
 		login(4, t0, failing(""), because("Refused.")), waiting))
 	require.NoError(t, b.read(t0.Add(2*time.Hour), waiting))
 	want := map[string]float64{"1003/capacity/No server is free": 1, "7//": 1, "8/credentials/The user name or the password is wrong": 1,
-		"unknown/no_outcome/The login failed with a reason, but without a code": 1, "pending_timeout/no_outcome/The login neither started nor failed within pending_timeout": 1}
+		"unknown/unknown/The login failed with a reason, but without a code": 1, "pending_timeout/no_outcome/The login neither started nor failed within pending_timeout": 1}
 	assert.Equal(t, want, explained())
 	assert.Len(t, advice(), 4, "of codes with an explanation only")
 	assert.Contains(t, advice(), "1003/capacity/没有空闲的服务器/Add servers/https://wiki.example.com/1003")

@@ -6,6 +6,8 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/failurecode"
 )
 
 // families are the metric families of one source.
@@ -13,6 +15,28 @@ type families struct {
 	list    []*family
 	options *Options
 	start   seriesStart // of the series that are made now
+
+	// explained are the explanations of codes with the reasons that they had then: there
+	// may be very many codes, and rules cost more than all else of a commit.
+	explained map[string]explained
+}
+
+type explained struct {
+	reason string
+	failurecode.Explanation
+}
+
+// explain returns the explanation of a code.
+func (f *families) explain(code, reason string) failurecode.Explanation {
+	known, ok := f.explained[code]
+	if !ok || known.reason != reason {
+		known = explained{reason, f.options.Explanations.Explain(code, reason)}
+		if f.explained == nil {
+			f.explained = map[string]explained{}
+		}
+		f.explained[code] = known
+	}
+	return known.Explanation
 }
 
 // of returns the family of a metric, and makes it if there is none. Aggregators that name

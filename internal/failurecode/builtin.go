@@ -1,6 +1,9 @@
 package failurecode
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // Classes of the explanations that are built in. Users have others.
 const (
@@ -8,6 +11,7 @@ const (
 	account     = "account"     // the directory does not let this account in
 	request     = "request"     // the service refuses what it was asked for
 	service     = "service"     // the service fails
+	noCode      = "unknown"     // the record has no code
 	noOutcome   = "no_outcome"  // nothing says how the login ended
 )
 
@@ -19,52 +23,63 @@ const (
 	vendor      = "Huawei Cloud Workspace, API reference, Application Error Codes (2026-05-21)"
 )
 
-// builtIn are explanations of which a public source says that they are true.
+// builtIn explains what a public source states the meaning of.
+func builtIn(code, reason string) Explanation {
+	if strings.Contains(reason, "data ") { // which costs less than the expression
+		if m := subCode.FindStringSubmatch(reason); m != nil {
+			if e, ok := directory[strings.ToLower(m[1])]; ok {
+				return e
+			}
+		}
+	}
+	return codes[code]
+}
+
+// codes are explanations of codes.
 //
 // The vendor has published no list of failed_code. Of the errors of its API, which are of
 // the same form, those are here on whose meaning its pages agree: WKS.00081102 is missing,
 // which one page calls a policy group and another a missing permission.
-var builtIn = Rules{
-	{Code: "unknown", Explanation: Explanation{Class: noOutcome, Source: own,
+var codes = map[string]Explanation{
+	"unknown": {Class: noCode, Source: own,
 		Text: "The login failed with a reason, but without a code", TextZH: "登录失败,有原因但没有失败码",
-		Action: "Read the reason"}},
-	{Code: "pending_timeout", Explanation: Explanation{Class: noOutcome, Source: own,
+		Action: "Read the reason"},
+	"pending_timeout": {Class: noOutcome, Source: own,
 		Text: "The login neither started nor failed within pending_timeout", TextZH: "登录在 pending_timeout 内既未成功也未失败",
-		Action: "See whether the servers of the group accept connections and the network to them is up"}},
-
-	directory("525", windows1300, credentials, "The directory does not know the user", "目录中没有该用户",
-		"Check the user's name and domain"),
-	directory("52e", windows1300, credentials, "The user name or the password is wrong", "用户名或密码错误",
-		"Let the user try again; look for saved passwords, and for one source that tries many users"),
-	directory("52f", windows1300, account, "A restriction of the account keeps the user out", "帐户限制阻止该用户登录",
-		"Check the account's restrictions in the directory: empty passwords, logon hours, policies"),
-	directory("530", windows1300, account, "The account may not log on at this time", "该帐户当前时段不允许登录",
-		"Check the account's logon hours in the directory"),
-	directory("531", windows1300, account, "The account may not log on to this computer", "该帐户不允许登录此计算机",
-		"Check the computers that the account may log on to in the directory"),
-	directory("532", windows1300, credentials, "The password has expired", "密码已过期",
-		"Let the user change the password"),
-	directory("533", windows1300, account, "The account is disabled", "帐户已禁用",
-		"Enable the account in the directory, or let the user know"),
-	directory("701", windows1700, account, "The account has expired", "帐户已过期",
-		"Extend the account in the directory, or let the user know"),
-	directory("773", windows1700, credentials, "The password must be changed before the first logon", "首次登录前必须更改密码",
-		"Let the user change the password"),
-	directory("775", windows1700, account, "The account is locked", "帐户已锁定",
-		"Find out what tried wrong passwords, then unlock the account in the directory"),
-
-	{Code: "WKS.0001", Explanation: Explanation{Class: request, Source: vendor, Text: "The request is empty", TextZH: "请求为空"}},
-	{Code: "WKS.00139901", Explanation: Explanation{Class: request, Source: vendor, Text: "The request about an application group is invalid", TextZH: "应用组请求无效"}},
-	{Code: "WKS.00169901", Explanation: Explanation{Class: request, Source: vendor, Text: "The request about a server is invalid", TextZH: "服务器请求无效"}},
-	{Code: "WKS.00211102", Explanation: Explanation{Class: request, Source: vendor, Text: "A parameter is invalid", TextZH: "参数无效"}},
-	{Code: "WKS.00211103", Explanation: Explanation{Class: request, Source: vendor, Text: "The request conflicts with another one", TextZH: "请求冲突"}},
-	{Code: "WKS.00211401", Explanation: Explanation{Class: service, Source: vendor, Text: "The operation failed", TextZH: "操作失败"}},
+		Action: "See whether the servers of the group accept connections and the network to them is up"},
+	"WKS.0001":     {Class: request, Source: vendor, Text: "The request is empty", TextZH: "请求为空"},
+	"WKS.00139901": {Class: request, Source: vendor, Text: "The request about an application group is invalid", TextZH: "应用组请求无效"},
+	"WKS.00169901": {Class: request, Source: vendor, Text: "The request about a server is invalid", TextZH: "服务器请求无效"},
+	"WKS.00211102": {Class: request, Source: vendor, Text: "A parameter is invalid", TextZH: "参数无效"},
+	"WKS.00211103": {Class: request, Source: vendor, Text: "The request conflicts with another one", TextZH: "请求冲突"},
+	"WKS.00211401": {Class: service, Source: vendor, Text: "The operation failed", TextZH: "操作失败"},
 }
 
-// directory explains a sub-code in a reason of Active Directory, such as "80090308:
-// LdapErr: DSID-0C09042A, comment: AcceptSecurityContext error, data 52e, v3839". It is a
-// Windows error in hexadecimal.
-func directory(code, source, class, text, textZH, action string) Rule {
-	return Rule{Reason: regexp.MustCompile(`(?i)(?:ldap|AcceptSecurityContext).*\bdata 0*` + code + `\b`),
-		Explanation: Explanation{Class: class, Text: text, TextZH: textZH, Action: action, URL: source, Source: source}}
+// subCode finds the sub-code in a reason of Active Directory, such as "80090308: LdapErr:
+// DSID-0C09042A, comment: AcceptSecurityContext error, data 52e, v3839". It is a Windows
+// error in hexadecimal.
+var subCode = regexp.MustCompile(`(?i)(?:ldap|AcceptSecurityContext).*\bdata 0*([0-9a-f]{3})\b`)
+
+// directory are explanations of sub-codes.
+var directory = map[string]Explanation{
+	"525": {Class: credentials, Source: windows1300, URL: windows1300, Text: "The directory does not know the user", TextZH: "目录中没有该用户",
+		Action: "Check the user's name and domain"},
+	"52e": {Class: credentials, Source: windows1300, URL: windows1300, Text: "The user name or the password is wrong", TextZH: "用户名或密码错误",
+		Action: "Let the user try again; look for saved passwords, and for one source that tries many users"},
+	"52f": {Class: account, Source: windows1300, URL: windows1300, Text: "A restriction of the account keeps the user out", TextZH: "帐户限制阻止该用户登录",
+		Action: "Check the account's restrictions in the directory: empty passwords, logon hours, policies"},
+	"530": {Class: account, Source: windows1300, URL: windows1300, Text: "The account may not log on at this time", TextZH: "该帐户当前时段不允许登录",
+		Action: "Check the account's logon hours in the directory"},
+	"531": {Class: account, Source: windows1300, URL: windows1300, Text: "The account may not log on to this computer", TextZH: "该帐户不允许登录此计算机",
+		Action: "Check the computers that the account may log on to in the directory"},
+	"532": {Class: credentials, Source: windows1300, URL: windows1300, Text: "The password has expired", TextZH: "密码已过期",
+		Action: "Let the user change the password"},
+	"533": {Class: account, Source: windows1300, URL: windows1300, Text: "The account is disabled", TextZH: "帐户已禁用",
+		Action: "Enable the account in the directory, or let the user know"},
+	"701": {Class: account, Source: windows1700, URL: windows1700, Text: "The account has expired", TextZH: "帐户已过期",
+		Action: "Extend the account in the directory, or let the user know"},
+	"773": {Class: credentials, Source: windows1700, URL: windows1700, Text: "The password must be changed before the first logon", TextZH: "首次登录前必须更改密码",
+		Action: "Let the user change the password"},
+	"775": {Class: account, Source: windows1700, URL: windows1700, Text: "The account is locked", TextZH: "帐户已锁定",
+		Action: "Find out what tried wrong passwords, then unlock the account in the directory"},
 }

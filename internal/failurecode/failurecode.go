@@ -35,14 +35,12 @@ type Rules []Rule
 // Explain returns the explanation of a failure. A text that is there in one language only
 // stands for both.
 func (r Rules) Explain(code, reason string) Explanation {
-	for _, rules := range []Rules{r, builtIn} {
-		for i := range rules {
-			if rules[i].matches(code, reason) {
-				e := rules[i].Explanation
-				e.Text, e.TextZH = cmp.Or(e.Text, e.TextZH), cmp.Or(e.TextZH, e.Text)
-				return e
-			}
+	for i := range r {
+		if r[i].matches(code, reason) {
+			e := r[i].Explanation
+			e.Text, e.TextZH = cmp.Or(e.Text, e.TextZH), cmp.Or(e.TextZH, e.Text)
+			return e
 		}
 	}
-	return Explanation{}
+	return builtIn(code, reason)
 }

@@ -156,13 +156,19 @@ func (l *Log) Write(from Origin, failures []ledger.Event) {
 	encoder := json.NewEncoder(&lines)
 	encoder.SetEscapeHTML(false) // a reason may have <user> in it
 	pseudonym := l.pseudonyms()
+	meanings := map[[2]string]failurecode.Explanation{} // most failures of a batch are alike
 	for i := range failures {
 		e := &failures[i]
 		at := e.Login.Time()
 		if at.IsZero() {
 			at = e.Now
 		}
-		meaning := l.Explanations.Explain(e.FailedCode, e.Login.FailedReason)
+		failure := [2]string{e.FailedCode, e.Login.FailedReason}
+		meaning, known := meanings[failure]
+		if !known {
+			meaning = l.Explanations.Explain(e.FailedCode, e.Login.FailedReason)
+			meanings[failure] = meaning
+		}
 		line := line{at.UTC(), Message, from.Project, from.Source, from.Product, e.Login.Group, "", e.Login.App, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
 			e.Login.ClientType, e.Login.ClientVersion, e.Login.AgentVersion, e.Disposition, pseudonym(e.Login.User), "",
 			meaning.Class, meaning.Text, meaning.TextZH, meaning.Action, meaning.URL}

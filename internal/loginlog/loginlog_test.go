@@ -143,6 +143,6 @@ func TestALineExplainsItsFailure(t *testing.T) {
 	(&Log{Options: Options{Explanations: own}, out: f}).Write(Origin{Project: "p", Source: "user_connections", Product: "app_streaming"}, failures("1001", "unknown", "9"))
 	lines := strings.Split(f.String(), "\n")
 	assert.Contains(t, lines[0], `"disposition":"counted","class":"capacity","explanation":"满","explanation_zh":"满","action":"Add servers","url":"https://wiki.example.com/"}`)
-	assert.Contains(t, lines[1], `"class":"no_outcome","explanation":"The login failed with a reason, but without a code"`)
+	assert.Contains(t, lines[1], `"class":"unknown","explanation":"The login failed with a reason, but without a code"`)
 	assert.True(t, strings.HasSuffix(lines[2], `"disposition":"counted"}`), lines[2])
 }
