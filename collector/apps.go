@@ -60,6 +60,6 @@ func newAppUsers(f *families, o Options) aggregator {
 	return newUserWindows(f, o, f.of(appLaunches), byApp, appUsers, appFailedUsers)
 }
 
-func newAppFailureCodes(f *families, o Options) aggregator {
-	return newFailureCodes(f, o, appFailureCodeInfo, appFailureCodeAdvice)
+func newAppFailureCodes(f *families, _ Options) aggregator {
+	return newFailureCodes(f, appFailureCodeInfo, appFailureCodeAdvice)
 }

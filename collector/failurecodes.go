@@ -64,11 +64,11 @@ const (
 	maxTexts = 100
 )
 
-func newLoginFailureCodes(f *families, o Options) aggregator {
-	return newFailureCodes(f, o, failureCodeInfo, failureCodeAdvice)
+func newLoginFailureCodes(f *families, _ Options) aggregator {
+	return newFailureCodes(f, failureCodeInfo, failureCodeAdvice)
 }
 
-func newFailureCodes(f *families, o Options, info, advice *Metric) *failureCodes {
+func newFailureCodes(f *families, info, advice *Metric) *failureCodes {
 	return &failureCodes{info: f.of(info), advice: f.of(advice), explain: f.explain,
 		codes: map[string]*reason{}, batch: map[string]map[int64]textCounts{}, changed: map[string]bool{}, counted: map[string]bool{}}
 }
@@ -195,7 +195,7 @@ type FailureCode struct {
 }
 
 // failureCounters count each failure once; a source has one of them.
-var failureCounters = []*Metric{loginFailures, sessionFailures, accessFailures}
+var failureCounters = []*Metric{loginFailures, appLaunchFailures, sessionFailures, accessFailures}
 
 // failureCodes lists the codes of all failures. Those with most come first.
 func (s *state) failureCodes() []FailureCode {

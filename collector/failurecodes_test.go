@@ -173,3 +173,31 @@ func TestFailureCodes(t *testing.T) {
 	statistics.statistics(t0, t0, record.Access{User: 1, Failures: 3, Code: "WKS.1"})
 	assert.Equal(t, []FailureCode{{Code: "WKS.1", Failures: 3}}, statistics.accumulator.FailureCodes())
 }
+
+// TestEachKindHasOneFailureCounter, or the codes of a source would be missing, or count twice.
+func TestEachKindHasOneFailureCounter(t *testing.T) {
+	for _, kind := range anyKind {
+		withCodes, counters := 0, 0
+		for _, m := range metricsOf([]Kind{kind}) {
+			if m.Type == Counter && (slices.Contains(m.Labels, failedCode) || slices.Contains(m.Labels, errorCode)) {
+				withCodes++
+			}
+			if slices.Contains(failureCounters, m) {
+				counters++
+			}
+		}
+		assert.Equal(t, min(1, withCodes), counters, "kind %d", kind)
+	}
+}
+
+// TestManyCodes explains each code once, however often its failures are counted.
+func TestManyCodes(t *testing.T) {
+	b := newBench(t, func(o *Options) {
+		o.Explanations = failurecode.Rules{{Reason: regexp.MustCompile("x"), Explanation: failurecode.Explanation{Class: "x"}}}
+	})
+	for n := range 500 {
+		require.NoError(t, b.read(t0, login(n, t0, failing(fmt.Sprint(1 + n%100)), because("x"))))
+	}
+	assert.Len(t, b.accumulator.state.families.explained, 100, "and nothing else is remembered")
+	assert.Len(t, b.accumulator.FailureCodes(), 100)
+}
