@@ -196,7 +196,7 @@ func TestManyCodes(t *testing.T) {
 		o.Explanations = failurecode.Rules{{Reason: regexp.MustCompile("x"), Explanation: failurecode.Explanation{Class: "x"}}}
 	})
 	for n := range 500 {
-		require.NoError(t, b.read(t0, login(n, t0, failing(fmt.Sprint(1 + n%100)), because("x"))))
+		require.NoError(t, b.read(t0, login(n, t0, failing(fmt.Sprint(1+n%100)), because("x"))))
 	}
 	assert.Len(t, b.accumulator.state.families.explained, 100, "and nothing else is remembered")
 	assert.Len(t, b.accumulator.FailureCodes(), 100)
