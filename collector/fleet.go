@@ -15,6 +15,8 @@ var (
 		Help: "Sessions of each application server, as the list of servers counts them."}
 	serverMaintenance = &Metric{Name: "workspace_server_maintenance", Type: Gauge, Labels: []Label{serverGroup, machineName},
 		Help: "1 if an application server is in maintenance, else 0."}
+	serverUnregistered = &Metric{Name: "workspace_server_unregistered", Type: Gauge, Labels: []Label{serverGroup, machineName},
+		Help: "1 if the status of an application server is UNREGISTER, else 0."}
 	serverMaxSessions = &Metric{Name: "workspace_server_max_sessions", Type: Gauge, Labels: []Label{serverGroup, machineName},
 		Help: "Most sessions that an application server may have: by its group's setting, else by its bundle, else by the tenant's limit. Read once an hour."}
 	groupServers = &Metric{Name: "workspace_server_group_servers", Type: Gauge, Labels: []Label{serverGroup, serverStatus},
@@ -33,6 +35,9 @@ func newFleet(f *families, _ Options) aggregator {
 	}, atMostOne))
 	gauges.add(f, serverMaintenance, "server_maintenance", eachServer(func(s *record.Server, add adder) {
 		add(oneIf(s.Maintenance), serverGroup.is(s.Group), machineName.is(s.Machine))
+	}, atMostOne))
+	gauges.add(f, serverUnregistered, "server_unregistered", eachServer(func(s *record.Server, add adder) {
+		add(oneIf(s.Status == record.StatusUnregistered), serverGroup.is(s.Group), machineName.is(s.Machine))
 	}, atMostOne))
 	gauges.add(f, serverCurrentSessions, "server_current_sessions", eachServer(func(s *record.Server, add adder) {
 		if s.Sessions != nil {

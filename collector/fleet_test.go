@@ -43,6 +43,7 @@ func TestFleet(t *testing.T) {
 
 	assert.Equal(t, map[string]float64{"g/APS-1/1": 1, "g/APS-2/1": 1, "g/APS-3/1": 1, "h/APS-4/1": 1}, b.values(serverInfo, "server_group", "machine_name", "agent_version"))
 	assert.Equal(t, map[string]float64{"APS-1": 1, "APS-2": 1, "APS-3": 0, "APS-4": 0}, b.values(serverMaintenance, "machine_name"))
+	assert.Equal(t, map[string]float64{"APS-1": 0, "APS-2": 0, "APS-3": 1, "APS-4": 0}, b.values(serverUnregistered, "machine_name"))
 	assert.Equal(t, map[string]float64{"APS-1": 7, "APS-3": 2, "APS-4": 1}, b.values(serverCurrentSessions, "machine_name"))
 	assert.Equal(t, map[string]float64{"APS-1": 10, "APS-2": 5, "APS-3": 5}, b.values(serverMaxSessions, "machine_name"), "that of h is not known")
 	assert.Equal(t, map[string]float64{"g": 5}, b.values(groupMaxSessions, "server_group"), "one is registered and not in maintenance")

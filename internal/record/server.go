@@ -10,12 +10,13 @@ import (
 // States of a server, as the API writes them. StatusRegistered is the one in which it takes
 // users.
 const (
-	StatusRegistered  = "REGISTERED"
-	StatusMaintaining = "MAINTAINING"
+	StatusRegistered   = "REGISTERED"
+	StatusUnregistered = "UNREGISTER"
+	StatusMaintaining  = "MAINTAINING"
 )
 
 // ServerStatuses lists all states of a server.
-var ServerStatuses = []string{StatusRegistered, "UNREGISTER", StatusMaintaining, "FREEZE", "STOPPED", "NONE"}
+var ServerStatuses = []string{StatusRegistered, StatusUnregistered, StatusMaintaining, "FREEZE", "STOPPED", "NONE"}
 
 // Fleet are the application servers of a project, as they are at one moment.
 type Fleet struct {
