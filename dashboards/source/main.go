@@ -46,6 +46,7 @@ var pages = []struct {
 	{"login-time", loginTime},
 	{"versions", versions},
 	{"servers", servers},
+	{"capacity", capacity},
 	{"exporter", exporter},
 	{"records", records},
 }

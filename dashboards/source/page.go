@@ -58,6 +58,7 @@ var variables = map[string][]string{
 	"login-time":     {"project", "product", "desktop_group"},
 	"versions":       {"project", "product", "client_type"},
 	"servers":        {"project", "desktop_group", "machine_name"},
+	"capacity":       {"project"},
 	"exporter":       {"instance", "project", "source"},
 	"records":        {"project", "product", "desktop_group", "machine_name", "failed_code", "loki_datasource", "loki_job"},
 }
@@ -221,7 +222,11 @@ func (p *page) pulse() dashboard.Panel {
 	if p.has("instance") {
 		targets = process
 	}
-	match := targets + `, project=~"$project"` + loginSources
+	sources := loginSources
+	if p.name == "capacity" {
+		sources = currentSources
+	}
+	match := targets + `, project=~"$project"` + sources
 	cause := p.leads("exporter", "")
 	if p.name == "exporter" {
 		cause = p.shows(18, "sources")

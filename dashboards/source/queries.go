@@ -192,8 +192,11 @@ func ours(expr string) string {
 	return "(" + expr + " and on (job, instance) last_over_time(" + buildInfo + "{" + process + "}[$__range]))"
 }
 
-// loginSources are those that the logins come from.
-const loginSources = `, source=~"user_connections|desktop_connections"`
+// loginSources are those that the logins come from, currentSources those of what is there now.
+const (
+	loginSources   = `, source=~"user_connections|desktop_connections"`
+	currentSources = `, source=~"servers|desktops"`
+)
 
 const (
 	buildInfo     = "workspace_exporter_build_info"
@@ -209,8 +212,11 @@ const tooOld = "900"
 
 // known is an expression while the data is fresh, and nothing afterwards: gauges keep
 // their last value, and counters that rest look like nobody logging in.
-func known(expr string) string {
-	return "(" + expr + ") and on () count(time() - " + lastSuccess + "{" + matchProject + loginSources + "} < " + tooOld + ")"
+func known(expr string) string { return knownOf(loginSources, expr) }
+
+// knownOf is known, of the data of other sources.
+func knownOf(sources, expr string) string {
+	return "(" + expr + ") and on () count(time() - " + lastSuccess + "{" + matchProject + sources + "} < " + tooOld + ")"
 }
 
 // The age of the data, by what keeps it from being fresh. What matches are the sources

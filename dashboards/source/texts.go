@@ -33,6 +33,10 @@ var texts = map[string]translations{
 		"en": {"Workspace / Servers", "Load, failures and balance of the servers of application streaming."},
 		"zh": {"Workspace / 服务器", "云应用服务器的负载、失败与均衡情况。"},
 	},
+	"capacity": {
+		"en": {"Workspace / Capacity", "Is there room, and what stands in its way? Application servers and cloud desktops as they are now. Needs the sources servers and desktops."},
+		"zh": {"Workspace / 容量", "还有余量吗？受什么影响？云应用服务器和云桌面的当前状态。需要启用 servers 和 desktops 采集源。"},
+	},
 	"exporter": {
 		"en": {"Workspace / Exporter", "Can the other pages be believed? Age of the data, polls, requests and the process itself."},
 		"zh": {"Workspace / 采集器", "其他页面可信吗？数据新鲜度、轮询、API 请求以及采集器进程。"},
@@ -206,6 +210,21 @@ var texts = map[string]translations{
 	"link.exporter":            {"en": {title: "Look at the exporter"}, "zh": {title: "查看采集器"}},
 	"link.login-time":          {"en": {title: "Look at login times"}, "zh": {title: "查看登录耗时"}},
 	"link.servers":             {"en": {title: "Look at the servers"}, "zh": {title: "查看服务器"}},
+	"server_group":             {"en": {title: "Server group"}, "zh": {title: "服务器组"}},
+	"fill":                     {"en": {title: "Full"}, "zh": {title: "占用率"}},
+	"room":                     {"en": {title: "Most sessions"}, "zh": {title: "会话上限"}},
+	"registered":               {"en": {title: "Registered"}, "zh": {title: "已注册"}},
+	"unregistered":             {"en": {title: "Not registered"}, "zh": {title: "未注册"}},
+	"no_server":                {"en": {title: "not known, or no server"}, "zh": {title: "未知，或没有服务器"}},
+	"desktop_pool":             {"en": {title: "Desktop pool"}, "zh": {title: "桌面池"}},
+	"dedicated":                {"en": {title: "(no pool)"}, "zh": {title: "（非桌面池）"}},
+	"all":                      {"en": {title: "Desktops"}, "zh": {title: "桌面数"}},
+	"in_use":                   {"en": {title: "In use"}, "zh": {title: "使用中"}},
+	"disconnected_desktops":    {"en": {title: "Disconnected"}, "zh": {title: "已断开"}},
+	"ready":                    {"en": {title: "Ready"}, "zh": {title: "就绪"}},
+	"unable":                   {"en": {title: "Cannot be connected"}, "zh": {title: "无法连接"}},
+	"unattached":               {"en": {title: "Not assigned"}, "zh": {title: "未分配"}},
+	"running":                  {"en": {title: "Running"}, "zh": {title: "运行中"}},
 	"link.versions":            {"en": {title: "Look at the versions"}, "zh": {title: "查看版本"}},
 	"no_failures":              {"en": {title: "not known, or no failures"}, "zh": {title: "未知，或没有失败"}},
 	"all_metrics":              {"en": {title: "all metrics"}, "zh": {title: "全部指标"}},
@@ -603,6 +622,82 @@ var texts = map[string]translations{
 	"versions.unreached": {
 		"en": {"Reached no server", "Failures of logins without an agent version: they reached no server, and are in no panel about agents."},
 		"zh": {"未到达服务器", "没有 Agent 版本的登录失败：未到达服务器，不计入 Agent 相关面板。"},
+	},
+
+	// Capacity
+	"capacity.servers": {"en": {title: "Application servers"}, "zh": {title: "云应用服务器"}},
+	"capacity.age": {
+		"en": {"Is the data alive?", "Age of the newest list of servers or desktops, and the reason if it does not come."},
+		"zh": {"数据是否更新？", "最近一次服务器或桌面列表的时间，以及未更新的原因。"},
+	},
+	"capacity.all_servers": {
+		"en": {"Servers", "Application servers, whatever their state."},
+		"zh": {"服务器", "云应用服务器总数，不论状态。"},
+	},
+	"capacity.lost": {
+		"en": {"Not registered", "Servers with the status UNREGISTER that are not in maintenance: they take no users."},
+		"zh": {"未注册", "状态为 UNREGISTER 且不在维护中的服务器，无法接受用户。"},
+	},
+	"capacity.fullest": {
+		"en": {"Fullest group", "Sessions of the fullest group as a share of what it has room for, without servers in maintenance."},
+		"zh": {"最满的组", "最满服务器组的会话数占其上限的比例，不含维护中的服务器。"},
+	},
+	"capacity.room": {
+		"en": {"Sessions left", "How many more sessions the registered servers have room for."},
+		"zh": {"剩余会话", "已注册服务器还能容纳的会话数。"},
+	},
+	"capacity.behind": {
+		"en": {"Agents behind", "Servers whose agent is not the latest version that the tenant can have."},
+		"zh": {"旧版 Agent", "Agent 不是租户可用最新版本的服务器。"},
+	},
+	"capacity.groups": {
+		"en": {"Groups", "How full each group is, and its servers. Click on a group to look at the logins to its servers."},
+		"zh": {"服务器组", "各组的占用率及其服务器。点击组查看其服务器的登录。"},
+	},
+	"capacity.look_first": {
+		"en": {"Servers to look at first", "Servers that are not registered while not in maintenance, and those that are 85 % full. Click on one to see its logins."},
+		"zh": {"优先检查的服务器", "未处于维护状态却未注册的服务器，以及占用率达到 85% 的服务器。点击查看其登录。"},
+	},
+	"capacity.fill": {
+		"en": {"How full each group is", "Sessions as a share of what the group has room for. An alert fires from 85 % on, another from 95 %."},
+		"zh": {"各组占用率", "会话数占该组上限的比例。达到 85% 和 95% 时分别告警。"},
+	},
+	"capacity.statuses": {
+		"en": {"Servers by status", "The status is the vendor's word: REGISTERED is ready, UNREGISTER is not."},
+		"zh": {"各状态服务器", "状态为厂商用词：REGISTERED 就绪，UNREGISTER 未就绪。"},
+	},
+	"capacity.agents": {
+		"en": {"Servers by agent version", "How far a roll-out has come."},
+		"zh": {"各 Agent 版本服务器", "升级进度。"},
+	},
+	"capacity.desktops": {"en": {title: "Cloud desktops"}, "zh": {title: "云桌面"}},
+	"capacity.all_desktops": {
+		"en": {"Desktops", "All cloud desktops, in pools and without."},
+		"zh": {"桌面", "全部云桌面，包括桌面池内外。"},
+	},
+	"capacity.in_use": {
+		"en": {"In use", "Desktops with a user on them."},
+		"zh": {"使用中", "有用户连接的桌面。"},
+	},
+	"capacity.ready": {
+		"en": {"Ready", "Desktops that are ready and idle."},
+		"zh": {"就绪", "就绪且空闲的桌面。"},
+	},
+	"capacity.unable": {
+		"en": {"Cannot be connected", "Desktops to which nobody can connect, as the vendor counts them."},
+		"zh": {"无法连接", "厂商统计的无法连接的桌面。"},
+	},
+	"capacity.pools": {
+		"en": {"Pools", "Desktops of each pool by state. Those without a pool are dedicated ones. Click on a pool to look into failed logins."},
+		"zh": {"桌面池", "各桌面池按状态的桌面数。非桌面池的为专享桌面。点击查看登录失败。"},
+	},
+	"capacity.use": {
+		"en": {"Desktops in use", "By pool."},
+		"zh": {"使用中的桌面", "按桌面池。"},
+	},
+	"capacity.unable_trend": {
+		"en": {"Desktops that cannot be connected", "By pool."},
+		"zh": {"无法连接的桌面", "按桌面池。"},
 	},
 
 	// Servers
