@@ -165,7 +165,8 @@ func (p *page) worstTable(to, by, filter, attempts, failures, match, least strin
 // alertPages are the pages that alerts lead to, by the names of the alerts. Later ones
 // win.
 var alertPages = [][2]string{
-	{"login-failures", "WorkspaceLogin.+"}, {"login-time", "WorkspaceLoginSlow"}, {"servers", "WorkspaceServer.+"}, {"exporter", "WorkspaceExporter.+"}, {"overview", "-"},
+	{"login-failures", "WorkspaceLogin.+"}, {"login-time", "WorkspaceLoginSlow"}, {"servers", "WorkspaceServer.+"}, {"exporter", "WorkspaceExporter.+"},
+	{"capacity", "WorkspaceServerGroupFull|WorkspaceServerUnregistered|WorkspaceAgents.+|WorkspaceDesktop.+"}, {"overview", "-"},
 }
 
 // alertTable lists what fires, the most urgent first. An alert leads to where its rule

@@ -210,7 +210,7 @@ var (
 	grouping = regexp.MustCompile(`\bby \(([^)]*)\) \(`)
 	quoted   = regexp.MustCompile(`"[^"]*"`)
 	// word is what looks like a metric and is a function or a label.
-	word = regexp.MustCompile(`^(\w+_over_time|label_replace|histogram_(quantile|count|sum)|group_left|\w+_(group|name|code|version|type))$`)
+	word = regexp.MustCompile(`^(\w+_over_time|label_replace|histogram_(quantile|count|sum)|group_left|\w+_(group|name|code|version|type|pool))$`)
 )
 
 // misused lists what an expression uses and there is not. It knows as much of PromQL
