@@ -210,7 +210,6 @@ var texts = map[string]translations{
 	"link.exporter":            {"en": {title: "Look at the exporter"}, "zh": {title: "查看采集器"}},
 	"link.login-time":          {"en": {title: "Look at login times"}, "zh": {title: "查看登录耗时"}},
 	"link.servers":             {"en": {title: "Look at the servers"}, "zh": {title: "查看服务器"}},
-	"server_group":             {"en": {title: "Server group"}, "zh": {title: "服务器组"}},
 	"fill":                     {"en": {title: "Full"}, "zh": {title: "占用率"}},
 	"room":                     {"en": {title: "Most sessions"}, "zh": {title: "会话上限"}},
 	"registered":               {"en": {title: "Registered"}, "zh": {title: "已注册"}},
