@@ -368,7 +368,8 @@ func TestSecretsInTheWrongPlaceAreNotShown(t *testing.T) {
 			assert.NotContains(t, err.Error(), secret[3:12], text)
 		}
 	}
-	for _, name := range []string{"secrets/token", "token", "secrets/project1/access_key", "Token-of-Project-1.txt"} {
+	for _, name := range []string{"secrets/token", "token", "secrets/project1/access_key", "Token-of-Project-1.txt",
+		filepath.Join(t.TempDir(), "Token-of-Project-1-that-is-long")} {
 		_, err := parse("c.yml", []byte(head+"{token: {token_file: "+name+"}}"))
 		assert.ErrorContains(t, err, "secret file "+name+": cannot be read")
 	}

@@ -276,8 +276,12 @@ func (r *reader) secret(at string, s *Secret, file *string) (value string, ok bo
 }
 
 // looksSecret reports whether a file that is not there has a name like a key or a token.
+// A name with a folder that is there is a path.
 func looksSecret(given, file string) bool {
 	if _, err := os.Stat(file); err == nil || len(given) < shortestKey {
+		return false
+	}
+	if folder, err := os.Stat(filepath.Dir(file)); err == nil && folder.IsDir() && filepath.Dir(given) != "." {
 		return false
 	}
 	const longestName, longestExtension = 255, 6
