@@ -235,7 +235,11 @@ func (o *oracle) fail(r simulator.Record, code string) {
 	o.add(1, "workspace_server_login_failures_total", "desktop_group", r.DesktopGroupName, "machine_name", r.MachineName, "failed_code", code)
 	o.add(1, "workspace_connect_type_login_failures_total", "connect_type", connectType(r), "failed_code", code)
 	if code != "pending_timeout" {
-		o.series[o.key("workspace_login_failure_code_info", "failed_code", code, "reason", r.FailedReason, "class", "", "explanation", "")] = 1
+		class, explanation := "", ""
+		if code == "unknown" {
+			class, explanation = "unknown", "The login failed with a reason, but without a code"
+		}
+		o.series[o.key("workspace_login_failure_code_info", "failed_code", code, "reason", r.FailedReason, "class", class, "explanation", explanation)] = 1
 	}
 	o.windows(r, func(window string) {
 		person(o.failedUsers, o.key("workspace_login_failed_users", "window", window), r.UserName)
