@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -107,4 +108,60 @@ func TestLinesAreShort(t *testing.T) {
 			assert.LessOrEqual(t, utf8.RuneCountInString(line), longest, "%s: %s", path, line)
 		}
 	}
+}
+
+// The Chinese documents have the headings and tables of the English ones: as many of each
+// level, and as many columns and rows.
+func TestChineseFollowsEnglish(t *testing.T) {
+	texts := documents(t)
+	for english, chinese := range map[string]string{
+		"README.md": "README.zh-CN.md", "docs/installation.md": "docs/zh-CN/installation.md", "docs/configuration.md": "docs/zh-CN/configuration.md",
+		"docs/permissions.md": "docs/zh-CN/permissions.md",
+	} {
+		require.Contains(t, texts, chinese)
+		assert.Equal(t, shape(texts[english]), shape(texts[chinese]), "%s and %s", english, chinese)
+	}
+}
+
+// The runbooks have a section for each alert in both languages, with the same four parts.
+func TestRunbooksAreInBothLanguages(t *testing.T) {
+	texts := documents(t)
+	alert := regexp.MustCompile(`(?m)^## (Workspace\w+)$`)
+	chinese := texts["docs/zh-CN/runbooks.md"]
+	sections := map[string]string{}
+	for part := range strings.SplitSeq(chinese, "\n## ") {
+		name, body, _ := strings.Cut(part, "\n")
+		sections[name] = body
+	}
+	found := alert.FindAllStringSubmatch(texts["docs/runbooks.md"], -1)
+	require.NotEmpty(t, found)
+	for _, m := range found {
+		for _, part := range []string{"**含义。**", "**影响。**", "**诊断。**", "**处理。**"} {
+			assert.Contains(t, sections[m[1]], part, "docs/zh-CN/runbooks.md, %s", m[1])
+		}
+	}
+	before := func(text string) string { head, _, _ := strings.Cut(text, "\n## Workspace"); return head }
+	assert.Equal(t, shape(before(texts["docs/runbooks.md"])), shape(before(chinese)), "what comes before the alerts")
+}
+
+// shape is the headings of a document by their levels, and its tables by columns, with
+// their rows.
+func shape(text string) (lines []string) {
+	rows, table := 0, ""
+	for line := range strings.SplitSeq(fenced.ReplaceAllString(text, "")+"\n", "\n") {
+		if strings.HasPrefix(line, "|") {
+			if rows++; rows == 1 {
+				table = strings.Repeat("|", strings.Count(line, "|"))
+			}
+			continue
+		}
+		if rows > 0 {
+			lines = append(lines, table+" "+strconv.Itoa(rows))
+			rows = 0
+		}
+		if level, _, ok := strings.Cut(line, " "); ok && strings.Trim(level, "#") == "" && level != "" {
+			lines = append(lines, level)
+		}
+	}
+	return lines
 }

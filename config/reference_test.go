@@ -27,30 +27,51 @@ const reference = "../docs/configuration.md"
 // limits from what a file is refused for, and examples from the files in testdata/good.
 // The release that a key came with is the document's own knowledge.
 func TestReference(t *testing.T) {
-	text, err := os.ReadFile(reference)
-	require.NoError(t, err)
-	const begin = "<!-- tables: go test ./config -run Reference -update -->\n"
-	head, rest, found := strings.Cut(string(text), begin)
-	require.True(t, found)
-	tables, tail, found := strings.Cut(rest, "<!-- end of tables -->\n")
-	require.True(t, found)
-	d := &document{t: t, comments: comments(t), examples: examples(t)}
-	d.since, d.next = sinceWhen(t, tables)
-	d.section("", reflect.ValueOf(&Config{}).Elem())
-	if *update {
-		require.NoError(t, os.WriteFile(reference, []byte(head+begin+d.text.String()+"<!-- end of tables -->\n"+tail), 0o644))
-		return
+	_, english, _ := tablesOf(t, reference)
+	since, next := sinceWhen(t, english)
+	for file, chinese := range map[string]bool{reference: false, "../docs/zh-CN/configuration.md": true} {
+		head, tables, tail := tablesOf(t, file)
+		d := &document{t: t, comments: comments(t), examples: examples(t), since: since, next: next, chinese: chinese}
+		d.meanings, d.intros = translated(tables)
+		d.section("", reflect.ValueOf(&Config{}).Elem())
+		if *update {
+			require.NoError(t, os.WriteFile(file, []byte(head+d.text.String()+tail), 0o644))
+			continue
+		}
+		assert.Equal(t, d.text.String(), tables, "%s: go test ./config -run Reference -update writes it", file)
 	}
-	assert.Equal(t, d.text.String(), tables, "go test ./config -run Reference -update writes it")
+}
+
+// tablesOf is a document up to its tables, the tables, and what comes after them.
+func tablesOf(t *testing.T, file string) (head, tables, tail string) {
+	t.Helper()
+	const begin, end = "<!-- tables: go test ./config -run Reference -update -->\n", "<!-- end of tables -->\n"
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	head, tables, found := strings.Cut(string(text), begin)
+	require.True(t, found, file)
+	tables, tail, found = strings.Cut(tables, end)
+	require.True(t, found, file)
+	return head + begin, tables, end + tail
 }
 
 // TestReferenceShowsTheExample lets the document show the file that TestGoodFiles loads.
 func TestReferenceShowsTheExample(t *testing.T) {
-	text, err := os.ReadFile(reference)
-	require.NoError(t, err)
 	example, err := os.ReadFile("testdata/good/example.yml")
 	require.NoError(t, err)
-	assert.Contains(t, string(text), "```yaml\n"+string(example)+"```\n")
+	for _, file := range []string{reference, "../docs/zh-CN/configuration.md"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		const before = "<!-- checked by a test: config/testdata/good/example.yml -->\n"
+		head, rest, found := strings.Cut(string(text), before+"```yaml\n")
+		require.True(t, found, file)
+		shown, tail, _ := strings.Cut(rest, "```\n")
+		if *update {
+			require.NoError(t, os.WriteFile(file, []byte(head+before+"```yaml\n"+string(example)+"```\n"+tail), 0o644))
+			continue
+		}
+		assert.Equal(t, string(example), shown, "%s: go test ./config -run Reference -update writes it", file)
+	}
 }
 
 // TestDocumentsShowGoodFiles loads every configuration that a document shows.
@@ -91,6 +112,11 @@ type document struct {
 	examples map[string]string // by path, with [] for elements of lists; under sources.KEY for any source
 	since    map[string]string // by path
 	next     string            // release, with which new keys come
+
+	// The Chinese document keeps its own texts about keys and blocks; until somebody has
+	// translated a new one, it is there in English.
+	chinese          bool
+	meanings, intros map[string]string // by path
 }
 
 // section writes a table of the keys at path, then the sections below it.
@@ -124,10 +150,10 @@ func (d *document) section(path string, v reflect.Value) {
 		}
 	}
 	if path != "" {
-		fmt.Fprintf(&d.text, "### %s\n\n%s\n\n", "`"+path+"`", d.comment(v.Type().Name(), path))
+		fmt.Fprintf(&d.text, "### %s\n\n%s\n\n", "`"+path+"`", d.translation(d.intros, path, d.comment(v.Type().Name(), path)))
 	}
 	if len(rows) > 0 {
-		d.text.WriteString("| key | meaning | type | default | allowed | example | since |\n|---|---|---|---|---|---|---|\n")
+		d.text.WriteString(d.words("| key | meaning | type | default | allowed | example | since |") + "\n|---|---|---|---|---|---|---|\n")
 		for _, write := range rows {
 			write()
 		}
@@ -165,9 +191,34 @@ func (d *document) row(path string, f reflect.StructField, parent, field reflect
 		example = "`secrets/" + file + "`"
 	}
 	assert.NotEmpty(d.t, example, "no file in testdata/good has an example of %s", path)
-	fmt.Fprintf(&d.text, "| `%s` | %s | %s | %s | %s | %s | %s |\n", key,
-		d.comment(declaring.Name()+"."+f.Name, path), typeName(d.t, path, field.Type()), standard, d.allowed(path, field.Type()), example, cmp.Or(d.since[path], d.next))
+	meaning := d.translation(d.meanings, path, d.comment(declaring.Name()+"."+f.Name, path))
+	fmt.Fprintf(&d.text, "| `%s` | %s | %s | %s | %s | %s | %s |\n", key, meaning, d.words(typeName(d.t, path, field.Type())),
+		d.words(standard), d.words(d.allowed(path, field.Type())), example, cmp.Or(d.since[path], d.next))
 }
+
+func (d *document) translation(known map[string]string, path, english string) string {
+	if d.chinese {
+		return cmp.Or(known[path], english)
+	}
+	return english
+}
+
+// words are the document's words for types, limits and the titles of columns.
+func (d *document) words(english string) string {
+	if !d.chinese {
+		return english
+	}
+	text := chineseWords.Replace(english)
+	return regexp.MustCompile(`^(\S+) to (\S+)$`).ReplaceAllString(text, "$1 至 $2")
+}
+
+var chineseWords = strings.NewReplacer("| key | meaning | type | default | allowed | example | since |", "| 键 | 含义 | 类型 | 默认值 | 允许的值 | 示例 | 起始版本 |",
+	"**required**, or ", "**必填**，或 ", "**required**", "**必填**", "list of texts", "文本列表", "list of durations", "时长列表",
+	"mapping of lists of secrets", "映射，值为密钥列表", "mapping", "映射", "text", "文本", "boolean", "布尔", "secret", "密钥", "duration", "时长",
+	"whole number", "整数", "number", "数字", "true or false", "true 或 false", "more than ", "大于 ", ", at most ", "，不超过 ", "one of ", "其中之一：",
+	" or more", " 或以上", "at least 16 bytes, such as ", "至少 16 字节，例如用 ", " makes", " 生成", "written like ", "形如 ",
+	"an http or https URL without user, query and fragment", "http 或 https 的 URL，不带用户、查询和片段", "a URL such as ", "URL，例如 ",
+	"an IANA name such as Asia/Shanghai, or UTC", "IANA 时区名，例如 Asia/Shanghai，或 UTC", "letters, digits, _ and -", "字母、数字、_ 和 -")
 
 // comment is that of a field or type, as a sentence without the name in Go.
 func (d *document) comment(name, path string) string {
@@ -285,24 +336,44 @@ func collect(t *testing.T, found map[string]string, path string, n *yaml.Node) {
 	}
 }
 
-// sinceWhen is the last column of the document as it is. New keys come with the next
-// release.
-func sinceWhen(t *testing.T, tables string) (known map[string]string, nextRelease string) {
-	changes, err := os.ReadFile("../CHANGELOG.md")
-	require.NoError(t, err)
-	next := regexp.MustCompile(`(?m)^## (\d[\d.]*\d)`).FindSubmatch(changes)
-	require.NotNil(t, next)
-	known = map[string]string{}
-	section := ""
+var (
+	blockTitle = regexp.MustCompile("^### `(.+)`$")
+	keyRow     = regexp.MustCompile("^\\| `(\\w+)` \\| (.*?) \\| .* \\| (\\S*) \\|$")
+)
+
+// translated are the texts about keys and blocks that the document has.
+func translated(tables string) (meanings, intros map[string]string) {
+	meanings, intros = map[string]string{}, map[string]string{}
+	block := ""
 	for line := range strings.SplitSeq(tables, "\n") {
-		if m := regexp.MustCompile("^### `(.+)`$").FindStringSubmatch(line); m != nil {
-			section = m[1]
-		}
-		if m := regexp.MustCompile("^\\| `(\\w+)` .* \\| (\\S*) \\|$").FindStringSubmatch(line); m != nil {
-			known[join(section, m[1])] = m[2]
+		if m := blockTitle.FindStringSubmatch(line); m != nil {
+			block = m[1]
+		} else if m := keyRow.FindStringSubmatch(line); m != nil {
+			meanings[join(block, m[1])] = m[2]
+		} else if line != "" && !strings.HasPrefix(line, "|") {
+			intros[block] = line
 		}
 	}
-	return known, string(next[1])
+	return meanings, intros
+}
+
+// sinceWhen is the last column of the document as it is, and the release that new keys
+// come with.
+func sinceWhen(t *testing.T, tables string) (known map[string]string, next string) {
+	changes, err := os.ReadFile("../CHANGELOG.md")
+	require.NoError(t, err)
+	release := regexp.MustCompile(`(?m)^## (\d[\d.]*\d)`).FindSubmatch(changes)
+	require.NotNil(t, release)
+	known = map[string]string{}
+	block := ""
+	for line := range strings.SplitSeq(tables, "\n") {
+		if m := blockTitle.FindStringSubmatch(line); m != nil {
+			block = m[1]
+		} else if m := keyRow.FindStringSubmatch(line); m != nil {
+			known[join(block, m[1])] = m[3]
+		}
+	}
+	return known, string(release[1])
 }
 
 // missing says of the keys of the mapping at path which must be given.

@@ -84,7 +84,7 @@ type Source struct {
 	// Columns are headers of export files with the API's field name of each. An empty one
 	// drops the column.
 	Columns map[string]string `yaml:"columns,omitempty"`
-	// TimeZone is the IANA name of the zone of times that tell none: UTC, if it is not given.
+	// TimeZone is the IANA name of the zone of times without a zone: UTC, if it is not given.
 	TimeZone string `yaml:"time_zone,omitempty"`
 }
 
