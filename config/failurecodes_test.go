@@ -31,3 +31,19 @@ func TestFailureCodesThatAreNotShownAsTheyAre(t *testing.T) {
 	assert.Equal(t, "x", cfg.Explanations().Explain("1", "").Class)
 	assert.Equal(t, long, cfg.Explanations().Explain("2", "").Text)
 }
+
+// A regular expression is bounded, and its length is all that is said of a long one.
+func TestALongPatternIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yml")
+	for length, allowed := range map[int]bool{longestPattern: true, longestPattern + 1: false} {
+		text := "projects: [{name: p, project_id: p, region: cn-north-4, credentials: {token: {token: x}}}]\n" +
+			"failure_codes: [{class: x, reason: " + strings.Repeat("a", length) + "}]\n"
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		_, err := Load(file)
+		if allowed {
+			require.NoError(t, err)
+			continue
+		}
+		require.EqualError(t, err, file+":2: failure_codes[0].reason: must have at most 1000 bytes, not 1001")
+	}
+}
