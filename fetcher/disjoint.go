@@ -118,7 +118,7 @@ func (s *Disjoint) next(now time.Time) (w cursor.Window, gap time.Duration, err 
 }
 
 // readPiece reads a piece, commits it, and returns where it ended.
-func (s *Disjoint) readPiece(ctx context.Context, piece cursor.Window, _ int) (records int, end time.Time, err error) {
+func (s *Disjoint) readPiece(ctx context.Context, piece cursor.Window, _ int, _ *readingAhead) (records int, end time.Time, err error) {
 	b, err := s.readWhole(ctx, s.Source, piece)
 	if err != nil {
 		return 0, piece.To, err

@@ -35,7 +35,7 @@ type History struct {
 }
 
 func (s *History) attach(p *progress) {
-	s.windowReader = windowReader{progress: p, ignoresWindow: s.Source.IgnoresWindow}
+	s.windowReader = windowReader{progress: p, ignoresWindow: s.Source.IgnoresWindow, ahead: ahead{source: s.Source.Ahead()}}
 }
 
 func (s *History) inherit(Strategy) {}

@@ -38,7 +38,7 @@ type Incremental struct {
 }
 
 func (s *Incremental) attach(p *progress) {
-	s.windowReader = windowReader{progress: p, ignoresWindow: s.Source.IgnoresWindow}
+	s.windowReader = windowReader{progress: p, ignoresWindow: s.Source.IgnoresWindow, ahead: ahead{source: s.Source.Ahead()}}
 	s.reread = reread{progress: p, source: s.Reread, commit: s.commit}
 	s.showUnfinished()
 }

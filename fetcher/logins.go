@@ -52,6 +52,9 @@ func (l *LoginPages) IgnoresWindow(ctx context.Context, w cursor.Window) (bool, 
 	})
 }
 
+// Ahead implements LoginSource.
+func (l *LoginPages) Ahead() LoginReader { return l }
+
 // LoginExports reads login records by export task.
 type LoginExports struct {
 	Export
@@ -123,11 +126,7 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	if time.Now().Before(a.pagesUntil) {
 		return a.Pages.Read(ctx, from, to, most, handle)
 	}
-	limit := a.Threshold
-	if most > 0 {
-		limit = min(limit, max(most, a.Pages.pages.Limit))
-	}
-	err := a.Pages.readAtMost(ctx, cursor.Window{From: from, To: to}, limit, handle)
+	err := a.readPages(ctx, from, to, most, handle)
 	var many *paging.TooManyError
 	large := errors.As(err, &many) && many.Count > a.Threshold
 	// What the API refuses to page, and no smaller window makes less, only a file has.
@@ -150,6 +149,18 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	a.pagesUntil = time.Now().Add(pagesFor)
 	return a.Pages.Read(ctx, from, to, most, handle)
 }
+
+// readPages reads a window that is not too large for pages.
+func (a *Auto) readPages(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
+	limit := a.Threshold
+	if most > 0 {
+		limit = min(limit, max(most, a.Pages.pages.Limit))
+	}
+	return a.Pages.readAtMost(ctx, cursor.Window{From: from, To: to}, limit, handle)
+}
+
+// Ahead implements LoginSource: no export task is made before its turn.
+func (a *Auto) Ahead() LoginReader { return readerFunc(a.readPages) }
 
 // CreatesTasks implements TaskResumer.
 func (a *Auto) CreatesTasks() bool { return true }

@@ -14,8 +14,8 @@ import (
 // pageLimit is the most records that most lists of the API give in one page.
 const pageLimit = 100
 
-// maxPiece is the longest window that is read and committed as one.
-const maxPiece = 12 * time.Hour
+// maxPiece is the longest window that is read and committed as one. A variable for tests.
+var maxPiece = 12 * time.Hour
 
 // Records that one piece may have: so many that memory and the time to a commit stay
 // small as long as the piece can be cut, and no more than can be true when it cannot.
@@ -32,6 +32,7 @@ type pieces struct {
 	longest time.Duration  // that a piece may be
 	overlap time.Duration  // how much of what is done the next piece reads again
 	first   *cursor.Window // the first piece, if it is a certain one
+	likely  int            // how many records a piece of that length has, as far as can be told; 0: it cannot
 	empty   time.Duration  // a next piece of this length shows nothing, though it is to have records; 0: none does
 	tooLong time.Duration  // a next piece of this length is too large; 0: none is
 	sure    time.Time      // what is believed to be now; zero if the window ends before
@@ -52,11 +53,16 @@ func (p *pieces) next() cursor.Window {
 	if p.first != nil {
 		return *p.first
 	}
+	return p.after(p.done)
+}
+
+// after is the piece that follows when all before done has been read.
+func (p *pieces) after(done time.Time) cursor.Window {
 	overlap := p.overlap
 	if p.length <= cursor.Second {
 		overlap = min(overlap, cursor.MinSeam)
 	}
-	piece := p.todo.Cut(p.done, overlap, p.length)
+	piece := p.todo.Cut(done, overlap, p.length)
 	if p.length == maxPiece && !p.sure.IsZero() && !piece.To.Before(p.sure) {
 		piece.To = p.todo.To // where nothing should be, one piece is enough
 	}
@@ -78,10 +84,15 @@ func (p *pieces) most(records int) int {
 // read notes that a piece has been read. The next one may be longer, unless it
 // would be likely to have too many records.
 func (p *pieces) read(piece cursor.Window, records, most int) {
+	length, longer := piece.To.Sub(p.done), min(2*p.length, p.longest)
 	p.done, p.first, p.over = piece.To, nil, !piece.To.Before(p.todo.To)
 	p.empty, p.tooLong = 0, 0
-	if 2*records <= most {
-		p.length = min(2*p.length, p.longest)
+	switch {
+	case length < p.length: // it was begun when pieces were shorter: it shows nothing of this length
+	case 2*records <= most && longer > p.length:
+		p.length, p.likely = longer, 0
+	default:
+		p.likely = max(1, records)
 	}
 }
 
@@ -113,6 +124,10 @@ func (p *pieces) adapt(err error, most int) bool {
 	next = max(cursor.Second, next.Truncate(time.Second))
 	if next == length || next <= p.empty || p.tooLong > 0 && next >= p.tooLong {
 		return false
+	}
+	p.likely = 0
+	if many := (*paging.TooManyError)(nil); errors.As(err, &many) && many.Count > most {
+		p.likely = int(float64(many.Count) * float64(next) / float64(length))
 	}
 	p.length, p.first = next, nil
 	p.overlap = min(p.overlap, cursor.Seam) // it is read by pages, and the lookback alone may be too large

@@ -28,7 +28,8 @@ func FuzzSettings(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
-		r := rand.New(rand.NewPCG(seed, 77))
+		readAhead(t, seed)
+		r := rand.New(&locked{Source: rand.NewPCG(seed, 77)})
 		a := &api{Rand: r, size: 4 + r.IntN(9), by: [...]string{"start or pre-connect", "pre-connect", "start", "update"}[r.IntN(4)],
 			descending: r.IntN(2) == 0, exclusive: r.IntN(2) == 0, faults: true}
 		least := [...]time.Duration{0, time.Minute, 10 * time.Minute}[r.IntN(3)] // what records keep to

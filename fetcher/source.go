@@ -24,6 +24,10 @@ type LoginSource interface {
 	// whether the answers show that the list ignores its windows. A source whose windows
 	// are not cut embeds HeedsWindows.
 	IgnoresWindow(ctx context.Context, w cursor.Window) (bool, error)
+	// Ahead is what pieces of a window are read from before it is their turn. Such a reading
+	// may be given up, and must leave nothing behind. It fails with a *paging.TooManyError if
+	// only Read can say what to do. Nil: none is read ahead.
+	Ahead() LoginReader
 }
 
 // WindowSource reads all that a window holds, however much that is. The batch may say in
@@ -58,3 +62,14 @@ type HeedsWindows struct{}
 
 // IgnoresWindow implements LoginSource.
 func (HeedsWindows) IgnoresWindow(context.Context, cursor.Window) (bool, error) { return false, nil }
+
+// Ahead implements LoginSource.
+func (HeedsWindows) Ahead() LoginReader { return nil }
+
+// readerFunc is a function that reads logins.
+type readerFunc func(ctx context.Context, from, to time.Time, most int, handle HandlePart) error
+
+// Read implements LoginReader.
+func (f readerFunc) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
+	return f(ctx, from, to, most, handle)
+}

@@ -22,6 +22,7 @@ type windowReader struct {
 	// them; nil: it does not.
 	ignoresWindow func(context.Context, cursor.Window) (bool, error)
 
+	ahead    ahead
 	unread   *unread // of the window under way, which may be an earlier poll's; nil: nothing
 	quota    quota
 	reported bool // that the list ignores its windows
@@ -54,17 +55,25 @@ func (r *windowReader) hasLeft(now time.Time) bool {
 	return r.unread != nil
 }
 
-// readPiece reads a piece of at most so many records, commits it, and returns how many it
-// had, and where it ended.
-type readPiece func(ctx context.Context, piece cursor.Window, most int) (records int, end time.Time, err error)
+// readPiece reads a piece of at most so many records, unless that was begun ahead, commits
+// it, and returns how many it had, and where it ended.
+type readPiece func(ctx context.Context, piece cursor.Window, most int, begun *readingAhead) (records int, end time.Time, err error)
 
 // readPieces reads what is left of a window.
 func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
 	w := r.unread
 	defer func() { w.late = true }()
+	defer r.ahead.giveUp()
 	for !w.over {
 		piece, most := w.next(), w.most(r.quota.mostOr(maxRecords))
-		n, end, err := read(ctx, piece, most)
+		begun := r.ahead.take()
+		if begun != nil {
+			piece, most = begun.piece, begun.most
+		}
+		if !r.quota.isLimited() {
+			r.ahead.topUp(ctx, w.pieces, piece, most)
+		}
+		n, end, err := read(ctx, piece, most, begun)
 		switch {
 		case err == nil:
 			w.read(cursor.Window{From: piece.From, To: end}, n, most)
@@ -80,6 +89,7 @@ func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
 		case workspace.IsRefused(err) && r.clock.wasWrong():
 			err = errWrongClock
 		case w.adapt(err, most):
+			r.ahead.giveUp()
 			err = r.testWindows(ctx)
 		default:
 			err = w.explain(err)
@@ -118,6 +128,9 @@ func (r *windowReader) testWindows(ctx context.Context) error {
 		return err
 	}
 	ignored := r.unread.windows == windowsIgnored
+	if ignored {
+		r.ahead.giveUp()
+	}
 	if ignored && !r.reported {
 		level.Warn(r.Logger).Log("msg", "the list ignores the window it is asked for: each poll reads all of it; "+
 			"report it to the vendor, and read this source by export if polls take too long")
@@ -129,9 +142,9 @@ func (r *windowReader) testWindows(ctx context.Context) error {
 // logins reads pieces of login records, at what is believed to be now, and commits each
 // part by part.
 func (r *windowReader) logins(source LoginReader, now time.Time, commit func(*record.Batch) error) readPiece {
-	return func(ctx context.Context, piece cursor.Window, most int) (records int, end time.Time, err error) {
+	return func(ctx context.Context, piece cursor.Window, most int, begun *readingAhead) (records int, end time.Time, err error) {
 		w, from := r.unread, piece.From
-		err = source.Read(ctx, piece.From, piece.To, most, func(upTo time.Time, logins []record.Login) error {
+		err = begun.orRead(source).Read(ctx, piece.From, piece.To, most, func(upTo time.Time, logins []record.Login) error {
 			if ctx.Err() != nil {
 				return ctx.Err() // what is committed is; the rest is read again
 			}

@@ -102,7 +102,9 @@ func (r *Reader[T]) Read(ctx context.Context, w cursor.Window, most int) ([]T, e
 	for len(a.passes) < maxPasses {
 		p, items, err := r.readPass(ctx, a, most)
 		if err != nil {
-			r.keep(a, err)
+			if ctx.Err() == nil { // otherwise it was given up, not refused
+				r.keep(a, err)
+			}
 			return nil, err
 		}
 		how, instant := r.conclude(a, p)
