@@ -324,6 +324,7 @@ var historicMetrics = []string{
 	"workspace_client_login_attempts_total", "workspace_client_login_failures_total",
 	"workspace_client_version_login_attempts_total", "workspace_client_version_login_failures_total",
 	"workspace_server_login_attempts_total", "workspace_server_login_failures_total",
+	"workspace_connect_type_login_attempts_total", "workspace_connect_type_login_failures_total",
 	"workspace_login_duration_seconds_count", "workspace_login_duration_seconds_sum",
 	"workspace_session_duration_seconds_count", "workspace_session_duration_seconds_sum",
 }
