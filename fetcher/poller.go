@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/cespare/xxhash/v2"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
@@ -117,21 +118,32 @@ func (p *Poller) Inherit(old *Poller) {
 }
 
 // Run polls until ctx ends, or last is closed: then the poll under way is the last one.
+// The first poll is at once; those after the first that succeeds are spread.
 func (p *Poller) Run(ctx context.Context, last <-chan struct{}) {
-	for {
+	for spread := false; ; {
 		begun := time.Now()
 		err := p.poll(ctx, "poll failed, will retry")
 		if ctx.Err() != nil {
 			return
+		}
+		wait := p.wait(err, time.Since(begun))
+		if err == nil && !spread {
+			spread, wait = true, min(wait, p.offset())
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-last:
 			return
-		case <-time.After(p.wait(err, time.Since(begun))):
+		case <-time.After(wait):
 		}
 	}
+}
+
+// offset spreads the polls of all sources over their interval, so that they do not all want
+// the machine and the disk at once: always the same for one source.
+func (p *Poller) offset() time.Duration {
+	return time.Duration(xxhash.Sum64String(p.Project+"\x00"+p.Source) % uint64(p.Interval))
 }
 
 // wait is how long to wait after a poll that took so long.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,15 +147,48 @@ func TestPollsKeepTheInterval(t *testing.T) {
 			return nil, nil
 		}
 		begun := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*interval+time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*interval)
 		defer cancel()
-		w.poller().Run(ctx, nil)
-		require.Len(t, w.polls, 10, "the eleventh is cancelled")
-		for i := range 10 {
-			assert.Equal(t, begun.Add(time.Duration(i)*interval), w.askedAt[i])
+		p := w.poller()
+		p.Run(ctx, nil)
+		require.GreaterOrEqual(t, len(w.polls), 10)
+		assert.Equal(t, begun, w.askedAt[0])
+		assert.Equal(t, begun.Add(min(interval, 7*time.Second+p.offset())), w.askedAt[1])
+		for i := range 8 {
+			assert.Equal(t, interval, w.askedAt[i+2].Sub(w.askedAt[i+1]))
 		}
-		assert.Equal(t, slices.Repeat([]error{nil}, 10), w.polls)
+		assert.Equal(t, slices.Repeat([]error{nil}, len(w.polls)), w.polls)
 		assert.Equal(t, 1, strings.Count(w.log.String(), "poll succeeded"), w.log.String())
+	})
+}
+
+// All poll at once when they begin, and are spread over the interval from then on.
+func TestPollsAreSpread(t *testing.T) {
+	const sources = 600
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*interval)
+		defer cancel()
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		bySecond := map[int]int{}
+		for i := range sources {
+			w := &world{t: t}
+			p := w.poller()
+			p.Project, p.Logger = fmt.Sprint("project ", i), log.NewNopLogger()
+			w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				bySecond[int(time.Since(begun)/time.Second)]++
+				return nil, nil
+			}
+			all.Go(func() { p.Run(ctx, nil) })
+		}
+		all.Wait()
+		assert.Greater(t, bySecond[0], sources)
+		for s := 1; s < 3*60; s++ {
+			assert.Less(t, bySecond[s], 4*sources/60, s)
+		}
 	})
 }
 

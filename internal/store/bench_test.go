@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 	"testing"
 )
 
@@ -38,4 +39,30 @@ func newRecords(n uint64, records, series int) *Changes {
 		changes.Put("series", fmt.Appendf(nil, "workspace_login_failures_total/group %d", i), binary.BigEndian.AppendUint64(nil, n))
 	}
 	return changes
+}
+
+// BenchmarkCommitsAtOnce is the time until 200 partitions that want to commit at the same
+// time have done so: joined, and each by itself.
+func BenchmarkCommitsAtOnce(b *testing.B) {
+	for name, commit := range map[string]func(*Partition, *Changes) error{"joined": (*Partition).Commit, "alone": (*Partition).commitAlone} {
+		b.Run("by="+name, func(b *testing.B) {
+			s, err := Open(b.TempDir())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			partitions := partitionsOf(s, 200)
+			for n := uint64(0); b.Loop(); n++ {
+				var all sync.WaitGroup
+				for _, p := range partitions {
+					all.Go(func() {
+						if err := commit(p, newRecords(n, 10, 30)); err != nil {
+							b.Error(err)
+						}
+					})
+				}
+				all.Wait()
+			}
+		})
+	}
 }

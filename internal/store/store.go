@@ -56,6 +56,7 @@ type Store struct {
 	// convert makes a row of the present format of one of format 1.
 	convert func(table string, key, value []byte) (k, v []byte, err error)
 	logger  log.Logger
+	joiner  joiner
 }
 
 // Open opens the store in the directory dir, which it makes if it is not there.
@@ -444,8 +445,11 @@ func eachRow(partition *bbolt.Bucket, f func(table string, key, value []byte) er
 }
 
 // Commit writes the changes as a whole. When it returns nil, the changes are on disk;
-// when it fails, none of them is.
-func (b *Partition) Commit(changes *Changes) error {
+// when it fails, none of them is. Those of several partitions share a transaction if they
+// wait for the disk at the same time.
+func (b *Partition) Commit(changes *Changes) error { return b.store.joiner.commit(b, changes) }
+
+func (b *Partition) commitAlone(changes *Changes) error {
 	return b.guard(func() error {
 		return b.update(func(tx *bbolt.Tx, partition *bbolt.Bucket) error { return b.store.apply(tx, partition, changes) })
 	})
