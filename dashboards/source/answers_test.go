@@ -87,7 +87,7 @@ func scraped(t *testing.T, of scrapeTarget, histograms forms) string {
 		for _, bound := range bounds {
 			fmt.Fprintf(&load, "  %s %s\n", series(name, names, own, bound), samples(name))
 			if name == lastSuccess { // of the other sources on which numbers of now depend
-				for _, source := range []string{"servers", "desktops"} {
+				for _, source := range []string{"servers", "desktops", "app_connections"} {
 					fmt.Fprintf(&load, "  %s %s\n", strings.Replace(series(name, names, own, bound), "user_connections", source, 1), samples(name))
 				}
 			}

@@ -92,13 +92,17 @@ func (p *page) codeTable(counter, match, span string, codeWidth float64) dashboa
 	if span == window {
 		failed = known(failed)
 	}
-	meanings := "topk by (failed_code) (1, max by (failed_code, class, meaning) (" + p.meaning() + "))"
+	event, to := "login", "login-failures"
+	if counter == appFailures {
+		event, to = "app_launch", "applications"
+	}
+	meanings := "topk by (failed_code) (1, max by (failed_code, class, meaning) (" + p.meaning(event) + "))"
 	seen := failed + " unless " + countedAt("failed_code", counter, match, "7d", " offset "+span) + " > 0"
 	described := func(expr string) string {
 		return "(" + expr + ") * on (failed_code) group_left (class, meaning) " + meanings + " or on (failed_code) (" + expr + ")"
 	}
 	return p.tabular("failures", []column{
-		{word: "failed_code", label: "failed_code", link: p.triage("failed_code"), width: codeWidth},
+		{word: "failed_code", label: "failed_code", link: p.leads(to, "failed_code"), width: codeWidth},
 		{word: "class", label: "class", width: 90},
 		{word: "meaning", label: "meaning", wraps: true},
 		{word: "failures", expr: described(failed), width: 92, shade: failureShade(), plain: true},
@@ -109,17 +113,18 @@ func (p *page) codeTable(counter, match, span string, codeWidth float64) dashboa
 }
 
 // meaning is, in the label of that name, what is known of a code: its explanation in the
-// page's language, or else a reason that came with it.
-func (p *page) meaning() string {
+// page's language, or else a reason that came with it. Events are logins or app launches.
+func (p *page) meaning(event string) string {
+	metric := "workspace_" + event + "_failure_code_"
 	explanation := "explanation"
 	if p.language != "en" {
 		explanation += "_" + p.language
 	}
-	explained := `workspace_login_failure_code_advice_info{` + matchProject + `, ` + explanation + `!=""}`
+	explained := metric + `advice_info{` + matchProject + `, ` + explanation + `!=""}`
 	// What holds now comes before what held until the configuration changed.
 	explained = explained + " or on (failed_code) last_over_time(" + explained + "[$__range])"
 	return `label_replace(` + explained + `, "meaning", "$1", "` + explanation + `", "(.*)") or on (failed_code) ` +
-		`label_replace(last_over_time(workspace_login_failure_code_info{` + matchProject + `}[$__range]), "meaning", "$1", "reason", "(.*)")`
+		`label_replace(last_over_time(` + metric + `info{` + matchProject + `}[$__range]), "meaning", "$1", "reason", "(.*)")`
 }
 
 // codeBars are the seven codes with the most failures, and the rest.

@@ -47,6 +47,7 @@ var pages = []struct {
 	{"versions", versions},
 	{"servers", servers},
 	{"capacity", capacity},
+	{"applications", applications},
 	{"exporter", exporter},
 	{"records", records},
 }

@@ -59,6 +59,7 @@ var variables = map[string][]string{
 	"versions":       {"project", "product", "client_type"},
 	"servers":        {"project", "desktop_group", "machine_name"},
 	"capacity":       {"project"},
+	"applications":   {"project", "app_group", "app_name", "failed_code", "window"},
 	"exporter":       {"instance", "project", "source"},
 	"records":        {"project", "product", "desktop_group", "machine_name", "failed_code", "loki_datasource", "loki_job"},
 }
@@ -95,8 +96,16 @@ func (p *page) offer() {
 			p.filter(name, "label_values("+attempts+"{"+match+"}, desktop_group)", ".*")
 		case "machine_name":
 			p.filter(name, "label_values("+serverAttempts+"{"+matchProject+`, desktop_group=~"$desktop_group"}, machine_name)`, ".*")
+		case "app_group":
+			p.filter(name, "label_values("+appLaunches+"{"+matchProject+"}, app_group)", ".*")
+		case "app_name":
+			p.filter(name, "label_values("+appLaunches+"{"+matchProject+`, app_group=~"$app_group"}, app_name)`, ".*")
 		case "failed_code":
-			p.filter(name, "label_values("+failures+"{"+inGroup+"}, failed_code)", ".*")
+			counter, match := failures, inGroup
+			if p.has("app_name") {
+				counter, match = appFailures, inApps
+			}
+			p.filter(name, "label_values("+counter+"{"+match+"}, failed_code)", ".*")
 		case "client_type":
 			p.filter(name, "label_values("+clientAttempts+"{"+all+"}, client_type)", ".*")
 		case "source":
@@ -223,8 +232,11 @@ func (p *page) pulse() dashboard.Panel {
 		targets = process
 	}
 	sources := loginSources
-	if p.name == "capacity" {
+	switch {
+	case p.name == "capacity":
 		sources = currentSources
+	case p.has("app_name"):
+		sources = appSources
 	}
 	match := targets + `, project=~"$project"` + sources
 	cause := p.leads("exporter", "")

@@ -98,7 +98,11 @@ func words(values map[string]dashboard.ValueMappingResult) change {
 
 // few says in words that there are too few logins for a number: see orFew.
 func (p *page) few() change {
-	return words(map[string]dashboard.ValueMappingResult{"-1": said(p.word("few"), unknownColour)})
+	few := "few"
+	if p.has("app_name") {
+		few = "few_launches"
+	}
+	return words(map[string]dashboard.ValueMappingResult{"-1": said(p.word(few), unknownColour)})
 }
 
 // yesNo are the words for 1 and 0, with their colours.
@@ -496,7 +500,7 @@ func logLines(expr string) dashboard.Panel {
 }
 
 // filters that pages hand to each other.
-var filters = []string{"datasource", "job", "instance", "project", "product", "desktop_group", "machine_name", "failed_code",
+var filters = []string{"datasource", "job", "instance", "project", "product", "desktop_group", "machine_name", "app_group", "app_name", "failed_code",
 	"client_type", "source", "window", "loki_datasource", "loki_job"}
 
 // leads is a link to a page, with what is chosen here as far as that page knows it, and

@@ -192,10 +192,12 @@ func ours(expr string) string {
 	return "(" + expr + " and on (job, instance) last_over_time(" + buildInfo + "{" + process + "}[$__range]))"
 }
 
-// loginSources are those that the logins come from, currentSources those of what is there now.
+// loginSources are those that the logins come from, appSources those of launches, and
+// currentSources those of what is there now.
 const (
 	loginSources   = `, source=~"user_connections|desktop_connections"`
 	currentSources = `, source=~"servers|desktops"`
+	appSources     = `, source="app_connections"`
 )
 
 const (

@@ -37,6 +37,10 @@ var texts = map[string]translations{
 		"en": {"Workspace / Capacity", "Is there room, and what stands in its way? Application servers and cloud desktops as they are now. Needs the sources servers and desktops."},
 		"zh": {"Workspace / 容量", "还有余量吗？受什么影响？云应用服务器和云桌面的当前状态。需要启用 servers 和 desktops 采集源。"},
 	},
+	"applications": {
+		"en": {"Workspace / Applications", "Which application fails, why, and how many people open what. Needs the source app_connections."},
+		"zh": {"Workspace / 应用", "哪个应用打不开？为什么？多少人在使用？需要启用 app_connections 采集源。"},
+	},
 	"exporter": {
 		"en": {"Workspace / Exporter", "Can the other pages be believed? Age of the data, polls, requests and the process itself."},
 		"zh": {"Workspace / 采集器", "其他页面可信吗？数据新鲜度、轮询、API 请求以及采集器进程。"},
@@ -74,6 +78,14 @@ var texts = map[string]translations{
 	"variable.machine_name": {
 		"en": {"Server", "The server of the login."},
 		"zh": {"服务器", "登录所在的服务器。"},
+	},
+	"variable.app_group": {
+		"en": {"Application group", "The group of the application."},
+		"zh": {"应用组", "应用所在的组。"},
+	},
+	"variable.app_name": {
+		"en": {"Application", "The application as the API names it, which may begin with its group."},
+		"zh": {"应用", "API 中的应用名称，可能以应用组名开头。"},
 	},
 	"variable.failed_code": {
 		"en": {"Failure code", "The vendor's code of the failure. For desktops, which have none, it is made of the reason."},
@@ -159,6 +171,12 @@ var texts = map[string]translations{
 	"invalid_fields":           {"en": {title: "Unreadable fields"}, "zh": {title: "无法读取的字段"}},
 	"reconciliation":           {"en": {title: "Difference of pages and export"}, "zh": {title: "分页与导出的差异"}},
 	"unknown":                  {"en": {title: "not known"}, "zh": {title: "未知"}},
+	"few_launches":             {"en": {title: "few launches"}, "zh": {title: "打开过少"}},
+	"launches":                 {"en": {title: "Launches"}, "zh": {title: "打开次数"}},
+	"app_group":                {"en": {title: "Application group"}, "zh": {title: "应用组"}},
+	"app_name":                 {"en": {title: "Application"}, "zh": {title: "应用"}},
+	"apps_open":                {"en": {title: "Open now"}, "zh": {title: "正在使用"}},
+	"link.applications":        {"en": {title: "Look at the applications"}, "zh": {title: "查看应用"}},
 	"few":                      {"en": {title: "few logins"}, "zh": {title: "登录过少"}},
 	"never":                    {"en": {title: "never"}, "zh": {title: "从未"}},
 	"ok":                       {"en": {title: "none"}, "zh": {title: "无"}},
@@ -328,6 +346,84 @@ var texts = map[string]translations{
 	"overview.agents_table": {
 		"en": {"Which agent? $window", "The ten versions of the agent on the servers with the most failures within the window. Not filtered by desktop group. A ratio is shown from 10 attempts on."},
 		"zh": {"哪些 Agent？$window", "窗口内失败最多的十个服务器 Agent 版本。不按桌面组筛选。登录达到 10 次才显示失败率。"},
+	},
+
+	// Applications
+	"applications.now": {"en": {title: "Now"}, "zh": {title: "当前"}},
+	"applications.age": {
+		"en": {"Is the data alive?", "How old the launches are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
+		"zh": {"数据是否正常？", "其他面板所示应用使用记录的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+	},
+	"applications.launches": {
+		"en": {"Launches", "How often the chosen applications were opened, or somebody tried to, in the time shown."},
+		"zh": {"打开次数", "所选时间内所选应用被打开（或尝试打开）的次数。"},
+	},
+	"applications.failures": {
+		"en": {"Failures", "Launches that failed, with the chosen codes."},
+		"zh": {"失败次数", "具有所选失败码的打开失败。"},
+	},
+	"applications.ratio": {
+		"en": {"Failure ratio", "Failures with the chosen codes as a share of all launches. Grey with fewer than 10 launches."},
+		"zh": {"失败率", "具有所选失败码的失败占全部打开次数的比例。少于 10 次时为灰色。"},
+	},
+	"applications.failing": {
+		"en": {"Applications failing", "Applications of which a fifth of the launches failed or more, of those with 5 launches or more."},
+		"zh": {"故障应用数", "打开达到 5 次的应用中，失败率达到 20% 的应用数。"},
+	},
+	"applications.people": {
+		"en": {"Users failing, $window", "Distinct users with a failed launch within the chosen window. Who failed with two applications counts twice. Not filtered by code."},
+		"zh": {"失败用户数，$window", "所选窗口内打开失败过的不同用户数。两个应用都失败的用户计两次。不按失败码筛选。"},
+	},
+	"applications.open": {
+		"en": {"Open now", "Applications that were opened and not closed."},
+		"zh": {"正在使用", "已打开且未关闭的应用数。"},
+	},
+	"applications.which": {"en": {title: "Which application?"}, "zh": {title: "哪个应用？"}},
+	"applications.apps_table": {
+		"en": {"Applications", "The 300 applications with the most launches in the time shown. A ratio is shown from 5 launches on. Users are of the chosen window. One that fails alone is broken itself; when a whole group fails, look at its servers. Click on a name to filter by it."},
+		"zh": {"应用", "所选时间内打开次数最多的 300 个应用。打开达到 5 次才显示失败率。用户数按所选窗口统计。只有一个应用失败：应用自身故障；整组失败：检查其服务器。点击名称进行筛选。"},
+	},
+	"applications.failures_grid": {
+		"en": {"Failures by application and time", "The 15 applications with the most failures: each cell is an interval."},
+		"zh": {"应用失败时间分布", "失败最多的 15 个应用，每格为一个时间段。"},
+	},
+	"applications.launches_by_group": {
+		"en": {"Launches by group", "Launches of each interval, of the ten groups with the most."},
+		"zh": {"各组打开次数", "打开次数最多的十个应用组在每个时间段内的打开次数。"},
+	},
+	"applications.failures_by_group": {
+		"en": {"Failures by group", "Failed launches of each interval with the chosen codes, of the ten groups with the most."},
+		"zh": {"各组失败次数", "失败最多的十个应用组在每个时间段内具有所选失败码的失败次数。"},
+	},
+	"applications.why": {"en": {title: "Why?"}, "zh": {title: "为什么？"}},
+	"applications.codes_table": {
+		"en": {"Codes and what they mean", "Failure codes of launches in the time shown with their class and what they mean: the explanation of the configuration, or else the latest reason. New: not seen in the seven days before, if Prometheus was there then. Click on a code to filter by it."},
+		"zh": {"失败码及含义", "所选时间内打开失败的失败码及其类别和含义：配置中的解释，否则为最近一次的原因。“新出现”：此前七天未出现（以 Prometheus 已有数据为准）。点击失败码进行筛选。"},
+	},
+	"applications.codes": {
+		"en": {"Failures by code", "Failed launches of each interval by failure code: the seven with the most in the time shown, and the others."},
+		"zh": {"各失败码的失败次数", "每个时间段内各失败码的打开失败次数：所选时间内最多的七个，以及其余。"},
+	},
+	"applications.use": {"en": {title: "Use"}, "zh": {title: "使用情况"}},
+	"applications.trend": {
+		"en": {"Launches and failures", "Launches of each interval, and those that failed with the chosen codes."},
+		"zh": {"打开与失败次数", "每个时间段内的打开次数和具有所选失败码的失败次数。"},
+	},
+	"applications.ratio_trend": {
+		"en": {"Failure ratio", "Share of the launches of each interval that failed with the chosen codes, from 10 launches on. The lines are at 20 % and 50 %, the limits of the alert."},
+		"zh": {"失败率", "每个时间段内以所选失败码失败的比例（打开达到 10 次）。横线为告警阈值 20% 与 50%。"},
+	},
+	"applications.users_by_app": {
+		"en": {"Users by application", "Distinct users who opened an application within the chosen window, or tried to, of the ten applications with the most at each moment."},
+		"zh": {"各应用用户数", "各时刻所选窗口内打开（或尝试打开）应用的不同用户数：最多的十个应用。"},
+	},
+	"applications.open_by_app": {
+		"en": {"Open by application", "How many of each application are open, of the ten with the most at each moment."},
+		"zh": {"各应用正在使用数", "各时刻正在使用的应用数：最多的十个应用。"},
+	},
+	"applications.durations": {
+		"en": {"How long applications are open", "Median of the time from opening an application to its end, of those that ended. Not filtered by application."},
+		"zh": {"应用使用时长", "已结束的使用中，从打开应用到结束的时间的中位数。不按应用筛选。"},
 	},
 
 	// Login failures
