@@ -21,9 +21,9 @@ all: build
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(OUTPUT) .
 
-## demo: the program against made-up records, on http://localhost:9914
+## demo: the program against simulated records, on http://localhost:9914; ARGS are its flags: make demo ARGS=--web.listen-address=:9999
 demo: build
-	./workspace_exporter demo
+	./workspace_exporter demo $(ARGS)
 
 ## test: everything that can be wrong, looked for
 test: lint build

@@ -147,7 +147,7 @@ func addSimulate(cli *kingpin.Application, commands map[string]action) {
 }
 
 func addChecks(cli *kingpin.Application, commands map[string]action) {
-	check := cli.Command("check-config", "Validate the configuration and print every problem with its line.")
+	check := cli.Command("check-config", "Validate the configuration and print every problem with its line; exit with 1 if there is one.")
 	checkFile := configFlag(check)
 	commands[check.FullCommand()] = func(*logging.Log) error { return command.CheckConfig(*checkFile, os.Stdout) }
 

@@ -45,6 +45,10 @@ type Metric struct {
 	Buckets []float64
 	// AboutSource puts `source` where record metrics have `product`.
 	AboutSource bool
+	// Headline is what the landing page calls the sum of a gauge; empty if it has none there.
+	// HeadlineBy is a label by which it is split, too; empty if it is not.
+	Headline   string
+	HeadlineBy Label
 	// AtEnd is of a metric that counts a connection when it ends, and not when it begins.
 	AtEnd bool
 }

@@ -13,7 +13,8 @@ var (
 	serverFailures = &Metric{Name: "workspace_server_login_failures_total", Type: Counter, Labels: []Label{desktopGroup, machineName, failedCode},
 		Help: "Failed login attempts by server and failure code."}
 	openConnections = &Metric{Name: "workspace_server_open_connections", Type: Gauge, Labels: []Label{desktopGroup, machineName},
-		Help: "Connections that started and have not ended, by server, as of the last poll."}
+		Help:     "Connections that started and have not ended, by server, as of the last poll.",
+		Headline: "Open connections"}
 )
 
 // servers counts logins by server, and shows how many connections each server of which

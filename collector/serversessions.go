@@ -5,7 +5,8 @@ import "github.com/workspace-exporter/workspace_exporter/internal/record"
 const sessionState Label = "session_state"
 
 var serverSessions = &Metric{Name: "workspace_server_sessions", Type: Gauge, Labels: []Label{machineName, serverGroup, sessionState},
-	Help: "Sessions on each server by state, as of the newest complete snapshot."}
+	Help:     "Sessions on each server by state, as of the newest complete snapshot.",
+	Headline: "Sessions", HeadlineBy: sessionState}
 
 // shownStates are those in which a session is on a server.
 var shownStates = map[string]bool{record.StateActive: true, record.StateDisconnected: true, record.StateInit: true}

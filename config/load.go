@@ -218,7 +218,23 @@ func (r *reader) syntax(err error, data []byte) {
 		line = strings.Count(before, "\n") + 1
 		message = "an alias (*) without an anchor (&); put a text that begins with * in quotes"
 	}
+	if message == "found character that cannot start any token" && hasTab(data, line) {
+		message += "; indent with blanks: YAML allows no tab there"
+	}
 	r.report(line, "", "not valid YAML: %s", message)
+}
+
+// hasTab reports whether a line, or the one after it, is indented with a tab: the parser
+// counts lines from 0 in some errors.
+func hasTab(data []byte, line int) bool {
+	lines := bytes.Split(data, []byte("\n"))
+	for _, text := range lines[min(max(line-1, 0), len(lines)):min(line+1, len(lines))] {
+		indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+		if bytes.ContainsRune(indent, '\t') {
+			return true
+		}
+	}
+	return false
 }
 
 // decode reads a node into v, which decides what the node may be.

@@ -2,9 +2,11 @@ package workspace
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -68,8 +70,8 @@ func (e *Error) Error() string {
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, "; the server asks to wait %s", e.RetryAfter.Round(time.Second))
 	}
-	if e.advice != "" {
-		b.WriteString("; " + e.advice)
+	if advice := e.Advice(); advice != "" {
+		b.WriteString("; " + advice)
 	}
 	return b.String()
 }
@@ -98,8 +100,23 @@ func IsNotFound(err error) bool {
 	return errors.As(err, &api) && api.Status == http.StatusNotFound
 }
 
-// Advice is what to do, as far as the answer tells; or empty.
-func (e *Error) Advice() string { return e.advice }
+// Advice is what to do, as far as the answer tells, or that there is none; or empty.
+func (e *Error) Advice() string {
+	var name *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var notTLS tls.RecordHeaderError
+	switch {
+	case e.advice != "":
+		return e.advice
+	case errors.As(e.Err, &certificate):
+		return "check the endpoint " + e.Host + " and this machine's clock; if a proxy opens TLS on the way, name its CA in tls_config: {ca_file: ..}"
+	case errors.As(e.Err, &notTLS):
+		return "what answers at " + e.Host + " does not speak TLS: check whether the endpoint or proxy_url must begin with http://, and its port"
+	case errors.As(e.Err, &name):
+		return "check region and endpoints, the name server of this machine, and whether it needs a proxy (proxy_url) to reach " + e.Host
+	}
+	return ""
+}
 
 // Unwrap returns Err: context.Canceled, context.DeadlineExceeded, ..
 func (e *Error) Unwrap() error { return e.Err }

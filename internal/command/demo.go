@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -15,6 +17,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
 	"github.com/workspace-exporter/workspace_exporter/internal/source"
+	"github.com/workspace-exporter/workspace_exporter/internal/store"
 	"github.com/workspace-exporter/workspace_exporter/internal/web"
 )
 
@@ -24,6 +27,9 @@ type DemoOptions struct {
 	// Cycle is the time after which the script of incidents repeats.
 	Cycle time.Duration
 }
+
+// demoFolder is how the names of the demo's folders begin.
+const demoFolder = Name + "-demo-"
 
 // demoConfig is the demo's whole configuration. It polls more often than a user's would.
 const demoConfig = `
@@ -64,7 +70,8 @@ func demoSources() string {
 // Demo runs the exporter against a simulator in the same process. Its store is removed at
 // the end.
 func Demo(o DemoOptions, w *web.Options, logger *logging.Log) (err error) {
-	dir, err := os.MkdirTemp("", Name+"-demo-")
+	go removeStale()
+	dir, err := os.MkdirTemp("", demoFolder)
 	if err != nil {
 		return err
 	}
@@ -73,7 +80,7 @@ func Demo(o DemoOptions, w *web.Options, logger *logging.Log) (err error) {
 	if err != nil {
 		return err
 	}
-	simulated := simulator.Options{Seed: o.Seed, History: 2 * time.Hour, LoginsPerHour: 1200, AllDay: true, LateBy: time.Minute, Script: o.Cycle}
+	simulated := simulator.Options{Seed: o.Seed, History: 25 * time.Hour, PastLoginsPerHour: 100, LoginsPerHour: 1200, AllDay: true, LateBy: time.Minute, Script: o.Cycle}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- serveSimulator(ctx, listener, simulated) }()
@@ -87,5 +94,39 @@ func Demo(o DemoOptions, w *web.Options, logger *logging.Log) (err error) {
 		return err
 	}
 	level.Info(logger).Log("msg", "demo: all records are simulated; incidents follow a script", "cycle", o.Cycle)
-	return Run(file, w, logger)
+	w.Demo = true
+	w.Listening = func(url string) { level.Info(logger).Log("msg", "demo: open this address in a browser", "url", url) }
+	return runDemo(file, w, logger)
+}
+
+// runDemo is Run, and ends when its terminal is closed, too: nobody reloads a demo.
+func runDemo(file string, w *web.Options, logger *logging.Log) error {
+	ctx, stop := untilSignal()
+	defer stop()
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
+	}
+	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, nil, file, w, logger) })
+}
+
+// staleAfter is when a folder of a demo that does not run is left over.
+const staleAfter = time.Minute
+
+// removeStale removes the folders of demos that were killed. The store of one that runs
+// cannot be opened.
+func removeStale() {
+	stale, _ := filepath.Glob(filepath.Join(os.TempDir(), demoFolder+"*")) // fails for no such pattern
+	for _, dir := range stale {
+		info, err := os.Stat(dir)
+		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < staleAfter {
+			continue
+		}
+		st, err := store.Open(filepath.Join(dir, "data"))
+		if err != nil {
+			continue
+		}
+		_ = st.Close()
+		_ = os.RemoveAll(dir) // the system removes it some day, too
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 
@@ -20,6 +21,7 @@ func Once(configFile string, out io.Writer, logger *logging.Log) error {
 	if err != nil {
 		return err
 	}
+	level.Info(logger).Log("msg", "counting in the store, where the next run goes on", "path", cfg.Storage.Path)
 	cfg.Metrics.NewSeriesHold = 0 // there is no later scrape to show the value
 	s, err := service.New(cfg, logger)
 	if err != nil {

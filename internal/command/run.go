@@ -29,7 +29,10 @@ func Run(configFile string, o *web.Options, logger *logging.Log) error {
 	// not be lost.
 	ctx, stop := untilSignal()
 	defer stop()
-	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, configFile, o, logger) })
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, hangups, configFile, o, logger) })
 }
 
 // abandon calls f, and waits no longer than shutdownTimeout for it once ctx has ended.
@@ -50,11 +53,7 @@ func abandon(ctx context.Context, logger log.Logger, f func() error) error {
 	}
 }
 
-func serveUntilSignal(ctx context.Context, configFile string, o *web.Options, logger *logging.Log) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-
+func serveUntilSignal(ctx context.Context, hangups <-chan os.Signal, configFile string, o *web.Options, logger *logging.Log) error {
 	level.Info(logger).Log("msg", "starting "+Name, "version", version.Version, "revision", version.GetRevision())
 	cfg, err := loadAndWarn(configFile, logger)
 	if err != nil {
@@ -85,9 +84,17 @@ func (e *exporter) Answer(ctx context.Context, s collector.Scrape) (*collector.A
 func (e *exporter) Sources() []web.Source {
 	var sources []web.Source
 	for _, s := range e.Service.Sources() {
-		sources = append(sources, web.Source{Status: s.Status(), Title: s.Title(), Day: s.Day(), Codes: s.Codes()})
+		sources = append(sources, web.Source{Status: s.Status(), Title: s.Title(), Day: s.Day(), Codes: s.Codes(), Now: s.Headlines()})
 	}
 	return sources
+}
+
+// Refused implements web.Exporter.
+func (e *exporter) Refused() (err error, at time.Time) {
+	if refused := e.Service.Refused(); refused != nil {
+		return refused.Err, refused.At
+	}
+	return nil, time.Time{}
 }
 
 // Reload implements web.Exporter.

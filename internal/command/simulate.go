@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/simulator"
+	"github.com/workspace-exporter/workspace_exporter/internal/web"
 )
 
 // SimulateOptions say what to simulate, and where.
@@ -25,7 +25,7 @@ func Simulate(o SimulateOptions, logger *logging.Log) error {
 	defer stop()
 	listener, err := net.Listen("tcp", o.ListenAddress)
 	if err != nil {
-		return fmt.Errorf("--listen-address: %w", err)
+		return web.ExplainListen("--listen-address", err)
 	}
 	o.RequestsPerSecond = 100
 	level.Info(logger).Log("msg", "simulating the Workspace API", "url", "http://"+listener.Addr().String(),

@@ -39,6 +39,9 @@ func (s *Source) Day() []collector.Quarter { return s.day.Quarters() }
 // Codes are the codes of all failures that are counted.
 func (s *Source) Codes() []collector.FailureCode { return s.accumulator.FailureCodes() }
 
+// Headlines are what was there as of the last poll.
+func (s *Source) Headlines() []collector.Headline { return s.accumulator.Headlines() }
+
 // is reports whether two sources are the same one of the same project.
 func (s *Source) is(other *Source) bool {
 	a, b := s.poller.Status(), other.poller.Status()

@@ -51,6 +51,12 @@ func (r *reloads) begin() {
 	r.next = nil
 }
 
+// Refusal is a reload that failed.
+type Refusal struct {
+	Err error
+	At  time.Time
+}
+
 // Reload changes to another configuration. If any part of that fails, the old
 // configuration stays in force.
 func (s *Service) Reload(load func() (*config.Config, error)) error {
@@ -74,9 +80,11 @@ func (s *Service) reload(load func() (*config.Config, error)) error {
 	err := s.change(load)
 	s.exporter.Reloaded(err == nil, time.Now())
 	if err != nil {
+		s.refused.Store(&Refusal{err, time.Now()})
 		level.Error(s.logger).Log("msg", "configuration not reloaded, the old one stays", "err", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return err
 	}
+	s.refused.Store(nil)
 	level.Info(s.logger).Log("msg", "configuration reloaded")
 	return nil
 }
@@ -155,6 +163,10 @@ func (s *Service) replace(cfg *config.Config) error {
 		}
 	}
 	s.publish(next)
+	if old.config.Storage.Path != cfg.Storage.Path {
+		level.Warn(s.logger).Log("msg", "storage.path has changed: counters go on as the new store has them, and without one they begin anew; "+
+			"to keep those of the old one, move its files to the new folder while the exporter is stopped", "old", old.config.Storage.Path, "new", cfg.Storage.Path)
+	}
 	for _, gone := range old.sources {
 		if !slices.ContainsFunc(next.sources, func(src *Source) bool { return src.is(gone) }) {
 			gone.metrics.Forget()

@@ -5,6 +5,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,8 @@ type Service struct {
 	// until all have ended. Guarded by mu.
 	stopPolls func(timeout time.Duration)
 	reloads   reloads
+	// refused is the last reload, if it failed; nil if it succeeded.
+	refused atomic.Pointer[Refusal]
 
 	// running is done when the service shuts down: then nothing that takes long goes on.
 	running  context.Context
@@ -135,15 +138,26 @@ func (s *Service) Close() error {
 	return s.state.Load().close(nil)
 }
 
-// PollOnce polls every source once. It returns the errors of all that failed.
+// PollOnce polls every source once. Each error is logged; the one returned is how many
+// sources failed.
 func (s *Service) PollOnce(ctx context.Context) error {
-	errs := make([]error, len(s.Sources()))
+	var failed atomic.Int64
 	var polls sync.WaitGroup
-	for i, src := range s.Sources() {
-		polls.Go(func() { errs[i] = src.poller.Poll(ctx) })
+	for _, src := range s.Sources() {
+		polls.Go(func() {
+			if src.poller.Poll(ctx) != nil {
+				failed.Add(1)
+			}
+		})
 	}
 	polls.Wait()
-	return errors.Join(errs...)
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("interrupted: not every source was polled to its end")
+	case failed.Load() > 0:
+		return fmt.Errorf("%d of %d sources failed, for the reasons logged above", failed.Load(), len(s.Sources()))
+	}
+	return nil
 }
 
 // Config is the configuration in force.
@@ -151,6 +165,9 @@ func (s *Service) Config() *config.Config { return s.state.Load().config }
 
 // Sources are the sources of the configuration in force.
 func (s *Service) Sources() []*Source { return s.state.Load().sources }
+
+// Refused is why the last reload failed; nil if it succeeded, or if there was none.
+func (s *Service) Refused() *Refusal { return s.refused.Load() }
 
 // Exposition answers scrapes.
 func (s *Service) Exposition() *collector.Exposition { return s.exposition }

@@ -112,12 +112,8 @@ func (s *Simulator) bucket(key bucketKey) []login {
 func (w *world) generate(key bucketKey) []login {
 	random := rand.New(rand.NewPCG(w.options.Seed^hash(key.project), uint64(key.minute)))
 	from := time.Unix(key.minute*60, 0).UTC()
-	everyday := w.options.LoginsPerHour / 60
-	if !w.options.AllDay {
-		everyday *= officeHours(from)
-	}
 	var logins []login
-	for t := range arrivals(random, from, everyday) {
+	for t := range arrivals(random, from, w.everyday(from)) {
 		l := w.newLogin(random, t)
 		if i := w.incidentAt(t); i != nil {
 			i.strike(w, random, &l)
@@ -137,6 +133,18 @@ func (w *world) generate(key bucketKey) []login {
 		logins[i].id = key.minute*1_000_000 + int64(i)
 	}
 	return logins
+}
+
+// everyday is how many logins a minute brings in the mean, without incidents.
+func (w *world) everyday(minute time.Time) float64 {
+	perHour, allDay := w.options.LoginsPerHour, w.options.AllDay
+	if w.options.PastLoginsPerHour > 0 && minute.Before(w.started) {
+		perHour, allDay = w.options.PastLoginsPerHour, false
+	}
+	if allDay {
+		return perHour / 60
+	}
+	return perHour / 60 * officeHours(minute)
 }
 
 // arrivals yields the times of a Poisson process in the minute that begins at from.

@@ -102,6 +102,9 @@ type Options struct {
 	AllDay bool
 	// History is how far the generated logins reach back from the start.
 	History time.Duration
+	// PastLoginsPerHour is the mean of a working day before the start, over office hours.
+	// 0: it is as after the start.
+	PastLoginsPerHour float64
 	// Users and Servers are how many take part. Default 500 and 20.
 	Users, Servers int
 	// LateBy is how late, at most, one generated record in fifty appears. Default

@@ -26,7 +26,7 @@ var userConnections = &Source{
 	},
 	Columns: export.ColumnsOf(record.UserConnectionColumns),
 	Kind:    collector.Logins,
-	Demo:    "{lookback: 2m, pending_timeout: 10m, reconcile_interval: 1m}",
+	Demo:    "{lookback: 2m, initial_lookback: 1d, pending_timeout: 10m, reconcile_interval: 1m}",
 	way: &incremental{
 		records:  recordsOf(listUserConnections, (*record.UserConnection).Login),
 		settings: loginSettingsOf(userConnectionSettings),

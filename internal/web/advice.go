@@ -31,7 +31,7 @@ func adviceFor(reason fetcher.Reason, err error) advice {
 	status := strings.TrimSpace(fmt.Sprintf("%d %s", api.Status, http.StatusText(api.Status)))
 	switch reason {
 	case fetcher.Unreachable:
-		return adviceForNoAnswer(err, api.Host)
+		return adviceForNoAnswer(err, api)
 	case fetcher.ServerError:
 		return advice{"The API reports an error of its own (" + status + ").",
 			"Wait: the exporter retries. If this lasts, give the X-Request-Id below to the vendor's support."}
@@ -66,15 +66,18 @@ func adviceFor(reason fetcher.Reason, err error) advice {
 }
 
 // adviceForNoAnswer explains why there is no answer, or no whole one.
-func adviceForNoAnswer(err error, host string) advice {
+func adviceForNoAnswer(err error, api *workspace.Error) advice {
+	host := api.Host
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
+	var notTLS tls.RecordHeaderError
 	switch {
 	case errors.As(err, &certificate):
-		return advice{"The API's certificate is not trusted.",
-			"Check the endpoint " + host + " and this machine's clock. If a proxy opens TLS on the way, name its CA in tls_config: {ca_file: ..}."}
+		return advice{"The API's certificate is not trusted.", sentence(api.Advice(), "")}
+	case errors.As(err, &notTLS):
+		return advice{"What answers does not speak TLS.", sentence(api.Advice(), "")}
 	case errors.As(err, &name):
-		return advice{"The API's host name cannot be resolved.", "Check the name server of this machine, and the endpoint " + host + "."}
+		return advice{"The API's host name cannot be resolved.", sentence(api.Advice(), "")}
 	case errors.Is(err, context.DeadlineExceeded):
 		return advice{"The API does not answer in time.",
 			"Check network, firewall and proxy between this machine and " + host + ". If the API is only slow, raise request_timeout."}

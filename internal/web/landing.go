@@ -38,6 +38,11 @@ type landingPage struct {
 	Version, Revision, Telemetry string
 	Style                        template.CSS
 	Now                          time.Time
+	// Demo is a page of made-up data.
+	Demo bool
+	// Refused is why the last reload failed, RefusedAt when; nil if it did not.
+	Refused   error
+	RefusedAt time.Time
 	// Paused is a page that does not refresh itself.
 	Paused  bool
 	Sources []sourceView
@@ -129,10 +134,11 @@ func (p *landingPage) Clock(t time.Time) string {
 }
 
 // landing shows the state of every source.
-func landing(e Exporter, telemetryPath string) http.HandlerFunc {
+func landing(e Exporter, o *Options) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p := &landingPage{Version: version.Version, Revision: version.GetRevision(), Telemetry: telemetryPath,
+		p := &landingPage{Version: version.Version, Revision: version.GetRevision(), Telemetry: strings.TrimPrefix(o.TelemetryPath, "/"), Demo: o.Demo,
 			Style: template.CSS(landingCSS), Now: time.Now(), Paused: r.URL.Query().Has("pause")}
+		p.Refused, p.RefusedAt = e.Refused()
 		for i, s := range e.Sources() {
 			p.add(newSourceView(i, s, p.Now))
 		}

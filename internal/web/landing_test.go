@@ -42,6 +42,7 @@ func TestEveryReasonHasAdviceOfItsOwn(t *testing.T) {
 		{fetcher.Credentials, silence(fmt.Errorf("%w: secret file x: is empty", workspace.ErrCredentials)), "no"},
 		{fetcher.Credentials, answer(401), "credentials"},
 		{fetcher.Unreachable, silence(&tls.CertificateVerificationError{Err: errors.New("x")}), "ca_file"},
+		{fetcher.Unreachable, silence(tls.RecordHeaderError{}), "http://"},
 		{fetcher.Unreachable, silence(&net.DNSError{}), "name server"},
 		{fetcher.Unreachable, silence(context.DeadlineExceeded), "request_timeout"},
 		{fetcher.Unreachable, silence(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), "api.example"},

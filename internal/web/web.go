@@ -13,7 +13,9 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-kit/log"
@@ -33,6 +35,8 @@ type Exporter interface {
 	Config() *config.Config
 	// Sources are the sources of the configuration, in its order.
 	Sources() []Source
+	// Refused is why the last reload failed, and when; nil if it did not.
+	Refused() (err error, at time.Time)
 	// Reload reads the configuration again. If it fails, the old one stays.
 	Reload() error
 }
@@ -43,6 +47,7 @@ type Source struct {
 	Title string
 	Day   []collector.Quarter // the last day, as far as it was read
 	Codes []collector.FailureCode
+	Now   []collector.Headline
 }
 
 // Options say what is served, and where.
@@ -56,6 +61,10 @@ type Options struct {
 	// OpenMetricsCreatedSamples adds the creation times of counters to OpenMetrics, as
 	// lines which Prometheus stores as series of their own. The Exporter applies it.
 	OpenMetricsCreatedSamples bool
+	// Demo says on the page that its data is made up.
+	Demo bool
+	// Listening is called with the URL of each address that is served. May be nil.
+	Listening func(url string)
 }
 
 // Validate checks what the command line cannot.
@@ -88,15 +97,49 @@ type Server struct {
 
 // NewServer returns a server of an exporter, which does not listen yet.
 func NewServer(e Exporter, o *Options, logger log.Logger) *Server {
-	return &Server{server: newServer(handler(e, o)), flags: o.Flags, logger: logger}
+	s := &Server{server: newServer(handler(e, o)), flags: o.Flags, logger: logger}
+	s.server.BaseContext = func(l net.Listener) context.Context {
+		if o.Listening != nil {
+			o.Listening(urlOf(l.Addr(), s.server))
+		}
+		return context.Background()
+	}
+	return s
 }
 
 // ListenAndServe serves until Shutdown, or until it fails.
 func (s *Server) ListenAndServe() error {
 	if err := web.ListenAndServe(s.server, s.flags, slogLogger(s.logger)); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("cannot serve HTTP: %w", err)
+		return fmt.Errorf("cannot serve HTTP: %w", ExplainListen("--web.listen-address", err))
 	}
 	return nil
+}
+
+// urlOf is where a browser on this machine finds a server that listens on an address.
+func urlOf(address net.Addr, server *http.Server) string {
+	scheme := "http"
+	if server.TLSConfig != nil && server.TLSConfig.GetConfigForClient != nil { // as --web.config.file sets it
+		scheme = "https"
+	}
+	host := address.String()
+	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		host = net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
+	return scheme + "://" + host + "/"
+}
+
+// ExplainListen adds to an error what to do if an address, which a flag gives, cannot be
+// listened on.
+func ExplainListen(flag string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; another program listens there: end it, or give another port by %s, such as %[2]s=127.0.0.1:19914", err, flag)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w; this machine has no such address: give another by %s", err, flag)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; the system does not allow this port: give one above 1023 by %s", err, flag)
+	}
+	return err
 }
 
 // Shutdown lets answers under way finish, for a short time.
@@ -163,7 +206,7 @@ func handler(e Exporter, o *Options) http.Handler {
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	mux.HandleFunc("GET /{$}", landing(e, o.TelemetryPath))
+	mux.HandleFunc("GET /{$}", landing(e, o))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
 		if slices.ContainsFunc(e.Sources(), func(s Source) bool { return !s.Polled }) {

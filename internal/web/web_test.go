@@ -2,13 +2,19 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,6 +51,8 @@ func (f *fake) Reload() error {
 	f.reloads++
 	return f.failure
 }
+
+func (f *fake) Refused() (error, time.Time) { return f.failure, time.Now() }
 
 // start serves an exporter, and returns what sends a request to it.
 func start(t *testing.T, f *fake, o Options) func(method, path string, header http.Header) (status int, body string, _ http.Header) {
@@ -193,6 +201,76 @@ func TestTheLandingPage(t *testing.T) {
 		_, body, _ = request(http.MethodGet, "/?pause", nil)
 		assert.NotContains(t, body, `http-equiv="refresh"`)
 	}
+}
+
+// The page is also read behind a proxy that takes a prefix off.
+func TestTheLinksOfTheLandingPageAreRelative(t *testing.T) {
+	request := start(t, &fake{}, Options{})
+	for _, path := range []string{"/", "/?pause"} {
+		_, body, _ := request(http.MethodGet, path, nil)
+		links := regexp.MustCompile(`(?:href|src|action)="([^"]*)"`).FindAllStringSubmatch(body, -1)
+		require.Greater(t, len(links), 5)
+		for _, link := range links {
+			assert.False(t, strings.HasPrefix(link[1], "/"), link[1])
+			to, err := (&url.URL{Path: "/prefix/"}).Parse(link[1])
+			require.NoError(t, err)
+			if to.Scheme != "" {
+				continue
+			}
+			status, _, _ := request(http.MethodGet, "/"+strings.TrimPrefix(to.Path, "/prefix/"), nil)
+			assert.Contains(t, []int{200, 503}, status, link[1])
+		}
+	}
+}
+
+func TestTheLandingPageSaysThatItIsADemo(t *testing.T) {
+	for demo, times := range map[bool]int{true: 1, false: 0} {
+		_, body, _ := start(t, &fake{}, Options{Demo: demo})(http.MethodGet, "/", nil)
+		assert.Equal(t, times, strings.Count(body, "Demo data"))
+	}
+}
+
+func TestTheLandingPageShowsWhatIsThereNow(t *testing.T) {
+	sessions := Source{Status: fetcher.Status{Polled: true}, Now: []collector.Headline{{Title: "Sessions", Total: 1200,
+		Parts: []collector.HeadlinePart{{Name: "ACTIVE", N: 1100}, {Name: "DISCONNECTED", N: 100}}}}}
+	_, body, _ := start(t, &fake{sources: []Source{sessions}}, Options{})(http.MethodGet, "/", nil)
+	assert.Contains(t, body, "<dt>Sessions now</dt><dd>1\u202f200 <span class=\"soft\">ACTIVE 1\u202f100</span> <span class=\"soft\">DISCONNECTED 100</span></dd>")
+}
+
+func TestTheLandingPageShowsARefusedReload(t *testing.T) {
+	f := &fake{failure: errors.New("x.yml:3: unknown <key>")}
+	request := start(t, f, Options{})
+	_, body, _ := request(http.MethodGet, "/", nil)
+	assert.Contains(t, body, "The last reload was refused.")
+	assert.Contains(t, body, "x.yml:3: unknown &lt;key&gt;")
+	f.failure = nil
+	_, body, _ = request(http.MethodGet, "/", nil)
+	assert.NotContains(t, body, "refused")
+}
+
+func TestWhereABrowserFindsTheServer(t *testing.T) {
+	secured := &http.Server{TLSConfig: &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil }}}
+	for want, c := range map[string]struct {
+		ip     net.IP
+		server *http.Server
+	}{
+		"http://localhost:9914/":  {net.IPv6zero, &http.Server{TLSConfig: &tls.Config{}}},
+		"http://127.0.0.1:9914/":  {net.IPv4(127, 0, 0, 1), &http.Server{}},
+		"http://[::1]:9914/":      {net.IPv6loopback, &http.Server{}},
+		"https://localhost:9914/": {net.IPv4zero, secured},
+	} {
+		assert.Equal(t, want, urlOf(&net.TCPAddr{IP: c.ip, Port: 9914}, c.server))
+	}
+}
+
+func TestAnAddressThatCannotBeListenedOnIsExplained(t *testing.T) {
+	for err, want := range map[error]string{syscall.EADDRINUSE: "another program", syscall.EADDRNOTAVAIL: "no such address", syscall.EACCES: "above 1023"} {
+		explained := ExplainListen("--listen-address", fmt.Errorf("listen: %w", err))
+		assert.ErrorIs(t, explained, err)
+		assert.ErrorContains(t, explained, want)
+		assert.ErrorContains(t, explained, "--listen-address")
+	}
+	assert.EqualError(t, ExplainListen("--x", errors.New("other")), "other")
 }
 
 func TestBadOptionsAreRefused(t *testing.T) {
