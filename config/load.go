@@ -204,6 +204,9 @@ var (
 	unknownAlias = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 )
 
+// tabErrors are what the YAML parser says of a tab, among others.
+var tabErrors = map[string]bool{"found character that cannot start any token": true, "found a tab character that violates indentation": true}
+
 // syntax reports an error of the YAML parser. Only one of them quotes the file,
 // and what it quotes may be a password that begins with an asterisk.
 func (r *reader) syntax(err error, data []byte) {
@@ -218,23 +221,24 @@ func (r *reader) syntax(err error, data []byte) {
 		line = strings.Count(before, "\n") + 1
 		message = "an alias (*) without an anchor (&); put a text that begins with * in quotes"
 	}
-	if message == "found character that cannot start any token" && hasTab(data, line) {
-		message += "; indent with blanks: YAML allows no tab there"
+	if tab := tabLine(data, line); tab > 0 && tabErrors[message] {
+		line, message = tab, "this line is indented with a tab; YAML takes blanks alone"
 	}
 	r.report(line, "", "not valid YAML: %s", message)
 }
 
-// hasTab reports whether a line, or the one after it, is indented with a tab: the parser
-// counts lines from 0 in some errors.
-func hasTab(data []byte, line int) bool {
-	lines := bytes.Split(data, []byte("\n"))
-	for _, text := range lines[min(max(line-1, 0), len(lines)):min(line+1, len(lines))] {
-		indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
-		if bytes.ContainsRune(indent, '\t') {
-			return true
+// tabIndent matches the indentation of a line that has a tab in it, a dash included.
+var tabIndent = regexp.MustCompile(`^[ -]*\t`)
+
+// tabLine is the first line with a tab in its indentation, from the one at which the parser
+// stopped to the one after: it counts some lines from 0. It is 0 if there is none.
+func tabLine(data []byte, stopped int) int {
+	for i, text := range bytes.Split(data, []byte("\n")) {
+		if line := i + 1; line >= stopped && line <= stopped+1 && tabIndent.Match(text) {
+			return line
 		}
 	}
-	return false
+	return 0
 }
 
 // decode reads a node into v, which decides what the node may be.

@@ -106,11 +106,13 @@ type Window struct {
 	PendingTimeout model.Duration `yaml:"pending_timeout"`
 }
 
+func (w *Window) window() *Window { return w }
+
 func defaultWindow() Window {
 	return Window{Lookback: minutes(15), InitialLookback: minutes(60), PendingTimeout: minutes(60)}
 }
 
-func (r *reader) window(at string, w *Window) {
+func (r *reader) checkWindow(at string, w *Window) {
 	r.between(at+".lookback", w.Lookback, 0, history)
 	r.positive(at+".initial_lookback", w.InitialLookback, history)
 	r.positive(at+".pending_timeout", w.PendingTimeout, history)
@@ -147,7 +149,7 @@ func (u *UserConnections) setDefaults() {
 func DefaultSuccessCodes() []string { return []string{"", "0", "WKS.00000000"} }
 
 func (u *UserConnections) check(r *reader, at string) {
-	r.window(at, &u.Window)
+	r.checkWindow(at, &u.Window)
 	r.atLeast(at+".export_threshold", u.ExportThreshold, 1)
 	r.between(at+".reconcile_interval", u.ReconcileInterval, 0, history)
 	if len(u.SuccessCodes) == 0 {
@@ -226,7 +228,7 @@ func (d *DesktopConnections) setDefaults() {
 }
 
 func (d *DesktopConnections) check(r *reader, at string) {
-	r.window(at, &d.Window)
+	r.checkWindow(at, &d.Window)
 	r.oneOf(at+".language", d.Language, "en_US", "zh_CN")
 	if d.DesktopNames {
 		r.warn(at+".desktop_names", "the names of desktops become labels of metrics: if desktops are named after persons, everybody who can read metrics sees who logs in")

@@ -106,20 +106,18 @@ func (r *reader) validate(c *Config) {
 	}
 }
 
-// projectsTwice warns of projects that read the same records, and so count them twice.
+// projectsTwice warns of projects that read the same records, and so count them twice, or
+// of an id that cannot be right.
 func (r *reader) projectsTwice(projects []*Project) {
-	type target struct {
-		id        string
-		endpoints Endpoints
-	}
-	first := map[target]*Project{}
 	for i, p := range projects {
-		key := target{p.ProjectID, p.Endpoints}
-		if same, taken := first[key]; taken && p.ProjectID != "" {
-			r.warn(fmt.Sprintf("projects[%d].project_id", i), "%q and %q read the same project: each of its records is counted under both names", p.Name, same.Name)
-			continue
+		sameID := func(other *Project) bool { return p.ProjectID != "" && other.ProjectID == p.ProjectID }
+		same := func(other *Project) bool { return sameID(other) && other.Endpoints == p.Endpoints }
+		at, before := fmt.Sprintf("projects[%d].project_id", i), projects[:i]
+		if j := slices.IndexFunc(before, same); j >= 0 {
+			r.warn(at, "%q and %q read the same project: each of its records is counted under both names", p.Name, before[j].Name)
+		} else if j := slices.IndexFunc(before, sameID); j >= 0 {
+			r.warn(at, "%q has the project_id of %q, and other endpoints: a project belongs to one region, so one of the ids is probably wrong", p.Name, before[j].Name)
 		}
-		first[key] = p
 	}
 }
 
@@ -156,11 +154,16 @@ func (r *reader) project(at string, p *Project) {
 	case p.ProjectID == "":
 		r.refuse(at+".project_id", "missing; the console shows it under My Credentials")
 	case !projectIDPattern.MatchString(p.ProjectID):
-		r.refuse(at+".project_id", "%q is not a project id; allowed are letters, digits, _ and -", p.ProjectID)
+		r.refuse(at+".project_id", "%q is not a project id; allowed are letters, digits, _ and -; variables are not expanded", p.ProjectID)
+	default:
+		r.doubtPlaceholder(at+".project_id", p.ProjectID)
 	}
 	r.sources(at+".sources", &p.Sources)
 	r.credentials(at+".credentials", &p.Credentials)
 	r.endpoints(at, p)
+	for name, block := range p.Sources.On() {
+		r.doubtIntervals(join(at+".sources", name), block, p.Endpoints)
+	}
 	r.tls(at+".tls_config", &p.TLSConfig)
 	r.proxy(at, &p.Proxy)
 	if rps := p.RateLimit.RequestsPerSecond; !(rps > 0) || math.IsInf(rps, 0) { // also NaN
@@ -220,6 +223,8 @@ func (r *reader) credentials(at string, c *Credentials) {
 		if p.User == "" {
 			r.refuse(at+".password.user", "missing; it is the name of the IAM user")
 		}
+		r.doubtPlaceholder(at+".password.domain", p.Domain)
+		r.doubtPlaceholder(at+".password.user", p.User)
 		r.credential(at+".password.password", &p.Password, &p.PasswordFile, keytext.Password, true)
 	}
 	if t := c.Token; t != nil {
@@ -247,6 +252,8 @@ func (r *reader) credential(at string, s *Secret, file *string, kind keytext.Kin
 		r.refuse(at, "missing; give %s or %s_file", lastKey(at), lastKey(at))
 	case problem != nil:
 		r.refuse(at, "%v (the value is not shown)", problem)
+	case isPlaceholder(value):
+		r.doubtPlaceholder(givenBy(at, *file), value)
 	case *file != "" && keytext.Quoted(value):
 		r.warn(at+"_file", "%s begins and ends with a quote; take them off if they are not part of the password", *file)
 	}
@@ -353,6 +360,8 @@ func (r *reader) endpoints(at string, p *Project) {
 	if p.Region != "" {
 		if !regionPattern.MatchString(p.Region) {
 			r.refuse(at+".region", "%q is not a region; it is written like cn-north-4", p.Region)
+		} else if len(p.missingEndpoints()) > 0 {
+			r.doubtRegion(at+".region", p.Region)
 		}
 		e.fill(p.Region)
 		return
