@@ -151,7 +151,7 @@ func addChecks(cli *kingpin.Application, commands map[string]action) {
 	checkFile := configFlag(check)
 	commands[check.FullCommand()] = func(*logging.Log) error { return command.CheckConfig(*checkFile, os.Stdout) }
 
-	doctor := cli.Command("doctor", "Make one call for each source and report what works and what does not; changes nothing.")
+	doctor := cli.Command("doctor", "Make one call for each source, and try proxies and the list of export tasks; report what works and what does not; changes nothing.")
 	doctorFile := configFlag(doctor)
 	commands[doctor.FullCommand()] = func(l *logging.Log) error {
 		return command.Doctor(context.Background(), *doctorFile, os.Stdout, l)
@@ -178,7 +178,7 @@ func addBackfill(cli *kingpin.Application, commands map[string]action) {
 	c.Flag("since", "Start of the history: a time (RFC 3339) or how long ago. The API keeps 30 days.").Default("30d").StringVar(&since)
 	c.Flag("until", "End of the history, likewise. Default: where the counters of the store begin or, if it has none, where those of an exporter started now would begin.").StringVar(&until)
 	c.Flag("step", "Time between two samples, in whole seconds.").Default("1m").StringVar(&step)
-	c.Flag("sparse", "While a series does not change, write only every thirtieth sample: a tenth of the size.").BoolVar(&o.Sparse)
+	c.Flag("sparse", "While a series does not change, write only every thirtieth sample: a tenth of the size. On unless --no-sparse.").Default("true").BoolVar(&o.Sparse)
 	c.Flag("output", "File to write; - is standard output.").Default("-").StringVar(&o.Output)
 	c.Flag("metric", "Write only this metric; repeatable. Default: all.").EnumsVar(&o.Metrics, backfill.Metrics()...)
 	labels := c.Flag("label", "Label (name=value) to add to every series, such as job and instance of the live series; repeatable.").StringMap()

@@ -35,18 +35,22 @@ var (
 		`(hw[-_]?)?(ak|sk|access[-_ ]?key|secret[-_ ]?key|project([-_ ]?id)?|token|password|domain|user(name)?))$`)
 )
 
-// isPlaceholder reports whether a value stands for one that is still to be filled in.
-func isPlaceholder(value string) bool {
-	return variable.MatchString(value) || placeholder.MatchString(value)
-}
-
-// doubtPlaceholder warns of a value that is still to be filled in, without showing it.
-func (r *reader) doubtPlaceholder(at, value string) {
+// placeholderProblem says that a value is still to be filled in, without showing it; empty
+// if it does not look so.
+func placeholderProblem(value string) string {
 	switch {
 	case variable.MatchString(value):
-		r.warn(at, "looks like a variable (not shown), and variables are not expanded here: put the value itself, or give its file by a key with _file")
+		return "looks like a variable (not shown), and variables are not expanded here: put the value itself, or give its file by a key with _file"
 	case placeholder.MatchString(value):
-		r.warn(at, "looks like a placeholder (not shown): put the real value in its place")
+		return "looks like a placeholder (not shown): put the real value in its place"
+	}
+	return ""
+}
+
+// doubtPlaceholder warns of a value that is still to be filled in.
+func (r *reader) doubtPlaceholder(at, value string) {
+	if problem := placeholderProblem(value); problem != "" {
+		r.warn(at, "%s", problem)
 	}
 }
 

@@ -40,7 +40,7 @@ func TestPlaceholdersAreWarnedOf(t *testing.T) {
 		"${HW_AK}": variable, "key-${AK}": variable, "{{ .Values.key }}": variable, "%HW_AK%": variable,
 		"a4da8115c9d8464ead3a38309130523f": "", "p1": "", "AKIAIOSFODNN7EXAMPLE0": "", "mytenant": "", "hunter2": "", "$ecret{1}": "", "exampled": "",
 	} {
-		assert.Equal(t, want != "", isPlaceholder(value), value)
+		assert.Equal(t, want != "", placeholderProblem(value) != "", value)
 		said := doubted(t, fmt.Sprintf("project_id: p1, region: cn-north-4, credentials: {password: {domain: %q, user: %[1]q, password: %[1]q}}", value))
 		for _, key := range []string{"domain", "user", "password"} {
 			assert.Equal(t, want != "", strings.Contains(said, "credentials.password."+key+": "), "%s: %s", key, said)
@@ -51,6 +51,11 @@ func TestPlaceholdersAreWarnedOf(t *testing.T) {
 		}
 	}
 	assert.Contains(t, doubted(t, "project_id: my-project, region: cn-north-4, credentials: {default_chain: {}}"), "c.yml:2: projects[0].project_id: "+toFill)
+	for value, want := range map[string]string{"${HW_AK}": variable, "<your AK>": toFill, "A;B": "punctuation"} {
+		_, err := parse("c.yml", fmt.Appendf(nil, "projects:\n  - {name: a, project_id: p1, region: cn-north-4, credentials: {aksk: {access_key: %q, secret_key: s}}}", value))
+		assert.ErrorContains(t, err, want)
+		assert.NotContains(t, err.Error(), value)
+	}
 	_, err := parse("c.yml", []byte("projects:\n  - {name: a, project_id: '${ID}', region: cn-north-4, credentials: {default_chain: {}}}"))
 	assert.ErrorContains(t, err, variable)
 }

@@ -136,6 +136,31 @@ func (p *Project) ProxySecrets() ([]string, error) {
 	return slices.DeleteFunc(secrets, func(s string) bool { return len(s) < minSecretBytes }), nil
 }
 
+// ProxyOf is the host of the proxy through which an endpoint is asked, with its port; empty
+// if there is none. It has no password.
+func (p *Project) ProxyOf(endpoint string) (host string, err error) {
+	find := p.proxy()
+	if find == nil {
+		return "", nil
+	}
+	r, err := http.NewRequest(http.MethodGet, endpoint, nil)
+	if err != nil {
+		return "", err
+	}
+	proxy, err := find(r)
+	if err != nil || proxy == nil {
+		return "", err
+	}
+	port := proxy.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[proxy.Scheme]
+	}
+	if port == "" {
+		port = "1080" // of SOCKS
+	}
+	return net.JoinHostPort(proxy.Hostname(), port), nil
+}
+
 // proxy finds the proxy of a request; nil if there is none for any.
 func (p *Proxy) proxy() func(*http.Request) (*url.URL, error) {
 	switch {

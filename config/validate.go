@@ -245,15 +245,17 @@ func (r *reader) credentials(at string, c *Credentials) {
 func (r *reader) credential(at string, s *Secret, file *string, kind keytext.Kind, required bool) {
 	s.kind = kind
 	value, ok := r.secret(at, s, file)
-	problem := kind.Check(keytext.Trim(value))
+	problem, unfilled := kind.Check(keytext.Trim(value)), placeholderProblem(value)
 	switch {
 	case !ok || r.places[at+"_file"].broken:
 	case value == "" && required:
 		r.refuse(at, "missing; give %s or %s_file", lastKey(at), lastKey(at))
+	case problem != nil && unfilled != "":
+		r.refuse(givenBy(at, *file), "%s", unfilled)
 	case problem != nil:
 		r.refuse(at, "%v (the value is not shown)", problem)
-	case isPlaceholder(value):
-		r.doubtPlaceholder(givenBy(at, *file), value)
+	case unfilled != "":
+		r.warn(givenBy(at, *file), "%s", unfilled)
 	case *file != "" && keytext.Quoted(value):
 		r.warn(at+"_file", "%s begins and ends with a quote; take them off if they are not part of the password", *file)
 	}
@@ -391,6 +393,37 @@ func (p *Project) missingEndpoints() (missing []string) {
 		missing = append(missing, "iam")
 	}
 	return missing
+}
+
+// NamedEndpoint is an endpoint with its key in the configuration.
+type NamedEndpoint struct{ Name, URL string }
+
+// NeededEndpoints are those that the project's sources and credentials use.
+func (p *Project) NeededEndpoints() []NamedEndpoint {
+	var list []NamedEndpoint
+	for _, e := range []struct {
+		NamedEndpoint
+		needed bool
+	}{
+		{NamedEndpoint{endpointAppStream, p.Endpoints.AppStream}, p.needs(endpointAppStream)},
+		{NamedEndpoint{endpointWorkspace, p.Endpoints.Workspace}, p.needs(endpointWorkspace) || p.Sources.auto()},
+		{NamedEndpoint{"iam", p.Endpoints.IAM}, p.Credentials.Password != nil},
+	} {
+		if e.needed {
+			list = append(list, e.NamedEndpoint)
+		}
+	}
+	return list
+}
+
+// auto reports whether a source may make export tasks.
+func (s *Sources) auto() bool {
+	for _, block := range s.On() {
+		if block.Common().Mode == ModeAuto {
+			return true
+		}
+	}
+	return false
 }
 
 // needs reports whether a source that is on cannot do without an endpoint.

@@ -102,6 +102,21 @@ func (c *Client) ExportTask(ctx context.Context, id string) (ExportTask, error) 
 	return ExportTask{}, missing
 }
 
+// CheckExportTasks lists export tasks, and returns why no host does. It changes nothing.
+func (c *Client) CheckExportTasks(ctx context.Context) error {
+	var first error
+	for _, base := range c.taskHosts("") {
+		_, err := c.listedTask(ctx, base, url.Values{"limit": {"1"}})
+		if err == nil || errors.Is(err, ErrNoTask) { // it has listed them
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
 // taskAt looks for a task on a host. A list without the filter is_download has only
 // tasks that were not downloaded yet.
 func (c *Client) taskAt(ctx context.Context, base *url.URL, id string) (ExportTask, error) {

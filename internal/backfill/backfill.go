@@ -66,12 +66,47 @@ func Run(ctx context.Context, cfg *config.Config, o Options, logger *logging.Log
 	if err != nil {
 		return err
 	}
-	level.Info(logger).Log("msg", "writing", "output", o.Output)
-	if err := toFile(o.Output, func(out io.Writer) error { return write(out, histories, o.Metrics) }); err != nil {
+	return b.write(histories)
+}
+
+// write writes histories. Its size is known before: it is written twice, first to nowhere.
+func (b *backfill) write(histories []*history) error {
+	var size counter
+	if err := write(&size, histories, b.Metrics); err != nil {
+		return err
+	}
+	level.Info(b.logger).Log("msg", "writing", "output", b.Output, "size", megabytes(int64(size)))
+	if err := toFile(b.Output, func(out io.Writer) error {
+		if b.Output != "-" {
+			out = b.bar.writing(out, int64(size))
+		}
+		return write(out, histories, b.Metrics)
+	}); err != nil {
 		return fmt.Errorf("--output: %w", err)
+	}
+	file := b.Output
+	if file == "-" {
+		file = "FILE"
+	}
+	level.Info(b.logger).Log("msg", "history written; next, make blocks of it, and move them into the data directory of Prometheus: docs/backfill.md has the steps",
+		"command", "promtool tsdb create-blocks-from --max-block-duration=720h openmetrics "+file+" blocks")
+	for _, name := range []string{"job", "instance"} {
+		if b.Labels[name] == "" {
+			level.Warn(b.logger).Log("msg", "the history has no label "+name+": it does not join the live series; give that of the live ones by --label, or to promtool", "label", name)
+		}
 	}
 	return nil
 }
+
+// counter is a writer that counts bytes.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
 // findBeginnings reads from the store where its counters begin.
 func (b *backfill) findBeginnings(cfg *config.Config) error {

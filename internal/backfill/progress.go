@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func (p *progress) of(s *service.HistorySource, period period) func(to time.Time
 		records += more
 		percent := max(0, min(100, int(100*to.Sub(period.since)/whole)))
 		if p.terminal {
-			p.draw(s, percent, records)
+			p.draw(s.Project+"/"+s.Source, percent, fmt.Sprint(records, " records read"))
 			return
 		}
 		if tenth := percent / 10; tenth > shown {
@@ -44,12 +45,40 @@ func (p *progress) of(s *service.HistorySource, period period) func(to time.Time
 	}
 }
 
+// writing returns a writer to out that shows how much of a number of bytes is written.
+func (p *progress) writing(out io.Writer, total int64) io.Writer {
+	return &meter{out: out, total: total, progress: p, shown: -1}
+}
+
+// meter is a writer that shows how far it is.
+type meter struct {
+	*progress
+	out            io.Writer
+	written, total int64
+	shown          int // percent
+}
+
+// Write implements io.Writer.
+func (m *meter) Write(b []byte) (int, error) {
+	n, err := m.out.Write(b)
+	m.written += int64(n)
+	percent := int(100 * m.written / max(m.total, 1))
+	switch {
+	case m.terminal && percent > m.shown:
+		m.shown = percent
+		m.draw("writing", percent, megabytes(m.written))
+	case !m.terminal && percent/10 > m.shown/10 && m.written < m.total:
+		m.shown = percent
+		level.Info(m.logger).Log("msg", "writing", "percent", percent, "written", megabytes(m.written))
+	}
+	return n, err
+}
+
 // draw leaves the cursor at the start of the bar, so that log lines overwrite it.
-func (p *progress) draw(s *service.HistorySource, percent, records int) {
+func (p *progress) draw(what string, percent int, more string) {
 	const width = 30
 	done := width * percent / 100
-	fmt.Fprintf(p.out, "\r\x1b[K%s/%s [%s%s] %d%%, %d records read\r", s.Project, s.Source,
-		strings.Repeat("#", done), strings.Repeat(".", width-done), percent, records)
+	fmt.Fprintf(p.out, "\r\x1b[K%s [%s%s] %d%%, %s\r", what, strings.Repeat("#", done), strings.Repeat(".", width-done), percent, more)
 	if percent == 100 {
 		fmt.Fprintln(p.out)
 	}

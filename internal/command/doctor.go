@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"time"
 
@@ -18,8 +19,9 @@ import (
 // doctorWindow is how far back the doctor looks for records.
 const doctorWindow = 24 * time.Hour
 
-// Doctor makes one signed call for each source and reports what works, what does not, and
-// what to do about it. It changes nothing, and fails if any source does not work.
+// Doctor makes one signed call for each source, and one for export tasks where a source
+// needs them, and reports what works, what does not, and what to do about it. It changes
+// nothing, and fails if anything does not work.
 func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Logger) error {
 	cfg, err := load(configFile)
 	if err != nil {
@@ -28,29 +30,84 @@ func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Lo
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(out, "warning:", w)
 	}
-	wrong := 0
+	d := &doctor{out: out}
 	var clients service.Clients
 	for _, p := range cfg.Projects {
 		client, err := clients.New(cfg, p, nil, logger)
 		if err != nil {
 			return err
 		}
-		for _, s := range source.All {
-			block := s.Block(&p.Sources)
-			if block == nil {
-				continue
-			}
-			fmt.Fprintf(out, "%s/%s\n", p.Name, s.Name)
-			if err := probe(ctx, s, block, client, out); err != nil {
-				fmt.Fprintf(out, "  WRONG: %v\n", err)
-				wrong++
-			}
-		}
+		d.project(ctx, p, client)
 	}
-	if wrong > 0 {
-		return fmt.Errorf("%d source(s) do not work", wrong)
+	if d.wrong > 0 {
+		return fmt.Errorf("%d thing(s) do not work: see WRONG", d.wrong)
 	}
 	return nil
+}
+
+// doctor reports what it finds, and counts what is wrong.
+type doctor struct {
+	out   io.Writer
+	wrong int
+}
+
+func (d *doctor) say(format string, args ...any) { fmt.Fprintf(d.out, "  "+format+"\n", args...) }
+
+// check reports an error, if there is one.
+func (d *doctor) check(err error) {
+	if err != nil {
+		d.say("WRONG: %v", err)
+		d.wrong++
+	}
+}
+
+func (d *doctor) project(ctx context.Context, p *config.Project, client *workspace.Client) {
+	fmt.Fprintln(d.out, p.Name)
+	d.hosts(ctx, p)
+	tasks := false
+	for _, s := range source.All {
+		if block := s.Block(&p.Sources); block != nil {
+			fmt.Fprintf(d.out, "%s/%s\n", p.Name, s.Name)
+			d.check(d.probe(ctx, s, block, client))
+			tasks = tasks || slices.Contains(s.Permissions(block.Common().Mode), workspace.PermissionListExportTasks)
+		}
+	}
+	if tasks {
+		fmt.Fprintf(d.out, "%s/export tasks\n", p.Name)
+		err := client.CheckExportTasks(ctx)
+		if d.check(err); err == nil {
+			d.say("ok: permission %s is granted", workspace.PermissionListExportTasks)
+		}
+	}
+}
+
+// proxyTimeout is how long a proxy may take to accept a connection.
+const proxyTimeout = 10 * time.Second
+
+// hosts names the hosts of a project, and tries the proxies on the way to them.
+func (d *doctor) hosts(ctx context.Context, p *config.Project) {
+	tried := map[string]bool{}
+	for _, e := range p.NeededEndpoints() {
+		proxy, err := p.ProxyOf(e.URL)
+		via := ""
+		if proxy != "" {
+			via = ", by the proxy " + proxy
+		}
+		d.say("%s: %s%s", e.Name, e.URL, via)
+		d.check(err)
+		if proxy == "" || tried[proxy] {
+			continue
+		}
+		tried[proxy] = true
+		dialer := net.Dialer{Timeout: proxyTimeout}
+		conn, err := dialer.DialContext(ctx, "tcp", proxy)
+		if err != nil {
+			d.check(fmt.Errorf("the proxy cannot be reached: %w; check proxy_url, or the environment if proxy_from_environment is on", err))
+			continue
+		}
+		_ = conn.Close()
+		d.say("the proxy %s accepts connections", proxy)
+	}
 }
 
 // describeSkew reports by how much the local clock is ahead of the server's, whose times
@@ -68,39 +125,39 @@ func describeSkew(skew time.Duration) string {
 
 // probe lists records of a source, whatever its mode: an export task would change something. A
 // list of what is there now is read as in a poll.
-func probe(ctx context.Context, s *source.Source, block config.Block, client *workspace.Client, out io.Writer) error {
+func (d *doctor) probe(ctx context.Context, s *source.Source, block config.Block, client *workspace.Client) error {
 	host, now := s.Host(client), time.Now()
 	if server, ok := host.ServerTime(); ok {
 		now = server
 	}
 	count, found, err := s.Probe(ctx, client, now.Add(-doctorWindow), now)
 	if skew, ok := host.Skew(); ok {
-		fmt.Fprintf(out, "  clock of %s: %s\n", host.Name, describeSkew(skew))
+		d.say("clock of %s: %s", host.Name, describeSkew(skew))
 	}
 	if err != nil {
 		return err
 	}
 	if s.IsCurrent() {
 		for _, p := range s.Permissions(block.Common().Mode) {
-			fmt.Fprintf(out, "  ok: permission %s is granted, or was not needed\n", p)
+			d.say("ok: permission %s is granted, or was not needed", p)
 		}
-		fmt.Fprintf(out, "  records now: %d\n", count)
+		d.say("records now: %d", count)
 		return nil
 	}
-	fmt.Fprintf(out, "  ok: permission %s is granted\n", s.List.Permission)
+	d.say("ok: permission %s is granted", s.List.Permission)
 	for _, p := range s.Permissions(block.Common().Mode) {
-		if p != s.List.Permission {
-			fmt.Fprintf(out, "  not tried, since it would make an export: permission %s\n", p)
+		if p != s.List.Permission && p != workspace.PermissionListExportTasks {
+			d.say("not tried, since it would make an export: permission %s", p)
 		}
 	}
 	if count >= 0 {
-		fmt.Fprintf(out, "  records in the last %s: %d\n", doctorWindow, count)
+		d.say("records in the last %s: %d", doctorWindow, count)
 	}
 	newest := slices.MaxFunc(append(found, time.Time{}), time.Time.Compare)
 	if newest.IsZero() {
-		fmt.Fprintln(out, "  newest record: none; if there should be some, check project_id and the endpoints")
+		d.say("newest record: none; if there should be some, check project_id and the endpoints")
 		return nil
 	}
-	fmt.Fprintf(out, "  newest of the %d records read: %s\n", len(found), newest.Format(time.RFC3339))
+	d.say("newest of the %d records read: %s", len(found), newest.Format(time.RFC3339))
 	return nil
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"io"
+	"path/filepath"
 
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,7 +22,7 @@ func Once(configFile string, out io.Writer, logger *logging.Log) error {
 	if err != nil {
 		return err
 	}
-	level.Info(logger).Log("msg", "counting in the store, where the next run goes on", "path", cfg.Storage.Path)
+	level.Info(logger).Log("msg", "counting in the store, where the next run goes on", "path", absolute(cfg.Storage.Path))
 	cfg.Metrics.NewSeriesHold = 0 // there is no later scrape to show the value
 	s, err := service.New(cfg, logger)
 	if err != nil {
@@ -29,6 +30,14 @@ func Once(configFile string, out io.Writer, logger *logging.Log) error {
 	}
 	polled := s.PollOnce(ctx)
 	return errors.Join(polled, writeText(out, s.Exposition()), s.Close())
+}
+
+// absolute is the whole path of a file, wherever the command was started.
+func absolute(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		return whole
+	}
+	return path
 }
 
 // writeText writes metrics in the text format.

@@ -2,7 +2,11 @@ package e2e
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,7 +40,7 @@ func TestDoctorExaminesEverySource(t *testing.T) {
 		e := install(t, setup{URL: w.url, Sources: allSources})
 		code, stdout, stderr := command(t, e.dir, "doctor")
 		assert.Empty(t, w.Tasks(project), "it makes no exports")
-		assert.Len(t, tap.requests(""), 5, "one call for each source")
+		assert.Len(t, tap.requests(""), 6, "one call for each source, and one for export tasks")
 		assert.NotContains(t, stdout+stderr, secretKey)
 		return code, stdout
 	}
@@ -51,15 +55,16 @@ func TestDoctorExaminesEverySource(t *testing.T) {
 		for _, permission := range exports {
 			assert.Contains(t, stdout, permission, "it says what else is needed")
 		}
-		assert.Equal(t, 5, strings.Count(stdout, "ok:"), stdout)
+		assert.Equal(t, 6, strings.Count(stdout, "ok:"), stdout)
 		assert.Equal(t, 5, strings.Count(stdout, "newest of the 1 records"), stdout)
 	})
+	lists["export tasks"] = "workspace:tenants:listExportTasks"
 	for source, permission := range lists {
 		t.Run(permission, func(t *testing.T) {
 			t.Parallel()
 			code, stdout := examine(t, permission)
 			assert.Equal(t, 1, code)
-			assert.Equal(t, 4, strings.Count(stdout, "ok:"), stdout)
+			assert.Equal(t, 5, strings.Count(stdout, "ok:"), stdout)
 			_, after, found := strings.Cut("\n"+stdout, "\n"+project+"/"+source+"\n")
 			require.True(t, found, stdout)
 			wrong, _, _ := strings.Cut(after, "\n"+project+"/")
@@ -114,11 +119,19 @@ func TestOneSourceThatFailsLeavesTheOthers(t *testing.T) {
 	assert.Empty(t, m.named("workspace_server_sessions"))
 }
 
-// It is not parallel: the demo has two hours of history to make and to read.
-func TestTheDemoHasEverySourceUp(t *testing.T) {
+// startDemo runs the demo, with a folder of its own for temporary files.
+func startDemo(t *testing.T) *exporter {
+	t.Helper()
 	e := &exporter{t: t, dir: t.TempDir(), client: &http.Client{Timeout: patience}, scheme: "http"}
+	e.env = []string{"TMPDIR=" + e.dir}
 	t.Cleanup(e.kill)
 	e.launch("demo")
+	return e
+}
+
+// It is not parallel: the demo has a day of history to make and to read.
+func TestTheDemoHasEverySourceUp(t *testing.T) {
+	e := startDemo(t)
 	eventually(t, "all sources are up", func() bool {
 		m := e.metrics()
 		return m.sum("workspace_exporter_source_up") == 7 && m.sum("workspace_access_failures_total") > 0
@@ -139,5 +152,35 @@ func TestTheDemoHasEverySourceUp(t *testing.T) {
 	for _, bad := range []string{"level=error", "level=warn"} {
 		assert.NotContains(t, e.log.String(), bad)
 	}
+	page := e.get("/").body
+	assert.Contains(t, page, "Demo data")
+	assert.NotContains(t, page, `class="unread"`, "it opens with a whole day")
+	assert.NotContains(t, page, "not read")
+	assert.Contains(t, page, "<dt>Sessions now</dt>")
+	assert.Contains(t, e.log.String(), `msg="demo: open this address in a browser" url=http://`+e.hostPort+"/\n")
 	assert.Equal(t, 0, e.stop())
+	left, err := os.ReadDir(e.dir)
+	require.NoError(t, err)
+	assert.Empty(t, left, "no temporary folder is left")
+}
+
+// Closing its terminal ends the demo. What a killed one has left, the next removes.
+func TestTheDemoLeavesNothingBehind(t *testing.T) {
+	e := startDemo(t)
+	folders := func() []string {
+		found, err := filepath.Glob(filepath.Join(e.dir, "workspace_exporter-demo-*"))
+		require.NoError(t, err)
+		return found
+	}
+	e.kill()
+	require.Len(t, folders(), 1)
+	old := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(folders()[0], old, old))
+	killed := folders()[0]
+	e.launch("demo")
+	eventually(t, "the folder of the killed demo is gone", func() bool { return !slices.Contains(folders(), killed) })
+	require.Len(t, folders(), 1, "its own is still there")
+	e.signal(syscall.SIGHUP)
+	assert.Equal(t, 0, e.exitCode(patience))
+	assert.Empty(t, folders())
 }

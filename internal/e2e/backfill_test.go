@@ -217,7 +217,7 @@ func TestBackfillOfChosenMetricsSparseAndLabelled(t *testing.T) {
 	args := []string{"backfill", "--since=" + since.Format(time.RFC3339), "--until=" + since.Add(4*time.Hour).Format(time.RFC3339), "--step=2m",
 		"--metric=workspace_login_attempts_total", "--label=job=workspace", "--label=instance=here:9914"}
 	name := key("workspace_login_attempts_total", "desktop_group", "group-1", "instance", "here:9914", "job", "workspace", "project", project, "product", "app_streaming")
-	code, stdout, stderr := command(t, e.dir, args...)
+	code, stdout, stderr := command(t, e.dir, append(args, "--no-sparse")...)
 	require.Equal(t, 0, code, stderr)
 	samples := readOpenMetrics(t, stdout)
 	require.Len(t, samples, 1)
@@ -227,9 +227,12 @@ func TestBackfillOfChosenMetricsSparseAndLabelled(t *testing.T) {
 	}
 	assert.Equal(t, measured{0, since.Add(4*time.Hour).Unix() + 1}, samples[name][121])
 
-	// With --sparse, where nothing happens, a sample an hour (30 steps) will do.
-	code, stdout, stderr = command(t, e.dir, append(args, "--sparse")...)
+	// By default, where nothing happens, a sample an hour (30 steps) will do.
+	code, stdout, stderr = command(t, e.dir, args...)
 	require.Equal(t, 0, code, stderr)
+	assert.Contains(t, stderr, fmt.Sprintf(`msg=writing output=- size="%.1f MB"`, float64(len(stdout))/1e6), "its size is known before")
+	assert.Contains(t, stderr, "promtool tsdb create-blocks-from")
+	assert.NotContains(t, stderr, "does not join")
 	var at []int64
 	for _, s := range readOpenMetrics(t, stdout)[name] {
 		at = append(at, s.at-since.Unix())

@@ -138,7 +138,7 @@ func (w *world) generate(key bucketKey) []login {
 // everyday is how many logins a minute brings in the mean, without incidents.
 func (w *world) everyday(minute time.Time) float64 {
 	perHour, allDay := w.options.LoginsPerHour, w.options.AllDay
-	if w.options.PastLoginsPerHour > 0 && minute.Before(w.started) {
+	if w.options.PastLoginsPerHour > 0 && minute.Before(w.started.Add(-time.Hour)) {
 		perHour, allDay = w.options.PastLoginsPerHour, false
 	}
 	if allDay {

@@ -102,8 +102,8 @@ type Options struct {
 	AllDay bool
 	// History is how far the generated logins reach back from the start.
 	History time.Duration
-	// PastLoginsPerHour is the mean of a working day before the start, over office hours.
-	// 0: it is as after the start.
+	// PastLoginsPerHour is the mean of a working day, over office hours, until an hour before
+	// the start. 0: it is as after that.
 	PastLoginsPerHour float64
 	// Users and Servers are how many take part. Default 500 and 20.
 	Users, Servers int

@@ -33,8 +33,17 @@ func (r *records[T]) list(o *Opening) paging.List[T] { return r.pages(o.Client, 
 func (r *records[T]) times(ctx context.Context, c *workspace.Client, q workspace.PageQuery, timeOf func(*T) time.Time) (count int, times []time.Time, err error) {
 	list := r.pages(c, time.UTC)
 	count, found, err := list.Get(ctx, q)
+	if err != nil {
+		return count, nil, err
+	}
+	if n := len(found); n > 0 && count > n { // the newest records may be on the last page
+		q.Offset = count - n
+		if _, last, err := list.Get(ctx, q); err == nil { // else the first page must do
+			found = append(found, last...)
+		}
+	}
 	for i := range found {
 		times = append(times, timeOf(&found[i]))
 	}
-	return count, times, err
+	return count, times, nil
 }

@@ -162,8 +162,9 @@ func (s *Source) InitialLookback(block config.Block) time.Duration {
 }
 
 // Probe lists records of a window, and returns their number, as the API says, and the
-// times of those that it got. It changes nothing, whatever the mode of the source. A list of
-// what is there now is read whole, by every call that it takes.
+// times of those on the first page and the last: a list may have either order. It changes
+// nothing, whatever the mode of the source. A list of what is there now is read whole, by
+// every call that it takes.
 func (s *Source) Probe(ctx context.Context, c *workspace.Client, from, to time.Time) (count int, times []time.Time, err error) {
 	return s.way.probe(ctx, c, workspace.PageQuery{From: from, To: to, Limit: 100})
 }
