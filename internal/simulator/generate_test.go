@@ -69,6 +69,15 @@ func TestHistoryBegins(t *testing.T) {
 }
 
 // TestLifeOfALogin watches records from their first appearance to their end.
+func TestThePastMayBeCalmer(t *testing.T) {
+	o := Options{Seed: 1, History: 25 * time.Hour, LoginsPerHour: 1200, AllDay: true, PastLoginsPerHour: 100, Now: (&clock{noon}).Now}
+	s := New(o)
+	day := len(s.Truth(DefaultProjectID, noon.Add(-24*time.Hour), noon.Add(-time.Hour)))
+	hour := len(s.Truth(DefaultProjectID, noon.Add(-time.Hour), noon))
+	assert.InDelta(t, 2300, day, 500)
+	assert.InDelta(t, 1200, hour, 200)
+}
+
 func TestLifeOfALogin(t *testing.T) {
 	c := &clock{noon}
 	o := generating(c)

@@ -232,7 +232,7 @@ projects:
 			assert.Equal(t, 2, found.Charts)
 			assert.Greater(t, found.Bars, 5)
 			assert.GreaterOrEqual(t, found.Rows, 2*24, "what the drawings show, tables say")
-			for _, text := range []string{"All 4 sources are up to date", "Logins to application streaming", "demo / user_connections", "Delay", "failed"} {
+			for _, text := range []string{"All 4 sources are up to date", "Logins to application streaming", "demo / user_connections", "Delay", "failed", "succeeded", "Demo data", "Open connections now", "Sessions now"} {
 				assert.Contains(t, found.Text, text)
 			}
 		})
