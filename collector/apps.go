@@ -18,7 +18,8 @@ var (
 	appLaunchFailures = &Metric{Name: "workspace_app_launch_failures_total", Type: Counter, Labels: []Label{appGroup, appName, failedCode},
 		Help: "Launches of applications that failed, by the vendor's failure code."}
 	appOpen = &Metric{Name: "workspace_app_open", Type: Gauge, Labels: []Label{appGroup, appName},
-		Help: "Applications that are open as of the last poll: launches that succeeded and have not ended."}
+		Help:     "Applications that are open as of the last poll: launches that succeeded and have not ended.",
+		Headline: "Open applications"}
 	appUseDuration = &Metric{Name: "workspace_app_use_duration_seconds", Type: Histogram, AtEnd: true, Labels: []Label{appGroup},
 		Buckets: sessionDuration.Buckets,
 		Help:    "Time from the launch of an application to its end, observed when it has ended, of launches that succeeded."}

@@ -12,7 +12,8 @@ var (
 	serverInfo = &Metric{Name: "workspace_server_info", Type: Gauge, Labels: []Label{serverGroup, machineName, agentVersion},
 		Help: "1 for each application server, with the version of its agent."}
 	serverCurrentSessions = &Metric{Name: "workspace_server_current_sessions", Type: Gauge, Labels: []Label{serverGroup, machineName},
-		Help: "Sessions of each application server, as the list of servers counts them."}
+		Help:     "Sessions of each application server, as the list of servers counts them.",
+		Headline: "Sessions"}
 	serverMaintenance = &Metric{Name: "workspace_server_maintenance", Type: Gauge, Labels: []Label{serverGroup, machineName},
 		Help: "1 if an application server is in maintenance, else 0."}
 	serverUnregistered = &Metric{Name: "workspace_server_unregistered", Type: Gauge, Labels: []Label{serverGroup, machineName},
@@ -20,7 +21,8 @@ var (
 	serverMaxSessions = &Metric{Name: "workspace_server_max_sessions", Type: Gauge, Labels: []Label{serverGroup, machineName},
 		Help: "Most sessions that an application server may have: by its group's setting, else by its bundle, else by the tenant's limit. Read once an hour."}
 	groupServers = &Metric{Name: "workspace_server_group_servers", Type: Gauge, Labels: []Label{serverGroup, serverStatus},
-		Help: "Application servers of each group by status."}
+		Help:     "Application servers of each group by status.",
+		Headline: "Servers", HeadlineBy: serverStatus}
 	groupMaxSessions = &Metric{Name: "workspace_server_group_max_sessions", Type: Gauge, Labels: []Label{serverGroup},
 		Help: "Most sessions that a group has room for now: the sum over its servers that are registered and not in maintenance."}
 	latestAgent = &Metric{Name: "workspace_agent_latest_version_info", Type: Gauge, Labels: []Label{agentVersion},

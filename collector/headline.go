@@ -11,7 +11,7 @@ import (
 type Headline struct {
 	Title string
 	Total int64
-	Parts []HeadlinePart // empty if it is not split; the largest first
+	Parts []HeadlinePart // none of 0, the largest first; empty if it is not split
 }
 
 // HeadlinePart is the sum of the series with one value of the label that splits a headline.
@@ -46,6 +46,9 @@ func headlineOf(m *Metric, series []*dto.Metric) Headline {
 		}
 	}
 	for name, n := range parts {
+		if n == 0 {
+			continue
+		}
 		h.Parts = append(h.Parts, HeadlinePart{name, n})
 	}
 	slices.SortFunc(h.Parts, func(a, b HeadlinePart) int { return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Name, b.Name)) })

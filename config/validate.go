@@ -154,7 +154,7 @@ func (r *reader) project(at string, p *Project) {
 	case p.ProjectID == "":
 		r.refuse(at+".project_id", "missing; the console shows it under My Credentials")
 	case !projectIDPattern.MatchString(p.ProjectID):
-		r.refuse(at+".project_id", "%q is not a project id; allowed are letters, digits, _ and -; variables are not expanded", p.ProjectID)
+		r.refuse(at+".project_id", "%q is not a project id (variables are not expanded); allowed are letters, digits, _ and -", p.ProjectID)
 	default:
 		r.doubtPlaceholder(at+".project_id", p.ProjectID)
 	}

@@ -26,7 +26,7 @@ var appConnections = &Source{
 	},
 	Columns: export.ColumnsOf(record.AppConnectionColumns),
 	Kind:    collector.AppLaunches,
-	Demo:    "{lookback: 2m, pending_timeout: 10m}",
+	Demo:    "{lookback: 2m, initial_lookback: 1d, pending_timeout: 10m}",
 	way: &incremental{
 		records:  recordsOf(listAppConnections, (*record.AppConnection).Login),
 		settings: loginSettingsOf(func(c *config.AppConnections) loginSettings { return userConnectionSettings(&c.UserConnections) }),
