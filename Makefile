@@ -13,7 +13,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 TEST := $(GO) tool -modfile=$(CURDIR)/tools/go.mod gotestsum --format pkgname --hide-summary output --
 RACE := $(if $(shell command -v gcc),-race)
 
-.PHONY: all build test test-code test-nicely test-stack test-recovery soak fuzz load quick lint charts bench demo dashboards release clean
+.PHONY: all build test test-code test-nicely test-stack test-recovery soak fuzz load quick lint charts bench demo dashboards rules release clean
 
 all: build
 
@@ -70,6 +70,10 @@ lint:
 ## dashboards: the Grafana dashboards, from their source; then `make charts`
 dashboards:
 	cd dashboards/source && $(GO) run . ..
+
+## rules: the alerting rules, runbooks and holidays from dashboards/rules/values.yaml; then `make charts`
+rules:
+	cd dashboards/source/rules && $(GO) run . ../../..
 
 ## charts: the chart's copies of dashboards and rules, which are not in git, and the plain manifests
 charts:

@@ -48,7 +48,7 @@ func TestRulesWithEitherHistogram(t *testing.T) {
 	}
 	for alert, c := range map[string]struct{ family, labels, beside string }{
 		"WorkspaceLoginSlow": {"workspace_login_duration_seconds", `job="w",project="p",product="app_streaming",desktop_group="g"`,
-			`workspace_group_login_users{job="w",project="p",product="app_streaming",desktop_group="g",window="1h"} 9x120`},
+			`product:workspace_login_users:last1h{job="w",project="p",product="app_streaming"} 9x120`},
 		"WorkspaceExporterRecordsLate": {"workspace_exporter_record_delay_seconds", `job="w",project="p",source="user_connections"`,
 			`source:workspace_exporter_source_cursor:advance1h{job="w",project="p",source="user_connections"} 3600x120`},
 	} {

@@ -35,7 +35,8 @@ const (
 var copied = []struct{ from, to string }{
 	{"dashboards/en/*.json", copiesFolder + "/dashboards/en"},
 	{"dashboards/zh/*.json", copiesFolder + "/dashboards/zh"},
-	{"dashboards/rules/*.rules.yml", copiesFolder + "/rules"},
+	{"dashboards/source/rules/*.rules.yml.tmpl", copiesFolder + "/rules"},
+	{"dashboards/rules/values.yaml", copiesFolder + "/rules"},
 }
 
 // isCopy reports whether a derived file is a copy of dashboards or rules. Those are made
