@@ -90,11 +90,11 @@ func (e *exporter) Sources() []web.Source {
 }
 
 // Refused implements web.Exporter.
-func (e *exporter) Refused() (err error, at time.Time) {
+func (e *exporter) Refused() (at time.Time, err error) {
 	if refused := e.Service.Refused(); refused != nil {
-		return refused.Err, refused.At
+		return refused.At, refused.Err
 	}
-	return nil, time.Time{}
+	return time.Time{}, nil
 }
 
 // Reload implements web.Exporter.

@@ -138,7 +138,7 @@ func landing(e Exporter, o *Options) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p := &landingPage{Version: version.Version, Revision: version.GetRevision(), Telemetry: strings.TrimPrefix(o.TelemetryPath, "/"), Demo: o.Demo,
 			Style: template.CSS(landingCSS), Now: time.Now(), Paused: r.URL.Query().Has("pause")}
-		p.Refused, p.RefusedAt = e.Refused()
+		p.RefusedAt, p.Refused = e.Refused()
 		for i, s := range e.Sources() {
 			p.add(newSourceView(i, s, p.Now))
 		}

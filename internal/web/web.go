@@ -36,7 +36,7 @@ type Exporter interface {
 	// Sources are the sources of the configuration, in its order.
 	Sources() []Source
 	// Refused is why the last reload failed, and when; nil if it did not.
-	Refused() (err error, at time.Time)
+	Refused() (at time.Time, err error)
 	// Reload reads the configuration again. If it fails, the old one stays.
 	Reload() error
 }

@@ -52,7 +52,7 @@ func (f *fake) Reload() error {
 	return f.failure
 }
 
-func (f *fake) Refused() (error, time.Time) { return f.failure, time.Now() }
+func (f *fake) Refused() (time.Time, error) { return time.Now(), f.failure }
 
 // start serves an exporter, and returns what sends a request to it.
 func start(t *testing.T, f *fake, o Options) func(method, path string, header http.Header) (status int, body string, _ http.Header) {
