@@ -110,7 +110,7 @@ func (e *evaluator) query(expr string, from, to int32) promql.Matrix {
 func unnamed(matrix promql.Matrix) (all promql.Matrix) {
 	at := map[string]int{}
 	for _, s := range matrix {
-		s.Metric = labels.NewBuilder(s.Metric).Del(labels.MetricName).Labels()
+		s.Metric = labels.NewBuilder(s.Metric).Del(model.MetricNameLabel).Labels()
 		key := s.Metric.String()
 		i, there := at[key]
 		if !there {
@@ -194,7 +194,7 @@ func (e *evaluator) step(key string, r *rule, all labels.Labels, m int32, v *flo
 // record keeps what a recording rule gives, and that it gives nothing any more.
 func (e *evaluator) record(r *rule, matrix promql.Matrix, from, to int32) {
 	for _, s := range matrix {
-		b := labels.NewBuilder(s.Metric).Set(labels.MetricName, r.Record)
+		b := labels.NewBuilder(s.Metric).Set(model.MetricNameLabel, r.Record)
 		for n, v := range r.Labels {
 			b.Set(n, v)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -52,7 +53,7 @@ func (d *database) series(all labels.Labels) *series {
 	if s == nil {
 		s = &series{labels: all}
 		d.byKey[key] = s
-		d.byName[all.Get(labels.MetricName)] = append(d.byName[all.Get(labels.MetricName)], s)
+		d.byName[all.Get(model.MetricNameLabel)] = append(d.byName[all.Get(model.MetricNameLabel)], s)
 	}
 	return s
 }
@@ -76,7 +77,7 @@ func (q *querier) Select(_ context.Context, _ bool, hints *storage.SelectHints, 
 	}
 	var found []*series
 	name := slices.IndexFunc(matchers, func(m *labels.Matcher) bool {
-		return m.Name == labels.MetricName && m.Type == labels.MatchEqual
+		return m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual
 	})
 	if name >= 0 {
 		found = q.d.byName[matchers[name].Value]
@@ -212,7 +213,7 @@ type exporter struct {
 }
 
 func (e *exporter) get(name string, more ...string) *series {
-	all := append([]string{labels.MetricName, name, "job", "workspace", "instance", "exporter:9914", "project", e.t.name}, more...)
+	all := append([]string{model.MetricNameLabel, name, "job", "workspace", "instance", "exporter:9914", "project", e.t.name}, more...)
 	s := e.series(labels.FromStrings(all...))
 	if len(s.minutes) == 0 && s.held == 0 && e.now > 0 {
 		s.held = e.now + 2 // new_series_hold
