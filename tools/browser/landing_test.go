@@ -210,7 +210,7 @@ func TestTheLandingPage(t *testing.T) {
 	ctx := browse(t)
 	said := complaints(t, ctx)
 	demo := start(t, "demo")
-	await(t, demo, `class="state up"`, 4)
+	await(t, demo, `class="state up"`, 7)
 
 	file := filepath.Join(t.TempDir(), "workspace_exporter.yml")
 	require.NoError(t, os.WriteFile(file, []byte(`
@@ -228,11 +228,11 @@ projects:
 		t.Run("demo/"+l.name, func(t *testing.T) {
 			found := see(t, ctx, demo+"/?pause", l)
 			check(t, found, l)
-			assert.Equal(t, 4, found.Sources)
-			assert.Equal(t, 2, found.Charts)
+			assert.Equal(t, 7, found.Sources)
+			assert.Equal(t, 3, found.Charts)
 			assert.Greater(t, found.Bars, 5)
-			assert.GreaterOrEqual(t, found.Rows, 2*24, "what the drawings show, tables say")
-			for _, text := range []string{"All 4 sources are up to date", "Logins to application streaming", "demo / user_connections", "Delay", "failed", "succeeded", "Demo data", "Open connections now", "Sessions now"} {
+			assert.GreaterOrEqual(t, found.Rows, 3*24, "what the drawings show, tables say")
+			for _, text := range []string{"All 7 sources are up to date", "Logins to application streaming", "demo / user_connections", "Delay", "failed", "succeeded", "Demo data", "Open connections now", "Sessions now", "Servers now", "Desktops now"} {
 				assert.Contains(t, found.Text, text)
 			}
 		})
