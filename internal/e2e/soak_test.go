@@ -664,6 +664,8 @@ type told struct {
 	settled, open            bool
 	group, machine, code     string
 	clientType, client, hda  string
+	connectType              string // empty if it is of another kind
+	reconnect                bool
 	loginLasts, sessionLasts time.Duration
 }
 
@@ -677,7 +679,7 @@ func between(from, to string) time.Duration {
 func loginOf(r *simulator.Record) told {
 	code, success := outcome(*r)
 	v := told{settled: code != "" || success, open: success && r.EndTime == "", group: r.DesktopGroupName, machine: r.MachineName, code: code,
-		clientType: r.ClientType, client: r.ClientVersion, hda: r.AgentVersion, loginLasts: -1, sessionLasts: -1}
+		clientType: r.ClientType, client: r.ClientVersion, hda: r.AgentVersion, connectType: connectType(*r), loginLasts: -1, sessionLasts: -1}
 	if success {
 		v.loginLasts, v.sessionLasts = between(r.PreConnTime, r.StartTime), between(r.StartTime, r.EndTime)
 	}
@@ -689,7 +691,7 @@ func desktopOf(d *simulator.Desktop) told {
 		clientType: d.TerminalType, client: d.ClientVersion, hda: d.AgentVersion, loginLasts: -1, sessionLasts: -1}
 	if v.code == "" {
 		v.sessionLasts = between(d.ConnectionStartTime, d.ConnectionEndTime)
-		if !d.IsReconnect {
+		if v.reconnect = d.IsReconnect; !v.reconnect {
 			v.loginLasts = between(d.ConnectionStartTime, d.ConnectionSetupTime)
 		}
 	}
@@ -706,9 +708,10 @@ func (s series) login(project, product, source string, v told) {
 		"workspace_client_login":         {"client_type", v.clientType, "agent_version", v.hda},
 		"workspace_client_version_login": {"client_type", v.clientType, "client_version", v.client},
 		"workspace_server_login":         {"desktop_group", v.group, "machine_name", v.machine},
+		"workspace_connect_type_login":   {"connect_type", v.connectType},
 	} {
-		if product == "desktop" && family == "workspace_server_login" {
-			continue // desktops may be named after persons
+		if product == "desktop" && (family == "workspace_server_login" || family == "workspace_connect_type_login") {
+			continue // desktops may be named after persons, and have no connect type
 		}
 		labels = append(labels, scope...)
 		s[key(family+"_attempts_total", labels...)]++
@@ -717,6 +720,9 @@ func (s series) login(project, product, source string, v told) {
 		}
 	}
 	s[key("workspace_exporter_records_total", "project", project, "source", source, "disposition", "counted")]++
+	if v.reconnect {
+		s[key("workspace_desktop_reconnects_total", append(scope, "client_type", v.clientType)...)]++
+	}
 	if v.open && product != "desktop" {
 		s[key("workspace_server_open_connections", append(scope, "desktop_group", v.group, "machine_name", v.machine)...)]++
 	}
