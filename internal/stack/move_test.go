@@ -142,5 +142,5 @@ projects:
 			assert.NotEmpty(t, s.query(t, quantile, 0, 0), quantile)
 		}
 	}
-	assert.Equal(t, 4, asked)
+	assert.Equal(t, 6, asked)
 }
