@@ -71,7 +71,11 @@ func (v *vendor) start() {
 	v.date = time.Time{}
 	v.accumulator = openAccumulator(v.t, v.storage, collector.Logins, lookback)
 	o := options()
-	o.ServerTime = func() (time.Time, bool) { return v.date.Add(time.Since(v.answered)).UTC(), !v.date.IsZero() }
+	o.ServerTime = func() (time.Time, bool) {
+		v.mu.Lock() // pieces are read ahead
+		defer v.mu.Unlock()
+		return v.date.Add(time.Since(v.answered)).UTC(), !v.date.IsZero()
+	}
 	o.LocalTime = func() time.Time { return time.Now().Add(v.local) }
 	o.Logger = log.NewLogfmtLogger(&v.world.log)
 	pages := loginPages(v, func() {})

@@ -159,7 +159,7 @@ func TestGrafanaIsProvisioned(t *testing.T) {
 	for _, p := range boards.Providers {
 		files, err := filepath.Glob(grafana + p.Options["path"] + "/*.json")
 		require.NoError(t, err)
-		assert.Len(t, files, 7, p.Options["path"])
+		assert.Len(t, files, 9, p.Options["path"])
 		for _, file := range files {
 			var board struct{ UID string }
 			content, err := os.ReadFile(file)

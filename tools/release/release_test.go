@@ -98,7 +98,7 @@ func check(t *testing.T, r release) {
 		assert.FileExists(t, filepath.Join(unpacked, name, file))
 	}
 	chart := run("tar", "-tzf", "workspace-exporter-1.2.3.tgz")
-	for _, file := range []string{"Chart.yaml", "files/rules/workspace.rules.yml", "files/dashboards/en/workspace-overview.json"} {
+	for _, file := range []string{"Chart.yaml", "files/rules/values.yaml", "files/dashboards/en/workspace-overview.json"} {
 		assert.Contains(t, chart, "workspace-exporter/"+file+"\n")
 	}
 	manifests := run("tar", "-tzf", program+"_1.2.3_kubernetes.tar.gz")
