@@ -12,7 +12,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// launch makes a launch of an application, as the API's records tell of one: without a
+// launch makes a launch of an application, as the API's records have it: without a
 // pre-connect time, and without a time of the last change.
 func launch(n int, at time.Time, app string, change ...func(*record.Login)) record.Login {
 	return login(n, at, append([]func(*record.Login){func(l *record.Login) {

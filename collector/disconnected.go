@@ -21,7 +21,7 @@ var disconnectedFor = []struct {
 	time.Duration
 }{{"1h", time.Hour}, {"8h", 8 * time.Hour}, {"24h", 24 * time.Hour}}
 
-// newDisconnected shows how many sessions hold a server's room while nobody uses them. It
+// newDisconnected shows how many sessions take room on a server without being used. It
 // has zeros for every group that has a session on a server.
 func newDisconnected(f *families, _ Options) aggregator {
 	return newSnapshotGauge(f, sessionsDisconnected, "sessions_disconnected", func(b *record.Batch, add adder) {

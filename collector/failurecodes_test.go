@@ -120,7 +120,7 @@ func TestReasonDoesNotDependOnTheOrder(t *testing.T) {
 
 const wrongPassword = "80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 52e, v4563"
 
-// TestExplanations reads failures with codes and reasons that somebody has explained.
+// TestExplanations reads failures with codes and reasons that have an explanation.
 func TestExplanations(t *testing.T) {
 	own := failurecode.Rules{{Code: "1003", Explanation: failurecode.Explanation{Class: "capacity", Text: "No server is free", TextZH: "没有空闲的服务器",
 		Action: "Add servers", URL: "https://wiki.example.com/1003"}}}

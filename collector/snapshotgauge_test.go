@@ -11,7 +11,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
 )
 
-// What another release stored with other labels means nothing, stops nobody and does not
+// What another release stored with other labels is ignored: it refuses no start and does not
 // stay.
 func TestASnapshotWithOtherLabelsIsDropped(t *testing.T) {
 	b := newBench(t, ofKind(Sessions))

@@ -10,7 +10,7 @@ import (
 )
 
 // textWriter writes the series of our own metrics in the text formats, byte for byte as the
-// library does: after each commit, many are written anew. It knows no more than what our
+// library does: after each commit, many are rewritten. It knows no more than what our
 // metrics have: neither exemplars nor timestamps, and names that need no quotes.
 type textWriter struct {
 	openMetrics bool

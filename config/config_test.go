@@ -354,7 +354,7 @@ func TestOpenFilesAreWarnedOf(t *testing.T) {
 	assert.Contains(t, warnings("default_chain: {}", 0o602), "everybody on this machine can write to the configuration")
 	require.NoError(t, os.Chmod(data, 0o700))
 	require.NoError(t, os.Chmod(failed, 0o600))
-	assert.Empty(t, warnings(inline, 0o600), "nobody else comes into the folder")
+	assert.Empty(t, warnings(inline, 0o600), "the folder is closed to others")
 }
 
 // People paste secrets where names of files belong, and whole sections.
