@@ -1,191 +1,230 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/alertmanager/alert"
+	"github.com/prometheus/alertmanager/config"
+	"github.com/prometheus/alertmanager/dispatch"
+	"github.com/prometheus/alertmanager/eventrecorder"
+	"github.com/prometheus/alertmanager/featurecontrol"
+	"github.com/prometheus/alertmanager/inhibit"
+	"github.com/prometheus/alertmanager/marker"
+	"github.com/prometheus/alertmanager/nflog"
+	"github.com/prometheus/alertmanager/notify"
+	"github.com/prometheus/alertmanager/provider/mem"
+	"github.com/prometheus/alertmanager/silence"
+	"github.com/prometheus/alertmanager/timeinterval"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// hurry is how much faster than in life Alertmanager sees an incident.
-const hurry = 120
-
-var (
-	durations = regexp.MustCompile(`(group_wait|group_interval|repeat_interval): (\w+)`)
-	receiver  = regexp.MustCompile(`(?m)^  - name: (pager|mail|nobody)$`)
-	listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
-)
-
-// TestOneIncidentIsOnePage plays the alarms of whole incidents, each as a project of its
-// own, to a real Alertmanager with the example's configuration.
+// TestOneIncidentIsOnePage has Alertmanager deliver the alarms of each tenant's week with
+// the example's configuration. Internal/stack's tests run the program itself.
 func TestOneIncidentIsOnePage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes two minutes of waiting")
-	}
-	sent := newReceivers(t)
-	url := startAlertmanager(t, hurried(t, sent.server.URL))
-	var all []*playing
-	for _, s := range []size{small, medium} {
-		p := play(t, s)
-		for i, c := range p.cases {
-			all = append(all, &playing{name: fmt.Sprintf("%s %d", s.name, i), c: c, alarms: p.of(c)})
-		}
-	}
-	tick := time.NewTicker(time.Minute / hurry)
-	defer tick.Stop()
-	for m := int32(0); m < 200; m++ {
-		<-tick.C
-		post(t, url, all, m)
-	}
-	for _, r := range all {
-		pages, mails := sent.of("pager", r.name), sent.of("mail", r.name)
-		t.Logf("%s, %s: %d pages, %d mails", r.name, &r.c.incident, pages, mails)
-		if first(r.alarms, "critical") >= 0 {
-			assert.Positive(t, pages, "%s, %s: no page", r.name, &r.c.incident)
-			assert.LessOrEqual(t, pages, max(1, r.c.pages), "%s, %s: pages", r.name, &r.c.incident)
-		} else {
-			assert.Zero(t, pages, "%s, %s: pages", r.name, &r.c.incident)
-			assert.Positive(t, mails, "%s, %s: no mail", r.name, &r.c.incident)
-		}
-		assert.LessOrEqual(t, mails, 2, "%s, %s: mails", r.name, &r.c.incident)
+	for _, s := range []size{small, medium, large} {
+		t.Run(s.name, func(t *testing.T) {
+			if s.name == large.name && !*withLarge {
+				t.Skip("it takes two minutes: -large")
+			}
+			p := play(t, s)
+			sent := deliver(t, p.alarms)
+			for _, c := range p.cases {
+				got := sent.of(c)
+				pages, mails := got.count("pager"), got.count("mail")
+				t.Logf("%s: %d pages, %d mails\n%s", &c.incident, pages, mails, got)
+				if first(p.of(c), "critical") >= 0 {
+					assert.Positive(t, pages, "%s: no page", &c.incident)
+					assert.LessOrEqual(t, pages, max(1, c.pages), "%s: pages", &c.incident)
+				} else {
+					assert.Zero(t, pages, "%s: pages", &c.incident)
+					assert.Positive(t, mails, "%s: no mail", &c.incident)
+				}
+				assert.LessOrEqual(t, mails, 2, "%s: mails", &c.incident)
+			}
+		})
 	}
 }
 
-// playing is an incident that is played.
-type playing struct {
-	name   string
-	c      *told
-	alarms []*alarm
+// notification is what a receiver is sent: a page, a mail.
+type notification struct {
+	minute   int32
+	receiver string
+	firing   []string
+	resolved []string
 }
 
-// post tells Alertmanager what Prometheus would at a minute after the onset.
-func post(t *testing.T, url string, all []*playing, m int32) {
+type notifications []notification
+
+// of are those about an incident.
+func (all notifications) of(c *told) (some notifications) {
+	for _, n := range all {
+		if n.minute >= int32(c.incident.from/minute) && n.minute <= int32(c.incident.to/minute)+90 {
+			some = append(some, n)
+		}
+	}
+	return some
+}
+
+// count is how often a receiver is interrupted. That all is over interrupts nobody; that a
+// part is over does.
+func (all notifications) count(receiver string) (count int) {
+	for _, n := range all {
+		if n.receiver == receiver && len(n.firing) > 0 {
+			count++
+		}
+	}
+	return count
+}
+
+func (all notifications) String() string {
+	var b strings.Builder
+	for _, n := range all {
+		if n.receiver != "nobody" {
+			fmt.Fprintf(&b, "  day %d %02d:%02d %s: %s", n.minute/1440, n.minute%1440/60, n.minute%60, n.receiver, strings.Join(n.firing, ", "))
+			if len(n.resolved) > 0 {
+				fmt.Fprintf(&b, "; over: %s", strings.Join(n.resolved, ", "))
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// deliver sends alarms through Alertmanager's own parts, as Prometheus would, minute by
+// minute, and returns what the receivers get. Time is synctest's, so that all waits are
+// the configured ones, and the result is always the same.
+func deliver(t *testing.T, alarms []*alarm) (sent notifications) {
 	t.Helper()
-	type alert struct {
-		Labels map[string]string `json:"labels"`
-		EndsAt time.Time         `json:"endsAt"`
+	if len(alarms) == 0 {
+		return nil
 	}
-	var alerts []alert
-	for _, r := range all {
-		at := int32(r.c.incident.from/minute) + m
-		for _, a := range r.alarms {
-			if a.from > at || a.to > 0 && a.to < at-5 {
-				continue
-			}
-			one := alert{Labels: map[string]string{}, EndsAt: time.Now().Add(4 * time.Minute / hurry)}
-			a.labels.Range(func(l labels.Label) { one.Labels[l.Name] = l.Value })
-			one.Labels["project"] = r.name
-			if a.to > 0 && a.to <= at {
-				one.EndsAt = time.Now()
-			}
-			alerts = append(alerts, one)
+	synctest.Test(t, func(t *testing.T) {
+		from, to := alarms[0].from, alarms[0].from
+		for _, a := range alarms {
+			from, to = min(from, a.from), max(to, a.from, a.to)
+		}
+		time.Sleep(time.Until(instant(from)))
+		var mu sync.Mutex
+		alerts, stop := startAlertmanager(t, func(n notification) {
+			mu.Lock()
+			defer mu.Unlock()
+			sent = append(sent, n)
+		})
+		defer stop()
+		for m := from; m <= to+60; m++ {
+			time.Sleep(time.Until(instant(m)))
+			require.NoError(t, alerts.Put(t.Context(), asSent(alarms, m)...))
+			synctest.Wait()
+		}
+	})
+	slices.SortStableFunc(sent, func(a, b notification) int { return int(a.minute - b.minute) })
+	return sent
+}
+
+// instant is when the rules are evaluated in a minute.
+func instant(m int32) time.Time { return time.Unix(epoch+int64(m)*minute+30, 0) }
+
+// asSent is what Prometheus sends in a minute: what fires, and for 15 minutes what is over,
+// if the same does not fire again.
+func asSent(alarms []*alarm, m int32) (all []*alert.Alert) {
+	latest := map[string]*alarm{}
+	for _, a := range alarms {
+		if key := a.labels.String(); a.from <= m && (latest[key] == nil || latest[key].from < a.from) {
+			latest[key] = a
 		}
 	}
-	body, err := json.Marshal(alerts)
-	require.NoError(t, err)
-	resp, err := http.Post(url+"/api/v2/alerts", "application/json", bytes.NewReader(body))
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	require.Equal(t, http.StatusOK, resp.StatusCode)
-}
-
-// receivers count what is sent to whom, by project. What is resolved is no page.
-type receivers struct {
-	server *httptest.Server
-	mu     sync.Mutex
-	n      map[[2]string]int
-}
-
-func newReceivers(t *testing.T) *receivers {
-	r := &receivers{n: map[[2]string]int{}}
-	r.server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-		var sent struct {
-			Status      string
-			GroupLabels map[string]string `json:"groupLabels"`
+	for _, a := range latest {
+		if a.to == 0 || m <= a.to+15 {
+			all = append(all, a.asSent(m))
 		}
-		if json.NewDecoder(req.Body).Decode(&sent) == nil && sent.Status == "firing" {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.n[[2]string{strings.Trim(req.URL.Path, "/"), sent.GroupLabels["project"]}]++
-		}
-	}))
-	t.Cleanup(r.server.Close)
-	return r
+	}
+	return all
 }
 
-func (r *receivers) of(receiver, project string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.n[[2]string{receiver, project}]
+func (a *alarm) asSent(m int32) *alert.Alert {
+	one := &alert.Alert{UpdatedAt: instant(m), Timeout: true}
+	one.StartsAt, one.EndsAt = instant(a.from), instant(m+4)
+	if a.to > 0 && a.to <= m {
+		one.EndsAt, one.Timeout = instant(a.to), false
+	}
+	one.Labels = model.LabelSet{}
+	a.labels.Range(func(l labels.Label) { one.Labels[model.LabelName(l.Name)] = model.LabelValue(l.Value) })
+	one.Annotations = model.LabelSet{"alarm": model.LabelValue(a.String())}
+	return one
 }
 
-// hurried is the example with receivers that can be asked, and with shorter waits.
-func hurried(t *testing.T, url string) string {
+// startAlertmanager puts together what the program consists of, less the API, the cluster
+// and the files.
+func startAlertmanager(t *testing.T, send func(notification)) (alerts *mem.Alerts, stop func()) {
 	t.Helper()
 	text, err := os.ReadFile("../../rules/alertmanager.example.yml")
 	require.NoError(t, err)
-	config := durations.ReplaceAllStringFunc(string(text), func(s string) string {
-		m := durations.FindStringSubmatch(s)
-		d, err := time.ParseDuration(m[2])
-		require.NoError(t, err)
-		return m[1] + ": " + strconv.FormatInt((d/hurry).Milliseconds(), 10) + "ms"
-	})
-	config = receiver.ReplaceAllString(config, "  - name: $1\n    webhook_configs: [{url: \""+url+"/$1\"}]")
-	file := filepath.Join(t.TempDir(), "alertmanager.yml")
-	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
-	return file
+	conf, err := config.Load(string(text))
+	require.NoError(t, err)
+	logger, registry, recorder := promslog.NewNopLogger(), prometheus.NewRegistry(), eventrecorder.NopRecorder()
+	silences, err := silence.New(silence.Options{Metrics: registry, Logger: logger, Retention: time.Hour})
+	require.NoError(t, err)
+	silencer := silence.NewSilencer(silences, logger, recorder)
+	alerts, err = mem.NewAlerts(t.Context(), 30*time.Minute, 0, silencer, logger, recorder, registry, featurecontrol.NoopFlags{})
+	require.NoError(t, err)
+	log, err := nflog.New(nflog.Options{Retention: 120 * time.Hour, Logger: logger, Metrics: registry})
+	require.NoError(t, err)
+
+	receivers := map[string][]notify.Integration{}
+	for _, r := range conf.Receivers {
+		receivers[r.Name] = []notify.Integration{notify.NewIntegration(&receiver{r.Name, send}, &receiver{}, "test", 0, r.Name)}
+	}
+	intervals := map[string][]timeinterval.TimeInterval{}
+	for _, i := range conf.TimeIntervals {
+		intervals[i.Name] = i.TimeIntervals
+	}
+	groups := marker.NewGroupMarker()
+	inhibitor := inhibit.NewInhibitor(alerts, conf.InhibitRules, logger, recorder)
+	pipeline := notify.NewPipelineBuilder(registry, featurecontrol.NoopFlags{}, recorder).New(
+		receivers, func() time.Duration { return 0 }, inhibitor, silencer, timeinterval.NewIntervener(intervals), groups, log, nil)
+	dispatcher := dispatch.NewDispatcher(alerts, dispatch.NewRoute(conf.Route, nil), pipeline, groups,
+		func(d time.Duration) time.Duration { return max(d, notify.MinTimeout) }, 30*time.Second, nil, logger, recorder, dispatch.NewDispatcherMetrics(false, registry, featurecontrol.NoopFlags{}), nil)
+	go inhibitor.Run()
+	inhibitor.WaitForLoading()
+	go dispatcher.Run(time.Now())
+	dispatcher.WaitForLoading()
+	return alerts, func() {
+		dispatcher.Stop()
+		inhibitor.Stop()
+		alerts.Close()
+	}
 }
 
-func startAlertmanager(t *testing.T, config string) (url string) {
-	t.Helper()
-	tool := exec.Command("../../../scripts/tool", "prometheus-alertmanager")
-	tool.Stderr = os.Stderr
-	program, err := tool.Output()
-	require.NoError(t, err)
-	path := strings.TrimSpace(string(program))
-	command := exec.Command(path, "--config.file="+config, "--storage.path="+t.TempDir(), "--cluster.listen-address=", "--web.listen-address=127.0.0.1:0")
-	if root, unpacked := strings.CutSuffix(path, "/usr/bin/prometheus-alertmanager"); unpacked {
-		command.Dir = root
-	}
-	stderr, err := command.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, command.Start())
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait()
-	})
-	found := make(chan string, 1)
-	go func() {
-		var all []byte
-		chunk := make([]byte, 4096)
-		for {
-			n, err := stderr.Read(chunk)
-			if all = append(all, chunk[:n]...); err != nil {
-				return
-			}
-			if m := listening.FindSubmatch(all); m != nil && len(found) == 0 {
-				found <- "http://" + string(m[1])
-			}
-		}
-	}()
-	select {
-	case url = <-found:
-	case <-time.After(time.Minute):
-		require.Fail(t, "Alertmanager does not listen")
-	}
-	return url
+// receiver passes on what it is sent.
+type receiver struct {
+	name string
+	send func(notification)
 }
+
+func (r *receiver) Notify(_ context.Context, alerts ...*alert.Alert) (bool, error) {
+	n := notification{minute: minuteOf(time.Now().UnixMilli()), receiver: r.name}
+	for _, a := range alerts {
+		if about := string(a.Annotations["alarm"]); a.Resolved() {
+			n.resolved = append(n.resolved, about)
+		} else {
+			n.firing = append(n.firing, about)
+		}
+	}
+	r.send(n)
+	return false, nil
+}
+
+func (*receiver) SendResolved() bool { return true }
