@@ -133,7 +133,7 @@ func BenchmarkPoll(b *testing.B) {
 	require.NoError(b, err)
 	defer s.Close()
 	w := newBench(b, nil)
-	accumulator, err := Open(s.Partition("p", "user_connections"), w.options)
+	accumulator, err := Open(s.Partition("p", "user_connections", nil), w.options)
 	require.NoError(b, err)
 	now, n := t0, 0
 	for b.Loop() {

@@ -27,11 +27,11 @@ import (
 var formatKinds = []Kind{Logins, DesktopLogins, Sessions, AccessStatistics}
 
 // benchOn is a bench whose accumulator of a kind is in a real store.
-func benchOn(t testing.TB, s *store.Store, k Kind) *bench {
+func benchOn(t testing.TB, s store.Store, k Kind) *bench {
 	b := newBench(t, ofKind(k))
 	b.clock = t0.Add(time.Hour)
 	var err error
-	b.accumulator, err = Open(s.Partition("p", b.options.Source), b.options)
+	b.accumulator, err = Open(s.Partition("p", b.options.Source, nil), b.options)
 	require.NoError(t, err)
 	return b
 }
@@ -67,7 +67,7 @@ func TestStoreOfEachFormat(t *testing.T) {
 			before := b.values(loginAttempts)[""]
 			require.NoError(t, b.read(t0.Add(2*time.Minute), login(1, t0), login(2, t0), login(9, t0.Add(time.Minute))))
 			require.Equal(t, before+1, b.values(loginAttempts)[""])
-			notes, err := tasknotes.Open(s.Partition("p", b.options.Source), "")
+			notes, err := tasknotes.Open(s.Partition("p", b.options.Source, nil), "")
 			require.NoError(t, err)
 			task, _, err := notes.Get("a window")
 			require.NoError(t, err)
@@ -122,7 +122,7 @@ func storeOfFormat(t *testing.T, format int) (dir string) {
 }
 
 // textOf is what all accumulators of a store show.
-func textOf(t testing.TB, s *store.Store) string {
+func textOf(t testing.TB, s store.Store) string {
 	e := NewExposition(prometheus.NewRegistry())
 	var accumulators []*Accumulator
 	for _, k := range formatKinds {
@@ -157,7 +157,7 @@ func writeStore(t *testing.T, dir string) {
 			require.NoError(t, b.read(now, login(1, t0), login(2, t0, ended), login(3, t0, failing("7"), reason), login(4, t0, pending),
 				login(5, t0, inGroup("h"), odd), login(6, t0, measured), login(7, t0.Add(-2*time.Hour)), record.Login{Malformed: true, ID: record.Identity{8}}))
 		}
-		notes, err := tasknotes.Open(s.Partition("p", b.options.Source), "")
+		notes, err := tasknotes.Open(s.Partition("p", b.options.Source, nil), "")
 		require.NoError(t, err)
 		require.NoError(t, notes.Set("a window", "task-1"))
 	}

@@ -263,7 +263,7 @@ func FuzzHistory(f *testing.F) {
 		require.NoError(t, err)
 		defer func() { require.NoError(t, st.Close()) }()
 		synctest.Test(t, func(t *testing.T) {
-			require.Equal(t, a.truth(), counted(t, a.live(t, st.Partition("p", "s"), lookback)), "by %s, lookback %s", a.by, lookback)
+			require.Equal(t, a.truth(), counted(t, a.live(t, st.Partition("p", "s", nil), lookback)), "by %s, lookback %s", a.by, lookback)
 		})
 	})
 }

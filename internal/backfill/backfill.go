@@ -110,10 +110,10 @@ func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
 // findBeginnings reads from the store where its counters begin.
 func (b *backfill) findBeginnings(cfg *config.Config) error {
-	err := service.ReadStore(cfg, func(st *store.Store) error {
+	err := service.ReadStore(cfg, func(st store.Store) error {
 		b.began = map[*service.HistorySource]time.Time{} // a copy before this one may have been torn
 		for _, s := range b.sources {
-			began, ok, err := collector.Began(st.Partition(s.Project, s.Source))
+			began, ok, err := collector.Began(st.Partition(s.Project, s.Source, nil))
 			if err != nil {
 				return err
 			}

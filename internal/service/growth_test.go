@@ -103,7 +103,7 @@ func TestNothingGrows(t *testing.T) {
 		options.Project = "p"
 		options.UserWindows = []collector.Window{{Name: "15m", Length: 15 * time.Minute}}
 		options.Limits = collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"}))
-		accumulator, err := collector.Open(st.Partition("p", described.Name), options)
+		accumulator, err := collector.Open(st.Partition("p", described.Name, nil), options)
 		require.NoError(t, err)
 		opening := source.Opening{Source: described, Block: settings, Project: "p", Client: client, Tasks: export.NoMemory{},
 			Metrics: collector.NewExporter(registry).Source("p", described.Name), Logger: log.NewNopLogger()}

@@ -66,12 +66,12 @@ type StoredCodes struct {
 // configuration, which may be open elsewhere.
 func ReadCodes(cfg *config.Config) (all []StoredCodes, err error) {
 	exporter := collector.NewExporter(prometheus.NewRegistry())
-	err = ReadStore(cfg, func(st *store.Store) error {
+	err = ReadStore(cfg, func(st store.Store) error {
 		all = nil // of a copy that was torn
 		for _, p := range cfg.Projects {
 			project := &project{Project: p, config: cfg, exporter: exporter, limits: collector.NewLimits(cfg.Metrics.MaxSeries, exporter.Limited()), logger: log.NewNopLogger()}
 			if err := project.on(func(s *source.Source, block config.Block) error {
-				accumulator, err := collector.Open(st.Partition(p.Name, s.Name), project.counting(s, block))
+				accumulator, err := collector.Open(st.Partition(p.Name, s.Name, nil), project.counting(s, block))
 				if err == nil {
 					all = append(all, StoredCodes{s.Product, accumulator.FailureCodes()})
 				}
@@ -87,7 +87,7 @@ func ReadCodes(cfg *config.Config) (all []StoredCodes, err error) {
 
 // ReadStore calls read with a copy of the store of a configuration, which may be open
 // elsewhere; again if that copy turns out to be torn.
-func ReadStore(cfg *config.Config, read func(*store.Store) error) error {
+func ReadStore(cfg *config.Config, read func(store.Store) error) error {
 	key, err := cfg.Storage.PseudonymKey.Read()
 	if err != nil {
 		return fmt.Errorf("storage.pseudonym_key: %w", err)

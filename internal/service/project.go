@@ -71,8 +71,8 @@ func (p *project) on(open func(*source.Source, config.Block) error) error {
 }
 
 // open opens a source.
-func (p *project) open(s *source.Source, block config.Block, st *store.Store, failures *loginlog.Log) (*Source, error) {
-	partition := st.Partition(p.Name, s.Name)
+func (p *project) open(s *source.Source, block config.Block, st store.Store, failures *loginlog.Log) (*Source, error) {
+	partition := st.Partition(p.Name, s.Name, nil)
 	day := &collector.Day{}
 	counting := p.counting(s, block)
 	counting.Day = day

@@ -18,7 +18,7 @@ import (
 type state struct {
 	config   *config.Config
 	failures *loginlog.Log // nil if it is off
-	store    *store.Store
+	store    store.Store
 	storeKey string              // the store was opened with it; empty if it has its own
 	clients  []*workspace.Client // one for each project
 	sources  []*Source
@@ -75,12 +75,15 @@ func (s *state) close(other *state) error {
 }
 
 // openStore opens the store of a configuration, and returns its key.
-func openStore(cfg *config.Config, logger log.Logger) (st *store.Store, key string, err error) {
+func openStore(cfg *config.Config, logger log.Logger) (st store.Store, key string, err error) {
 	if key, err = cfg.Storage.PseudonymKey.Read(); err != nil {
 		return nil, "", fmt.Errorf("storage.pseudonym_key: %w", err)
 	}
-	st, err = store.Open(cfg.Storage.Path, storeOptions(key, logger)...)
-	return st, key, err
+	embedded, err := store.Open(cfg.Storage.Path, storeOptions(key, logger)...)
+	if err != nil {
+		return nil, "", err
+	}
+	return embedded, key, nil
 }
 
 func storeOptions(key string, logger log.Logger) []store.Option {

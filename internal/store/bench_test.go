@@ -16,7 +16,7 @@ func BenchmarkCommit(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer func() { _ = s.Close() }()
-			partition := s.Partition("p", "s")
+			partition := s.Partition("p", "s", nil)
 			b.ReportAllocs()
 			for n := uint64(0); b.Loop(); n++ {
 				if err := partition.Commit(newRecords(n, size.records, size.series)); err != nil {
@@ -44,7 +44,7 @@ func newRecords(n uint64, records, series int) *Changes {
 // BenchmarkCommitsAtOnce is the time until 200 partitions that want to commit at the same
 // time have done so: joined, and each by itself.
 func BenchmarkCommitsAtOnce(b *testing.B) {
-	for name, commit := range map[string]func(*Partition, *Changes) error{"joined": (*Partition).Commit, "alone": (*Partition).commitAlone} {
+	for name, commit := range map[string]func(*embeddedPartition, *Changes) error{"joined": (*embeddedPartition).Commit, "alone": (*embeddedPartition).commitAlone} {
 		b.Run("by="+name, func(b *testing.B) {
 			s, err := Open(b.TempDir())
 			if err != nil {
@@ -56,7 +56,7 @@ func BenchmarkCommitsAtOnce(b *testing.B) {
 				var all sync.WaitGroup
 				for _, p := range partitions {
 					all.Go(func() {
-						if err := commit(p, newRecords(n, 10, 30)); err != nil {
+						if err := commit(p.(*embeddedPartition), newRecords(n, 10, 30)); err != nil {
 							b.Error(err)
 						}
 					})

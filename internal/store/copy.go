@@ -14,7 +14,7 @@ const copies = 10
 // ReadCopy calls read with a copy of the store in dir, which another process may have
 // open and write to at the same time: it is neither locked nor changed. The error is an
 // fs.ErrNotExist if there is no store.
-func ReadCopy(dir string, read func(*Store) error, options ...Option) error {
+func ReadCopy(dir string, read func(Store) error, options ...Option) error {
 	path := filepath.Join(dir, fileName)
 	temporary, err := os.MkdirTemp("", "workspace_exporter-")
 	if err != nil {
@@ -36,7 +36,7 @@ func ReadCopy(dir string, read func(*Store) error, options ...Option) error {
 	}
 }
 
-func readStore(dir string, read func(*Store) error, options []Option) error {
+func readStore(dir string, read func(Store) error, options []Option) error {
 	s, err := Open(dir, options...)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ func TestACopyOfAStoreThatIsInUse(t *testing.T) {
 	s, err := Open(dir)
 	require.NoError(t, err)
 	defer s.Close()
-	partition := s.Partition("p", "s")
+	partition := s.Partition("p", "s", nil)
 	commit := func(n uint64) {
 		var changes Changes
 		for row := range uint64(300) { // all rows say the same
@@ -39,9 +39,9 @@ func TestACopyOfAStoreThatIsInUse(t *testing.T) {
 		}
 	}()
 	for range 20 {
-		require.NoError(t, ReadCopy(dir, func(c *Store) error {
+		require.NoError(t, ReadCopy(dir, func(c Store) error {
 			seen := map[string]int{}
-			err := c.Partition("p", "s").Load(func(_ string, _, value []byte) error {
+			err := c.Partition("p", "s", nil).Load(func(_ string, _, value []byte) error {
 				seen[string(value)]++
 				return nil
 			})
@@ -60,7 +60,7 @@ func TestACopyOfAStoreThatIsInUse(t *testing.T) {
 
 func TestACopyOfNoStore(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
-	err := ReadCopy(dir, func(*Store) error { panic("there is none") })
+	err := ReadCopy(dir, func(Store) error { panic("there is none") })
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.NoDirExists(t, dir)
 }

@@ -23,7 +23,7 @@ func smallStore(t *testing.T) (file []byte, held rows) {
 	t.Helper()
 	dir := t.TempDir()
 	s := open(t, dir)
-	partition := s.Partition("p", "s")
+	partition := s.Partition("p", "s", nil)
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 3 {
 		var changes Changes
@@ -83,7 +83,7 @@ func requireSound(t *testing.T, dir string, file []byte, last rows, what string,
 			table, key, _ := strings.Cut(row, "/")
 			changes.Put(table, []byte(key), []byte(value))
 		}
-		require.NoError(t, s.Partition("p", "s").Commit(&changes), "%s at byte %d", what, at)
+		require.NoError(t, s.Partition("p", "s", nil).Commit(&changes), "%s at byte %d", what, at)
 	}
 	require.NoError(t, s.Close())
 	requireHonest(t, dir, want, what+", then commits,", at)
@@ -188,7 +188,7 @@ func TestMisplacedPage(t *testing.T) {
 func TestPagesInACircle(t *testing.T) {
 	file, _ := smallStore(t)
 	dir, size := t.TempDir(), uint64(os.Getpagesize())
-	openIt := func(file []byte) (*Store, error) {
+	openIt := func(file []byte) (*Embedded, error) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, fileName), file, 0o600))
 		return Open(dir)
 	}
@@ -228,7 +228,7 @@ func TestWholeStoreIsNotRefused(t *testing.T) {
 	for seed := range uint64(2) {
 		s := open(t, t.TempDir())
 		s.db.NoSync = true
-		partition := s.Partition("p", "s")
+		partition := s.Partition("p", "s", nil)
 		random := rand.New(rand.NewPCG(seed, 0))
 		for n := range 40 {
 			var changes Changes

@@ -1,9 +1,3 @@
-// Package store keeps what must outlive the process: per source one partition, with
-// the ledger, the counters and the cursor in it. A commit to a partition is whole or
-// not at all, and it is on disk when Commit returns.
-//
-// Every partition carries a digest of its rows, so that a damaged file is refused
-// instead of counted on.
 package store
 
 import (
@@ -48,8 +42,8 @@ var (
 	rewriteKey       = []byte("rewrite") // true: pages that are free hold what must go
 )
 
-// Store is an open store. Only one process can have it open.
-type Store struct {
+// Embedded is a store in a file. Only one process can have it open.
+type Embedded struct {
 	db    *bbolt.DB
 	path  string
 	seals []*seal // rows are put under the first, and may be under any
@@ -61,7 +55,7 @@ type Store struct {
 
 // Open opens the store in the directory dir, which it makes if it is not there.
 // It never starts from nothing in place of a file that it cannot read.
-func Open(dir string, options ...Option) (*Store, error) {
+func Open(dir string, options ...Option) (*Embedded, error) {
 	if err := makeDirectory(dir); err != nil {
 		return nil, fmt.Errorf("storage.path %s: cannot make the directory: %w", dir, err)
 	}
@@ -75,7 +69,7 @@ func Open(dir string, options ...Option) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, path: path, logger: log.NewNopLogger()}
+	s := &Embedded{db: db, path: path, logger: log.NewNopLogger()}
 	for _, o := range options {
 		o(s)
 	}
@@ -86,7 +80,7 @@ func Open(dir string, options ...Option) (*Store, error) {
 }
 
 // prepare makes a file that was opened ready for use.
-func (s *Store) prepare() error {
+func (s *Embedded) prepare() error {
 	if err := s.check(); err != nil {
 		return err
 	}
@@ -218,7 +212,7 @@ func openFile(path string) (db *bbolt.DB, err error) {
 }
 
 // check refuses a damaged file, one of a newer format, and one that has lost a partition.
-func (s *Store) check() error {
+func (s *Embedded) check() error {
 	return guard(s.path, func() error {
 		if _, err := checkTree(s.db); err != nil {
 			return damaged(s.path, err.Error())
@@ -256,78 +250,26 @@ func namesDigest(partitions *bbolt.Bucket) ([]byte, error) {
 }
 
 // Close releases the store.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Embedded) Close() error { return s.db.Close() }
 
-// Partition is the part of the store that belongs to one source of one project.
-func (s *Store) Partition(project, source string) *Partition {
+// Partition implements Store.
+func (s *Embedded) Partition(project, source string, _ *Lease) Partition {
 	return s.partitionOf([]byte(project + "\x00" + source))
 }
 
-func (s *Store) partitionOf(name []byte) *Partition {
-	return &Partition{store: s, name: name, title: strings.ReplaceAll(string(name), "\x00", "/")}
+func (s *Embedded) partitionOf(name []byte) *embeddedPartition {
+	return &embeddedPartition{store: s, name: name, title: strings.ReplaceAll(string(name), "\x00", "/")}
 }
 
-// Partition holds the rows of one source in tables.
-type Partition struct {
-	store *Store
+// embeddedPartition holds the rows of a partition in tables.
+type embeddedPartition struct {
+	store *Embedded
 	name  []byte
 	title string
 }
 
-// Changes is a set of changes to a partition. Later changes of a row replace earlier ones.
-type Changes struct {
-	list []change
-	// Scrub takes what the changes remove out of free pages of the file, too: when the
-	// store is opened next.
-	Scrub bool
-	clear bool // every row that the partition has goes first
-}
-
-type change struct {
-	table      string
-	key, value []byte
-	deletes    bool
-}
-
-// Put writes a row. Changes keeps key and value.
-func (b *Changes) Put(table string, key, value []byte) {
-	if value == nil {
-		value = []byte{} // to the database, nil is no value
-	}
-	b.list = append(b.list, change{table: table, key: key, value: value})
-}
-
-// Delete takes a row away, if it is there.
-func (b *Changes) Delete(table string, key []byte) {
-	b.list = append(b.list, change{table: table, key: key, deletes: true})
-}
-
-// Append adds those of another set.
-func (b *Changes) Append(more *Changes) {
-	b.list = append(b.list, more.list...)
-	b.Scrub = b.Scrub || more.Scrub
-}
-
-// Empty reports whether the changes would change nothing.
-func (b *Changes) Empty() bool { return len(b.list) == 0 }
-
-// Each calls f for every change, in order; a nil value deletes.
-func (b *Changes) Each(f func(table string, key, value []byte)) {
-	for _, c := range b.list {
-		f(c.table, c.key, c.value)
-	}
-}
-
-// Head is the table whose rows are loaded first: they say how others are to be read.
-const Head = "head"
-
-// ProjectKey is the row of Head that holds the project_id of the partition's rows.
-const ProjectKey = "project_id"
-
-// Load calls row for every row of the partition, table by table, in the order in which they
-// are on disk; Head is the first table. It fails if the partition is damaged, or if row
-// does. Key and value are valid during the call.
-func (b *Partition) Load(row func(table string, key, value []byte) error) error {
+// Load implements Partition.
+func (b *embeddedPartition) Load(row func(table string, key, value []byte) error) error {
 	return b.guard(func() error {
 		return b.store.db.View(func(tx *bbolt.Tx) error {
 			partition := tx.Bucket(partitionsBucket).Bucket(b.name)
@@ -358,9 +300,8 @@ func (b *Partition) Load(row func(table string, key, value []byte) error) error 
 	})
 }
 
-// LoadTable calls row for every row of one table, in the order of their keys. It does not
-// compare the partition with its digest, as Load does. Key and value are valid during the call.
-func (b *Partition) LoadTable(table string, row func(key, value []byte) error) error {
+// LoadTable implements Partition.
+func (b *embeddedPartition) LoadTable(table string, row func(key, value []byte) error) error {
 	return b.guard(func() error {
 		return b.store.db.View(func(tx *bbolt.Tx) error {
 			partition := tx.Bucket(partitionsBucket).Bucket(b.name)
@@ -413,7 +354,7 @@ func sealDigest(partition *bbolt.Bucket) uint64 {
 
 // guard says of an error in which partition it is, and that the store is damaged unless it
 // is only refused.
-func (b *Partition) guard(f func() error) error {
+func (b *embeddedPartition) guard(f func() error) error {
 	return guard(b.store.path, func() error {
 		err := f()
 		if err == nil || errors.Is(err, ErrDamaged) {
@@ -444,12 +385,11 @@ func eachRow(partition *bbolt.Bucket, f func(table string, key, value []byte) er
 	})
 }
 
-// Commit writes the changes as a whole. When it returns nil, the changes are on disk;
-// when it fails, none of them is. Those of several partitions share a transaction if they
-// wait for the disk at the same time.
-func (b *Partition) Commit(changes *Changes) error { return b.store.joiner.commit(b, changes) }
+// Commit implements Partition. Changes of several partitions share a transaction if they wait
+// for the disk at the same time.
+func (b *embeddedPartition) Commit(changes *Changes) error { return b.store.joiner.commit(b, changes) }
 
-func (b *Partition) commitAlone(changes *Changes) error {
+func (b *embeddedPartition) commitAlone(changes *Changes) error {
 	return b.guard(func() error {
 		return b.update(func(tx *bbolt.Tx, partition *bbolt.Bucket) error { return b.store.apply(tx, partition, changes) })
 	})
@@ -459,7 +399,7 @@ func (b *Partition) commitAlone(changes *Changes) error {
 var errWrite = errors.New("nothing was written")
 
 // update changes the partition in a transaction.
-func (b *Partition) update(f func(tx *bbolt.Tx, partition *bbolt.Bucket) error) error {
+func (b *embeddedPartition) update(f func(tx *bbolt.Tx, partition *bbolt.Bucket) error) error {
 	err := b.store.db.Update(func(tx *bbolt.Tx) error {
 		partition, err := b.bucket(tx)
 		if err != nil {
@@ -474,7 +414,7 @@ func (b *Partition) update(f func(tx *bbolt.Tx, partition *bbolt.Bucket) error) 
 }
 
 // apply makes the changes.
-func (s *Store) apply(tx *bbolt.Tx, partition *bbolt.Bucket, changes *Changes) error {
+func (s *Embedded) apply(tx *bbolt.Tx, partition *bbolt.Bucket, changes *Changes) error {
 	stored := partition.Get(digestKey)
 	if stored == nil || changes.clear {
 		if err := errors.Join(clearTables(partition), partition.Put(sealKey, s.seals[0].check())); err != nil {
@@ -534,7 +474,7 @@ func advice(err error) string {
 }
 
 // bucket finds the partition in the store, and makes it if it is not there.
-func (b *Partition) bucket(tx *bbolt.Tx) (*bbolt.Bucket, error) {
+func (b *embeddedPartition) bucket(tx *bbolt.Tx) (*bbolt.Bucket, error) {
 	partitions := tx.Bucket(partitionsBucket)
 	if partition := partitions.Bucket(b.name); partition != nil {
 		return partition, nil
@@ -547,7 +487,7 @@ func (b *Partition) bucket(tx *bbolt.Tx) (*bbolt.Bucket, error) {
 	return partition, errors.Join(err, tx.Bucket(metaBucket).Put(namesKey, names))
 }
 
-func (s *Store) applyOne(partition *bbolt.Bucket, c *change, digest uint64) (uint64, error) {
+func (s *Embedded) applyOne(partition *bbolt.Bucket, c *change, digest uint64) (uint64, error) {
 	table, err := partition.CreateBucketIfNotExists([]byte(c.table))
 	if err != nil {
 		return 0, err
@@ -593,22 +533,6 @@ func guard(path string, f func() error) (err error) {
 	return f()
 }
 
-// ErrRefused is wrapped by what a partition is refused with that is whole, and yet cannot be
-// used; the error says what to do.
-var ErrRefused = errors.New("the store is refused")
-
-// ErrDamaged is what every error about a damaged store wraps.
-var ErrDamaged = errors.New("the store is damaged")
-
 func damaged(path, why string) error {
 	return fmt.Errorf("store %s: %w (%s); restore it from a backup, or move it away to count from 0", path, ErrDamaged, why)
 }
-
-// Discard is a partition that keeps nothing, for what runs once.
-type Discard struct{}
-
-// Load finds no rows.
-func (Discard) Load(func(table string, key, value []byte) error) error { return nil }
-
-// Commit forgets the changes.
-func (Discard) Commit(*Changes) error { return nil }

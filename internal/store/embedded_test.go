@@ -17,7 +17,7 @@ import (
 // rows are the content of a partition: table/key to value.
 type rows map[string]string
 
-func open(t testing.TB, dir string) *Store {
+func open(t testing.TB, dir string) *Embedded {
 	t.Helper()
 	s, err := Open(dir)
 	require.NoError(t, err)
@@ -25,7 +25,7 @@ func open(t testing.TB, dir string) *Store {
 	return s
 }
 
-func load(b *Partition) (rows, error) {
+func load(b Partition) (rows, error) {
 	all := rows{}
 	err := b.Load(func(table string, key, value []byte) error {
 		all[table+"/"+string(key)] = string(value)
@@ -34,14 +34,14 @@ func load(b *Partition) (rows, error) {
 	return all, err
 }
 
-func requireRows(t *testing.T, want rows, b *Partition) {
+func requireRows(t *testing.T, want rows, b Partition) {
 	t.Helper()
 	got, err := load(b)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
 
-func put(t testing.TB, b *Partition, table, key, value string) {
+func put(t testing.TB, b Partition, table, key, value string) {
 	t.Helper()
 	var changes Changes
 	changes.Put(table, []byte(key), []byte(value))
@@ -61,13 +61,13 @@ func TestOpenCreatesAndReopens(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	s, err := Open(dir)
 	require.NoError(t, err)
-	partition := s.Partition("production", "user_connections")
+	partition := s.Partition("production", "user_connections", nil)
 	requireRows(t, rows{}, partition)
 	put(t, partition, "rows", "1", "one")
 	require.NoError(t, s.Close())
 
 	again := open(t, dir)
-	requireRows(t, rows{"rows/1": "one"}, again.Partition("production", "user_connections"))
+	requireRows(t, rows{"rows/1": "one"}, again.Partition("production", "user_connections", nil))
 
 	for name, mode := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, fileName): 0o600} {
 		info, err := os.Stat(name)
@@ -83,15 +83,15 @@ func TestBooksAreApart(t *testing.T) {
 	s := open(t, t.TempDir())
 	names := [][2]string{{"a", "bc"}, {"ab", "c"}, {"a", "b"}, {"", "a"}}
 	for i, n := range names {
-		put(t, s.Partition(n[0], n[1]), "t", "k", fmt.Sprint(i))
+		put(t, s.Partition(n[0], n[1], nil), "t", "k", fmt.Sprint(i))
 	}
 	for i, n := range names {
-		requireRows(t, rows{"t/k": fmt.Sprint(i)}, s.Partition(n[0], n[1]))
+		requireRows(t, rows{"t/k": fmt.Sprint(i)}, s.Partition(n[0], n[1], nil))
 	}
 }
 
 func TestLoadGivesTablesAndKeysInOrder(t *testing.T) {
-	partition := open(t, t.TempDir()).Partition("p", "s")
+	partition := open(t, t.TempDir()).Partition("p", "s", nil)
 	var changes Changes
 	for _, k := range []string{"b/2", "a/9", "b/1", "a/10"} {
 		table, key, _ := strings.Cut(k, "/")
@@ -109,7 +109,7 @@ func TestLoadGivesTablesAndKeysInOrder(t *testing.T) {
 func TestCommit(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	partition := s.Partition("p", "s")
+	partition := s.Partition("p", "s", nil)
 	put(t, partition, "t", "kept", "1")
 	put(t, partition, "t", "gone", "2")
 
@@ -133,7 +133,7 @@ func TestCommit(t *testing.T) {
 	want := rows{"t/kept": "1", "t/twice": "second", "t/back": "y", "u/kept": "same key, other table", "t/empty": "", "t/nothing": ""}
 	requireRows(t, want, partition)
 	require.NoError(t, s.Close())
-	requireRows(t, want, open(t, dir).Partition("p", "s"))
+	requireRows(t, want, open(t, dir).Partition("p", "s", nil))
 }
 
 func TestCommitIsWholeOrNot(t *testing.T) {
@@ -146,7 +146,7 @@ func TestCommitIsWholeOrNot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := open(t, dir)
-			partition := s.Partition("p", "s")
+			partition := s.Partition("p", "s", nil)
 			put(t, partition, "t", "k", "before")
 
 			var changes Changes
@@ -162,7 +162,7 @@ func TestCommitIsWholeOrNot(t *testing.T) {
 			requireRows(t, rows{"t/k": "before"}, partition)
 			put(t, partition, "t", "k2", "goes on")
 			require.NoError(t, s.Close())
-			requireRows(t, rows{"t/k": "before", "t/k2": "goes on"}, open(t, dir).Partition("p", "s"))
+			requireRows(t, rows{"t/k": "before", "t/k2": "goes on"}, open(t, dir).Partition("p", "s", nil))
 		})
 	}
 }
@@ -171,14 +171,14 @@ func TestClosedStoreRefuses(t *testing.T) {
 	s := open(t, t.TempDir())
 	require.NoError(t, s.Close())
 	require.NoError(t, s.Close(), "twice is harmless")
-	partition := s.Partition("p", "s")
+	partition := s.Partition("p", "s", nil)
 	_, err := load(partition)
 	require.Error(t, err)
 	require.Error(t, partition.Commit(&Changes{}))
 }
 
 func TestErrorOfTheReaderNamesTheTable(t *testing.T) {
-	partition := open(t, t.TempDir()).Partition("p", "s")
+	partition := open(t, t.TempDir()).Partition("p", "s", nil)
 	put(t, partition, "series", "k", "v")
 	err := partition.Load(func(string, []byte, []byte) error { return errRow })
 	require.ErrorIs(t, err, ErrDamaged)
@@ -190,7 +190,7 @@ func TestOpenRefuses(t *testing.T) {
 	file := func(t *testing.T, dir string) string {
 		s, err := Open(dir)
 		require.NoError(t, err)
-		put(t, s.Partition("p", "s"), "t", "k", "v")
+		put(t, s.Partition("p", "s", nil), "t", "k", "v")
 		require.NoError(t, s.Close())
 		return filepath.Join(dir, fileName)
 	}
@@ -266,16 +266,16 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	t.Parallel() // it waits for the lock
 	dir := t.TempDir()
 	s := open(t, dir)
-	put(t, s.Partition("p", "s"), "t", "k", "v")
+	put(t, s.Partition("p", "s", nil), "t", "k", "v")
 
 	_, err := Open(dir)
 	require.ErrorContains(t, err, "another process has it open; stop that one, or give each its own storage.path")
 	require.ErrorContains(t, err, dir)
 	require.NotErrorIs(t, err, ErrDamaged)
 
-	put(t, s.Partition("p", "s"), "t", "k2", "the first goes on")
+	put(t, s.Partition("p", "s", nil), "t", "k2", "the first goes on")
 	require.NoError(t, s.Close())
-	requireRows(t, rows{"t/k": "v", "t/k2": "the first goes on"}, open(t, dir).Partition("p", "s"))
+	requireRows(t, rows{"t/k": "v", "t/k2": "the first goes on"}, open(t, dir).Partition("p", "s", nil))
 }
 
 // Two exporters that are started together on an empty directory: one gets it.
@@ -285,14 +285,14 @@ func TestCreateAtOnce(t *testing.T) {
 	for i := range 8 {
 		dir := filepath.Join(t.TempDir(), fmt.Sprint(i))
 		const processes = 4
-		stores, errs := make([]*Store, processes), make([]error, processes)
+		stores, errs := make([]*Embedded, processes), make([]error, processes)
 		var round sync.WaitGroup
 		start := make(chan struct{})
 		for j := range processes {
 			round.Go(func() {
 				<-start
 				if stores[j], errs[j] = Open(dir); errs[j] == nil {
-					put(t, stores[j].Partition("p", "s"), "t", "k", "v")
+					put(t, stores[j].Partition("p", "s", nil), "t", "k", "v")
 				}
 			})
 		}
@@ -306,7 +306,7 @@ func TestCreateAtOnce(t *testing.T) {
 					continue
 				}
 				won++
-				requireRows(t, rows{"t/k": "v"}, stores[j].Partition("p", "s"))
+				requireRows(t, rows{"t/k": "v"}, stores[j].Partition("p", "s", nil))
 				assert.NoError(t, stores[j].Close())
 			}
 			assert.Equal(t, 1, won)
@@ -330,7 +330,7 @@ func TestCreateRace(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		requireRows(t, rows{}, open(t, filepath.Dir(path)).Partition("p", "s"))
+		requireRows(t, rows{}, open(t, filepath.Dir(path)).Partition("p", "s", nil))
 	}
 }
 
@@ -344,8 +344,8 @@ func TestCrashInCreate(t *testing.T) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, fileName+".1234.new"), b[:n], 0o600))
 		s := open(t, dir)
-		put(t, s.Partition("p", "s"), "t", "k", "v")
-		requireRows(t, rows{"t/k": "v"}, s.Partition("p", "s"))
+		put(t, s.Partition("p", "s", nil), "t", "k", "v")
+		requireRows(t, rows{"t/k": "v"}, s.Partition("p", "s", nil))
 	}
 }
 
@@ -383,9 +383,9 @@ func TestRowChangedBehindItsBack(t *testing.T) {
 			dir := t.TempDir()
 			s := open(t, dir)
 			for i := range 4 {
-				put(t, s.Partition("p", "s"), "t", fmt.Sprint("k", i), fmt.Sprint("v", i))
+				put(t, s.Partition("p", "s", nil), "t", fmt.Sprint("k", i), fmt.Sprint("v", i))
 			}
-			put(t, s.Partition("p", "other"), "t", "k", "v")
+			put(t, s.Partition("p", "other", nil), "t", "k", "v")
 			require.NoError(t, s.Close())
 			edit(t, dir, change)
 
@@ -403,5 +403,5 @@ func openAndLoad(dir string) (rows, error) {
 		return nil, err
 	}
 	defer func() { _ = s.Close() }()
-	return load(s.Partition("p", "s"))
+	return load(s.Partition("p", "s", nil))
 }

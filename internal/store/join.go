@@ -20,14 +20,14 @@ type joiner struct {
 
 // joined is a commit among others.
 type joined struct {
-	partition *Partition
+	partition *embeddedPartition
 	changes   *Changes
 	done      bool // guarded by turn, as err is
 	err       error
 }
 
 // commit returns when the changes are on disk, or are known not to be.
-func (j *joiner) commit(p *Partition, changes *Changes) error {
+func (j *joiner) commit(p *embeddedPartition, changes *Changes) error {
 	own := &joined{partition: p, changes: changes}
 	j.mu.Lock()
 	j.waiting = append(j.waiting, own)

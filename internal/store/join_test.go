@@ -12,7 +12,7 @@ import (
 )
 
 // transactions is how many have changed a store.
-func transactions(t *testing.T, s *Store) (n int) {
+func transactions(t *testing.T, s *Embedded) (n int) {
 	t.Helper()
 	require.NoError(t, s.db.View(func(tx *bbolt.Tx) error {
 		n = tx.ID()
@@ -22,7 +22,7 @@ func transactions(t *testing.T, s *Store) (n int) {
 }
 
 // commitAtOnce has all commit while the disk is busy, and returns with what.
-func commitAtOnce(s *Store, partitions []*Partition, changes func(i int) *Changes) []error {
+func commitAtOnce(s *Embedded, partitions []Partition, changes func(i int) *Changes) []error {
 	errs := make([]error, len(partitions))
 	var all sync.WaitGroup
 	s.joiner.turn.Lock()
@@ -41,10 +41,10 @@ func commitAtOnce(s *Store, partitions []*Partition, changes func(i int) *Change
 	return errs
 }
 
-func partitionsOf(s *Store, n int) []*Partition {
-	partitions := make([]*Partition, n)
+func partitionsOf(s *Embedded, n int) []Partition {
+	partitions := make([]Partition, n)
 	for i := range partitions {
-		partitions[i] = s.Partition(fmt.Sprint("project ", i), "s")
+		partitions[i] = s.Partition(fmt.Sprint("project ", i), "s", nil)
 	}
 	return partitions
 }
@@ -91,7 +91,7 @@ func TestNoCommitFailsForAnothersSake(t *testing.T) {
 	for i, p := range partitions {
 		if i%4 == 1 {
 			require.ErrorIs(t, errs[i], errWrite)
-			require.ErrorContains(t, errs[i], p.title)
+			require.ErrorContains(t, errs[i], p.(*embeddedPartition).title)
 			requireRows(t, rows{}, p)
 			continue
 		}

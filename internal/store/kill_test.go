@@ -35,7 +35,7 @@ func commitForever(dir string) error {
 	if err != nil {
 		return err
 	}
-	partition := s.Partition("p", "s")
+	partition := s.Partition("p", "s", nil)
 	held, err := load(partition)
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func TestKilled(t *testing.T) {
 		acknowledged = max(acknowledged, commitAndKill(t, dir, time.Duration(random.IntN(120))*time.Millisecond))
 		s, err := Open(dir)
 		require.NoError(t, err)
-		got, err := load(s.Partition("p", "s"))
+		got, err := load(s.Partition("p", "s", nil))
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 

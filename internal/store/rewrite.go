@@ -14,7 +14,7 @@ import (
 // update brings every partition to the present format and under the store's first seal, each
 // in a transaction of its own: whatever interrupts it, the next start goes on. It reports
 // whether there was anything to do.
-func (s *Store) update() (changed bool, err error) {
+func (s *Embedded) update() (changed bool, err error) {
 	var names [][]byte
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(partitionsBucket).ForEachBucket(func(name []byte) error {
@@ -37,7 +37,7 @@ func (s *Store) update() (changed bool, err error) {
 
 // rewriteRows brings the rows of a partition to the present format, under the store's first
 // seal, and reports whether they were not.
-func (b *Partition) rewriteRows() (changed bool, err error) {
+func (b *embeddedPartition) rewriteRows() (changed bool, err error) {
 	return changed, b.guard(func() error {
 		var row func(table string, key, value []byte) (k, v []byte, err error)
 		err := b.store.db.View(func(tx *bbolt.Tx) (err error) {
@@ -65,7 +65,7 @@ func (b *Partition) rewriteRows() (changed bool, err error) {
 
 // outdated returns what makes rows of the present form of a partition's rows; nil if that is
 // what they have, or if nobody can.
-func (b *Partition) outdated(partition *bbolt.Bucket) (func(table string, key, value []byte) (k, v []byte, err error), error) {
+func (b *embeddedPartition) outdated(partition *bbolt.Bucket) (func(table string, key, value []byte) (k, v []byte, err error), error) {
 	from := b.store.sealOf(partition)
 	if from == b.store.seals[0] || partition.Get(digestKey) == nil {
 		return nil, nil
@@ -93,7 +93,7 @@ const rewriteTxSize = 16 << 20
 // rewrite copies what is in the file to a new one that takes its place, if something was
 // removed that must not stay in free pages. What prevents that is logged, and tried again
 // by the next start: it is no reason not to count.
-func (s *Store) rewrite() {
+func (s *Embedded) rewrite() {
 	asked := false
 	_ = s.db.View(func(tx *bbolt.Tx) error {
 		asked = tx.Bucket(metaBucket).Get(rewriteKey) != nil
@@ -108,7 +108,7 @@ func (s *Store) rewrite() {
 	}
 }
 
-func (s *Store) replaceFile() error {
+func (s *Embedded) replaceFile() error {
 	temporary, err := emptyFile(s.path, rewriteSuffix)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (s *Store) replaceFile() error {
 	return errors.Join(old.Close(), syncDirectory(filepath.Dir(s.path)))
 }
 
-func (s *Store) copyTo(name string) error {
+func (s *Embedded) copyTo(name string) error {
 	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: lockTimeout})
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (s *Store) copyTo(name string) error {
 
 // removeLeftovers removes the files of rewritings that were killed. Nobody else writes
 // there: the store is locked.
-func (s *Store) removeLeftovers() {
+func (s *Embedded) removeLeftovers() {
 	left, _ := filepath.Glob(s.path + ".*" + rewriteSuffix)
 	for _, name := range left {
 		_ = os.Remove(name)

@@ -76,22 +76,22 @@ func (s *seal) check() []byte {
 }
 
 // Option changes how a store is opened.
-type Option func(*Store)
+type Option func(*Embedded)
 
 // SealedBy gives the key of the seal, which is kept elsewhere. Without it the store
 // seals with a random key of its own, which is in the same file.
 func SealedBy(key []byte) Option {
-	return func(s *Store) { s.seals = append(s.seals, newSeal(key)) }
+	return func(s *Embedded) { s.seals = append(s.seals, newSeal(key)) }
 }
 
 // Converting gives what makes of a row of format 1 one of the present format. Without it
 // a store of format 1 is refused.
 func Converting(row func(table string, key, value []byte) (k, v []byte, err error)) Option {
-	return func(s *Store) { s.convert = row }
+	return func(s *Embedded) { s.convert = row }
 }
 
 // LogTo sets the logger of what happens to the store.
-func LogTo(logger log.Logger) Option { return func(s *Store) { s.logger = logger } }
+func LogTo(logger log.Logger) Option { return func(s *Embedded) { s.logger = logger } }
 
 // ownKeySize is the size of the random key of a store, in bytes. A checksum follows it.
 const ownKeySize = 32
@@ -105,7 +105,7 @@ func newOwnKey() ([]byte, error) {
 }
 
 // ownKey is the random key of the store. A file of format 1 gets its key here.
-func (s *Store) ownKey() (own []byte, err error) {
+func (s *Embedded) ownKey() (own []byte, err error) {
 	formatOne := false
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(metaBucket)
@@ -130,7 +130,7 @@ func (s *Store) ownKey() (own []byte, err error) {
 
 // sealOf is the seal that the rows of a partition are under; nil if it is not among the
 // store's seals, or if they are under none, as in format 1.
-func (s *Store) sealOf(partition *bbolt.Bucket) *seal {
+func (s *Embedded) sealOf(partition *bbolt.Bucket) *seal {
 	for _, known := range s.seals {
 		if bytes.Equal(partition.Get(sealKey), known.check()) {
 			return known

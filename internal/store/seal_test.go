@@ -25,16 +25,16 @@ func person(more string) []byte {
 	return r
 }
 
-func commitPerson(t *testing.T, s *Store, more string) {
+func commitPerson(t *testing.T, s *Embedded, more string) {
 	var b Changes
 	b.Put("people", aRecord, person(more))
 	b.Put("series", []byte("not a person"), []byte("1"))
-	require.NoError(t, s.Partition("p", "s").Commit(&b))
+	require.NoError(t, s.Partition("p", "s", nil).Commit(&b))
 }
 
-func requirePerson(t *testing.T, s *Store, more string) {
+func requirePerson(t *testing.T, s *Embedded, more string) {
 	t.Helper()
-	requireRows(t, rows{"people/" + string(aRecord): string(person(more)), "series/not a person": "1"}, s.Partition("p", "s"))
+	requireRows(t, rows{"people/" + string(aRecord): string(person(more)), "series/not a person": "1"}, s.Partition("p", "s", nil))
 }
 
 func bytesOf(t *testing.T, dir string) []byte {
@@ -62,8 +62,8 @@ func TestPersonsAreSealedOnDisk(t *testing.T) {
 			require.NoError(t, err)
 			var b Changes
 			b.Delete("people", aRecord)
-			require.NoError(t, s.Partition("p", "s").Commit(&b))
-			requireRows(t, rows{"series/not a person": "1"}, s.Partition("p", "s"))
+			require.NoError(t, s.Partition("p", "s", nil).Commit(&b))
+			requireRows(t, rows{"series/not a person": "1"}, s.Partition("p", "s", nil))
 			require.NoError(t, s.Close())
 		})
 	}
@@ -88,7 +88,7 @@ func TestAKeyCanBeGivenLater(t *testing.T) {
 	for name, options := range map[string][]Option{"without": nil, "another": {SealedBy([]byte("Secret"))}} {
 		s, err = Open(dir, options...)
 		require.NoError(t, err)
-		err = s.Partition("p", "s").Load(func(string, []byte, []byte) error { return nil })
+		err = s.Partition("p", "s", nil).Load(func(string, []byte, []byte) error { return nil })
 		require.ErrorIs(t, err, ErrRefused, name)
 		require.NotErrorIs(t, err, ErrDamaged)
 		require.ErrorContains(t, err, "give that key again")
@@ -135,7 +135,7 @@ func TestAStoreThatCannotBeRewritten(t *testing.T) {
 	s, err := Open(dir)
 	require.NoError(t, err)
 	commitPerson(t, s, "first")
-	require.NoError(t, s.Partition("p", "s").Commit(&Changes{Scrub: true}))
+	require.NoError(t, s.Partition("p", "s", nil).Commit(&Changes{Scrub: true}))
 	var logged bytes.Buffer
 	s.logger = log.NewLogfmtLogger(&logged)
 	s.path = filepath.Join(dir, "no such folder", fileName)

@@ -31,7 +31,7 @@ func TestTornCommit(t *testing.T) {
 	heads := 2 * os.Getpagesize()
 	for n := 1; n <= 12; n++ {
 		before := file()
-		require.NoError(t, s.Partition("p", "s").Commit(numbered(n)))
+		require.NoError(t, s.Partition("p", "s", nil).Commit(numbered(n)))
 		after := file()
 		before = append(before, make([]byte, len(after)-len(before))...)
 

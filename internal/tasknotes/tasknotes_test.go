@@ -25,11 +25,11 @@ func (f *faulty) Commit(changes *store.Changes) error {
 	return f.Storage.Commit(changes)
 }
 
-func partition(t *testing.T) *store.Partition {
+func partition(t *testing.T) store.Partition {
 	s, err := store.Open(t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return s.Partition("p", "s")
+	return s.Partition("p", "s", nil)
 }
 
 func open(t *testing.T, storage Storage, projectID string) *Notes {

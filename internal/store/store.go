@@ -1,0 +1,109 @@
+// Package store keeps what must outlive the process: per source one partition, with
+// the ledger, the counters and the cursor in it. A commit to a partition is whole or
+// not at all, and it is on disk when Commit returns.
+//
+// Every partition carries a digest of its rows, so that a damaged one is refused
+// instead of counted on.
+package store
+
+import "errors"
+
+// Store is an open store.
+type Store interface {
+	// Partition is the part of the store that belongs to one source of one project. The lease
+	// is that of the project.
+	Partition(project, source string, lease *Lease) Partition
+	// Close releases the store.
+	Close() error
+}
+
+// Partition holds the rows of one source in tables.
+type Partition interface {
+	// Load calls row for every row of the partition, table by table, in the order of their
+	// names and keys; Head is the first table. It fails if the partition is damaged, or if row
+	// does. Key and value are valid during the call.
+	Load(row func(table string, key, value []byte) error) error
+	// LoadTable calls row for every row of one table, in the order of their keys. It does not
+	// compare the partition with its digest, as Load does. Key and value are valid during the
+	// call.
+	LoadTable(table string, row func(key, value []byte) error) error
+	// Commit writes the changes as a whole. When it returns nil, the changes are on disk; when
+	// it fails, the partition must be loaded again to know what is there.
+	Commit(changes *Changes) error
+}
+
+// Lease is the right to write to the partitions of a project, where several processes share a
+// store. The embedded store needs none; without one, a shared store can only be read.
+type Lease struct {
+	// Epoch grows with each lease of the project.
+	Epoch int64
+	// Lost is called when a commit is refused because the right has gone to somebody else. May
+	// be nil.
+	Lost func(err error)
+}
+
+// Changes is a set of changes to a partition. Later changes of a row replace earlier ones.
+type Changes struct {
+	list []change
+	// Scrub takes what the changes remove out of free pages of the file, too: when the
+	// store is opened next.
+	Scrub bool
+	clear bool // every row that the partition has goes first
+}
+
+type change struct {
+	table      string
+	key, value []byte
+	deletes    bool
+}
+
+// Put writes a row. Changes keeps key and value.
+func (b *Changes) Put(table string, key, value []byte) {
+	if value == nil {
+		value = []byte{} // to the database, nil is no value
+	}
+	b.list = append(b.list, change{table: table, key: key, value: value})
+}
+
+// Delete takes a row away, if it is there.
+func (b *Changes) Delete(table string, key []byte) {
+	b.list = append(b.list, change{table: table, key: key, deletes: true})
+}
+
+// Append adds those of another set.
+func (b *Changes) Append(more *Changes) {
+	b.list = append(b.list, more.list...)
+	b.Scrub = b.Scrub || more.Scrub
+}
+
+// Empty reports whether the changes would change nothing.
+func (b *Changes) Empty() bool { return len(b.list) == 0 }
+
+// Each calls f for every change, in order; a nil value deletes.
+func (b *Changes) Each(f func(table string, key, value []byte)) {
+	for _, c := range b.list {
+		f(c.table, c.key, c.value)
+	}
+}
+
+// Head is the table whose rows are loaded first: they say how others are to be read.
+const Head = "head"
+
+// ProjectKey is the row of Head that holds the project_id of the partition's rows.
+const ProjectKey = "project_id"
+
+// ErrRefused is wrapped by what a partition is refused with that is whole, and yet cannot be
+// used; the error says what to do.
+var ErrRefused = errors.New("the store is refused")
+
+// ErrDamaged is what every error about a damaged store wraps.
+var ErrDamaged = errors.New("the store is damaged")
+
+// Discard is a partition that keeps nothing, for what runs once.
+type Discard struct{}
+
+// Load finds no rows.
+func (Discard) Load(func(table string, key, value []byte) error) error { return nil }
+
+// Commit forgets the changes.
+func (Discard) Commit(*Changes) error { return nil }
