@@ -38,6 +38,9 @@ func Label(s string) string {
 
 // visible is a text without what cannot be seen in it.
 func visible(s string) string {
+	if isClean(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
@@ -249,15 +252,22 @@ func ScrubText(s string) string {
 	if strings.Contains(s, "=") {
 		s = dnPattern.ReplaceAllString(s, "$1=<user>")
 	}
-	if strings.ContainsAny(s, ":-._") {
+	// Each pattern is looked for only where its signs are: that is quick to see.
+	if strings.Contains(s, "-1-") {
 		s = sidPattern.ReplaceAllString(s, "<id>")
+	}
+	if strings.Count(s, ":") >= 2 {
 		s = ipv6Pattern.ReplaceAllStringFunc(s, func(m string) string {
 			if _, err := netip.ParseAddr(m); err != nil {
 				return m // a time of day, a code
 			}
 			return "<address>"
 		})
+	}
+	if strings.ContainsAny(s, ":-.") {
 		s = macPattern.ReplaceAllString(s, "<address>") // after IPv6, whose groups may have two digits
+	}
+	if strings.Count(s, "-") >= 3 || strings.Count(s, "_") >= 3 {
 		s = hostPattern.ReplaceAllString(s, "<address>")
 	}
 	if strings.Contains(s, ".") { // after IPv6, which may end in such an address

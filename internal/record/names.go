@@ -3,7 +3,6 @@ package record
 import (
 	"bytes"
 	"cmp"
-	"index/suffixarray"
 	"iter"
 	"slices"
 	"strings"
@@ -17,9 +16,6 @@ import (
 // another way: in other letters' case, width or composition, without accents, with other
 // separators or none. A name that is part of a longer ASCII word or number stays: the id
 // "3" must not eat the 3 of "code 1003".
-//
-// All names are looked up in one index of the text, so that the work follows the length
-// of both, whatever they hold.
 func withoutNames(text string, names []private) string {
 	if text == "" {
 		return ""
@@ -27,10 +23,9 @@ func withoutNames(text string, names []private) string {
 	// The longer first: a computer's name may begin with its user's.
 	slices.SortStableFunc(names, func(a, b private) int { return cmp.Compare(len(b.text), len(a.text)) })
 	in := fold(text)
-	index := suffixarray.New(in.key)
 	covered := make([]int, len(text)) // which name covers each byte, from 1
 	for i, name := range names {
-		for begin, end := range in.find(index, strings.TrimSpace(name.text)) {
+		for begin, end := range in.find(strings.TrimSpace(name.text)) {
 			for at := begin; at < end; at++ {
 				if covered[at] == 0 {
 					covered[at] = i + 1
@@ -83,6 +78,20 @@ func fold(text string) *folded {
 	return f
 }
 
+// keyOf is the key of a name, which is nearly always ASCII.
+func keyOf(name string) []byte {
+	key := make([]byte, 0, len(name))
+	for i := range len(name) {
+		if name[i] >= utf8.RuneSelf {
+			return fold(name).key
+		}
+		if isWord(name[i]) {
+			key = append(key, lower(name[i]))
+		}
+	}
+	return key
+}
+
 // wide folds a character that is not ASCII. An accent belongs to the letter before it.
 func (f *folded) wide(at, size int) {
 	for _, part := range norm.NFKD.String(f.text[at : at+size]) {
@@ -102,19 +111,24 @@ func lower(c byte) byte {
 	return c
 }
 
-// find yields where a name stands in the text, from left to right.
-func (f *folded) find(index *suffixarray.Index, name string) iter.Seq2[int, int] {
+// find yields where a name stands in the text, from left to right. Texts and names are
+// short, whatever they hold: a search for each name costs less than an index of the text.
+func (f *folded) find(name string) iter.Seq2[int, int] {
 	whole := len(name) <= maxNameBytes
 	name = visible(cut(name, maxNameBytes))
-	key := fold(name).key
+	key := keyOf(name)
 	return func(yield func(begin, end int) bool) {
 		if len(key) == 0 {
 			return
 		}
-		places := index.Lookup(key, -1)
-		slices.Sort(places)
 		free := 0 // where the last one found ends
-		for _, at := range places {
+		for next := 0; ; {
+			offset := bytes.Index(f.key[next:], key)
+			if offset < 0 {
+				return
+			}
+			at := next + offset
+			next = at + 1
 			begin, end := f.begin[at], f.end[at+len(key)-1]
 			if begin < free || continues(f.text, begin) || whole && continues(f.text, end) || !isSpelling(f.text[begin:end], name, key) {
 				continue

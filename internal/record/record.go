@@ -147,8 +147,10 @@ func (l *Login) began() time.Time {
 func (l *Login) identifyBy(kind string, id Identity, machine string, user string, client ...string) {
 	l.Who = identify(kind+"who", append([]string{user}, client...)...)
 	l.Invariant = l.form(l.began())
+	parts := append([]string{user, l.began().Format(time.RFC3339), ""}, client...)
 	legacy := func(machine string) Identity {
-		return identify(kind+"invariant", append([]string{user, l.began().Format(time.RFC3339), machine}, client...)...)
+		parts[2] = machine
+		return identify(kind+"invariant", parts...)
 	}
 	l.Legacy, l.LegacyPending = legacy(machine), legacy("")
 	l.ID = id

@@ -82,7 +82,10 @@ func isNothing(s string) bool {
 	if len(s) > 3*longestNothing || len(s) > 0 && s[0] >= '0' && s[0] <= '9' {
 		return false
 	}
-	return isDashes(s) || nothings[strings.ToLower(narrow(s))]
+	if n := narrow(s); len(n) <= longestNothing && nothings[strings.ToLower(n)] {
+		return true
+	}
+	return isDashes(s)
 }
 
 // IsNothing reports whether a cell only says that there is nothing in it.
@@ -158,7 +161,7 @@ func isNumeric(s string) bool {
 // whole is a number without the marks and the fraction that tools give to one that is
 // whole. Rounded is true if some of its digits were lost on the way.
 func whole(s string) (digits string, rounded bool) {
-	if isDigits(s) || !isNumeric(s) {
+	if isDigits(s) || !isNumeric(s) || isDotted(s) {
 		return s, false
 	}
 	if exponentForm.MatchString(s) {
@@ -176,6 +179,20 @@ func whole(s string) (digits string, rounded bool) {
 		}, s)
 	}
 	return s, false
+}
+
+// isDotted reports whether s is digits with several points between, as addresses and
+// versions are. It spares nearly every one the patterns.
+func isDotted(s string) bool {
+	points := 0
+	for i := range len(s) {
+		if s[i] == '.' {
+			points++
+		} else if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return points > 1
 }
 
 // isCut reports whether a cell is a number of which a spreadsheet has kept as many
