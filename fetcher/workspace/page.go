@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -66,6 +67,9 @@ var (
 	errNoObject = errors.New("the answer is not a JSON object")
 )
 
+// bodies are used again: what a record keeps of one is a copy.
+var bodies = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, usualBytes)) }}
+
 // decodePage reads an answer that is one object with the total number of items
 // and an array of some of them, under these names. The count is -1 if the answer
 // has none. Items are decoded one by one: how much they tolerate is up to T.
@@ -73,12 +77,16 @@ func decodePage[T any](r io.Reader, countName, itemsName string) (count int, ite
 	count = -1
 	// Read whole first: the decoder starts a long token, or a long blank, again each
 	// time more of it arrives.
-	var body bytes.Buffer
-	body.Grow(usualBytes)
+	body := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if body.Reset(); body.Cap() <= 4*usualBytes {
+			bodies.Put(body)
+		}
+	}()
 	if _, err := body.ReadFrom(r); err != nil {
 		return count, nil, err
 	}
-	d := jsontext.NewDecoder(&body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	d := jsontext.NewDecoder(body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	found := false
 	err = eachMember(d, func(name string) (err error) {
 		switch name {

@@ -20,9 +20,13 @@ func withoutNames(text string, names []private) string {
 	if text == "" {
 		return ""
 	}
+	in := fold(text)
+	names = slices.DeleteFunc(names, func(name private) bool { return !in.mayHold(name.text) })
+	if len(names) == 0 {
+		return text
+	}
 	// The longer first: a computer's name may begin with its user's.
 	slices.SortStableFunc(names, func(a, b private) int { return cmp.Compare(len(b.text), len(a.text)) })
-	in := fold(text)
 	covered := make([]int, len(text)) // which name covers each byte, from 1
 	for i, name := range names {
 		for begin, end := range in.find(strings.TrimSpace(name.text)) {
@@ -78,12 +82,11 @@ func fold(text string) *folded {
 	return f
 }
 
-// keyOf is the key of a name, which is nearly always ASCII.
-func keyOf(name string) []byte {
-	key := make([]byte, 0, len(name))
+// appendKey appends the key of a name, which is nearly always ASCII.
+func appendKey(key []byte, name string) []byte {
 	for i := range len(name) {
 		if name[i] >= utf8.RuneSelf {
-			return fold(name).key
+			return append(key[:0], fold(name).key...)
 		}
 		if isWord(name[i]) {
 			key = append(key, lower(name[i]))
@@ -111,16 +114,20 @@ func lower(c byte) byte {
 	return c
 }
 
+// mayHold is the quick way out for a name that the text has nowhere, as nearly every one.
+func (f *folded) mayHold(name string) bool {
+	var buffer [maxNameBytes]byte
+	key := appendKey(buffer[:0], visible(cut(strings.TrimSpace(name), maxNameBytes)))
+	return len(key) > 0 && bytes.Contains(f.key, key)
+}
+
 // find yields where a name stands in the text, from left to right. Texts and names are
 // short, whatever they hold: a search for each name costs less than an index of the text.
 func (f *folded) find(name string) iter.Seq2[int, int] {
 	whole := len(name) <= maxNameBytes
 	name = visible(cut(name, maxNameBytes))
-	key := keyOf(name)
+	key := appendKey(nil, name)
 	return func(yield func(begin, end int) bool) {
-		if len(key) == 0 {
-			return
-		}
 		free := 0 // where the last one found ends
 		for next := 0; ; {
 			offset := bytes.Index(f.key[next:], key)
