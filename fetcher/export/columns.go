@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/width"
 
@@ -103,6 +104,23 @@ var total = regexp.MustCompile(`(?i)^[^\pL\pN#]*(#|(grand |sub)?totals?\b|sum\b|
 // key is what is compared of a column's name: its letters and digits, in lower
 // case.
 func key(name string) string {
+	var buffer [64]byte
+	key := buffer[:0]
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= utf8.RuneSelf:
+			return wideKey(name)
+		case c >= 'A' && c <= 'Z':
+			key = append(key, c+'a'-'A')
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+			key = append(key, c)
+		}
+	}
+	return string(key)
+}
+
+// wideKey is the key of a name that is not all ASCII.
+func wideKey(name string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return unicode.ToLower(r)

@@ -96,6 +96,8 @@ func flavourOf(f *io.SectionReader) (flavour, error) {
 	}
 	var good, bad int
 	for {
+		next, _ := in.Peek(in.Buffered())
+		_, _ = in.Discard(lengthOfASCII(next))
 		r, size, err := in.ReadRune()
 		switch {
 		case isEnd(err):
@@ -112,6 +114,16 @@ func flavourOf(f *io.SectionReader) (flavour, error) {
 			good++
 		}
 	}
+}
+
+// lengthOfASCII is how much of a text's start is ASCII.
+func lengthOfASCII(text []byte) int {
+	for i, c := range text {
+		if c >= utf8.RuneSelf {
+			return i
+		}
+	}
+	return len(text)
 }
 
 func utf16WithMark() encoding.Encoding { return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM) }
