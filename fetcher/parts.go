@@ -10,9 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	jsonv1 "github.com/go-json-experiment/json/v1"
-
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -53,6 +50,7 @@ type sorter struct {
 	out    *bufio.Writer
 	size   int64
 	places []place
+	coder  loginCoder
 	record []byte // scratch
 }
 
@@ -69,23 +67,17 @@ const lengthBits = 22
 func (p place) offset() int64 { return int64(p.at >> lengthBits) }
 func (p place) length() int   { return int(p.at & (1<<lengthBits - 1)) }
 
-// asJSON writes what a record has, and durations, which have no form of their own, as integers.
-var asJSON = json.JoinOptions(json.OmitZeroStructFields(true), jsonv1.FormatDurationAsNano(true))
-
 // add writes a record.
 func (s *sorter) add(l *record.Login) error {
-	text, err := json.Marshal(l, asJSON)
-	if err == nil && len(text) >= 1<<lengthBits {
-		err = errors.New("it is too large")
+	data := s.coder.encode(l)
+	if len(data) >= 1<<lengthBits {
+		return errors.New("setting a record aside: it is too large")
 	}
-	if err != nil {
-		return fmt.Errorf("setting a record aside: %w", err)
-	}
-	if _, err := s.out.Write(text); err != nil {
+	if _, err := s.out.Write(data); err != nil {
 		return fmt.Errorf("writing a temporary file: %w", err)
 	}
-	s.places = append(s.places, place{l.Earliest().UnixMilli(), uint64(s.size)<<lengthBits | uint64(len(text))})
-	s.size += int64(len(text))
+	s.places = append(s.places, place{l.Earliest().UnixMilli(), uint64(s.size)<<lengthBits | uint64(len(data))})
+	s.size += int64(len(data))
 	return nil
 }
 
@@ -117,7 +109,7 @@ func (s *sorter) read(f io.ReaderAt, p place) (l record.Login, err error) {
 	if _, err := f.ReadAt(s.record, p.offset()); err != nil {
 		return l, err
 	}
-	return l, json.Unmarshal(s.record, &l, asJSON)
+	return s.coder.decode(s.record)
 }
 
 // gather reads a window whole.

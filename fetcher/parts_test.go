@@ -71,6 +71,18 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 	assert.Equal(t, []record.Login{{}, full}, parts[0].logins)
 }
 
+// A temporary file that was changed under its reader is an error, wherever it ends.
+func TestRecordsThatEndEarly(t *testing.T) {
+	var c loginCoder
+	whole := bytes.Clone(c.encode(&record.Login{Group: "g", Start: noon, NetworkRTT: new(time.Duration), Invalid: []string{"end_time"}}))
+	for end := range whole {
+		_, err := c.decode(whole[:end])
+		require.ErrorIs(t, err, errShort, end)
+	}
+	_, err := c.decode(append(whole, 0))
+	require.ErrorIs(t, err, errShort)
+}
+
 // Parts are in the order of time, never cut a second, and end where the next begins.
 func TestPartsFollowTime(t *testing.T) {
 	smallParts(t)
