@@ -76,7 +76,7 @@ func (r *FileReport) Understood() bool {
 }
 
 // File reads the records of a file until ctx ends, and reports what in it was not
-// understood. A file of which most times cannot be read is refused.
+// understood. Each record is good until add returns. A file of which most times cannot be read is refused.
 type File[T any] func(ctx context.Context, file io.ReaderAt, size int64, add func(*T) error) (FileReport, error)
 
 // FileOf makes what reads files whose rows read turns into records.
@@ -104,17 +104,19 @@ type InvalidRecord[T any] interface {
 func readFile[T, R any, P RawRecord[R], Q InvalidRecord[T]](ctx context.Context, f *Files, file io.ReaderAt, size int64, read func(P) T, add func(*T) error) (FileReport, error) {
 	var report FileReport
 	times := newTimesRead(f.Columns.Times())
+	var raw R
+	var record T // of the row under way
 	summary, err := export.ReadTable(contextReader{ctx, file}, size, f.Columns, func(row export.Row) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		var raw R
+		raw = *new(R)
 		fill[R, P](f, &raw, row.Fields)
 		if !row.IsRecord {
 			report.NoRecords++
 			P(&raw).Reject(textsOf(row.Fields)...)
 		}
-		record := read(&raw)
+		record = read(&raw)
 		if row.IsRecord {
 			invalid := Q(&record).InvalidFields()
 			report.note(row.Fields, invalid)

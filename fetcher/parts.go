@@ -17,7 +17,7 @@ import (
 
 // HandlePart is called with the records of a window, in parts from old to new: with each part
 // there has been every record of the window that began before upTo, and with the last
-// one, whose upTo is the window's end, every record at all.
+// one, whose upTo is the window's end, every record at all. They are good until it returns.
 type HandlePart func(upTo time.Time, logins []record.Login) error
 
 // partSize is how many records a part of a file has, if no more than that began in one
@@ -85,15 +85,15 @@ func (s *sorter) add(l *record.Login) error {
 // window begins: the cursor never goes back.
 func (s *sorter) parts(f io.ReaderAt, from, to time.Time, handle HandlePart) error {
 	slices.SortFunc(s.places, func(a, b place) int { return cmp.Or(cmp.Compare(a.began, b.began), cmp.Compare(a.at, b.at)) })
-	var part []record.Login
 	size := max(partSize, len(s.places)/mostParts)
+	part := make([]record.Login, 0, min(size, len(s.places)))
 	for i, p := range s.places {
 		second := time.UnixMilli(p.began).UTC().Truncate(time.Second)
 		if len(part) >= size && s.places[i-1].began < second.UnixMilli() && second.After(from) && second.Before(to) {
 			if err := handle(second, part); err != nil {
 				return err
 			}
-			part = make([]record.Login, 0, size)
+			part = part[:0]
 		}
 		login, err := s.read(f, p)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -46,7 +47,7 @@ func partsOf(t *testing.T, w cursor.Window, logins []record.Login) (parts []part
 		}
 		return nil
 	}, w.Bounds, func(upTo time.Time, logins []record.Login) error {
-		parts = append(parts, part{upTo, logins})
+		parts = append(parts, part{upTo, slices.Clone(logins)})
 		return nil
 	})
 	require.NoError(t, err)

@@ -80,7 +80,9 @@ func (w *world) Commit(r *record.Batch) error {
 	if w.commitErr != nil {
 		return w.commitErr
 	}
-	w.batches = append(w.batches, *r)
+	kept := *r
+	kept.Logins = slices.Clone(r.Logins) // which are good until it returns
+	w.batches = append(w.batches, kept)
 	if r.Reread {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -67,14 +68,19 @@ func Replay(ctx context.Context, file string, o ReplayOptions, out, why io.Write
 	if err != nil {
 		return err
 	}
-	r, err := newReplay(&o, f, info.Size(), why)
+	lines := bufio.NewWriterSize(why, 64<<10)
+	r, err := newReplay(&o, f, info.Size(), lines)
 	if err != nil {
 		return err
 	}
-	if err := r.run(ctx, f, info.Size()); err != nil {
+	err = r.run(ctx, f, info.Size())
+	if err == nil {
+		r.summarise()
+	}
+	_ = lines.Flush() // before the metrics, and before an error
+	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	r.summarise()
 	exposition := collector.NewExposition(prometheus.NewRegistry())
 	exposition.Publish([]*collector.Accumulator{r.accumulator}, nil)
 	return writeText(out, exposition)
