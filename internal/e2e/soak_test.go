@@ -183,7 +183,7 @@ func (s *soak) act() {
 	case n < 3:
 		s.tell("SIGTERM")
 		s.e.signal(syscall.SIGTERM)
-		require.Equal(s.t, 0, s.e.exitCode(10*time.Second))
+		require.Equal(s.t, 0, s.e.exitCode(patience))
 		s.e.kill()
 		s.restart()
 	case n < 6:
@@ -370,7 +370,7 @@ func (s *soak) drain() {
 		return true
 	})
 	require.True(s.t, passed, "some source does not get on: seed %d", s.seed)
-	require.True(s.t, holdsWithin(5*time.Second, compare), "the metrics were right, and are wrong later: seed %d\n%s", s.seed, strings.Join(diff, "\n"))
+	require.True(s.t, holdsWithin(patience, compare), "the metrics were right, and are wrong later: seed %d\n%s", s.seed, strings.Join(diff, "\n"))
 	assert.Empty(s.t, slices.DeleteFunc(s.world.Violations(), func(v string) bool {
 		return strings.Contains(v, "must be within the last 30 days") // by a clock that was shown an hour behind
 	}))
