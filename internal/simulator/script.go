@@ -19,15 +19,15 @@ type incident struct {
 // script is the cycle of incidents, counted from the start of the simulator:
 //
 //  1. The first server of the first group is unreachable, and its users try again
-//     and again.
+//     and again. It begins soon, and lasts long enough for an alert's `for`.
 //  2. A new agent version is rolled out to the servers of the last group. Most
 //     logins there fail, with a code never seen before. It is rolled back.
 //  3. A password spray: one address tries many users; and one user's device
 //     repeats a saved wrong password.
 var script = []incident{
-	{from: 0.10, to: 0.28, extraPerMinute: 20, attract: toLostServer, strike: loseServer},
-	{from: 0.40, to: 0.58, extraPerMinute: 12, attract: toNewAgent, strike: rollOut},
-	{from: 0.70, to: 0.85, extraPerMinute: 40, attract: spray, strike: leaveAlone},
+	{from: 0.05, to: 0.35, extraPerMinute: 30, attract: toLostServer, strike: loseServer},
+	{from: 0.60, to: 0.75, extraPerMinute: 12, attract: toNewAgent, strike: rollOut},
+	{from: 0.80, to: 0.95, extraPerMinute: 40, attract: spray, strike: leaveAlone},
 }
 
 // maxExtra is the most that an incident brings, a minute.
@@ -68,7 +68,7 @@ func loseServer(w *world, _ *rand.Rand, l *login) {
 }
 
 func toLostServer(w *world, random *rand.Rand, l *login) {
-	l.user = w.userOf(random, 0)
+	l.user = w.keptOut(random, 0, l.pre)
 	l.server = w.groups[0].servers[0]
 	l.agent = w.servers[l.server].agent
 	l.failure = &unreachable
@@ -86,7 +86,7 @@ func rollOut(w *world, random *rand.Rand, l *login) {
 
 func toNewAgent(w *world, random *rand.Rand, l *login) {
 	last := len(w.groups) - 1
-	l.user = w.userOf(random, last)
+	l.user = w.keptOut(random, last, l.pre)
 	servers := w.groups[last].servers
 	l.server = servers[random.IntN(len(servers))]
 	rollOut(w, random, l)
@@ -101,13 +101,21 @@ func spray(w *world, random *rand.Rand, l *login) {
 	l.user, l.address = int32(random.IntN(len(w.users))), sprayAddress
 }
 
-// userOf chooses a user of a group, or anybody if it has none.
-func (w *world) userOf(random *rand.Rand, group int) int32 {
-	at := random.IntN(len(w.users))
-	for i := range w.users {
-		if j := (at + i) % len(w.users); w.users[j].group == group {
-			return int32(j)
-		}
+// So many people are kept out of a group at once. Each tries again and again and then gives
+// up; another begins so long after the one before. Were they more, it would look like a
+// password spray, in which each user fails once.
+const (
+	keptOutAtOnce = 8
+	nextKeptOut   = 30 * time.Second
+)
+
+// keptOut chooses one of the users of a group who try again and again at t, or anybody if the
+// group has no users.
+func (w *world) keptOut(random *rand.Rand, group int, t time.Time) int32 {
+	users := w.groups[group].users
+	if len(users) == 0 {
+		return int32(random.IntN(len(w.users)))
 	}
-	return int32(at)
+	first := int(t.Sub(w.started) / nextKeptOut)
+	return users[(first+random.IntN(keptOutAtOnce))%len(users)]
 }

@@ -23,6 +23,7 @@ type group struct {
 	name, id    string
 	connectType string // 1 shared desktop, 2 application
 	servers     []int32
+	users       []int32
 }
 
 // server is an application server.
@@ -61,7 +62,9 @@ func newWorld(o Options, started time.Time) *world {
 		w.servers = append(w.servers, newServer(random, i))
 	}
 	for i := range o.Users {
-		w.users = append(w.users, newUser(random, i, int(skewed(random, groups))))
+		u := newUser(random, i, int(skewed(random, groups)))
+		w.users = append(w.users, u)
+		w.groups[u.group].users = append(w.groups[u.group].users, int32(i))
 	}
 	return w
 }
