@@ -74,11 +74,15 @@ const ofCode = `, failed_code=~"$failed_code"`
 // failureCells colours the cells of a grid of failures.
 var failureCells = colours("transparent", 0.5, "light-red", 5.0, "red", 20.0, "dark-red")
 
-// records shows the single failed logins that the exporter logs. Only this page needs
-// Loki.
+// records shows the single failed logins and launches that the exporter logs. Only this page
+// needs Loki.
 func records(p *page) {
-	p.panel(91, "lines", 24, 22, logLines(`{job=~"$loki_job"} | json | msg="login failed" | project=~"$project" | product=~"$product"`+
-		` | desktop_group=~"$desktop_group" | machine_name=~"$machine_name" | failed_code=~"$failed_code"`))
+	lines := func(message, of string) dashboard.Panel {
+		return logLines(`{job=~"$loki_job"} | json | msg="` + message + `" | project=~"$project"` + of +
+			` | machine_name=~"$machine_name" | failed_code=~"$failed_code"`)
+	}
+	p.panel(91, "lines", 24, 16, lines("login failed", ` | product=~"$product" | desktop_group=~"$desktop_group"`))
+	p.panel(92, "launch_lines", 24, 12, lines("application launch failed", ` | app_group=~"$app_group" | app_name=~"$app_name"`))
 }
 
 // wideCode is the width of a column in which most codes can be read that are made of

@@ -17,6 +17,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
+	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 )
 
 // excluded are the findings that are meant, by rule, page and panel, each with its
@@ -273,6 +274,20 @@ func TestEveryValueHasWords(t *testing.T) {
 		known = append(known, string(d))
 	}
 	assert.ElementsMatch(t, known, dispositions)
+}
+
+// TestRecordsAreThoseThatAreLogged: logins and launches, by the words of the log.
+func TestRecordsAreThoseThatAreLogged(t *testing.T) {
+	for _, b := range boards(t) {
+		if pageOf(b.UID) != "records" {
+			continue
+		}
+		var asked []string
+		for _, p := range b.everyPanel() {
+			asked = append(asked, regexp.MustCompile(`msg="(.+?)"`).FindStringSubmatch(p.Targets[0].Expr)[1])
+		}
+		assert.ElementsMatch(t, []string{loginlog.Message, loginlog.LaunchMessage}, asked, b.UID)
+	}
 }
 
 // checkGrid sees that ids are unique, and that panels neither overlap nor stick out.

@@ -61,7 +61,7 @@ var variables = map[string][]string{
 	"capacity":       {"project"},
 	"applications":   {"project", "app_group", "app_name", "failed_code", "window"},
 	"exporter":       {"instance", "project", "source"},
-	"records":        {"project", "product", "desktop_group", "machine_name", "failed_code", "loki_datasource", "loki_job"},
+	"records":        {"project", "product", "desktop_group", "app_group", "app_name", "machine_name", "failed_code", "loki_datasource", "loki_job"},
 }
 
 // knows tells whether a page has a variable.
@@ -101,11 +101,14 @@ func (p *page) offer() {
 		case "app_name":
 			p.filter(name, "label_values("+appLaunches+"{"+matchProject+`, app_group=~"$app_group"}, app_name)`, ".*")
 		case "failed_code":
-			counter, match := failures, inGroup
-			if p.has("app_name") {
-				counter, match = appFailures, inApps
+			series := failures + "{" + inGroup + "}"
+			switch p.name {
+			case "applications":
+				series = appFailures + "{" + inApps + "}"
+			case "records": // of both
+				series = `{__name__=~"` + failures + "|" + appFailures + `", ` + all + "}"
 			}
-			p.filter(name, "label_values("+counter+"{"+match+"}, failed_code)", ".*")
+			p.filter(name, "label_values("+series+", failed_code)", ".*")
 		case "client_type":
 			p.filter(name, "label_values("+clientAttempts+"{"+all+"}, client_type)", ".*")
 		case "source":

@@ -46,8 +46,8 @@ var texts = map[string]translations{
 		"zh": {"Workspace / 采集器", "其他页面可信吗？数据新鲜度、轮询、API 请求以及采集器进程。"},
 	},
 	"records": {
-		"en": {"Workspace / Failed records", "The failed logins one by one, as the exporter logs them. Needs Loki."},
-		"zh": {"Workspace / 失败记录", "采集器日志中的单条失败登录。需要 Loki。"},
+		"en": {"Workspace / Failed records", "The failed logins and application launches one by one, as the exporter logs them. Needs Loki."},
+		"zh": {"Workspace / 失败记录", "采集器日志中的单条失败登录与失败应用启动。需要 Loki。"},
 	},
 
 	// Variables
@@ -988,8 +988,12 @@ var texts = map[string]translations{
 		"zh": {"采集源", "各采集源最近一次轮询是否成功、失败原因以及数据年龄。未知：Prometheus 无法访问采集器。各原因的处理方法见运行手册。"},
 	},
 	"records.lines": {
-		"en": {"Failed records", "The failed logins that the exporter writes to its log of failures, if it was told to and Loki collects it."},
-		"zh": {"失败记录", "采集器写入失败日志的记录，需要开启该日志并由 Loki 收集。"},
+		"en": {"Failed logins", "The failed logins in the exporter's log of failures, if failed_logins_log is set and Loki collects the file. Application filters do not apply."},
+		"zh": {"失败登录", "采集器失败日志中的登录，需设置 failed_logins_log 并由 Loki 收集。应用筛选不适用。"},
+	},
+	"records.launch_lines": {
+		"en": {"Failed application launches", "The launches in the same log that failed. The filters for products and desktop groups do not apply."},
+		"zh": {"失败的应用启动", "同一日志中失败的应用启动。产品与桌面组筛选不适用。"},
 	},
 	"exporter.unfinished": {
 		"en": {"Unfinished records", "Records that are pending or open. Those behind the lookback are read again in rounds, until they have ended."},
