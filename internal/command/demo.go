@@ -80,7 +80,8 @@ func Demo(o DemoOptions, w *web.Options, logger *logging.Log) (err error) {
 	if err != nil {
 		return err
 	}
-	simulated := simulator.Options{Seed: o.Seed, History: 25 * time.Hour, PastLoginsPerHour: 100, LoginsPerHour: 1200, AllDay: true, LateBy: time.Minute, Script: o.Cycle}
+	simulated := simulator.Options{Seed: o.Seed, History: 25 * time.Hour, PastLoginsPerHour: 100, LoginsPerHour: 1200, AllDay: true,
+		ConnectedFor: 15 * time.Minute, LateBy: time.Minute, Script: o.Cycle}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- serveSimulator(ctx, listener, simulated) }()

@@ -166,7 +166,7 @@ func (w *world) newLogin(random *rand.Rand, pre time.Time) login {
 	l := login{pre: pre, user: skewed(random, len(w.users))}
 	group := w.users[l.user].group
 	servers := w.groups[group].servers
-	l.server = servers[skewed(random, len(servers))]
+	l.server = servers[random.IntN(len(servers))]
 	l.agent = w.servers[l.server].agent
 	share := 0.027
 	if w.users[l.user].version == flakyVersion {
@@ -186,7 +186,7 @@ func (w *world) settle(random *rand.Rand, l *login) {
 	if late := w.options.LateBy; random.Float64() < 0.02 && late > 0 {
 		l.appears = l.pre.Add(time.Duration(random.Float64() * float64(late)))
 	}
-	minutes := min(90*math.Exp(random.NormFloat64()), maxSession.Minutes())
+	minutes := min(w.options.ConnectedFor.Minutes()*math.Exp(random.NormFloat64()), maxSession.Minutes())
 	turns, turnsAfter := random.Float64() < w.options.Reclassified, 5+random.Float64()*55
 	switch {
 	case l.failure != nil && l.failure.started:
@@ -205,6 +205,9 @@ func skewed(random *rand.Rand, n int) int32 {
 	// (n+1)^u - 1, where u is uniform, has a density of 1/(x+1): Zipf's law.
 	return int32(min(math.Pow(float64(n)+1, random.Float64())-1, float64(n-1)))
 }
+
+// busiestHour is how busy the busiest hour is, by officeHours.
+const busiestHour = 5
 
 // officeHours is how busy a minute is against the mean of a working day: two
 // peaks, quiet nights and weekends. The hours are UTC.

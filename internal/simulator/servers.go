@@ -3,6 +3,7 @@ package simulator
 import (
 	"cmp"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -172,15 +173,27 @@ func (s *Simulator) groupsAt(project string, now time.Time) []ServerGroup {
 	return list
 }
 
-// show writes a group. Its maximum lets the first group, which most users belong to, be
-// nearly full, and is not set for the second.
+// show writes a group. The maximum of the second is not its own, but its product's.
 func (g *group) show(i int, o Options) ServerGroup {
+	room := g.room(i, o)
 	shown := ServerGroup{ID: g.id, Name: g.name, OSType: "Windows", AppType: map[string]string{"1": "SESSION_DESKTOP_APP", "2": "COMMON_APP"}[g.connectType],
-		ProductInfo: &ProductInfo{ProductID: "workspace.appstream.general.xlarge.4", Sessions: 40}}
+		ProductInfo: &ProductInfo{ProductID: "workspace.appstream.general.xlarge.4", Sessions: room}}
 	if i != 1 {
-		shown.RoutePolicy = &RoutePolicy{MaxSession: max(5, int(o.LoginsPerHour/float64(4+i)/float64(len(g.servers))))}
+		shown.RoutePolicy = &RoutePolicy{MaxSession: room}
 	}
 	return shown
+}
+
+// room is how many sessions each server of a group is made for: for the busiest hour, and with
+// some to spare. The first group has so little to spare that it is full without one server.
+func (g *group) room(i int, o Options) int {
+	perHour := o.LoginsPerHour * g.share / float64(len(g.servers))
+	if !o.AllDay {
+		perHour *= busiestHour
+	}
+	// The mean of a log-normal distribution, and the time for which sessions linger.
+	sessions := perHour * (min(o.ConnectedFor.Hours()*math.Exp(0.5), maxSession.Hours()) + 0.35)
+	return max(5, int(sessions*(1.05+0.2*float64(i))+3*math.Sqrt(sessions)))
 }
 
 // listServers is GET /v1/{project_id}/app-servers/access-agent/list.

@@ -68,6 +68,31 @@ func TestGeneratedServers(t *testing.T) {
 	assert.Equal(t, 1, states()[serverUnregistered])
 }
 
+// There is room on every server, though not much, in the busiest hour too.
+func TestServersHaveRoom(t *testing.T) {
+	nine := time.Date(2026, 3, 4, 9, 30, 0, 0, time.UTC) // a Wednesday
+	for name, o := range map[string]Options{
+		"the demo":     {LoginsPerHour: 1200, AllDay: true, ConnectedFor: 15 * time.Minute},
+		"office hours": {LoginsPerHour: 300},
+	} {
+		c := &clock{nine}
+		o.Seed, o.History, o.Now = 1, 24*time.Hour, c.Now
+		s := New(o)
+		for _, later := range []time.Duration{0, 2 * time.Hour} {
+			c.now = nine.Add(later)
+			for i := range s.world.groups {
+				room := s.world.groups[i].room(i, s.options)
+				for _, v := range s.TruthServers(DefaultProjectID) {
+					if v.ServerGroupID == s.world.groups[i].id {
+						assert.LessOrEqual(t, v.SessionCount, room, "%s: %s", name, v.MachineName)
+						assert.Greater(t, v.SessionCount, room/10, "%s: %s", name, v.MachineName)
+					}
+				}
+			}
+		}
+	}
+}
+
 // The numbers of all desktops are those of dedicated ones and of all pools.
 func TestDesktopStatistics(t *testing.T) {
 	for word, wanted := range map[string]int{"": 2, TypePool: 0} {

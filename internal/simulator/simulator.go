@@ -107,6 +107,8 @@ type Options struct {
 	PastLoginsPerHour float64
 	// Users and Servers are how many take part. Default 500 and 20.
 	Users, Servers int
+	// ConnectedFor is the median of how long people stay connected. Default 90 min.
+	ConnectedFor time.Duration
 	// LateBy is how late, at most, one generated record in fifty appears. Default
 	// 4 min; negative: none is late.
 	LateBy time.Duration
@@ -196,6 +198,7 @@ func New(o Options) *Simulator {
 	}
 	o.TokenLife = cmp.Or(o.TokenLife, 24*time.Hour)
 	o.Users, o.Servers = cmp.Or(o.Users, 500), cmp.Or(o.Servers, 20)
+	o.ConnectedFor = cmp.Or(o.ConnectedFor, 90*time.Minute)
 	o.LateBy = cmp.Or(o.LateBy, 4*time.Minute)
 	o.Reclassified = cmp.Or(o.Reclassified, 0.002)
 	o.TaskDuration, o.MaxTasks = cmp.Or(o.TaskDuration, time.Second), cmp.Or(o.MaxTasks, 100)

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"strconv"
@@ -24,6 +25,7 @@ type group struct {
 	connectType string // 1 shared desktop, 2 application
 	servers     []int32
 	users       []int32
+	share       float64 // of all logins
 }
 
 // server is an application server.
@@ -64,7 +66,9 @@ func newWorld(o Options, started time.Time) *world {
 	for i := range o.Users {
 		u := newUser(random, i, int(skewed(random, groups)))
 		w.users = append(w.users, u)
-		w.groups[u.group].users = append(w.groups[u.group].users, int32(i))
+		g := &w.groups[u.group]
+		g.users = append(g.users, int32(i))
+		g.share += math.Log1p(1/float64(i+1)) / math.Log(float64(o.Users)+1) // see skewed
 	}
 	return w
 }
