@@ -27,7 +27,7 @@ const (
 // alert fires before its `for` is over.
 func TestDemoInRealServers(t *testing.T) {
 	if !*servers {
-		t.Skip("it takes 8 minutes: make test-stack")
+		t.Skip("it takes 9 minutes: make test-stack")
 	}
 	t.Parallel()
 	cycle := 10 * time.Minute

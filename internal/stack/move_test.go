@@ -56,6 +56,7 @@ func TestMoveInRealServers(t *testing.T) {
 	if !*servers {
 		t.Skip("it takes half a minute: make test-stack")
 	}
+	t.Parallel()
 	api := simulator.New(simulator.Options{ProjectIDs: []string{"p"}, AccessKey: "EXAMPLEACCESSKEY0001", SecretKey: "example-secret-key-0001"})
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)

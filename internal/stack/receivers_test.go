@@ -57,6 +57,7 @@ func TestReceiversInRealServers(t *testing.T) {
 	if !*servers {
 		t.Skip("it needs Alertmanager: make test-stack")
 	}
+	t.Parallel()
 	got := &chats{messages: map[string]map[string]any{}}
 	server := httptest.NewServer(got)
 	defer server.Close()

@@ -21,8 +21,8 @@ import (
 )
 
 var (
-	servers  = flag.Bool("servers", false, "test with a real Prometheus and Alertmanager, in real time: 7 minutes")
-	recovery = flag.Bool("recovery", false, "wait, too, until the alert is resolved: 35 minutes")
+	servers  = flag.Bool("servers", false, "test with a real Prometheus and Alertmanager, in real time: 9 minutes")
+	recovery = flag.Bool("recovery", false, "wait, too, until the alert is resolved: 45 minutes")
 )
 
 // What the rules promise: with a scrape every 30 s and an evaluation every minute, an
@@ -154,7 +154,7 @@ func run(t *testing.T, program string, args ...string) {
 // prometheusConfig scrapes the demo so often that a series which is held at 0 for 5 s
 // is seen at 0. The rules are those of the repository, as they are.
 const prometheusConfig = `
-global: {scrape_interval: 2s, evaluation_interval: 5s}
+global: {scrape_interval: 2s, evaluation_interval: %s}
 rule_files: [%s]
 alerting: {alertmanagers: [{static_configs: [{targets: ["%s"]}]}]}
 scrape_configs:
@@ -195,14 +195,14 @@ func startStack(t *testing.T, cycle time.Duration) *stack {
 	s.exporter = start(t, "the demo", program, "demo", "--cycle="+cycle.String())
 	file, err := filepath.Abs(rulesFile)
 	require.NoError(t, err)
-	watch := func(name, alertmanager, labels, data string, args ...string) *process {
+	watch := func(name, evaluate, alertmanager, labels, data string, args ...string) *process {
 		config := filepath.Join(dir, name+".yml")
-		text := fmt.Sprintf(prometheusConfig, file, strings.TrimPrefix(alertmanager, "http://"), strings.TrimPrefix(s.exporter.url, "http://"), labels)
+		text := fmt.Sprintf(prometheusConfig, evaluate, file, strings.TrimPrefix(alertmanager, "http://"), strings.TrimPrefix(s.exporter.url, "http://"), labels)
 		require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 		return start(t, name, prometheus, append(args, "--config.file="+config, "--storage.tsdb.path="+data, "--storage.tsdb.retention.time=60d")...)
 	}
-	s.prometheus = watch("Prometheus", s.alertmanager.url, "", data)
-	s.native = watch("Prometheus with native histograms", "http://127.0.0.1:1", operatorLabels, filepath.Join(dir, "native"), "--enable-feature=native-histograms")
+	s.prometheus = watch("Prometheus", "10s", s.alertmanager.url, "", data)
+	s.native = watch("Prometheus with native histograms", "30s", "http://127.0.0.1:1", operatorLabels, filepath.Join(dir, "native"), "--enable-feature=native-histograms")
 	return s
 }
 
