@@ -150,7 +150,7 @@ func (s *Simulator) parkAt(project string, now time.Time) (dedicated DesktopStat
 func (w *world) desktops(group, users, inUse int, now time.Time) DesktopStatistics {
 	total := users
 	if group > 0 {
-		total = max(users*3/5, 4)
+		total = max(users*9/10, 4)
 	}
 	lost := 0
 	if incident := w.incidentAt(now); incident == &script[1] && group == len(w.groups)-1 {
