@@ -211,13 +211,13 @@ func (s *stack) at(share float64) time.Time {
 	return s.began.Add(time.Duration(share * float64(s.cycle)))
 }
 
-// writePast makes blocks of three weeks and a day, up to half an hour ago, of another
-// exporter of the same project: what the rules compare today with.
+// writePast makes blocks of three weeks and a day of another exporter of the same project: what
+// the rules compare today with. Its logins end half an hour ago, and its cursors now.
 func writePast(t *testing.T, data string) {
 	t.Helper()
 	const step = time.Minute
 	now := time.Now()
-	from, to := now.Add(-22*24*time.Hour), now.Add(-30*time.Minute)
+	from := now.Add(-22 * 24 * time.Hour)
 	file := filepath.Join(t.TempDir(), "past.om")
 	f, err := os.Create(file)
 	require.NoError(t, err)
@@ -226,7 +226,10 @@ func writePast(t *testing.T, data string) {
 		if kind != "" {
 			fmt.Fprintf(f, "# TYPE %s %s\n", name, kind)
 		}
-		i := 0
+		i, to := 0, now
+		if strings.HasSuffix(sample, "_total") {
+			to = now.Add(-30 * time.Minute)
+		}
 		for at := from; at.Before(to); at = at.Add(step) {
 			fmt.Fprintf(f, "%s{job=\"workspace\",instance=\"past\",project=\"demo\",%s} %g %d\n", sample, labels, value(i, at.Unix()), at.Unix())
 			i++
