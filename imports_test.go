@@ -21,13 +21,13 @@ const module = "github.com/workspace-exporter/workspace_exporter/"
 // below. Imports run one way: main, command, then service and web, then source, then
 // fetcher and collector, which never meet, then what these share.
 var mayImport = map[string][]string{
-	".": {"internal/command", "internal/backfill", "internal/logging", "internal/web"},
+	".": {"internal/command", "internal/backfill", "internal/logging", "internal/shard", "internal/web"},
 	"internal/command": {"internal/service", "internal/web", "internal/backfill", "internal/source", "internal/simulator", "config", "collector", "fetcher/...",
-		"internal/cursor", "internal/failurecode", "internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/store"},
+		"internal/cursor", "internal/failurecode", "internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/shard", "internal/store"},
 	"internal/backfill": {"internal/service", "internal/source", "config", "collector", "internal/cursor", "internal/ledger", "internal/logging", "internal/record", "internal/store"},
 	// The service and the web do not know each other: a command brings them together.
 	"internal/service": {"internal/source", "config", "collector", "fetcher/...", "internal/ledger", "internal/logging", "internal/loginlog", "internal/store", "internal/tasknotes"},
-	"internal/web":     {"config", "collector", "fetcher", "fetcher/workspace", "internal/failurecode", "internal/store"},
+	"internal/web":     {"config", "collector", "fetcher", "fetcher/workspace", "internal/failurecode", "internal/shard", "internal/store"},
 	"internal/source":  {"config", "collector", "fetcher/...", "internal/ledger", "internal/record"},
 
 	// What is fetched and what is counted meet in the descriptor of a source.
@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"fetcher/paging":    {"fetcher/workspace", "internal/cursor", "internal/record"},
 	"fetcher/export":    {"fetcher/workspace", "internal/record"},
 	"fetcher/workspace": {"internal/keytext", "internal/record"},
-	"config":            {"internal/failurecode", "internal/keytext", "internal/record"},
+	"config":            {"internal/failurecode", "internal/keytext", "internal/record", "internal/shard"},
 
 	"internal/ledger":    {"internal/cursor", "internal/record", "internal/store"},
 	"internal/loginlog":  {"internal/failurecode", "internal/ledger", "internal/record"},
@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"internal/logging":     {},
 	"internal/record":      {},
 	"internal/simulator":   {},
+	"internal/shard":       {},
 	"internal/store":       {},
 
 	// Tests, without code of the program.

@@ -91,6 +91,16 @@ func configFlag(c *kingpin.CmdClause) *string {
 	return c.Flag("config.file", "Path to the configuration file.").Default(command.Name + ".yml").String()
 }
 
+// configFlags are the flags of a configuration of which a shard is read.
+func configFlags(c *kingpin.CmdClause) *command.ConfigFile {
+	f := &command.ConfigFile{}
+	c.Flag("config.file", "Path to the configuration file.").Default(command.Name + ".yml").StringVar(&f.Path)
+	c.Flag("shard", "Which of the shards to read, from 0: the projects whose names hash to it.").Default("0").IntVar(&f.Shard.Number)
+	c.Flag("total-shards", "In how many shards the projects are divided, each read by an exporter with a store of its own.").Default("1").IntVar(&f.Shard.Total)
+	c.Validate(func(*kingpin.CmdClause) error { return f.Shard.Validate() })
+	return f
+}
+
 func webFlags(c *kingpin.CmdClause) *web.Options {
 	o := &web.Options{Flags: kingpinflag.AddFlags(c, ":9914")}
 	c.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
@@ -103,7 +113,8 @@ func webFlags(c *kingpin.CmdClause) *web.Options {
 
 func addRun(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("run", "Fetch login records and serve metrics.").Default()
-	file, o := configFlag(c), webFlags(c)
+	file, o := configFlags(c), webFlags(c)
+	c.Validate(func(*kingpin.CmdClause) error { return errors.Join(file.Shard.Validate(), o.Validate()) }) // in place of either's
 	once := c.Flag("once", "Poll every source once, print the metrics and exit; exit with 1 if a source failed.").Bool()
 	commands[c.FullCommand()] = func(l *logging.Log) error {
 		if *once {
@@ -148,11 +159,11 @@ func addSimulate(cli *kingpin.Application, commands map[string]action) {
 
 func addChecks(cli *kingpin.Application, commands map[string]action) {
 	check := cli.Command("check-config", "Validate the configuration and print every problem with its line; exit with 1 if there is one.")
-	checkFile := configFlag(check)
+	checkFile := configFlags(check)
 	commands[check.FullCommand()] = func(*logging.Log) error { return command.CheckConfig(*checkFile, os.Stdout) }
 
 	doctor := cli.Command("doctor", "Make one call for each source, and try proxies and the list of export tasks; report what works and what does not; changes nothing.")
-	doctorFile := configFlag(doctor)
+	doctorFile := configFlags(doctor)
 	commands[doctor.FullCommand()] = func(l *logging.Log) error {
 		return command.Doctor(context.Background(), *doctorFile, os.Stdout, l)
 	}
@@ -172,7 +183,7 @@ func addCodes(cli *kingpin.Application, commands map[string]action) {
 
 func addBackfill(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("backfill", "Write the API's history as OpenMetrics, for `promtool tsdb create-blocks-from openmetrics`.")
-	file := configFlag(c)
+	file := configFlags(c)
 	var o backfill.Options
 	var since, until, step string
 	c.Flag("since", "Start of the history: a time (RFC 3339) or how long ago. The API keeps 30 days.").Default("30d").StringVar(&since)
@@ -186,7 +197,7 @@ func addBackfill(cli *kingpin.Application, commands map[string]action) {
 		if len(o.Metrics) == 0 {
 			o.Metrics = backfill.Metrics()
 		}
-		if err := o.SetTimes(since, until, step, time.Now()); err != nil {
+		if err := errors.Join(file.Shard.Validate(), o.SetTimes(since, until, step, time.Now())); err != nil {
 			return err
 		}
 		return o.SetLabels(*labels)

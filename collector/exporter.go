@@ -2,6 +2,7 @@ package collector
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +31,7 @@ type Exporter struct {
 	unlogged                            prometheus.Counter
 	commitDuration                      prometheus.Histogram
 	reloadSuccessful, reloadTime        prometheus.Gauge
+	totalShards                         *prometheus.GaugeVec
 	logLost                             func() uint64
 }
 
@@ -101,7 +103,9 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		reloadSuccessful: single("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
 		reloadTime:       single("config_last_reload_success_timestamp_seconds", "When the configuration was last loaded."),
 	}
-	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "workspace_exporter_log_lines_lost_total",
+	e.totalShards = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "workspace_exporter_total_shards",
+		Help: "In how many shards the projects are divided, by the shard that this exporter reads. Not there with one."}, []string{"shard"})
+	r.MustRegister(e.totalShards, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "workspace_exporter_log_lines_lost_total",
 		Help: "Lines of the exporter's log that could not be written: a full disk, or a reader that has gone away or stopped."},
 		func() float64 { return float64(e.logLost()) }))
 	for _, m := range Metrics {
@@ -129,6 +133,11 @@ func (e *Exporter) Reloaded(ok bool, now time.Time) {
 		e.reloadSuccessful.Set(1)
 		e.reloadTime.Set(float64(now.Unix()))
 	}
+}
+
+// Sharded shows which of several shards the exporter reads.
+func (e *Exporter) Sharded(number, total int) {
+	e.totalShards.WithLabelValues(strconv.Itoa(number)).Set(float64(total))
 }
 
 // Request returns what observes the requests of one project. The code is an HTTP

@@ -79,6 +79,7 @@ func processReference(t *testing.T) []string {
 	s.Reconciled(0)
 	s.ShowUnfinished(0)
 	e.Request("p")("o", "200", time.Second)
+	e.Sharded(0, 2)
 	e.Limited().WithLabelValues("f")
 	families, err := registry.Gather()
 	require.NoError(t, err)

@@ -4,10 +4,13 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/shard"
 )
 
 // Config is the whole file.
@@ -20,6 +23,11 @@ type Config struct {
 	FailureCodes []FailureCode `yaml:"failure_codes,omitempty"`
 	// FailedLoginsLog is nil if it is off.
 	FailedLoginsLog *FailedLoginsLog `yaml:"failed_logins_log,omitempty"`
+
+	// Shard is the part of the file's projects that are in Projects; Elsewhere are the names of
+	// the others.
+	Shard     shard.Shard `yaml:"-"`
+	Elsewhere []string    `yaml:"-"`
 
 	// Warnings are sentences about what is allowed and probably not meant, in
 	// the form of a Problem.
@@ -211,6 +219,17 @@ func (p *Project) setDefaults() {
 
 func minutes(n int) model.Duration { return model.Duration(time.Duration(n) * time.Minute) }
 func seconds(n int) model.Duration { return model.Duration(time.Duration(n) * time.Second) }
+
+// Take leaves the projects of a shard.
+func (c *Config) Take(s shard.Shard) {
+	c.Shard = s
+	c.Projects = slices.DeleteFunc(c.Projects, func(p *Project) bool {
+		if !s.Has(p.Name) {
+			c.Elsewhere = append(c.Elsewhere, p.Name)
+		}
+		return !s.Has(p.Name)
+	})
+}
 
 // MaskedYAML is the configuration in force, defaults and all, as the file could
 // have written it, with every secret masked.

@@ -6,10 +6,10 @@ import (
 )
 
 // Backfill writes the history of all sources of login records.
-func Backfill(configFile string, o backfill.Options, logger *logging.Log) error {
+func Backfill(file ConfigFile, o backfill.Options, logger *logging.Log) error {
 	ctx, stop := untilSignal()
 	defer stop()
-	cfg, err := loadAndWarn(configFile, logger)
+	cfg, err := file.loadAndWarn(logger)
 	if err != nil {
 		return err
 	}

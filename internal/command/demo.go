@@ -108,7 +108,7 @@ func runDemo(file string, w *web.Options, logger *logging.Log) error {
 		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
 		defer stop()
 	}
-	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, nil, file, w, logger) })
+	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, nil, ConfigFile{Path: file}, w, logger) })
 }
 
 // staleAfter is when a folder of a demo that does not run is left over.

@@ -22,13 +22,16 @@ const doctorWindow = 24 * time.Hour
 // Doctor makes one signed call for each source, and one for export tasks where a source
 // needs them, and reports what works, what does not, and what to do about it. It changes
 // nothing, and fails if anything does not work.
-func Doctor(ctx context.Context, configFile string, out io.Writer, logger log.Logger) error {
-	cfg, err := load(configFile)
+func Doctor(ctx context.Context, file ConfigFile, out io.Writer, logger log.Logger) error {
+	cfg, err := file.load()
 	if err != nil {
 		return err
 	}
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(out, "warning:", w)
+	}
+	if s := cfg.Shard; s.Divides() {
+		fmt.Fprintf(out, "%s: %d of %d projects, the others are not tried\n", s, len(cfg.Projects), len(cfg.Projects)+len(cfg.Elsewhere))
 	}
 	d := &doctor{out: out}
 	var clients service.Clients

@@ -15,10 +15,10 @@ import (
 
 // Once polls every source once and writes the metrics to out. It fails if a source
 // failed; the metrics are written all the same.
-func Once(configFile string, out io.Writer, logger *logging.Log) error {
+func Once(file ConfigFile, out io.Writer, logger *logging.Log) error {
 	ctx, stop := untilSignal()
 	defer stop()
-	cfg, err := loadAndWarn(configFile, logger)
+	cfg, err := file.loadAndWarn(logger)
 	if err != nil {
 		return err
 	}

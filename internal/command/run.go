@@ -24,7 +24,7 @@ import (
 const shutdownTimeout = 9 * time.Second
 
 // Run fetches and serves until a signal ends it.
-func Run(configFile string, o *web.Options, logger *logging.Log) error {
+func Run(file ConfigFile, o *web.Options, logger *logging.Log) error {
 	// Listen to signals first: one that comes while a large store is loaded must
 	// not be lost.
 	ctx, stop := untilSignal()
@@ -32,7 +32,7 @@ func Run(configFile string, o *web.Options, logger *logging.Log) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, hangups, configFile, o, logger) })
+	return abandon(ctx, logger, func() error { return serveUntilSignal(ctx, hangups, file, o, logger) })
 }
 
 // abandon calls f, and waits no longer than shutdownTimeout for it once ctx has ended.
@@ -53,9 +53,9 @@ func abandon(ctx context.Context, logger log.Logger, f func() error) error {
 	}
 }
 
-func serveUntilSignal(ctx context.Context, hangups <-chan os.Signal, configFile string, o *web.Options, logger *logging.Log) error {
+func serveUntilSignal(ctx context.Context, hangups <-chan os.Signal, file ConfigFile, o *web.Options, logger *logging.Log) error {
 	level.Info(logger).Log("msg", "starting "+Name, "version", version.Version, "revision", version.GetRevision())
-	cfg, err := loadAndWarn(configFile, logger)
+	cfg, err := file.loadAndWarn(logger)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func serveUntilSignal(ctx context.Context, hangups <-chan os.Signal, configFile 
 	}
 	s.Exposition().CreatedSamples = o.OpenMetricsCreatedSamples
 	s.Start()
-	e := &exporter{s, func() (*config.Config, error) { return loadAndWarn(configFile, logger) }}
+	e := &exporter{s, func() (*config.Config, error) { return file.loadAndWarn(logger) }}
 	return errors.Join(e.serve(ctx, hangups, o, logger), s.Close())
 }
 

@@ -64,6 +64,9 @@ func New(cfg *config.Config, l *logging.Log) (*Service, error) {
 		return nil, errors.Join(err, first.close(nil))
 	}
 	s.publish(first)
+	if cfg.Shard.Divides() {
+		s.exporter.Sharded(cfg.Shard.Number, cfg.Shard.Total)
+	}
 	s.exporter.Reloaded(true, time.Now())
 	return s, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,9 @@ import (
 	"github.com/prometheus/common/version"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/internal/shard"
 )
 
 //go:embed landing.html
@@ -40,6 +43,8 @@ type landingPage struct {
 	Now                          time.Time
 	// Demo is a page of made-up data.
 	Demo bool
+	// Shards are those of which this exporter reads one; none if it reads all projects.
+	Shards []shardView
 	// Refused is why the last reload failed, RefusedAt when; nil if it did not.
 	Refused   error
 	RefusedAt time.Time
@@ -122,6 +127,35 @@ func (p *landingPage) add(v sourceView) {
 	p.Sources = append(p.Sources, v)
 }
 
+// shardView is a shard and its projects.
+type shardView struct {
+	shard.Shard
+	Here     bool
+	Projects []string
+}
+
+// shardViews are all shards of a configuration; none if there is only one.
+func shardViews(c *config.Config) []shardView {
+	if !c.Shard.Divides() {
+		return nil
+	}
+	names := slices.Clone(c.Elsewhere)
+	for _, p := range c.Projects {
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	views := make([]shardView, c.Shard.Total)
+	for number := range views {
+		s := shard.Shard{Number: number, Total: c.Shard.Total}
+		views[number] = shardView{Shard: s, Here: s == c.Shard}
+	}
+	for _, name := range names {
+		of := &views[shard.Of(name, c.Shard.Total)]
+		of.Projects = append(of.Projects, name)
+	}
+	return views
+}
+
 // Ago is how long before the page was made a time was.
 func (p *landingPage) Ago(t time.Time) string { return ago(p.Now.Sub(t)) }
 
@@ -139,6 +173,7 @@ func landing(e Exporter, o *Options) http.HandlerFunc {
 		p := &landingPage{Version: version.Version, Revision: version.GetRevision(), Telemetry: strings.TrimPrefix(o.TelemetryPath, "/"), Demo: o.Demo,
 			Style: template.CSS(landingCSS), Now: time.Now(), Paused: r.URL.Query().Has("pause")}
 		p.RefusedAt, p.Refused = e.Refused()
+		p.Shards = shardViews(e.Config())
 		for i, s := range e.Sources() {
 			p.add(newSourceView(i, s, p.Now))
 		}

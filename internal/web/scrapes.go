@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -34,9 +33,10 @@ type answerer interface {
 // their version of the metrics in memory: beyond maxHeld bytes, the answers of the oldest
 // version are cancelled.
 type scrapes struct {
-	answerer   answerer
-	hasProject func(name string) bool
-	maxHeld    int
+	answerer answerer
+	// findProject says why a project has no metrics here; nil if it has.
+	findProject func(name string) error
+	maxHeld     int
 
 	mu       sync.Mutex
 	versions []*sentVersion // being sent, the oldest first
@@ -52,16 +52,18 @@ type sentVersion struct {
 	cancel    context.CancelFunc
 }
 
-func newScrapes(a answerer, hasProject func(name string) bool, maxHeld int) *scrapes {
-	return &scrapes{answerer: a, hasProject: hasProject, maxHeld: maxHeld}
+func newScrapes(a answerer, findProject func(name string) error, maxHeld int) *scrapes {
+	return &scrapes{answerer: a, findProject: findProject, maxHeld: maxHeld}
 }
 
 func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	scrape := collector.Scrape{Names: once(query["name[]"]), Projects: once(query["project"]), Gzip: acceptsGzip(r.Header)}
-	if i := slices.IndexFunc(scrape.Projects, func(p string) bool { return !s.hasProject(p) }); i >= 0 {
-		text(w, http.StatusNotFound, fmt.Sprintf("the configuration has no project %q", scrape.Projects[i]))
-		return
+	for _, project := range scrape.Projects {
+		if err := s.findProject(project); err != nil {
+			text(w, http.StatusNotFound, err.Error())
+			return
+		}
 	}
 	var contentType string
 	scrape.Format, contentType = negotiate(r.Header)

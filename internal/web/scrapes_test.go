@@ -65,7 +65,7 @@ func (f answers) Answer(ctx context.Context, scrape collector.Scrape) (*collecto
 	return &collector.Answer{Chunks: chunks, Size: len(bytes.Join(chunks, nil)), Version: collector.NewVersion()}, ctx.Err()
 }
 
-func anyProject(string) bool { return true }
+func anyProject(string) error { return nil }
 
 // TestClientsThatDoNotReadLargeAnswers hold neither connections nor more memory than
 // they may.
@@ -150,7 +150,7 @@ func TestWhatAScrapeAsksFor(t *testing.T) {
 		}
 	}
 	w := httptest.NewRecorder()
-	newScrapes(nil, func(p string) bool { return p == "p" }, 100).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics?project=p&project=none", nil))
+	newScrapes(nil, func(p string) error { return findProject((&fake{}).Config(), p) }, 100).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics?project=p&project=none", nil))
 	assert.Equal(t, http.StatusNotFound, w.Code)
 	assert.Equal(t, "the configuration has no project \"none\"\n", w.Body.String())
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
+	"github.com/workspace-exporter/workspace_exporter/internal/shard"
 )
 
 // Exporter is what a server serves.
@@ -195,10 +196,7 @@ func secure(h http.Handler) http.Handler {
 // handler serves everything that the exporter shows.
 func handler(e Exporter, o *Options) http.Handler {
 	mux := http.NewServeMux()
-	hasProject := func(name string) bool {
-		return slices.ContainsFunc(e.Config().Projects, func(p *config.Project) bool { return p.Name == name })
-	}
-	mux.Handle("GET "+o.TelemetryPath, newScrapes(e, hasProject, maxHeldBytes))
+	mux.Handle("GET "+o.TelemetryPath, newScrapes(e, func(name string) error { return findProject(e.Config(), name) }, maxHeldBytes))
 	if o.EnablePprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -235,9 +233,23 @@ func handler(e Exporter, o *Options) http.Handler {
 			text(w, http.StatusInternalServerError, "cannot show the configuration: "+err.Error())
 			return
 		}
+		if s := e.Config().Shard; s.Divides() {
+			masked = fmt.Appendf(nil, "# The projects of %s.\n%s", s, masked)
+		}
 		text(w, http.StatusOK, string(masked))
 	}))
 	return secure(mux)
+}
+
+// findProject says why a project has no metrics here; nil if it has.
+func findProject(c *config.Config, name string) error {
+	switch {
+	case slices.ContainsFunc(c.Projects, func(p *config.Project) bool { return p.Name == name }):
+		return nil
+	case slices.Contains(c.Elsewhere, name):
+		return fmt.Errorf("the project %q belongs to shard %d, and this is %s", name, shard.Of(name, c.Shard.Total), c.Shard)
+	}
+	return fmt.Errorf("the configuration has no project %q", name)
 }
 
 // notByScripts refuses requests of scripts in a browser: with DNS rebinding, a page of

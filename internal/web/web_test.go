@@ -28,11 +28,13 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
+	"github.com/workspace-exporter/workspace_exporter/internal/shard"
 )
 
 // fake is an exporter that shows what it is given.
 type fake struct {
 	sources []Source
+	shard   shard.Shard
 	failure error // of a reload
 	reloads int
 }
@@ -42,7 +44,12 @@ func (f *fake) Answer(context.Context, collector.Scrape) (*collector.Answer, err
 }
 
 func (f *fake) Config() *config.Config {
-	return &config.Config{Projects: []*config.Project{{Name: "p", ProjectID: "an-id"}}}
+	c := &config.Config{Projects: []*config.Project{{Name: "p", ProjectID: "an-id"}}}
+	if f.shard.Divides() {
+		c.Projects = append(c.Projects, &config.Project{Name: "q"}, &config.Project{Name: "r"})
+		c.Take(f.shard)
+	}
+	return c
 }
 
 func (f *fake) Sources() []Source { return f.sources }
@@ -73,6 +80,31 @@ func start(t *testing.T, f *fake, o Options) func(method, path string, header ht
 		require.NoError(t, err)
 		return resp.StatusCode, string(body), resp.Header
 	}
+}
+
+// TestAShardNamesTheOthers: who asks the wrong one is told which one to ask.
+func TestAShardNamesTheOthers(t *testing.T) {
+	own := shard.Shard{Number: shard.Of("p", 3), Total: 3}
+	elsewhere := "q"
+	require.False(t, own.Has(elsewhere))
+	request := start(t, &fake{shard: own}, Options{})
+	_, page, _ := request(http.MethodGet, "/", nil)
+	for number := range own.Total {
+		assert.Contains(t, page, fmt.Sprintf("<dt>shard %d of 3", number))
+	}
+	assert.Equal(t, 1, strings.Count(page, ", this one"))
+	assert.Contains(t, page, "No project belongs") // the fake has no sources
+	status, _, _ := request(http.MethodGet, "/metrics?project=p", nil)
+	assert.Equal(t, http.StatusOK, status)
+	status, body, _ := request(http.MethodGet, "/metrics?project=p&project="+elsewhere, nil)
+	assert.Equal(t, http.StatusNotFound, status)
+	assert.Contains(t, body, fmt.Sprintf(`the project "q" belongs to shard %d, and this is %s`, shard.Of(elsewhere, 3), own))
+	_, body, _ = request(http.MethodGet, "/config", nil)
+	assert.Contains(t, body, "# The projects of "+own.String())
+	assert.NotContains(t, body, "name: "+elsewhere)
+
+	_, page, _ = start(t, &fake{}, Options{})(http.MethodGet, "/", nil)
+	assert.NotContains(t, page, "shard")
 }
 
 func TestEveryAnswerHasTheHeadersThatProtectBrowsers(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
 	apps "k8s.io/api/apps/v1"
@@ -95,7 +97,7 @@ func examples(t *testing.T) map[string]map[string]any {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.yaml")
 	require.NoError(t, err)
-	require.Len(t, files, 6)
+	require.Len(t, files, 7)
 	found := map[string]map[string]any{}
 	for _, file := range append(files, filepath.Join(repository, valuesFile)) {
 		values, err := chartutil.ReadValuesFile(file)
@@ -224,7 +226,7 @@ func TestWhatIsRendered(t *testing.T) {
 func checkPod(t *testing.T, found objects) {
 	t.Helper()
 	set, pod := found.set, found.set.Spec.Template
-	assert.EqualValues(t, 1, *set.Spec.Replicas, "two exporters count everything twice")
+	checkShards(t, set)
 	assert.Equal(t, found.service.Name, set.Spec.ServiceName)
 	for what, selector := range map[string]*meta.LabelSelector{
 		"stateful set": set.Spec.Selector, "network policy": &found.policy.Spec.PodSelector,
@@ -254,13 +256,43 @@ func checkPod(t *testing.T, found objects) {
 		delete(volumes, m.Name)
 	}
 	assert.Empty(t, volumes, "not mounted")
-	output(t, program, append(slices.Clone(container.Args), "--help")...) // knows all its flags
+	output(t, program, append(argsOf(container, 0), "--help")...) // knows all its flags
 	for _, p := range []*core.Probe{container.StartupProbe, container.LivenessProbe, container.ReadinessProbe} {
 		require.NotNil(t, p)
 		assert.NotEqual(t, p.HTTPGet == nil, p.TCPSocket == nil)
 	}
 	assert.Contains(t, found.policy.Spec.PolicyTypes, networking.PolicyTypeEgress)
 	assert.False(t, *pod.Spec.AutomountServiceAccountToken)
+}
+
+// argsOf are the arguments that a container gets in the pod of an ordinal.
+func argsOf(c core.Container, ordinal int) []string {
+	var args []string
+	for _, arg := range c.Args {
+		for _, e := range c.Env {
+			if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil && e.ValueFrom.FieldRef.FieldPath == "metadata.labels['apps.kubernetes.io/pod-index']" {
+				arg = strings.ReplaceAll(arg, "$("+e.Name+")", strconv.Itoa(ordinal))
+			}
+		}
+		args = append(args, arg)
+	}
+	return args
+}
+
+// checkShards checks that each project is read by one pod: two exporters count everything
+// twice.
+func checkShards(t *testing.T, set *apps.StatefulSet) {
+	t.Helper()
+	pods := int(*set.Spec.Replicas)
+	for ordinal := range pods {
+		args := strings.Join(argsOf(set.Spec.Template.Spec.Containers[0], ordinal), " ") + " "
+		if pods == 1 {
+			assert.NotContains(t, args, "shard")
+			continue
+		}
+		assert.Contains(t, args, fmt.Sprintf("--shard=%d --total-shards=%d ", ordinal, pods))
+	}
+	assert.Equal(t, apps.ParallelPodManagement, set.Spec.PodManagementPolicy, "one pod that is not ready holds up no other")
 }
 
 // checkMonitoring compares what Prometheus and Grafana read with dashboards/.
@@ -510,6 +542,18 @@ func TestNothingIsThereByDefaultThatIsNotThere(t *testing.T) {
 	}
 }
 
+func TestShardsNeedTheOrdinalOfAPod(t *testing.T) {
+	found := rendered(t, examples(t)["shards.yaml"])
+	assert.EqualValues(t, 3, *found.set.Spec.Replicas)
+	assert.NotEmpty(t, found.set.Spec.VolumeClaimTemplates, "each has a store of its own")
+	old := *chartutil.DefaultCapabilities
+	old.KubeVersion = chartutil.KubeVersion{Version: "v1.27.9-gke.1", Major: "1", Minor: "27"}
+	all, err := chartutil.ToRenderValues(theChart(t), examples(t)["shards.yaml"], chartutil.ReleaseOptions{Name: "r", Namespace: "n"}, &old)
+	require.NoError(t, err)
+	_, err = engine.Render(theChart(t), all)
+	assert.ErrorContains(t, err, "shards need Kubernetes 1.28")
+}
+
 func TestDemo(t *testing.T) {
 	found := rendered(t, examples(t)["demo.yaml"])
 	assert.Equal(t, "demo", found.set.Spec.Template.Spec.Containers[0].Args[0])
@@ -579,7 +623,7 @@ func TestReadmeShowsTheExample(t *testing.T) {
 }
 
 func TestNotes(t *testing.T) {
-	for values, want := range map[string]string{"demo.yaml": "made-up records", "values.yaml": "doctor", "ephemeral.yaml": "WARNING"} {
+	for values, want := range map[string]string{"demo.yaml": "made-up records", "values.yaml": "doctor", "shards.yaml": "check-config --total-shards=3", "ephemeral.yaml": "WARNING"} {
 		files, err := render(theChart(t), examples(t)[values])
 		require.NoError(t, err)
 		assert.Contains(t, files["workspace-exporter/templates/NOTES.txt"], want)
@@ -588,13 +632,16 @@ func TestNotes(t *testing.T) {
 
 func TestRefusedValues(t *testing.T) {
 	for values, want := range map[string]string{
-		"{}":                                    "config.projects is empty",
-		"{demo: true, replicas: 2}":             "replicas",
-		"{demo: true, replicaCount: 2}":         "replicaCount",
-		"{demo: 'yes'}":                         "demo",
-		"{demo: true, log: {level: loud}}":      "level",
-		"{demo: true, image: {digest: md5:0}}":  "digest",
-		"{demo: true, image: {repository: ''}}": "image.repository is empty",
+		"{}":                            "config.projects is empty",
+		"{demo: true, replicas: 2}":     "replicas",
+		"{demo: true, replicaCount: 2}": "replicaCount",
+		"{demo: true, image: {repository: r}, shards: 2}":                                              "shards divide projects",
+		"{demo: true, shards: 0}":                                                                      "shards",
+		"{demo: true, shards: 1.5}":                                                                    "shards",
+		"{demo: 'yes'}":                                                                                "demo",
+		"{demo: true, log: {level: loud}}":                                                             "level",
+		"{demo: true, image: {digest: md5:0}}":                                                         "digest",
+		"{demo: true, image: {repository: ''}}":                                                        "image.repository is empty",
 		"{demo: true, persistence: {accessModes: [ReadWriteMany]}}":                                    "accessModes",
 		"{demo: true, persistence: {size: big}}":                                                       "size",
 		"{demo: true, serviceMonitor: {interval: often}}":                                              "interval",

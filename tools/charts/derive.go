@@ -161,7 +161,9 @@ func render(c *chart.Chart, values map[string]any) (map[string]string, error) {
 // renderAs is render, by another name of the release.
 func renderAs(c *chart.Chart, name string, values map[string]any) (map[string]string, error) {
 	release := chartutil.ReleaseOptions{Name: name, Namespace: "monitoring", Revision: 1, IsInstall: true}
-	all, err := chartutil.ToRenderValues(c, values, release, chartutil.DefaultCapabilities)
+	cluster := *chartutil.DefaultCapabilities
+	cluster.KubeVersion = chartutil.KubeVersion{Version: "v1.35.0", Major: "1", Minor: "35"}
+	all, err := chartutil.ToRenderValues(c, values, release, &cluster)
 	if err != nil {
 		return nil, err
 	}
