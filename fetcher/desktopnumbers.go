@@ -2,8 +2,11 @@ package fetcher
 
 import (
 	"context"
-	"fmt"
 	"slices"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -16,8 +19,11 @@ type ReadDesktopNumbers struct {
 	Get func(ctx context.Context, desktopType string) (record.DesktopStatistics, error)
 	// Mismatch is called if pools have more desktops than there are.
 	Mismatch func()
+	Logger   log.Logger
 
-	pooled string // the word by which pools were listed last
+	pooled string // the word by which pools were asked for last
+	// unlistedAt is when no word had the API list the pools that it has.
+	unlistedAt time.Time
 }
 
 // Words for desktops in pools: that of the vendor's enumeration, and that with which, as the
@@ -33,41 +39,58 @@ func (d *ReadDesktopNumbers) ReadNow(ctx context.Context) (*record.Batch, error)
 	if err != nil {
 		return nil, err
 	}
-	pools, err := d.pools(ctx)
+	pooled, pools, err := d.pools(ctx)
 	if err != nil {
 		return nil, err
 	}
 	all := answer.All()
-	dedicated, exact := all.Minus(pools)
+	dedicated, exact := all.Minus(&pooled, pools)
 	if !exact {
 		d.Mismatch()
 	}
 	return &record.Batch{Desktops: append([]record.DesktopCount{dedicated}, pools...)}, nil
 }
 
-// pools gets the numbers of each pool, by the word that the API wants.
-func (d *ReadDesktopNumbers) pools(ctx context.Context) ([]record.DesktopCount, error) {
+// pools gets the numbers of all pools together and of each, by the word that the API wants. If
+// it lists none by any word, they are one pool.
+func (d *ReadDesktopNumbers) pools(ctx context.Context) (pooled record.DesktopCount, pools []record.DesktopCount, err error) {
+	word := ""
+	for _, next := range d.words() {
+		answer, refusal := d.Get(ctx, next)
+		if workspace.IsRefused(refusal) {
+			err = refusal
+			continue
+		}
+		if refusal != nil {
+			return pooled, nil, refusal
+		}
+		word, pooled = next, answer.All()
+		if total := pooled.Total; answer.HasPools() || total == nil || *total == 0 {
+			d.pooled, d.unlistedAt = next, time.Time{}
+			return pooled, answer.Pools(), nil
+		}
+	}
+	if word == "" {
+		return pooled, nil, err
+	}
+	if isDue(d.unlistedAt) {
+		level.Warn(d.Logger).Log("msg", "there are desktops in pools, and the API lists none of the pools: report it to the vendor; until then they are shown as one pool",
+			"desktop_pool", record.UnknownPool, "desktops", *pooled.Total)
+		d.unlistedAt = time.Now()
+	}
+	d.pooled, pooled.Pool = word, record.UnknownPool
+	return pooled, []record.DesktopCount{pooled}, nil
+}
+
+// words are those to ask by, the one that is known to work first. If none has the API list
+// pools, the other is tried again an hour later.
+func (d *ReadDesktopNumbers) words() []string {
 	words := []string{typePooled, typePool}
 	if d.pooled == typePool {
 		slices.Reverse(words)
 	}
-	var err error
-	for _, word := range words {
-		var answer record.DesktopStatistics
-		answer, err = d.Get(ctx, word)
-		switch total := answer.All().Total; {
-		case workspace.IsRefused(err):
-			continue
-		case err != nil:
-			return nil, err
-		case answer.HasPools():
-			d.pooled = word
-			return answer.Pools(), nil
-		case total == nil || *total == 0:
-			return nil, nil
-		default:
-			err = fmt.Errorf("the API says that pools have %d desktops, and lists none of the pools", *total)
-		}
+	if !isDue(d.unlistedAt) {
+		words = words[:1]
 	}
-	return nil, err
+	return words
 }

@@ -23,40 +23,50 @@ type DesktopCount struct {
 	Malformed bool
 }
 
-// Minus is what is left without the desktops of pools. A number that would be below 0 is 0:
-// exact is false then, since both were not read at the same moment.
-func (c *DesktopCount) Minus(pools []DesktopCount) (rest DesktopCount, exact bool) {
+// Minus is what is left without the desktops of pools. What a pool does not say is what pooled,
+// all pools together, says; if that does not, either, nothing is known of what is left. A number
+// that would be below 0 is 0: exact is false then, since both were not read at the same moment.
+func (c *DesktopCount) Minus(pooled *DesktopCount, pools []DesktopCount) (rest DesktopCount, exact bool) {
 	exact = true
-	subtract := func(n, part int) int {
-		exact = exact && n >= part
-		return max(0, n-part)
+	subtract := func(n int, of func(*DesktopCount) (int, bool)) (left int, known bool) {
+		part, known := 0, true
+		for i := range pools {
+			n, says := of(&pools[i])
+			part, known = part+n, known && says
+		}
+		if !known {
+			part, known = of(pooled)
+		}
+		exact = exact && (n >= part || !known)
+		return max(0, n-part), known
 	}
 	states := func(of func(*DesktopCount) map[string]int) map[string]int {
-		left := map[string]int{}
+		rest := map[string]int{}
 		for state, n := range of(c) {
-			part := 0
-			for i := range pools {
-				part += of(&pools[i])[state]
+			left, known := subtract(n, func(c *DesktopCount) (int, bool) { n, says := of(c)[state]; return n, says })
+			if known {
+				rest[state] = left
 			}
-			left[state] = subtract(n, part)
 		}
-		return left
+		return rest
 	}
 	rest = DesktopCount{Invalid: c.Invalid,
 		Attach:     states(func(c *DesktopCount) map[string]int { return c.Attach }),
 		RunState:   states(func(c *DesktopCount) map[string]int { return c.RunState }),
 		LoginState: states(func(c *DesktopCount) map[string]int { return c.LoginState })}
 	if c.Total != nil {
-		part := 0
-		for i := range pools {
-			if pools[i].Total != nil {
-				part += *pools[i].Total
-			}
+		if left, known := subtract(*c.Total, (*DesktopCount).total); known {
+			rest.Total = &left
 		}
-		n := subtract(*c.Total, part)
-		rest.Total = &n
 	}
 	return rest, exact
+}
+
+func (c *DesktopCount) total() (n int, known bool) {
+	if c.Total == nil {
+		return 0, false
+	}
+	return *c.Total, true
 }
 
 // DesktopStatistics are numbers of desktops as the API writes them: of all that were asked
@@ -123,8 +133,11 @@ func (d *DesktopStatistics) UnmarshalJSONFrom(from *jsontext.Decoder) error {
 	return nil
 }
 
-// HasPools reports whether the answer lists pools.
-func (d *DesktopStatistics) HasPools() bool { return d.pools != nil }
+// HasPools reports whether the answer lists a pool.
+func (d *DesktopStatistics) HasPools() bool { return len(d.pools) > 0 }
+
+// UnknownPool is the name of a pool that has none: the empty one is of desktops without a pool.
+const UnknownPool = "unknown"
 
 // All are the numbers of all desktops that were asked for.
 func (d *DesktopStatistics) All() DesktopCount { return d.desktopCount() }
@@ -137,7 +150,7 @@ func (d *DesktopStatistics) Pools() []DesktopCount {
 			continue
 		}
 		pools[i] = d.pools[i].desktopCount()
-		pools[i].Pool = cmp.Or(pools[i].Pool, "unknown") // the empty label is of desktops without a pool
+		pools[i].Pool = cmp.Or(pools[i].Pool, UnknownPool)
 	}
 	return pools
 }

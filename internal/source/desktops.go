@@ -25,8 +25,8 @@ var desktops = &Source{
 	Demo:    "{poll_interval: 5s}",
 	way: &current{
 		operations: []*workspace.Operation{showDesktopStatistics},
-		open: func(c *workspace.Client, mismatch func(), _ log.Logger) fetcher.CurrentSource {
-			return &fetcher.ReadDesktopNumbers{Mismatch: mismatch, Get: func(ctx context.Context, desktopType string) (record.DesktopStatistics, error) {
+		open: func(c *workspace.Client, mismatch func(), logger log.Logger) fetcher.CurrentSource {
+			return &fetcher.ReadDesktopNumbers{Mismatch: mismatch, Logger: logger, Get: func(ctx context.Context, desktopType string) (record.DesktopStatistics, error) {
 				show := *showDesktopStatistics
 				if desktopType != "" {
 					show = show.With("desktop_type", desktopType)
