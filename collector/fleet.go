@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"iter"
 	"strings"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -49,9 +50,7 @@ func newFleet(f *families, _ Options) aggregator {
 	gauges.add(f, serverMaxSessions, "server_max_sessions", eachWithMax(func(s *record.Server, most int64, add adder) {
 		add(most, serverGroup.is(s.Group), machineName.is(s.Machine))
 	}))
-	gauges.add(f, groupMaxSessions, "server_group_max_sessions", eachWithMax(func(s *record.Server, most int64, add adder) {
-		add(most*oneIf(s.TakesUsers()), serverGroup.is(s.Group))
-	}))
+	gauges.add(f, groupMaxSessions, "server_group_max_sessions", countRoom)
 	gauges.add(f, groupServers, "server_group_servers", countServers)
 	gauges.add(f, latestAgent, "agent_latest_version", func(b *record.Batch, add adder) {
 		if b.Fleet.LatestAgent != "" {
@@ -90,6 +89,32 @@ func eachWithMax(count func(s *record.Server, most int64, add adder)) func(*reco
 	}
 }
 
+// countRoom adds up the sessions that the servers of each group have room for: none, if it has
+// no servers.
+func countRoom(b *record.Batch, add adder) {
+	eachWithMax(func(s *record.Server, most int64, add adder) {
+		add(most*oneIf(s.TakesUsers()), serverGroup.is(s.Group))
+	})(b, add)
+	for g := range groupsWithoutServers(b) {
+		add(0, serverGroup.is(g.Name))
+	}
+}
+
+// groupsWithoutServers are the listed groups that have none.
+func groupsWithoutServers(b *record.Batch) iter.Seq[*record.ServerGroup] {
+	withServers := map[string]bool{}
+	for i := range b.Fleet.Servers {
+		withServers[b.Fleet.Servers[i].GroupID] = true
+	}
+	return func(yield func(*record.ServerGroup) bool) {
+		for i := range b.Fleet.Groups {
+			if g := &b.Fleet.Groups[i]; !g.Malformed && !withServers[g.ID] && !yield(g) {
+				return
+			}
+		}
+	}
+}
+
 // countServers counts the servers of each group by status: 0 in those that none has. A group
 // without servers is one, too.
 func countServers(b *record.Batch, add adder) {
@@ -98,16 +123,12 @@ func countServers(b *record.Batch, add adder) {
 			add(0, serverGroup.is(group), serverStatus.is(status))
 		}
 	}
-	withServers := map[string]bool{}
 	eachServer(func(s *record.Server, add adder) {
-		withServers[s.GroupID] = true
 		zeros(s.Group)
 		add(1, serverGroup.is(s.Group), serverStatus.is(s.Status))
 	})(b, add)
-	for i := range b.Fleet.Groups {
-		if g := &b.Fleet.Groups[i]; !g.Malformed && !withServers[g.ID] {
-			zeros(g.Name)
-		}
+	for g := range groupsWithoutServers(b) {
+		zeros(g.Name)
 	}
 }
 

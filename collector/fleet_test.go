@@ -46,7 +46,7 @@ func TestFleet(t *testing.T) {
 	assert.Equal(t, map[string]float64{"APS-1": 0, "APS-2": 0, "APS-3": 1, "APS-4": 0}, b.values(serverUnregistered, "machine_name"))
 	assert.Equal(t, map[string]float64{"APS-1": 7, "APS-3": 2, "APS-4": 1}, b.values(serverCurrentSessions, "machine_name"))
 	assert.Equal(t, map[string]float64{"APS-1": 10, "APS-2": 5, "APS-3": 5}, b.values(serverMaxSessions, "machine_name"), "that of h is not known")
-	assert.Equal(t, map[string]float64{"g": 5}, b.values(groupMaxSessions, "server_group"), "one is registered and not in maintenance")
+	assert.Equal(t, map[string]float64{"g": 5, "empty": 0}, b.values(groupMaxSessions, "server_group"), "one is registered and not in maintenance")
 	assert.Equal(t, map[string]float64{"2": 1}, b.values(latestAgent, "agent_version"))
 	statuses := b.values(groupServers, "server_group", "status")
 	assert.Len(t, statuses, 3*len(record.ServerStatuses)+1)
@@ -56,7 +56,7 @@ func TestFleet(t *testing.T) {
 	assert.Equal(t, 2.0, b.values(recordsTotal, "disposition")["invalid"], "a server and a group")
 
 	b.restart()
-	assert.Equal(t, map[string]float64{"g": 5}, b.values(groupMaxSessions, "server_group"), "known until there is an answer")
+	assert.Equal(t, map[string]float64{"g": 5, "empty": 0}, b.values(groupMaxSessions, "server_group"), "known until there is an answer")
 	newer := server(1, "g", record.StatusRegistered, 3)
 	newer.AgentVersion = "2"
 	b.fleet(record.Fleet{Groups: groups[:1], Servers: []record.Server{newer}})

@@ -61,14 +61,19 @@ type fleetAPI struct {
 	gone    string         // a group that is listed and does not exist
 	fails   string         // a call
 	calls   []string
+	// forbidden are calls for which a permission is missing.
+	forbidden map[string]bool
 }
 
 var errFails = errors.New("fails")
 
 func (f *fleetAPI) call(name string) error {
 	f.calls = append(f.calls, name)
-	if name == f.fails {
+	switch {
+	case name == f.fails:
 		return errFails
+	case f.forbidden[name]:
+		return &workspace.Error{Operation: name, Status: http.StatusForbidden}
 	}
 	return nil
 }
@@ -188,6 +193,51 @@ func TestFleetGoesOn(t *testing.T) {
 	})
 }
 
+// A server whose group's name is not there is in the group all the same, and a group that is
+// listed as one for virtual desktops is one.
+func TestFleetFillsIn(t *testing.T) {
+	f := &fleetAPI{max: map[string]int{}}
+	f.addGroup("a", 40, 5, 2)
+	f.addGroup("v", 1, 5, 1)
+	f.groups[1].OneSession = true
+	f.servers[1].Group = "a"
+	f.servers = append(f.servers, record.Server{ID: record.Identity{9}, GroupID: "hidden", Group: "hidden"}, record.Server{ID: record.Identity{10}})
+	b, err := f.reader(t).ReadNow(t.Context())
+	require.NoError(t, err)
+	var groups []string
+	for i := range b.Fleet.Servers {
+		groups = append(groups, b.Fleet.Servers[i].Group)
+	}
+	assert.Equal(t, []string{"A", "A", "V", "hidden", ""}, groups)
+	assert.Equal(t, map[string]int{"A": 5, "V": 1}, maxima(b))
+}
+
+// All permissions that are missing are named at once; of groups, one is asked for.
+func TestFleetWithoutPermissions(t *testing.T) {
+	f := &fleetAPI{max: map[string]int{}, forbidden: map[string]bool{}}
+	f.addGroup("a", 0, 5, 1)
+	f.addGroup("b", 0, 5, 1)
+	r := f.reader(t)
+	for _, c := range []struct{ forbidden, calls string }{
+		{"groups agent servers", "groups agent servers"},
+		{"agent group:a group:b", "groups agent group:a servers"},
+		{"servers", "agent group:a group:b servers"},
+		{"", "servers"},
+	} {
+		f.forbidden = map[string]bool{}
+		for _, call := range strings.Fields(c.forbidden) {
+			f.forbidden[call] = true
+		}
+		_, err := r.ReadNow(t.Context())
+		assert.Equal(t, c.calls, f.since())
+		assert.Equal(t, c.forbidden != "", workspace.IsForbidden(err))
+		for _, call := range strings.Fields(strings.TrimSuffix(c.forbidden, " group:b")) {
+			assert.ErrorContains(t, err, call)
+			assert.Equal(t, Permission, reasonOf(err))
+		}
+	}
+}
+
 func desktopStatistics(t *testing.T, text string) (d record.DesktopStatistics) {
 	require.NoError(t, json.Unmarshal([]byte(text), &d))
 	return d
@@ -201,22 +251,26 @@ func TestDesktopNumbers(t *testing.T) {
 		answers   map[string]string // by the type; "" is refused
 		calls     string            // of three polls
 		dedicated int
+		unknown   bool // pools are shown as one
 		err       string
 		mismatch  int
 	}{
-		"as enumerated":     {answers: map[string]string{typePooled: two}, calls: " POOLED,  POOLED,  POOLED", dedicated: 7},
-		"as the page says":  {answers: map[string]string{typePooled: `{"total_num":3}`, typePool: two}, calls: " POOLED POOL,  POOL,  POOL", dedicated: 7},
-		"only as it says":   {answers: map[string]string{typePool: two}, calls: " POOLED POOL,  POOL,  POOL", dedicated: 7},
-		"no pools":          {answers: map[string]string{typePooled: `{"total_num":0}`}, calls: " POOLED,  POOLED,  POOLED", dedicated: 10},
-		"an empty list":     {answers: map[string]string{typePooled: `{"total_num":0,"desktop_pool_statistics":[]}`}, calls: " POOLED,  POOLED,  POOLED", dedicated: 10},
-		"not by pool":       {answers: map[string]string{typePooled: `{"total_num":3}`, typePool: `{"total_num":3}`}, calls: " POOLED POOL,  POOLED POOL,  POOLED POOL", err: "lists none"},
-		"refused":           {calls: " POOLED POOL,  POOLED POOL,  POOLED POOL", err: "400"},
-		"more than all has": {answers: map[string]string{typePooled: `{"total_num":11,"desktop_pool_statistics":[{"desktop_pool_name":"A","total_num":11}]}`}, calls: " POOLED,  POOLED,  POOLED", mismatch: 3},
+		"as enumerated":                   {answers: map[string]string{typePooled: two}, calls: " POOLED,  POOLED,  POOLED", dedicated: 7},
+		"as the page says":                {answers: map[string]string{typePooled: `{"total_num":3}`, typePool: two}, calls: " POOLED POOL,  POOL,  POOL", dedicated: 7},
+		"only as it says":                 {answers: map[string]string{typePool: two}, calls: " POOLED POOL,  POOL,  POOL", dedicated: 7},
+		"no pools":                        {answers: map[string]string{typePooled: `{"total_num":0}`}, calls: " POOLED,  POOLED,  POOLED", dedicated: 10},
+		"an empty list":                   {answers: map[string]string{typePooled: `{"total_num":0,"desktop_pool_statistics":[]}`}, calls: " POOLED,  POOLED,  POOLED", dedicated: 10},
+		"an empty list, as the page says": {answers: map[string]string{typePooled: `{"total_num":3,"desktop_pool_statistics":[]}`, typePool: two}, calls: " POOLED POOL,  POOL,  POOL", dedicated: 7},
+		"not by pool":                     {answers: map[string]string{typePooled: `{"total_num":3}`, typePool: `{"total_num":3,"desktop_pool_statistics":[]}`}, calls: " POOLED POOL,  POOL,  POOL", dedicated: 7, unknown: true},
+		"not by pool, refused":            {answers: map[string]string{typePooled: `{"total_num":3,"desktop_pool_statistics":null}`}, calls: " POOLED POOL,  POOLED,  POOLED", dedicated: 7, unknown: true},
+		"pools without numbers":           {answers: map[string]string{typePooled: `{"total_num":3,"desktop_pool_statistics":[{"desktop_pool_name":"A"},{"desktop_pool_name":"B","total_num":1}]}`}, calls: " POOLED,  POOLED,  POOLED", dedicated: 7},
+		"refused":                         {calls: " POOLED POOL,  POOLED POOL,  POOLED POOL", err: "400"},
+		"more than all has":               {answers: map[string]string{typePooled: `{"total_num":11,"desktop_pool_statistics":[{"desktop_pool_name":"A","total_num":11}]}`}, calls: " POOLED,  POOLED,  POOLED", mismatch: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls []string
 			mismatches := 0
-			d := &ReadDesktopNumbers{Mismatch: func() { mismatches++ }, Get: func(_ context.Context, desktopType string) (record.DesktopStatistics, error) {
+			d := &ReadDesktopNumbers{Logger: log.NewNopLogger(), Mismatch: func() { mismatches++ }, Get: func(_ context.Context, desktopType string) (record.DesktopStatistics, error) {
 				calls[len(calls)-1] += desktopType + " "
 				if desktopType == "" {
 					return desktopStatistics(t, all), nil
@@ -236,6 +290,9 @@ func TestDesktopNumbers(t *testing.T) {
 				require.NoError(t, err)
 				assert.Empty(t, b.Desktops[0].Pool)
 				assert.Equal(t, c.dedicated, *b.Desktops[0].Total)
+				if c.unknown {
+					assert.Equal(t, []record.DesktopCount{{Pool: "unknown", Total: b.Desktops[1].Total, Attach: map[string]int{}, RunState: map[string]int{}, LoginState: map[string]int{}}}, b.Desktops[1:])
+				}
 			}
 			for i := range calls {
 				calls[i] = strings.TrimRight(calls[i], " ")

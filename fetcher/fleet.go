@@ -1,14 +1,17 @@
 package fetcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -66,10 +69,10 @@ func NewReadFleet(api FleetAPI, mismatch func(), logger log.Logger) *ReadFleet {
 // ReadNow implements CurrentSource. It begins with what changes rarely: were it the last, a
 // quota that allows no more than the list would never let it be read.
 func (f *ReadFleet) ReadNow(ctx context.Context) (*record.Batch, error) {
-	if err := f.readDetails(ctx, f.listedAt); err != nil {
-		return nil, err
-	}
-	servers, err := f.servers.Read(ctx, cursor.Window{}, maxWhole)
+	var servers []record.Server
+	err := unlessForbidden(
+		func() error { return f.readDetails(ctx, f.listedAt) },
+		func() (err error) { servers, err = f.servers.Read(ctx, cursor.Window{}, maxWhole); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -80,32 +83,72 @@ func (f *ReadFleet) ReadNow(ctx context.Context) (*record.Batch, error) {
 		f.noteMissing(servers)
 	}
 	b := &record.Batch{Fleet: record.Fleet{Servers: servers, LatestAgent: f.agent}}
+	names := map[string]string{}
 	for _, listed := range f.listed {
 		b.Fleet.Groups = append(b.Fleet.Groups, f.group(listed))
+		names[listed.ID] = listed.Name
+	}
+	for i := range servers {
+		if s := &servers[i]; s.Group == s.GroupID { // its group's name was not read
+			s.Group = cmp.Or(names[s.GroupID], s.Group)
+		}
 	}
 	return b, nil
 }
 
+// unlessForbidden takes steps until one fails. One that lacks a permission does not keep the
+// others from showing which they lack.
+func unlessForbidden(steps ...func() error) (denied error) {
+	for _, step := range steps {
+		switch err := step(); {
+		case err == nil:
+		case !workspace.IsForbidden(err):
+			return err
+		case denied == nil:
+			denied = err
+		default:
+			denied = fmt.Errorf("%w; %w", denied, err)
+		}
+	}
+	return denied
+}
+
 // readDetails reads what is older than an hour; groups were listed at a time.
-func (f *ReadFleet) readDetails(ctx context.Context, listedAt time.Time) (err error) {
-	if isDue(listedAt) {
-		groups, err := f.groups.Read(ctx, cursor.Window{}, maxWhole)
-		if err != nil {
-			return err
-		}
-		f.listed, f.listedAt, f.missing = groups, time.Now(), map[string]bool{}
+func (f *ReadFleet) readDetails(ctx context.Context, listedAt time.Time) error {
+	return unlessForbidden(
+		func() error { return f.readGroups(ctx, listedAt) },
+		func() error { return f.readLatestAgent(ctx) },
+		func() error {
+			for _, listed := range f.listed {
+				if err := f.readGroup(ctx, listed); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+}
+
+func (f *ReadFleet) readGroups(ctx context.Context, listedAt time.Time) error {
+	if !isDue(listedAt) {
+		return nil
 	}
-	if isDue(f.agentAt) {
-		if f.agent, err = f.api.LatestAgent(ctx); err != nil {
-			return err
-		}
-		f.agentAt = time.Now()
+	groups, err := f.groups.Read(ctx, cursor.Window{}, maxWhole)
+	if err != nil {
+		return err
 	}
-	for _, listed := range f.listed {
-		if err := f.readGroup(ctx, listed); err != nil {
-			return err
-		}
+	f.listed, f.listedAt, f.missing = groups, time.Now(), map[string]bool{}
+	return nil
+}
+
+func (f *ReadFleet) readLatestAgent(ctx context.Context) error {
+	if !isDue(f.agentAt) {
+		return nil
 	}
+	agent, err := f.api.LatestAgent(ctx)
+	if err != nil {
+		return err
+	}
+	f.agent, f.agentAt = agent, time.Now()
 	return nil
 }
 
@@ -125,7 +168,7 @@ func (f *ReadFleet) readGroup(ctx context.Context, listed record.ServerGroup) er
 	if err != nil {
 		return err
 	}
-	if group.MaxSessions == 0 {
+	if group.MaxSessions == 0 || listed.OneSession {
 		group.MaxSessions = listed.MaxSessions
 	}
 	if group.MaxSessions == 0 && isDue(f.maxAt) {

@@ -100,6 +100,12 @@ func IsNotFound(err error) bool {
 	return errors.As(err, &api) && api.Status == http.StatusNotFound
 }
 
+// IsForbidden reports whether a permission is missing.
+func IsForbidden(err error) bool {
+	var api *Error
+	return errors.As(err, &api) && api.Status == http.StatusForbidden && !api.Throttled()
+}
+
 // Advice is what to do, as far as the answer tells, or that there is none; or empty.
 func (e *Error) Advice() string {
 	var name *net.DNSError

@@ -104,8 +104,10 @@ func (s *ServerHDADetails) Server() Server {
 type ServerGroup struct {
 	// ID is as the API writes it, Name a label value: the group's name, or else its id.
 	ID, Name string
-	// MaxSessions is the most sessions of each of its servers; 0 if unknown.
+	// MaxSessions is the most sessions of each of its servers; 0 if unknown. OneSession is true
+	// of a group for virtual desktops, whose servers have one.
 	MaxSessions int
+	OneSession  bool
 
 	// Identity, Invalid and Malformed are as with Server.
 	Identity  Identity
@@ -146,8 +148,8 @@ func (g *ServerGroupDetails) Group() ServerGroup {
 		return ServerGroup{Identity: g.identity, Malformed: true}
 	}
 	r := g.read(serverGroupDetails)
-	group := ServerGroup{ID: r.label(groupID), MaxSessions: cmp.Or(r.count(groupMaxSession), r.count(groupBundleSessions))}
-	if r.truth(groupIsVDI) {
+	group := ServerGroup{ID: r.label(groupID), MaxSessions: cmp.Or(r.count(groupMaxSession), r.count(groupBundleSessions)), OneSession: r.truth(groupIsVDI)}
+	if group.OneSession {
 		group.MaxSessions = 1
 	}
 	group.Name = cmp.Or(r.label(groupName), group.ID)

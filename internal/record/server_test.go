@@ -52,7 +52,7 @@ func TestServerGroup(t *testing.T) {
 		`{"id":"g","name":"Finance","route_policy":{"max_session":5,"cpu_threshold":80},"product_info":{"sessions":40}}`: {ID: "g", Name: "Finance", MaxSessions: 5},
 		`{"id":"g","route_policy":null,"product_info":{"product_id":"p","sessions":"40"}}`:                               {ID: "g", Name: "g", MaxSessions: 40},
 		`{"id":"g","route_policy":{"max_session":0},"product_info":{"sessions":40}}`:                                     {ID: "g", Name: "g", MaxSessions: 40},
-		`{"id":"g","route_policy":{"max_session":5},"is_vdi":true}`:                                                      {ID: "g", Name: "g", MaxSessions: 1},
+		`{"id":"g","route_policy":{"max_session":5},"is_vdi":true}`:                                                      {ID: "g", Name: "g", MaxSessions: 1, OneSession: true},
 		`{"id":"g"}`: {ID: "g", Name: "g"},
 		`{"id":"g","max_session":7,"sessions":8}`: {ID: "g", Name: "g"},
 		`{"id":"g","route_policy":"none","product_info":{"sessions":[]},"is_vdi":"perhaps"}`: {ID: "g", Name: "g",
@@ -91,15 +91,23 @@ func TestDesktopCounts(t *testing.T) {
 		{Malformed: true},
 	}, pools)
 
-	rest, exact := all.Minus(pools)
-	assert.False(t, exact, "more desktops of pools are in use than desktops at all")
-	assert.Equal(t, ptr(79), rest.Total)
-	assert.Equal(t, map[string]int{"in_use": 0, "unregistered": 1, "ready": 60, "disconnected": 9}, rest.LoginState)
-	_, exact = all.Minus(nil)
+	rest, exact := all.Minus(&DesktopCount{}, pools[:2])
 	assert.True(t, exact)
+	assert.Equal(t, ptr(79), rest.Total)
+	assert.Empty(t, rest.LoginState, "a pool does not say how many of its are, nor do all pools together")
+	rest, exact = all.Minus(&DesktopCount{LoginState: map[string]int{"in_use": 31, "ready": 5}}, pools)
+	assert.False(t, exact, "more desktops of pools are in use than desktops at all")
+	assert.Nil(t, rest.Total)
+	assert.Equal(t, map[string]int{"in_use": 0, "ready": 55}, rest.LoginState)
+	rest, exact = all.Minus(&DesktopCount{}, pools[:1])
+	assert.False(t, exact)
+	assert.Equal(t, map[string]int{"in_use": 0}, rest.LoginState)
+	rest, exact = all.Minus(&DesktopCount{}, nil)
+	assert.True(t, exact)
+	assert.Equal(t, all, rest)
 
 	bare := decoded[DesktopStatistics](t, `{"total_num":3,"desktop_pool_statistics":null}`)
 	assert.False(t, bare.HasPools())
 	empty := decoded[DesktopStatistics](t, `{"desktop_pool_statistics":[]}`)
-	assert.True(t, empty.HasPools())
+	assert.False(t, empty.HasPools())
 }
