@@ -2,6 +2,7 @@ package record
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -39,6 +40,7 @@ const (
 	appInstanceID
 	appInstanceName
 	appHostID
+	appStatus // of a file alone: the console shows one
 )
 
 // AppConnectionFields are the names of the fields that mean something to us, as the API
@@ -51,6 +53,7 @@ var AppConnectionFields = []string{
 	appClientVersion: "client_version", appClientType: "client_type", appAgentVersion: "agent_version",
 	appVMIP: "vm_ip", appWIIP: "wi_ip", appVirtualIP: "virtual_ip", appPublicIP: "public_ip", appTenantID: "tenant_id",
 	appTransactionID: "transaction_id", appInstanceID: "aps_instance_id", appInstanceName: "aps_instance_name", appHostID: "aps_host_id",
+	appStatus: "connection_status",
 }
 
 var appConnections = newKind(AppConnectionFields)
@@ -84,6 +87,9 @@ func (c *AppConnection) Login() Login {
 		l.Group = r.label(appGroupID)
 	}
 	l.FailedReason = r.reason(appFailureReason, l.FailedCode, appPrivate)
+	if l.FailedCode == "" && l.FailedReason == "" {
+		l.FailedReason = r.failedStatus(appStatus)
+	}
 	l.Started = r.unread(appBrokeringTime) != ""
 	var id Identity
 	if text := r.id(appID); text != "" {
@@ -94,6 +100,27 @@ func (c *AppConnection) Login() Login {
 	l.identifyBy("app ", id, l.Machine, r.name(appUserName), what...)
 	l.Invalid = r.invalidNames()
 	return l
+}
+
+// statuses are the words that a console may have for how a connection is, in lower case and
+// without blanks: true is a failure.
+var statuses = map[string]bool{
+	"failed": true, "failure": true, "fail": true, "error": true, "abnormal": true, "unsuccessful": true, "connectionfailed": true,
+	"失败": true, "连接失败": true, "登录失败": true, "接入失败": true, "异常": true, "连接异常": true,
+	"connected": false, "connecting": false, "disconnected": false, "active": false, "inuse": false, "ended": false, "closed": false, "normal": false,
+	"已连接": false, "连接中": false, "已断开": false, "断开连接": false, "使用中": false, "已结束": false, "已关闭": false,
+}
+
+// failedStatus is a status in words, as a label value, if it is a failure. One that is not known
+// is unreadable.
+func (r *reading) failedStatus(place int) string {
+	s := r.value(place)
+	failed, known := statuses[wordOf(strings.TrimRight(narrow(s), ".!。 "))]
+	r.check(place, known || s == "" || saysSuccess(s))
+	if !failed {
+		return ""
+	}
+	return intern(Label(s))
 }
 
 // appPrivate lists the personal text of the record.
@@ -165,5 +192,7 @@ var AppConnectionColumns = Columns{
 		"aps_instance_name": {"APS instance name", "Application server instance name",
 			"应用服务器实例名称"},
 		"aps_host_id": {"Dedicated host ID", "专属主机ID"},
+		"connection_status": {"Connection state", "Status", "State", "Connection result", "Result",
+			"连接状态", "状态", "连接结果", "结果"},
 	},
 }

@@ -62,6 +62,12 @@ func TestAppOutcome(t *testing.T) {
 		"code of zeros":     {`{"failed_code":"WKS.00000000","connection_failure_reason":"OK"}`, "WKS.00000000", "OK"},
 		"reason alone":      {`{"connection_failure_reason":"No server"}`, "", "No server"},
 		"code alone":        {`{"failed_code":500}`, "500", ""},
+		"status, failed":    {`{"connection_status":" Failed "}`, "", "Failed"},
+		"status, 失败":        {`{"failed_code":"-","connection_status":"连接失败"}`, "", "连接失败"},
+		"status, good":      {`{"connection_status":"Success"}`, "", ""},
+		"status, ended":     {`{"connection_status":"In use"}`, "", ""},
+		"status and code":   {`{"failed_code":"7","connection_status":"Failed"}`, "7", ""},
+		"status and reason": {`{"connection_failure_reason":"No server","connection_status":"Failed"}`, "", "No server"},
 		"personal": {`{"id":"77aa11","user_name":"jane@corp.example","machine_name":"APS-1","aps_instance_name":"APS-WSKIXL","aps_host_id":"host-1","transaction_id":"tx-1",
 			"client_name":"PC-9","vm_ip":"192.168.0.5","failed_code":"7","connection_failure_reason":"jane on PC-9 to APS-WSKIXL (APS-1, 192.168.0.5, host-1): tx-1, 77aa11"}`,
 			"7", "<user> on <client> to <server> (<server>, <address>, <id>): <id>, <id>"},
@@ -102,6 +108,8 @@ func TestAppOddFields(t *testing.T) {
 		`{"brokering_time":null,"end_time":"","app_name":null}`:                nil,
 		`{"brokering_time":"soon","end_time":{},"app_name":[],"id":true}`:      {"id", "app_name", "brokering_time", "end_time"},
 		`{"id":7,"failed_code":7,"app_group_id":573743978327834675,"sid":"-"}`: nil,
+		`{"connection_status":"Somehow"}`:                                      {"connection_status"},
+		`{"failed_code":"7","connection_status":"Somehow"}`:                    nil,
 	} {
 		assert.Equal(t, invalid, app(t, text).Invalid, text)
 	}
