@@ -1,6 +1,7 @@
 package record
 
 import (
+	"regexp"
 	"strings"
 	"time"
 )
@@ -16,9 +17,16 @@ type timeParser struct {
 	half                             string // am or pm, if the text says so
 }
 
+// yearOne is the first of all days as programs write it that do not fill the year up with
+// zeros, or write it last. Nothing in it can be mistaken for another day.
+var yearOne = regexp.MustCompile(`^(1[-/.]0?1[-/.]0?1|0?1[-/.]0?1[-/.]0001)([ t]|$)`)
+
 // parse reads the whole text.
 func (p *timeParser) parse() (time.Time, error) {
 	p.weekday()
+	if yearOne.MatchString(p.rest) {
+		return time.Time{}, errZeroTime
+	}
 	if !p.date() {
 		return time.Time{}, errSyntax
 	}
