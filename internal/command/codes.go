@@ -94,4 +94,4 @@ func writeCodes(out io.Writer, codes []seenCode) error {
 
 // passOn takes out of a text whatever looks personal. Reasons are without it when they are
 // counted; codes are as the vendor sends them.
-func passOn(text string) string { return record.ScrubText(text) }
+func passOn(text string) string { return record.ScrubReason(text) }

@@ -96,6 +96,12 @@ var (
 	// hostPattern is an address in a host's name, such as ip-10-20-30-40.
 	hostPattern = regexp.MustCompile(`\b\d{1,3}(?:-\d{1,3}){3}\b|\b\d{1,3}(?:_\d{1,3}){3}\b`)
 
+	// uuidPattern is an id of a request, a session, a host. It may hold what looks like a MAC.
+	uuidPattern = regexp.MustCompile(`(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
+	// idPattern is an id of any kind, phonePattern an international number or a Chinese mobile.
+	idPattern    = regexp.MustCompile(`(?i)\b[0-9a-f]{32}\b|` + uuidPattern.String())
+	phonePattern = regexp.MustCompile(`\+\d[\d ()-]{7,16}\d\b|\b1[3-9]\d{9}\b`)
+
 	// longNumber is a part of a dotted number that no address has.
 	longNumber = regexp.MustCompile(`(^|\.)\d{4,}($|[.:])`)
 
@@ -216,9 +222,6 @@ func ipForms(address string) []string {
 	return append(forms, string(digits))
 }
 
-// scrub is a reason as a label value, without personal text.
-func scrub(reason string, own []private) string { return Label(withoutPersonal(reason, own)) }
-
 // maxEscapes is how many times a reason may be escaped, once in the other.
 const maxEscapes = 2
 
@@ -230,7 +233,7 @@ func withoutPersonal(reason string, own []private) string {
 	for range maxEscapes {
 		reason = Unescape(reason)
 	}
-	reason = ScrubText(withoutNames(visible(reason), own))
+	reason = ScrubReason(withoutNames(visible(reason), own))
 	if whole {
 		return reason
 	}
@@ -238,9 +241,24 @@ func withoutPersonal(reason string, own []private) string {
 	return cmp.Or(strings.TrimSpace(cut(reason, max(0, len(reason)-maxNameBytes))), "…")
 }
 
+// ScrubReason replaces, beside what ScrubText does, ids and telephone numbers: they are of no
+// use to those who read why others failed.
+func ScrubReason(s string) string {
+	s = idPattern.ReplaceAllString(s, "<id>")
+	s = phonePattern.ReplaceAllString(s, "<phone>")
+	return ScrubText(s)
+}
+
 // ScrubText replaces whatever looks like a person's name, a MAC or an IP address in
 // text that comes from outside and is about to be shown.
 func ScrubText(s string) string {
+	if id := uuidPattern.FindStringIndex(s); id != nil {
+		return scrub(s[:id[0]]) + s[id[0]:id[1]] + ScrubText(s[id[1]:])
+	}
+	return scrub(s)
+}
+
+func scrub(s string) string {
 	if strings.ContainsAny(s, "@＠") {
 		s = emailPattern.ReplaceAllString(s, "<user>")
 		s = otherMail.ReplaceAllString(s, "<user>")

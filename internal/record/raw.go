@@ -232,7 +232,7 @@ func (r *reading) reason(place int, code string, own func(*reading) []private) s
 	if s == "" || code == "" && saysSuccess(s) {
 		return ""
 	}
-	return intern(scrub(s, own(r)))
+	return intern(Label(withoutPersonal(s, own(r))))
 }
 
 func (r *reading) time(place int) time.Time {
