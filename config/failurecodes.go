@@ -15,6 +15,10 @@ import (
 // grows with it, and not with what it says.
 const longestPattern = 1000
 
+// longestPatterns is how many bytes all of them may have together: each is tried on the reason of
+// each code.
+const longestPatterns = 100_000
+
 // Explanations are the rules that failure_codes gives.
 func (c *Config) Explanations() failurecode.Rules {
 	rules := make(failurecode.Rules, len(c.FailureCodes))
@@ -30,8 +34,13 @@ func (c *Config) Explanations() failurecode.Rules {
 
 func (r *reader) failureCodes(codes []FailureCode) {
 	first := map[[2]string]int{}
+	patterns := 0
 	for i, f := range codes {
 		at := fmt.Sprintf("failure_codes[%d]", i)
+		patterns += len(f.Reason)
+		if over := patterns - longestPatterns; over > 0 && over <= len(f.Reason) {
+			r.refuse(at+".reason", "the regular expressions up to here must have at most %d bytes together, not %d: each is tried on the reason of each code", longestPatterns, patterns)
+		}
 		r.failureCode(at, &f)
 		key := [2]string{f.Code, f.Reason}
 		if same, taken := first[key]; taken {

@@ -47,3 +47,20 @@ func TestALongPatternIsRefused(t *testing.T) {
 		require.EqualError(t, err, file+":2: failure_codes[0].reason: must have at most 1000 bytes, not 1001")
 	}
 }
+
+func TestTooManyPatternsAreRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yml")
+	for n, allowed := range map[int]bool{100: true, 102: false} {
+		text := "projects: [{name: p, project_id: p, region: cn-north-4, credentials: {token: {token: x}}}]\nfailure_codes:\n"
+		for i := range n {
+			text += fmt.Sprintf("- {class: x, code: c%d, reason: %s}\n", i, strings.Repeat("a", longestPattern))
+		}
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		_, err := Load(file)
+		if allowed {
+			require.NoError(t, err)
+			continue
+		}
+		require.EqualError(t, err, file+":103: failure_codes[100].reason: the regular expressions up to here must have at most 100000 bytes together, not 101000: each is tried on the reason of each code")
+	}
+}
