@@ -14,7 +14,7 @@ import (
 )
 
 // What docs/design.md names as package.Name, package.Type.Method or package.Type.Field is
-// there.
+// there; also methods of interfaces.
 func TestDesignNamesWhatExists(t *testing.T) {
 	text, err := os.ReadFile("docs/design.md")
 	require.NoError(t, err)
@@ -66,17 +66,26 @@ func declare(t *testing.T, path string, names map[string]bool) {
 					}
 				case *ast.TypeSpec:
 					names[spec.Name.Name] = true
-					if s, ok := spec.Type.(*ast.StructType); ok {
-						for _, f := range s.Fields.List {
-							for _, id := range f.Names {
-								names[spec.Name.Name+"."+id.Name] = true
-							}
+					for _, f := range members(spec.Type) {
+						for _, id := range f.Names {
+							names[spec.Name.Name+"."+id.Name] = true
 						}
 					}
 				}
 			}
 		}
 	}
+}
+
+// members are the fields of a struct or the methods of an interface.
+func members(of ast.Expr) []*ast.Field {
+	switch of := of.(type) {
+	case *ast.StructType:
+		return of.Fields.List
+	case *ast.InterfaceType:
+		return of.Methods.List
+	}
+	return nil
 }
 
 // receiver is the name of a method's type and a dot, or empty.
