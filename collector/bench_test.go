@@ -155,3 +155,61 @@ func commitPage(b *testing.B, accumulator *Accumulator, now time.Time, n *int) {
 	}
 	require.NoError(b, accumulator.Commit(&record.Batch{From: now.Add(-16 * time.Minute), To: now, Now: now, Logins: logins, UpToDate: true}))
 }
+
+// BenchmarkCommit counts ten records beside much that is known, none of which changes.
+func BenchmarkCommit(b *testing.B) {
+	inGroup := func(n int) func(int) string { return func(i int) string { return fmt.Sprint("group ", i%n) } }
+	one := func(int) string { return "one" }
+	for _, beside := range []struct {
+		what           string
+		most           int
+		group, machine func(i int) string
+		open           bool
+		codes          int
+	}{
+		{what: "servers", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i) }},
+		{what: "groups", most: 10_000, group: inGroup(10_000), machine: one, codes: 3},
+		{what: "open", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i%100) }, open: true},
+		{what: "visits", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i%100) }, codes: 3},
+		{what: "visits-in-one-second", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i%100) }, codes: 3},
+	} {
+		for _, n := range []int{beside.most / 100, beside.most / 10, beside.most} {
+			b.Run(fmt.Sprintf("%s=%d", beside.what, n), func(b *testing.B) {
+				w := newBench(b, nil)
+				w.options.Limits = NewLimits(1<<20, nil)
+				a, err := Open(store.Discard{}, w.options)
+				require.NoError(b, err)
+				newLogin := func(i int, at time.Time) record.Login {
+					return login(i, at, func(l *record.Login) {
+						l.Group, l.Machine = beside.group(i), beside.machine(i)
+						if l.End = at; beside.open {
+							l.End = time.Time{}
+						}
+						if beside.codes > 0 && i%10 == 0 {
+							l.FailedCode = fmt.Sprint("WKS.", i/10%beside.codes)
+						}
+					})
+				}
+				commit := func(now time.Time, from, n int, step time.Duration) { // of a window so short that nothing is missed in it
+					logins := make([]record.Login, n)
+					for i := range logins {
+						logins[i] = newLogin(from+i, now.Add(-time.Duration(i)*step))
+					}
+					require.NoError(b, a.Commit(&record.Batch{From: now.Add(-3 * time.Second), To: now, Now: now, Logins: logins, UpToDate: true}))
+				}
+				now, step := t0, 50*time.Minute/time.Duration(n)
+				if beside.what == "visits-in-one-second" {
+					step = 0
+				}
+				commit(now, 0, n, step)
+				for from := 0; b.Loop(); from += 10 {
+					now = now.Add(time.Millisecond)
+					if step == 0 {
+						now = t0
+					}
+					commit(now, n+from, 10, 0)
+				}
+			})
+		}
+	}
+}

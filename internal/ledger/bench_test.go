@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -87,22 +88,104 @@ func TestMemory(t *testing.T) {
 	require.Less(t, bytesOf(n)/n, most, "bytes a record")
 }
 
+// sizes are how many records the benchmarks remember.
+var sizes = []int{10_000, 100_000, 1_000_000}
+
 func BenchmarkMemory(b *testing.B) {
-	const n = 200_000
-	used := 0
-	for b.Loop() {
-		used = bytesOf(n)
+	for _, n := range sizes {
+		b.Run(fmt.Sprint("records=", n), func(b *testing.B) {
+			used := 0
+			for b.Loop() {
+				used = bytesOf(n)
+			}
+			b.ReportMetric(float64(used)/float64(n), "B/record")
+		})
 	}
-	b.ReportMetric(float64(used)/n, "B/record")
-	b.ReportMetric(float64(used)/(1<<20), "MiB")
 }
 
-// BenchmarkForget drops nothing of 200,000 records, as most polls do.
-func BenchmarkForget(b *testing.B) {
-	const n = 200_000
-	l := fill(n)
-	for b.Loop() {
-		l.Forget(noon.Add(-2 * time.Hour))
+// BenchmarkGarbage is a collection of garbage beside what is remembered.
+func BenchmarkGarbage(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint("records=", n), func(b *testing.B) {
+			l := fill(n)
+			runtime.GC()
+			for b.Loop() {
+				runtime.GC()
+			}
+			runtime.KeepAlive(l)
+		})
 	}
-	b.ReportMetric(n, "records")
+}
+
+// BenchmarkForget drops ten records and counts ten new ones, as a poll does.
+func BenchmarkForget(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint("records=", n), func(b *testing.B) {
+			l, next := fill(n), n
+			for b.Loop() {
+				b.StopTimer()
+				l.Apply(sessions(next, 10), func(*Event) {})
+				next += 10
+				b.StartTimer()
+				l.Forget(noon.Add(time.Duration(next-n) * time.Millisecond))
+				b.StopTimer()
+				l.Save(&store.Changes{})
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// BenchmarkLoad takes all rows of a store.
+func BenchmarkLoad(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint("records=", n), func(b *testing.B) {
+			rows := rowsOf(n)
+			for b.Loop() {
+				l := New(defaultRules)
+				rows.Each(func(_ string, key, value []byte) {
+					if err := l.Load(key, value); err != nil {
+						b.Fatal(err)
+					}
+				})
+			}
+		})
+	}
+}
+
+// rowsOf are the rows of n records.
+func rowsOf(n int) *store.Changes {
+	l, rows := New(defaultRules), &store.Changes{}
+	for first := 0; first < n; first += 1000 {
+		l.Apply(sessions(first, 1000), func(*Event) {})
+		l.Save(rows)
+	}
+	return rows
+}
+
+// BenchmarkApplyBesideOpen counts ten records that have ended, beside many connections that
+// are open.
+func BenchmarkApplyBesideOpen(b *testing.B) {
+	for _, n := range []int{1_000, 10_000, 100_000} {
+		b.Run(fmt.Sprint("open=", n), func(b *testing.B) {
+			l := New(defaultRules)
+			open := sessions(0, n)
+			for i := range open.Logins {
+				at := noon.Add(time.Duration(i-n) * time.Second / 4)
+				open.Logins[i].PreConnect, open.Logins[i].Start, open.Logins[i].End, open.Logins[i].Updated = at, at, time.Time{}, at
+			}
+			l.Apply(open, func(*Event) {})
+			for next := n; b.Loop(); next += 10 {
+				b.StopTimer()
+				batch := sessions(next, 10)
+				batch.From, batch.UpToDate = batch.To.Add(-time.Minute), true
+				for i := range batch.Logins {
+					batch.Logins[i].Start = batch.Logins[i].End
+				}
+				b.StartTimer()
+				l.Apply(batch, func(*Event) {})
+				l.Save(&store.Changes{})
+			}
+		})
+	}
 }
