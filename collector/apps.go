@@ -1,8 +1,6 @@
 package collector
 
 import (
-	"time"
-
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -37,11 +35,14 @@ var (
 // launch is known are open.
 type apps struct {
 	*breakdown
-	open, use *family
+	*openGauge
+	use *family
 }
 
 func newApps(f *families, _ Options) aggregator {
-	return &apps{open: f.of(appOpen), use: f.of(appUseDuration), breakdown: newBreakdown(f, appLaunches, appLaunchFailures, byApp)}
+	open, use := f.of(appOpen), f.of(appUseDuration)
+	b := newBreakdown(f, appLaunches, appLaunchFailures, byApp)
+	return &apps{breakdown: b, use: use, openGauge: newOpenGauge(open, b, func(p ledger.Place) []pair { return []pair{appGroup.is(p.Group), appName.is(p.App)} })}
 }
 
 func byApp(l *record.Login) []pair { return []pair{appGroup.is(l.Group), appName.is(l.App)} }
@@ -51,10 +52,6 @@ func (a *apps) observe(e *ledger.Event) {
 	if e.SessionDuration != nil {
 		a.use.observe(*e.SessionDuration, appGroup.is(e.Login.Group))
 	}
-}
-
-func (a *apps) refresh(_ time.Time, l *ledger.Ledger) {
-	a.showOpen(a.open, l, func(p ledger.Place) []pair { return []pair{appGroup.is(p.Group), appName.is(p.App)} })
 }
 
 func newAppUsers(f *families, o Options) aggregator {

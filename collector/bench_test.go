@@ -167,7 +167,8 @@ func BenchmarkCommit(b *testing.B) {
 		open           bool
 		codes          int
 	}{
-		{what: "servers", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i) }},
+		{what: "servers", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i%100_000) }},
+		{what: "servers-and-new-ones", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i) }},
 		{what: "groups", most: 10_000, group: inGroup(10_000), machine: one, codes: 3},
 		{what: "open", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i%100) }, open: true},
 		{what: "visits", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i%100) }, codes: 3},
@@ -202,13 +203,14 @@ func BenchmarkCommit(b *testing.B) {
 					step = 0
 				}
 				commit(now, 0, n, step)
+				before := processorTime(b)
 				for from := 0; b.Loop(); from += 10 {
-					now = now.Add(time.Millisecond)
-					if step == 0 {
-						now = t0
+					if step > 0 {
+						now = now.Add(time.Millisecond)
 					}
 					commit(now, n+from, 10, 0)
 				}
+				b.ReportMetric((processorTime(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/op")
 			})
 		}
 	}

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"slices"
+	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -46,21 +47,32 @@ func (b *breakdown) observe(e *ledger.Event) {
 	}
 }
 
-// showOpen sets a gauge to how many connections are open, by the labels of the attempts: 0
-// where there were attempts and none is open.
-func (b *breakdown) showOpen(open *family, l *ledger.Ledger, by func(ledger.Place) []pair) {
-	open.recount(func(add adder) {
-		for _, known := range b.attempts.series {
-			if !slices.Contains(known.values, other) { // it has room anyway, and must take none
-				add(0, b.attempts.pairs(known)...)
-			}
+// openGauge shows how many connections are open, by the labels of the attempts.
+type openGauge struct {
+	attemptsGauge
+	by func(ledger.Place) []pair
+}
+
+func newOpenGauge(open *family, b *breakdown, by func(ledger.Place) []pair) *openGauge {
+	return &openGauge{attemptsGauge{family: open, attempts: b.attempts, variants: [][]pair{nil}}, by}
+}
+
+func (g *openGauge) refresh(_ time.Time, l *ledger.Ledger) {
+	moved := l.Moved()
+	g.show(
+		func(add adder) { g.sum(moved, add) },
+		func(add adder) { g.sum(l.OpenConnections(), add) })
+}
+
+// sum adds what is open at places. What has no attempts of its own, for lack of room, is in
+// the series for the rest until there is room.
+func (g *openGauge) sum(open map[ledger.Place]int64, add adder) {
+	for place, n := range open {
+		labels := g.by(place)
+		if g.attempts.find(labels...) == nil {
+			fold(labels)
+			g.full = true
 		}
-		for place, n := range l.OpenConnections() {
-			labels := by(place)
-			if b.attempts.find(labels...) == nil {
-				fold(labels)
-			}
-			add(n, labels...)
-		}
-	})
+		add(n, labels...)
+	}
 }

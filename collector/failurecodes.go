@@ -128,7 +128,7 @@ func (c *failureCodes) refresh(time.Time, *ledger.Ledger) {
 		}
 	}
 	clear(c.batch)
-	if len(c.changed) == 0 && len(c.info.series) > 0 {
+	if len(c.changed) == 0 && len(c.info.made) > 0 {
 		return
 	}
 	c.info.clear()
@@ -197,20 +197,21 @@ type FailureCode struct {
 // failureCounters count each failure once; a source has one of them.
 var failureCounters = []*Metric{loginFailures, appLaunchFailures, sessionFailures, accessFailures}
 
-// failureCodes lists the codes of all failures. Those with most come first.
+// failureCodes lists the codes of all failures, before they are exposed. Those with most
+// come first.
 func (s *state) failureCodes() []FailureCode {
-	counts := map[string]int64{}
 	for _, f := range s.families.list {
-		i := slices.IndexFunc(f.Labels, func(l Label) bool { return l == failedCode || l == errorCode })
 		if !slices.Contains(failureCounters, f.Metric) {
 			continue
 		}
-		for _, series := range f.series {
-			counts[series.values[i]] += series.count
+		i := slices.IndexFunc(f.Labels, func(l Label) bool { return l == failedCode || l == errorCode })
+		for _, series := range f.stale {
+			s.failures[series.values[i]] += series.count - series.summed
+			series.summed = series.count
 		}
 	}
 	var list []FailureCode
-	for code, n := range counts {
+	for code, n := range s.failures {
 		if n > 0 {
 			text := s.aggregators.reasonOf(code)
 			list = append(list, FailureCode{code, text, n, s.families.explain(code, text)})

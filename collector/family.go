@@ -32,13 +32,15 @@ type family struct {
 	start  *seriesStart
 
 	series  map[string]*series
-	sorted  []*series
-	texts   []string // of the labels of those that are sorted
-	changed map[*series]struct{}
+	made    []*series            // all of them, as they were made
+	changed map[*series]struct{} // to be saved
 	held    map[*series]struct{} // shown as 0
 	key     store.Row            // scratch
 	ordered []string             // scratch
-	exposed *part                // as exposed; nil if something has changed since
+
+	exposed *part     // as exposed last
+	sorted  []*series // those that are exposed, by their values
+	stale   []*series // those that have changed since
 }
 
 type series struct {
@@ -47,13 +49,16 @@ type series struct {
 	count     int64 // of a counter or gauge
 	histogram *histogram
 	labels    []*dto.LabelPair
-	text      string      // of the labels
-	metric    *dto.Metric // as exposed; nil if it has changed since
+	text      string // of the labels
+	stale     bool   // it has changed since it was exposed
+	summed    int64  // what of the count is in the sums by code: see state.failureCodes
 }
+
+func compareSeries(a, b *series) int { return slices.Compare(a.values, b.values) }
 
 func newFamily(m *Metric, scope []*dto.LabelPair, start *seriesStart, limits *Limits) *family {
 	return &family{Metric: m, scope: scope, start: start, limits: limits,
-		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}}
+		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}, exposed: &part{}}
 }
 
 // volatile reports whether the series are set with each batch, and not stored.
@@ -119,7 +124,7 @@ func (f *family) make(values []string) *series {
 	}
 	f.withValues(s.values)
 	f.series[string(f.key)] = s
-	f.sorted = nil
+	f.made = append(f.made, s)
 	f.touch(s)
 	return s
 }
@@ -157,9 +162,11 @@ func (f *family) endHolds(now time.Time) {
 }
 
 func (f *family) touch(s *series) {
-	s.metric = nil
 	f.changed[s] = struct{}{}
-	f.exposed = nil
+	if !s.stale {
+		s.stale = true
+		f.stale = append(f.stale, s)
+	}
 }
 
 func (f *family) add(n int64, labels ...pair) {
@@ -168,7 +175,8 @@ func (f *family) add(n int64, labels ...pair) {
 	f.touch(s)
 }
 
-// recount sets all values of a gauge: what count does not add is 0.
+// recount sets all values of a gauge: what count does not add is 0. It is for those of few
+// series.
 func (f *family) recount(count func(adder)) {
 	before := make(map[*series]int64, len(f.series))
 	for _, s := range f.series {
@@ -194,7 +202,7 @@ func (f *family) clear() {
 	clear(f.series)
 	clear(f.changed)
 	clear(f.held)
-	f.sorted, f.exposed = nil, nil
+	f.made, f.sorted, f.stale, f.exposed = nil, nil, nil, &part{}
 }
 
 // size is the number of series that count against the limit.
@@ -229,38 +237,44 @@ func (f *family) pairs(s *series) []pair {
 }
 
 // inOrder are the series, sorted by their values.
-func (f *family) inOrder() []*series {
-	if f.sorted == nil {
-		for _, s := range f.series {
-			f.sorted = append(f.sorted, s)
-		}
-		slices.SortFunc(f.sorted, func(a, b *series) int { return slices.Compare(a.values, b.values) })
-		f.texts = make([]string, len(f.sorted)) // a part may have those before
-		for i, s := range f.sorted {
-			f.texts[i] = s.text
-		}
-	}
-	return f.sorted
-}
+func (f *family) inOrder() []*series { return slices.SortedFunc(slices.Values(f.made), compareSeries) }
 
 // expose returns what /metrics shows of the family until the next commit: 0 for a
-// series that is held.
+// series that is held. What has not changed is taken as it was exposed last.
 func (f *family) expose() *part {
-	if f.exposed != nil {
+	if len(f.stale) == 0 {
 		return f.exposed
 	}
-	sorted := f.inOrder()
-	f.exposed = &part{metrics: make([]*dto.Metric, len(sorted)), labels: f.texts}
-	for i, s := range sorted {
-		if s.metric == nil {
-			s.metric = f.metric(s, s.count, s.histogram)
-			if _, held := f.held[s]; held {
-				s.metric = f.metric(s, 0, newHistogram(f.Buckets))
-			}
-		}
-		f.exposed.metrics[i] = s.metric
+	next := &part{metrics: slices.Clone(f.exposed.metrics), labels: f.exposed.labels}
+	if fresh := slices.SortedFunc(slices.Values(f.made[len(f.sorted):]), compareSeries); len(fresh) > 0 {
+		at := places(f.sorted, fresh, compareSeries)
+		f.sorted = insertAt(f.sorted, at, fresh)
+		next.metrics = insertAt(next.metrics, at, make([]*dto.Metric, len(fresh)))
+		next.labels = insertAt(slices.Clone(next.labels), at, texts(fresh))
 	}
-	return f.exposed
+	for _, s := range f.stale {
+		i, _ := slices.BinarySearchFunc(f.sorted, s, compareSeries)
+		next.metrics[i] = f.shown(s)
+		s.stale = false
+	}
+	f.stale, f.exposed = f.stale[:0], next
+	return next
+}
+
+func texts(list []*series) []string {
+	texts := make([]string, len(list))
+	for i, s := range list {
+		texts[i] = s.text
+	}
+	return texts
+}
+
+// shown is a series as it is exposed.
+func (f *family) shown(s *series) *dto.Metric {
+	if _, held := f.held[s]; held {
+		return f.metric(s, 0, newHistogram(f.Buckets))
+	}
+	return f.metric(s, s.count, s.histogram)
 }
 
 // heldUntil is when the first hold ends; zero if nothing is held.

@@ -23,36 +23,63 @@ const zeroShare = 0.5
 // every known group with every known code, so that increase() sees the first one.
 type loginCounts struct {
 	*breakdown
-	groups, codes int // how many of them the zero series were made for
+	groups, codes *distinct
+	full          bool // some of the zero series had no room
 }
 
 func newLoginCounts(f *families, _ Options) aggregator {
-	return &loginCounts{breakdown: newBreakdown(f, loginAttempts, loginFailures, byGroup)}
+	b := newBreakdown(f, loginAttempts, loginFailures, byGroup)
+	return &loginCounts{breakdown: b, groups: newDistinct(b.attempts, desktopGroup), codes: newDistinct(b.failures, failedCode)}
 }
 
 func byGroup(l *record.Login) []pair { return []pair{desktopGroup.is(l.Group)} }
 
 func (l *loginCounts) refresh(time.Time, *ledger.Ledger) {
-	groups, codes := distinct(l.attempts, desktopGroup), distinct(l.failures, failedCode)
-	if len(groups) == l.groups && len(codes) == l.codes {
+	groups, codes := l.groups.fresh(), l.codes.fresh()
+	if len(groups)+len(codes) == 0 {
 		return
 	}
-	l.groups, l.codes = len(groups), len(codes)
-	for group := range groups {
-		for code := range codes {
+	if l.full { // there may be room now
+		groups = l.groups.values
+	}
+	l.full = !l.start(groups, l.codes.values) || !l.start(l.groups.values, codes)
+}
+
+// start starts the failures of each of the groups with each of the codes at 0, while there is
+// room.
+func (l *loginCounts) start(groups, codes []string) bool {
+	for _, group := range groups {
+		for _, code := range codes {
 			if !l.failures.admitsWithin(zeroShare, desktopGroup.is(group), failedCode.is(code)) {
-				return
+				return false
 			}
 		}
 	}
+	return true
 }
 
-// distinct lists the values of a family's label, without that for the rest.
-func distinct(f *family, label Label) map[string]bool {
-	values, i := map[string]bool{}, slices.Index(f.Labels, label)
-	for _, s := range f.series {
-		values[s.values[i]] = true
+// distinct are the values that a label of a family has, without that for the rest.
+type distinct struct {
+	family *family
+	label  int
+	seen   int // how many series it has looked at
+	known  map[string]bool
+	values []string
+}
+
+func newDistinct(f *family, label Label) *distinct {
+	return &distinct{family: f, label: slices.Index(f.Labels, label), known: map[string]bool{other: true}}
+}
+
+// fresh returns the values that were not there when it was last called.
+func (d *distinct) fresh() []string {
+	before := len(d.values)
+	for _, s := range d.family.made[d.seen:] {
+		if value := s.values[d.label]; !d.known[value] {
+			d.known[value] = true
+			d.values = append(d.values, value)
+		}
 	}
-	delete(values, other)
-	return values
+	d.seen = len(d.family.made)
+	return d.values[before:]
 }

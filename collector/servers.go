@@ -1,8 +1,6 @@
 package collector
 
 import (
-	"time"
-
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -21,18 +19,16 @@ var (
 // a login is known has open.
 type servers struct {
 	*breakdown
-	open *family
+	*openGauge
 }
 
 func newServers(f *families, o Options) aggregator {
 	if o.Rules.HideMachines {
 		return nil
 	}
-	return &servers{open: f.of(openConnections), breakdown: newBreakdown(f, serverAttempts, serverFailures, func(l *record.Login) []pair {
+	open := f.of(openConnections)
+	b := newBreakdown(f, serverAttempts, serverFailures, func(l *record.Login) []pair {
 		return []pair{desktopGroup.is(l.Group), machineName.is(l.Machine)}
-	})}
-}
-
-func (s *servers) refresh(_ time.Time, l *ledger.Ledger) {
-	s.showOpen(s.open, l, func(p ledger.Place) []pair { return []pair{desktopGroup.is(p.Group), machineName.is(p.Machine)} })
+	})
+	return &servers{b, newOpenGauge(open, b, func(p ledger.Place) []pair { return []pair{desktopGroup.is(p.Group), machineName.is(p.Machine)} })}
 }

@@ -82,6 +82,9 @@ func (g *snapshotGauge) read(b *record.Batch) {
 }
 
 func (g *snapshotGauge) refresh(time.Time, *ledger.Ledger) {
+	if len(g.changed) == 0 && g.family.size() == len(g.values) {
+		return // all is shown as it is
+	}
 	g.family.clear()
 	for key, n := range g.values {
 		labels, _ := g.labels(key)

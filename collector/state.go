@@ -16,6 +16,7 @@ type state struct {
 	ledger      *ledger.Ledger
 	aggregators *aggregatorSet
 	position    cursor.Position
+	failures    map[string]int64 // by code: the sums of all failure counters
 	// stale is what loading found to be changed in the store, with the next commit, and
 	// otherProject what only a commit of records of another project may change.
 	stale, otherProject store.Changes
@@ -23,7 +24,7 @@ type state struct {
 
 func newState(o *Options) *state {
 	f := &families{options: o}
-	return &state{families: f, ledger: ledger.New(o.Rules), aggregators: f.aggregators(o.Kind)}
+	return &state{families: f, ledger: ledger.New(o.Rules), aggregators: f.aggregators(o.Kind), failures: map[string]int64{}}
 }
 
 // count applies a batch: to the ledger, and by way of its events to the aggregators.

@@ -43,12 +43,12 @@ type userWindows struct {
 	windows  []*window
 
 	totals                  []windowTotal
-	groupUsers, groupFailed *family
+	groupUsers, groupFailed *attemptsGauge
 
-	samples []sample // the first sorted of them in the order of time
-	sorted  int
-	added   []sample
-	removed []sample
+	samples  []sample // in the order of time
+	inserted []sample // that are not among those yet
+	added    []sample
+	removed  []sample
 }
 
 // windowTotal is a number of each window as a whole.
@@ -73,22 +73,26 @@ func compareSamples(a, b sample) int { return cmp.Compare(a.at, b.at) }
 func newLoginUsers(f *families, o Options) aggregator {
 	totals := []windowTotal{
 		{f.of(loginUsers), func(w *window) int64 { return int64(len(w.users)) }},
-		{f.of(loginFailedUsers), func(w *window) int64 { return int64(len(w.failed)) }},
+		{f.of(loginFailedUsers), func(w *window) int64 { return int64(len(w.failed.counts)) }},
 	}
 	u := newUserWindows(f, o, f.of(loginAttempts), byGroup, groupUsers, groupFailedUsers)
 	u.totals = append(totals,
-		windowTotal{f.of(maxFailuresPerUser), func(w *window) int64 { return w.failed.highest() }},
-		windowTotal{f.of(maxFailuresPerClientIP), func(w *window) int64 { return w.clients.highest() }})
+		windowTotal{f.of(maxFailuresPerUser), func(w *window) int64 { return w.failed.highest }},
+		windowTotal{f.of(maxFailuresPerClientIP), func(w *window) int64 { return w.clients.highest }})
 	return u
 }
 
 // newUserWindows counts users by the labels that attempts are counted by.
 func newUserWindows(f *families, o Options, attempts *family, by func(*record.Login) []pair, users, failed *Metric) *userWindows {
-	u := &userWindows{attempts: attempts, by: by, groupUsers: f.of(users), groupFailed: f.of(failed)}
+	var variants [][]pair
+	u := &userWindows{attempts: attempts, by: by}
 	for _, configured := range o.UserWindows {
 		u.longest = max(u.longest, configured.Length)
 		u.windows = append(u.windows, newWindow(configured))
+		variants = append(variants, []pair{windowName.is(configured.Name)})
 	}
+	u.groupUsers = &attemptsGauge{family: f.of(users), attempts: attempts, variants: variants}
+	u.groupFailed = &attemptsGauge{family: f.of(failed), attempts: attempts, variants: variants}
 	return u
 }
 
@@ -116,22 +120,18 @@ func (u *userWindows) observe(e *ledger.Event) {
 func groupOf(values []string) string { return strings.Join(values, "\x00") }
 
 func (u *userWindows) insert(s sample) {
-	u.samples = append(u.samples, s)
+	u.inserted = append(u.inserted, s)
 	for _, w := range u.windows {
 		w.inserted(s)
 	}
 }
 
-// sort puts the samples that were inserted into the order of time, all at once: each by
-// itself would move all that are later than it.
+// sort puts the samples that were inserted among the others, all at once: each by itself
+// would move all that are later than it.
 func (u *userWindows) sort() {
-	if u.sorted == len(u.samples) {
-		return
-	}
-	earliest := slices.MinFunc(u.samples[u.sorted:], compareSamples)
-	from, _ := slices.BinarySearchFunc(u.samples[:u.sorted], earliest, compareSamples)
-	slices.SortFunc(u.samples[from:], compareSamples)
-	u.sorted = len(u.samples)
+	slices.SortStableFunc(u.inserted, compareSamples)
+	u.samples = insertAt(u.samples, places(u.samples, u.inserted, compareSamples), u.inserted)
+	u.inserted = u.inserted[:0]
 }
 
 func (u *userWindows) refresh(now time.Time, _ *ledger.Ledger) {
@@ -143,7 +143,6 @@ func (u *userWindows) refresh(now time.Time, _ *ledger.Ledger) {
 	gone, _ := slices.BinarySearchFunc(u.samples, sample{at: now.Add(-u.longest).UnixMilli() + 1}, compareSamples)
 	u.removed = append(u.removed, u.samples[:gone]...)
 	u.samples = u.samples[gone:]
-	u.sorted -= gone
 	for _, w := range u.windows {
 		w.first -= gone
 	}
@@ -160,7 +159,6 @@ func (u *userWindows) dropFuture(now time.Time) {
 		}
 	}
 	u.samples = u.samples[:future]
-	u.sorted = len(u.samples)
 }
 
 // setGauges sets the gauges to what the windows hold.
@@ -172,23 +170,19 @@ func (u *userWindows) setGauges() {
 			}
 		})
 	}
-	u.setByGroup(u.groupUsers, func(w *window) map[string]counts { return w.byGroup })
-	u.setByGroup(u.groupFailed, func(w *window) map[string]counts { return w.failedByGroup })
+	u.setByGroup(u.groupUsers, func(w *window) *groups { return &w.byGroup })
+	u.setByGroup(u.groupFailed, func(w *window) *groups { return &w.failedByGroup })
 }
 
-func (u *userWindows) setByGroup(f *family, groups func(*window) map[string]counts) {
-	f.recount(func(add adder) {
-		for _, w := range u.windows {
-			for _, known := range u.attempts.series {
-				if !slices.Contains(known.values, other) {
-					add(0, append(u.attempts.pairs(known), windowName.is(w.Name))...)
-				}
-			}
-			for group, users := range groups(w) {
-				add(int64(len(users)), append(u.labelsOf(group), windowName.is(w.Name))...)
+func (u *userWindows) setByGroup(g *attemptsGauge, of func(*window) *groups) {
+	show := func(which func(*groups, func(group string, n int64))) func(adder) {
+		return func(add adder) {
+			for _, w := range u.windows {
+				which(of(w), func(group string, n int64) { add(n, append(u.labelsOf(group), windowName.is(w.Name))...) })
 			}
 		}
-	})
+	}
+	g.show(show((*groups).changes), show((*groups).all))
 }
 
 // labelsOf are the labels of a group.
@@ -206,16 +200,14 @@ type window struct {
 	Window
 	first                  int   // index of the first sample that is in
 	after                  int64 // a sample is in if it is later than this
-	users, failed, clients counts
-	byGroup, failedByGroup map[string]counts
+	users                  counts
+	failed, clients        ranked
+	byGroup, failedByGroup groups
 }
 
-// counts are numbers of samples by user or by client.
-type counts map[record.Person]int64
-
 func newWindow(configured Window) *window {
-	return &window{Window: configured, after: math.MinInt64, users: counts{}, failed: counts{}, clients: counts{},
-		byGroup: map[string]counts{}, failedByGroup: map[string]counts{}}
+	return &window{Window: configured, after: math.MinInt64, users: counts{}, failed: newRanked(), clients: newRanked(),
+		byGroup: newGroups(), failedByGroup: newGroups()}
 }
 
 // inserted counts a new sample.
@@ -244,36 +236,12 @@ func (w *window) slide(samples []sample, now time.Time) {
 // count adds a sample or takes it away. A record without a user name counts no user.
 func (w *window) count(s sample, n int64) {
 	w.users.add(s.user, n)
-	countsOf(w.byGroup, s.group).add(s.user, n)
+	w.byGroup.add(s.group, s.user, n)
 	if s.failed {
 		w.failed.add(s.user, n)
-		countsOf(w.failedByGroup, s.group).add(s.user, n)
+		w.failedByGroup.add(s.group, s.user, n)
 		w.clients.add(s.client, n)
 	}
-}
-
-func countsOf(groups map[string]counts, group string) counts {
-	if groups[group] == nil {
-		groups[group] = counts{}
-	}
-	return groups[group]
-}
-
-func (c counts) add(p record.Person, n int64) {
-	if p == 0 {
-		return
-	}
-	if c[p] += n; c[p] == 0 {
-		delete(c, p)
-	}
-}
-
-func (c counts) highest() int64 {
-	var top int64
-	for _, n := range c {
-		top = max(top, n)
-	}
-	return top
 }
 
 // userWindowsTable is the table of the samples.

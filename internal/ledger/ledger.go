@@ -53,7 +53,8 @@ type Ledger struct {
 	entries     map[record.Identity]*entry
 	byForm      index // finds a record that was read with an id when it comes without
 	unfinished  map[*entry]struct{}
-	open        int64 // how many connections are open
+	open        int64           // how many connections are open
+	moved       map[Place]int64 // how many of them are more at a place than at the last call of Moved
 	changed     map[*entry]struct{}
 	forgotten   []rowKey
 	batch       uint64                              // number of the batch that is being applied
@@ -73,6 +74,7 @@ func New(rules Rules) *Ledger {
 		byForm:     newIndex(),
 		unfinished: map[*entry]struct{}{},
 		changed:    map[*entry]struct{}{},
+		moved:      map[Place]int64{},
 	}
 }
 
@@ -157,12 +159,8 @@ func (l *Ledger) update(e *entry, login *record.Login, b *record.Batch, ev *Even
 
 // track files a changed entry: its row, and whether it is to be read again.
 func (l *Ledger) track(e, before *entry, isNew bool) {
-	if before.has(isOpen) {
-		l.open--
-	}
-	if e.has(isOpen) {
-		l.open++
-	}
+	l.countOpen(before, -1)
+	l.countOpen(e, 1)
 	if !isNew && before.rowKey() != e.rowKey() {
 		l.forgotten = append(l.forgotten, before.rowKey())
 	}
@@ -174,6 +172,17 @@ func (l *Ledger) track(e, before *entry, isNew bool) {
 		l.unfinished[e] = struct{}{}
 	} else {
 		delete(l.unfinished, e)
+	}
+}
+
+// countOpen adds an entry, as often as n says, to what is open.
+func (l *Ledger) countOpen(e *entry, n int64) {
+	if !e.has(isOpen) {
+		return
+	}
+	l.open += n
+	if l.moved[e.place] += n; l.moved[e.place] == 0 {
+		delete(l.moved, e.place)
 	}
 }
 
@@ -224,4 +233,12 @@ func (l *Ledger) OpenConnections() map[Place]int64 {
 		}
 	}
 	return open
+}
+
+// Moved returns how many more connections are open at a place, or fewer, than when it was last
+// called.
+func (l *Ledger) Moved() map[Place]int64 {
+	moved := l.moved
+	l.moved = map[Place]int64{}
+	return moved
 }

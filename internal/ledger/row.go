@@ -153,13 +153,11 @@ func (l *Ledger) Load(key, value []byte) error {
 	if e.isUnfinished() {
 		l.unfinished[e] = struct{}{}
 	}
-	if e.has(isOpen) {
-		l.open++
-	}
 	l.trackGivenUp(e)
 	if l.rules.HideMachines && e.hideMachine() {
 		l.changed[e] = struct{}{}
 	}
+	l.countOpen(e, 1)
 	return nil
 }
 
