@@ -1,5 +1,7 @@
 package main
 
+import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
 // capacity tells whether there is room: on the servers of application streaming, and among
 // the cloud desktops. Both are lists of what is there now.
 func capacity(p *page) {
@@ -33,11 +35,11 @@ func capacity(p *page) {
 	}
 	p.panel(21, "groups", 12, 8, p.tabular("fill", []column{
 		{word: "server_group", label: "server_group", link: p.leads("servers", "")},
-		{word: "fill", expr: fill, unit: ratio, shade: steps("transparent", full...)},
-		{word: "sessions", expr: sessions},
-		{word: "room", expr: room},
-		{word: "registered", expr: inState("REGISTERED")},
-		{word: "unregistered", expr: inState("UNREGISTER"), plain: true, shade: failureShade()},
+		{word: "fill", expr: fill, unit: ratio, shade: steps("transparent", full...), width: 85},
+		{word: "sessions", expr: sessions, width: 85},
+		{word: "room", expr: room, width: 115},
+		{word: "registered", expr: inState("REGISTERED"), width: 95},
+		{word: "unregistered", expr: inState("UNREGISTER"), plain: true, shade: failureShade(), width: 115},
 	}))
 	look := "(" + lost + " or " + serverFill + " >= 0.85)"
 	among := func(expr string) string { return expr + " and on (" + server + ") " + look }
@@ -49,7 +51,7 @@ func capacity(p *page) {
 		{word: "fill", expr: among(serverFill), unit: ratio, shade: steps("transparent", full...)},
 	}, p.otherwise("no_server")))
 	p.panel(23, "fill", 12, 8, graph(ratio, []query{{fill, "{{server_group}}"}}, banded("transparent", full...)))
-	p.panel(24, "statuses", 12, 8, graph(counts, []query{{"sum by (status) (" + each("server_group, status", "workspace_server_group_servers", "") + ")", "{{status}}"}}, stacked(false)))
+	p.panel(24, "statuses", 12, 8, graph(counts, []query{{"sum by (status) (" + each("server_group, status", "workspace_server_group_servers", "") + ") > 0", "{{status}}"}}, stacked(false), p.statuses))
 	p.panel(25, "agents", 24, 6, graph(counts, []query{{"count by (agent_version) (" + agents + ")", "{{agent_version}}"}}, stacked(false)))
 
 	p.heading(30, "desktops", false)
@@ -70,6 +72,7 @@ func capacity(p *page) {
 	p.panel(35, "pools", 24, 8, p.tabular("all", []column{
 		{word: "desktop_pool", label: "desktop_pool", empty: p.word("dedicated"), link: p.leads("login-failures", "")},
 		{word: "all", expr: total},
+		{word: "fill", expr: "1 - " + login("ready") + " / (" + each("desktop_pool", "workspace_desktops", `, desktop_pool!=""`) + " > 0)", unit: ratio, shade: steps("transparent", full...)},
 		{word: "in_use", expr: login("in_use")},
 		{word: "disconnected_desktops", expr: login("disconnected")},
 		{word: "ready", expr: login("ready")},
@@ -80,4 +83,13 @@ func capacity(p *page) {
 	}))
 	p.panel(36, "use", 12, 8, graph(counts, byPool("in_use"), stacked(false)))
 	p.panel(37, "unable_trend", 12, 8, graph(counts, byPool("unable_to_connect"), tinted(failureColour)))
+}
+
+// statuses names and colours the statuses of servers.
+func (p *page) statuses(v *dashboard.Panel) {
+	for _, c := range [][2]string{{"REGISTERED", "blue"}, {"MAINTAINING", "light-blue"}, {"UNREGISTER", failureColour},
+		{"FREEZE", "purple"}, {"STOPPED", "light-purple"}, {"NONE", unknownColour}} {
+		coloured(c[0], c[1])(v)
+		override("byName", c[0], "displayName", p.word("status."+c[0]))(v)
+	}
 }

@@ -17,7 +17,7 @@ func exporter(p *page) {
 	p.panel(14, "reload", 4, 5, p.number("none", "min(workspace_exporter_config_last_reload_successful{"+process+"})", words(yesNo), linked(p.shows(17, "build"))))
 	p.panel(15, "lost", 4, 5, p.number(seconds, "sum(increase(workspace_exporter_gap_seconds_total{"+ofSource+"}[$__range]))", colours(neutralColour, 1.0, "red"), linked(p.shows(18, "sources"))))
 	p.panel(16, "limited", 4, 5, p.number(counts, "sum(increase(workspace_exporter_series_limited_total{"+process+"}[$__range]))", colours(neutralColour, 1.0, "orange"), linked(p.shows(55, "limited_families"))))
-	p.panel(18, "sources", 24, 8, p.sourceTable(yesNo))
+	p.panel(18, "sources", 24, 10, p.sourceTable(yesNo))
 	p.panel(17, "build", 24, 5, p.processTable(yesNo))
 
 	p.heading(20, "freshness", false)

@@ -241,8 +241,11 @@ func drawn(unit string, style common.GraphFieldConfig, queries []query, changes 
 	}
 	v.FieldConfig.Defaults.Min = ptr(0.0)
 	v.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic}
-	if unit == ratio { // else Grafana draws an axis up to 10,000 % where all is 0
+	switch unit { // else Grafana draws an axis up to 10,000 % or 100 where all is 0
+	case ratio:
 		style.AxisSoftMax = ptr(0.2)
+	case counts:
+		style.AxisSoftMax = ptr(5.0)
 	}
 	v.FieldConfig.Defaults.Custom = &style
 	return altered(v, changes)
@@ -276,6 +279,7 @@ func stacked(percent bool) change {
 		style := v.FieldConfig.Defaults.Custom.(*common.GraphFieldConfig)
 		style.Stacking = &common.StackingConfig{Mode: &mode, Group: ptr("A")}
 		style.FillOpacity = ptr(70.0)
+		tinted("blue")(v) // a red area among others would look like a failure
 	}
 }
 

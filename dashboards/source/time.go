@@ -42,7 +42,8 @@ func loginTime(p *page) {
 		{usual("0.95", "", network, all), p.word("network") + " p95"},
 		{usual("0.5", "", endToEnd, all), p.word("end_to_end") + " p50"},
 		{usual("0.95", "", endToEnd, all), p.word("end_to_end") + " p95"},
-	}, interval("5m")))
+	}, interval("5m"), coloured(p.word("network")+" p50", "light-blue"), coloured(p.word("network")+" p95", "blue"),
+		coloured(p.word("end_to_end")+" p50", "light-purple"), coloured(p.word("end_to_end")+" p95", "purple")))
 	p.panel(32, "round_trip_density", 12, 8, density(seconds, buckets(network, all)))
 	p.panel(33, "round_trip_by_system", 12, 8, graph(seconds, []query{{usual("0.95", "client_type", network, all), "{{client_type}}"}}, interval("5m")))
 	p.panel(34, "reconnects", 12, 8, bars([]query{{counted("client_type", "workspace_desktop_reconnects_total", all, step), "{{client_type}}"}},

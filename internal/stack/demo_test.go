@@ -54,8 +54,9 @@ func TestDemoInRealServers(t *testing.T) {
 	}
 	t.Run("first failure", s.showsTheFirstFailure)
 	t.Run("rules", s.evaluatesTheRules)
-	t.Run("dashboards", func(t *testing.T) { s.prometheus.answersTheDashboards(t) })
-	t.Run("dashboards with native histograms and the operator's labels", func(t *testing.T) { s.native.answersTheDashboards(t) })
+	outage := s.at((outageBegins + outageEnds) / 2)
+	t.Run("dashboards", func(t *testing.T) { s.prometheus.answersTheDashboards(t, outage) })
+	t.Run("dashboards with native histograms and the operator's labels", func(t *testing.T) { s.native.answersTheDashboards(t, outage) })
 	t.Run("bars", s.addsUpTheBars)
 }
 
@@ -118,9 +119,9 @@ func (s *stack) evaluatesTheRules(t *testing.T) {
 }
 
 // answersTheDashboards asks a Prometheus what the panels, variables and annotations of
-// all dashboards ask. Each panel must have something to show: of its queries, one may be
-// about failures that the demo does not have.
-func (p *process) answersTheDashboards(t *testing.T) {
+// all dashboards ask. Each panel must have something to show, now or in the outage: of its
+// queries, one may be about failures that the demo does not have.
+func (p *process) answersTheDashboards(t *testing.T, outage time.Time) {
 	files, err := filepath.Glob("../../dashboards/*/*.json")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -133,7 +134,7 @@ func (p *process) answersTheDashboards(t *testing.T) {
 			if q.Instant {
 				span = 0
 			}
-			return len(p.query(t, expr, time.Now(), span, step)) > 0
+			return len(p.query(t, expr, time.Now(), span, step)) > 0 || len(p.query(t, expr, outage, span, step)) > 0
 		}
 		askUntil := func(what string, any ...func() bool) {
 			for range 10 { // a busy machine misses a scrape now and then
