@@ -52,7 +52,7 @@ func capacity(p *page) {
 	}, p.otherwise("no_server")))
 	p.panel(23, "fill", 12, 8, graph(ratio, []query{{fill, "{{server_group}}"}}, banded("transparent", full...)))
 	p.panel(24, "statuses", 12, 8, graph(counts, []query{{"sum by (status) (" + each("server_group, status", "workspace_server_group_servers", "") + ") > 0", "{{status}}"}}, stacked(false), p.statuses))
-	p.panel(25, "agents", 24, 6, graph(counts, []query{{"count by (agent_version) (" + agents + ")", "{{agent_version}}"}}, stacked(false)))
+	p.panel(25, "agents", 24, 6, graph(counts, []query{{"count by (agent_version) (" + agents + ")", "{{agent_version}}"}}, stacked(false), toldApart))
 
 	p.heading(30, "desktops", false)
 	login := func(state string) string {

@@ -169,15 +169,15 @@ var alertPages = [][2]string{
 	{"capacity", "WorkspaceServerGroupFull|WorkspaceServerUnregistered|WorkspaceAgents.+|WorkspaceDesktop.+"}, {"overview", "-"},
 }
 
-// alertSubjects are the labels that say what an alert is about, beside product and group.
-var alertSubjects = []string{"failed_code", "machine_name", "agent_version", "client_version", "app_group", "app_name", "server_group",
+// alertSubjects are the labels that say what an alert is about, beside the desktop group.
+var alertSubjects = []string{"product", "failed_code", "machine_name", "agent_version", "client_version", "app_group", "app_name", "server_group",
 	"desktop_pool", "source", "operation"}
 
 // alertTable lists what fires, the most urgent first. An alert leads to where its rule
 // does: the page is a label that is not shown.
 func (p *page) alertTable() dashboard.Panel {
 	of := func(urgency, severity string) string {
-		return urgency + ` * max by (alertname, project, product, desktop_group, about) (label_replace(label_join(ALERTS{alertname=~"Workspace.+", alertstate="firing", severity="` +
+		return urgency + ` * max by (alertname, project, desktop_group, about) (label_replace(label_join(ALERTS{alertname=~"Workspace.+", alertstate="firing", severity="` +
 			severity + `", project=~"$project|", product=~"$product|"}, "about", " ", "` + strings.Join(alertSubjects, `", "`) + `"), "about", "$1", "about", " *(.*?) *"))`
 	}
 	firing := of("3", "critical") + " or " + of("2", "warning") + " or " + of("1", "info") + ` or on () label_replace(vector(0), "alertname", "-", "", "")`
@@ -195,9 +195,8 @@ func (p *page) alertTable() dashboard.Panel {
 			"3": said(p.word("critical"), "red"), "2": said(p.word("warning"), "orange"), "1": said(p.word("info"), "blue"), "0": said(p.word("ok"), unknownColour)},
 			expr: firing},
 		{word: "alertname", label: "alertname", link: toPage(""), words: map[string]dashboard.ValueMappingResult{"-": {Text: ptr(p.word("no_alert"))}}},
-		{word: "product", label: "product", width: 110, empty: "–"},
 		{word: "desktop_group", label: "desktop_group", width: 105, empty: "–", link: toPage("desktop_group")},
-		{word: "about", label: "about", width: 150, empty: "–"},
+		{word: "about", label: "about", width: 200, wraps: true, empty: "–"},
 		{word: "project", label: "project", width: 90, empty: "–", link: toPage("project")},
 		{word: "page", label: "page", bare: true},
 	})

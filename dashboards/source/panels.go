@@ -283,6 +283,12 @@ func stacked(percent bool) change {
 	}
 }
 
+// toldApart gives each series of a stack a colour of its own, where a reader looks for one of
+// them, such as a version.
+func toldApart(v *dashboard.Panel) {
+	v.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic}
+}
+
 // banded draws the thresholds into the graph.
 func banded(first string, more ...any) change {
 	return func(v *dashboard.Panel) {

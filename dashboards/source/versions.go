@@ -38,7 +38,7 @@ func (p *page) versionRow(first uint32, attempts, failures, label, match string)
 	legend := "{{" + label + "}}"
 	match = having(label, match)
 	p.panel(first, label+"_share", 12, 8, graph(counts, []query{
-		{where("", counted("", attempts, match, step), enough, counted(label, attempts, match, step)), legend}}, stacked(true), interval("30m")))
+		{where("", counted("", attempts, match, step), enough, counted(label, attempts, match, step)), legend}}, stacked(true), toldApart, interval("30m")))
 	p.panel(first+1, label+"_ratio", 12, 8, graph(ratio, []query{
 		{share(counted(label, failures, match, step), counted(label, attempts, match, step), enough), legend}}, alertBands, interval("30m")))
 	tried, failed := counted(label, attempts, match, whole), counted(label, failures, match, whole)
