@@ -217,6 +217,7 @@ func processMetrics(t *testing.T) []*dto.MetricFamily {
 	s.ShowUnfinished(0)
 	s.RereadFailed()
 	e.Request("p")("o", "200", time.Second)
+	e.Sharded(0, 2)
 	e.Limited().WithLabelValues("f")
 	families, err := registry.Gather()
 	require.NoError(t, err)

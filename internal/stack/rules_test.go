@@ -64,7 +64,7 @@ func TestAlertsExplainThemselves(t *testing.T) {
 		assert.Contains(t, []string{"critical", "warning", "info"}, a.Labels["severity"], a.Alert)
 		assert.Equal(t, []string{"dashboard_url", "description", "runbook_url", "summary"}, slices.Sorted(maps.Keys(a.Annotations)), a.Alert)
 		if regexp.MustCompile("^Workspace(Login|ServerLogin|Exporter)").MatchString(a.Alert) && a.Alert != "WorkspaceExporterAbsent" { // of no project
-			assert.Regexp(t, `\$labels\.(project|instance)`, a.Annotations["summary"], "%s: the summary, which is a mail's subject, says where", a.Alert)
+			assert.Regexp(t, `\$labels\.(project|instance|job)`, a.Annotations["summary"], "%s: the summary, which is a mail's subject, says where", a.Alert)
 		}
 		assert.Equal(t, runbooks+strings.ToLower(a.Alert), a.Annotations["runbook_url"], a.Alert)
 		for _, part := range []string{"Meaning", "Impact", "Diagnosis", "Mitigation"} {
@@ -357,6 +357,7 @@ func exported(t *testing.T) map[string][]string {
 	s.ExportTask("created")
 	s.Reconciled(0)
 	e.Request("p")("o", "200", time.Second)
+	e.Sharded(0, 2)
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	for _, f := range families {
