@@ -3,6 +3,8 @@ package export
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"encoding/xml"
 	"io"
 	"slices"
 	"strings"
@@ -193,5 +195,90 @@ func FuzzHeader(f *testing.F) {
 		err := (&headerError{columns: Logins, rows: 1, found: cells}).Error()
 		assert.True(t, utf8.ValidString(err))
 		assert.Less(t, len(err), 4000)
+	})
+}
+
+// tokensOf are the tokens of a part as a list of texts, adjacent texts as one.
+func tokensOf(next func() (token string, isText bool, err error)) (tokens []string, err error) {
+	var text strings.Builder
+	for {
+		token, isText, err := next()
+		if isText {
+			text.WriteString(token)
+			continue
+		}
+		if text.Len() > 0 {
+			tokens = append(tokens, "text "+text.String())
+			text.Reset()
+		}
+		if err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			return tokens, err
+		}
+		if token != "" {
+			tokens = append(tokens, token)
+		}
+	}
+}
+
+// FuzzXML reads XML as the standard library does, where that reads it.
+func FuzzXML(f *testing.F) {
+	for _, s := range []string{
+		sheet(headRow), `<a b="1" c='2'/>&lt;&#65;<x:b x:c = "&amp;"> d </x:b >`, "<!--<a>--><?x <b> ?><![CDATA[<c>&amp;]]>", "<a b=\"1\r\n2\">\r\r\n</a>", "<a/><a b=''/><\u00e9/>",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<16 || strings.Contains(strings.NewReplacer("<!--", "", "<![CDATA[", "").Replace(text), "<!") {
+			return // what a document type may hold is not what is compared
+		}
+		decoder := xml.NewDecoder(&legalXML{in: bufio.NewReader(strings.NewReader(text))})
+		decoder.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+		want, wantErr := tokensOf(func() (string, bool, error) {
+			token, err := decoder.RawToken()
+			switch e := token.(type) {
+			case xml.StartElement:
+				s := "start " + e.Name.Local
+				for _, a := range e.Attr {
+					if a.Name.Space == "" {
+						s += " " + a.Name.Local + "=" + a.Value
+					}
+				}
+				return s, false, err
+			case xml.EndElement:
+				return "end " + e.Name.Local, false, err
+			case xml.CharData:
+				return string(e), true, err
+			}
+			return "", false, err
+		})
+		x := newXMLReader(io.NopCloser(strings.NewReader(text)))
+		got, err := tokensOf(func() (string, bool, error) {
+			token, err := x.token()
+			switch token.kind {
+			case xmlStart:
+				s := "start " + string(token.name)
+				token.find(func(key []byte) bool {
+					if before, _, prefixed := strings.Cut(string(key), ":"); !prefixed || before == "" {
+						s += " " + string(key) + "=" + string(token.attribute(string(key)))
+					}
+					return false
+				})
+				return s, false, err
+			case xmlEnd:
+				return "end " + string(token.name), false, err
+			case xmlText:
+				unescaped, unescapeErr := unescapeXML(token.text)
+				return string(unescaped), true, cmp.Or(err, unescapeErr)
+			}
+			return "", false, err
+		})
+		if wantErr != nil {
+			return
+		}
+		require.NoError(t, err)
+		require.Equal(t, want, got)
 	})
 }

@@ -3,7 +3,6 @@ package export
 import (
 	"archive/zip"
 	"encoding/binary"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"os"
@@ -66,9 +65,9 @@ func (s *sharedStrings) read(r *xmlReader) error {
 		if err != nil {
 			return err
 		}
-		switch e := token.(type) {
-		case xml.StartElement:
-			if e.Name.Local != "si" {
+		switch token.kind {
+		case xmlStart:
+			if string(token.name) != "si" {
 				continue
 			}
 			text, err := r.text("si")
@@ -78,8 +77,8 @@ func (s *sharedStrings) read(r *xmlReader) error {
 			if err := s.add(text); err != nil {
 				return err
 			}
-		case xml.EndElement:
-			if e.Name.Local == "sst" {
+		case xmlEnd:
+			if string(token.name) == "sst" {
 				return s.flush()
 			}
 		}

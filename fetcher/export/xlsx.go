@@ -2,11 +2,9 @@ package export
 
 import (
 	"archive/zip"
-	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -237,32 +235,30 @@ type properties struct {
 // readProperties reads what says in which order the sheets stand, and how days are counted.
 func readProperties(archive *zip.Reader) (w properties, err error) {
 	w.files = map[string]string{}
-	err = eachElement(find(archive, "workbook.xml"), func(e xml.StartElement) {
-		switch e.Name.Local {
+	err = eachElement(find(archive, "workbook.xml"), func(e xmlToken) {
+		switch string(e.name) {
 		case "workbookPr":
-			v := attribute(e, "date1904")
+			v := string(e.attribute("date1904"))
 			w.mac = v == "1" || v == "true"
 		case "sheet":
-			for _, a := range e.Attr {
-				if a.Name.Local == "id" && a.Name.Space != "" && len(w.sheets) < maxSheetColumns {
-					w.sheets = append(w.sheets, a.Value)
-				}
+			if id := string(e.prefixed("id")); id != "" && len(w.sheets) < maxSheetColumns {
+				w.sheets = append(w.sheets, id)
 			}
 		}
 	})
 	if err != nil {
 		return w, err
 	}
-	err = eachElement(find(archive, "workbook.xml.rels"), func(e xml.StartElement) {
-		if e.Name.Local == "Relationship" {
-			w.files[path.Base(attribute(e, "Target"))] = attribute(e, "Id")
+	err = eachElement(find(archive, "workbook.xml.rels"), func(e xmlToken) {
+		if string(e.name) == "Relationship" {
+			w.files[path.Base(string(e.attribute("Target")))] = string(e.attribute("Id"))
 		}
 	})
 	return w, err
 }
 
 // eachElement calls seen for each element of a part, if there is one.
-func eachElement(part *zip.File, seen func(xml.StartElement)) error {
+func eachElement(part *zip.File, seen func(xmlToken)) error {
 	if part == nil {
 		return nil
 	}
@@ -279,8 +275,8 @@ func eachElement(part *zip.File, seen func(xml.StartElement)) error {
 		if err != nil {
 			return err
 		}
-		if e, ok := token.(xml.StartElement); ok {
-			seen(e)
+		if token.kind == xmlStart {
+			seen(token)
 		}
 	}
 }
@@ -348,18 +344,18 @@ func (s *sheetRows) next() ([]string, int, error) {
 		if err != nil {
 			return nil, 0, fmt.Errorf("damaged after row %d: %w", s.number, err)
 		}
-		switch e := token.(type) {
-		case xml.StartElement:
-			switch e.Name.Local {
+		switch token.kind {
+		case xmlStart:
+			switch string(token.name) {
 			case "row":
-				s.startRow(e)
+				s.startRow(token)
 			case "c":
-				if err := s.addCell(e); err != nil {
+				if err := s.addCell(token); err != nil {
 					return nil, 0, fmt.Errorf("row %d: %w", s.number, err)
 				}
 			}
-		case xml.EndElement:
-			switch e.Name.Local {
+		case xmlEnd:
+			switch string(token.name) {
 			case "row":
 				if len(s.cells) > 0 {
 					return s.cells, s.number, nil
@@ -371,22 +367,22 @@ func (s *sheetRows) next() ([]string, int, error) {
 	}
 }
 
-func (s *sheetRows) startRow(e xml.StartElement) {
+func (s *sheetRows) startRow(e xmlToken) {
 	for _, column := range s.filled { // of a row with few cells, few: the last may be far out
 		s.cells[column] = ""
 	}
 	s.cells, s.filled = s.cells[:0], s.filled[:0]
 	s.number++
-	if n, err := strconv.Atoi(attribute(e, "r")); err == nil {
+	if n, err := strconv.Atoi(string(e.attribute("r"))); err == nil {
 		s.number = n
 	}
 }
 
 // addCell reads a cell and puts it into its column: the one it names, or else the
 // next.
-func (s *sheetRows) addCell(e xml.StartElement) error {
-	column := len(s.cells)
-	if reference := attribute(e, "r"); reference != "" {
+func (s *sheetRows) addCell(e xmlToken) error {
+	column, kind := len(s.cells), kindOf(e.attribute("t"))
+	if reference := e.attribute("r"); len(reference) > 0 {
 		var err error
 		if column, err = columnOf(reference); err != nil {
 			return err
@@ -395,18 +391,18 @@ func (s *sheetRows) addCell(e xml.StartElement) error {
 	if column >= maxSheetColumns {
 		return errors.New("more columns than a worksheet can have")
 	}
-	text, err := s.xml.text(e.Name.Local)
+	text, err := s.xml.text("c")
 	if err != nil {
 		return err
 	}
-	switch attribute(e, "t") {
-	case "s":
+	switch kind {
+	case cellShared:
 		if text, err = s.shared.at(text); err != nil {
 			return err
 		}
-	case "e": // an error such as #N/A: no value
+	case cellError:
 		text = ""
-	case "", "n":
+	case cellNumber:
 		text = plainNumber(text)
 	}
 	if column >= cap(s.cells) {
@@ -422,8 +418,30 @@ func (s *sheetRows) addCell(e xml.StartElement) error {
 	return nil
 }
 
+// cellKind is what the text of a cell stands for.
+type cellKind int
+
+const (
+	cellText   cellKind = iota
+	cellNumber          // or a date
+	cellShared          // the number of a shared string
+	cellError           // such as #N/A: no value
+)
+
+func kindOf(t []byte) cellKind {
+	switch string(t) {
+	case "", "n":
+		return cellNumber
+	case "s":
+		return cellShared
+	case "e":
+		return cellError
+	}
+	return cellText
+}
+
 // columnOf is the column, from 0, of a reference such as "AB12".
-func columnOf(reference string) (int, error) {
+func columnOf(reference []byte) (int, error) {
 	column := 0
 	for _, r := range reference {
 		if r < 'A' || r > 'Z' {
@@ -457,119 +475,3 @@ func plainNumber(text string) string {
 
 // maxExact is the first number with more digits than a spreadsheet keeps.
 const maxExact = 1e15
-
-// xmlReader reads a part of a workbook, token by token, in bounded memory.
-type xmlReader struct {
-	part    io.ReadCloser
-	decoder *xml.Decoder
-	limit   *tokenLimit
-}
-
-func openXML(part *zip.File) (*xmlReader, error) {
-	in, err := part.Open()
-	if err != nil {
-		return nil, err
-	}
-	limit := &tokenLimit{in: &legalXML{in: bufio.NewReaderSize(in, 64<<10)}}
-	// RawToken, and so no check that tags match: it is what takes the time, and
-	// the rows count their own.
-	decoder := xml.NewDecoder(bufio.NewReaderSize(limit, 64<<10))
-	decoder.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // it is UTF-8 by now
-	return &xmlReader{in, decoder, limit}, nil
-}
-
-func (x *xmlReader) close() { _ = x.part.Close() }
-
-// verify reads the rest of the part: whether its checksum is right shows at its
-// end.
-func (x *xmlReader) verify() error {
-	if _, err := io.Copy(io.Discard, x.part); err != nil {
-		return fmt.Errorf("damaged: %w", err)
-	}
-	return nil
-}
-
-// token is the next token, good until the next call. The end of the part is
-// io.EOF.
-func (x *xmlReader) token() (xml.Token, error) {
-	x.limit.read = 0
-	token, err := x.decoder.RawToken()
-	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) {
-		// The error's own message may hold text of the file.
-		return nil, fmt.Errorf("broken XML in line %d of the part", syntax.Line)
-	}
-	return token, err
-}
-
-// text is the text of the element just started: of all v and t inside it, but not
-// of the readings of characters (rPh). It reads on to the element's end.
-func (x *xmlReader) text(element string) (string, error) {
-	var text strings.Builder
-	inText, inReading := false, false
-	for {
-		token, err := x.token()
-		if isEnd(err) {
-			return "", io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return "", err
-		}
-		switch e := token.(type) {
-		case xml.StartElement:
-			inText = e.Name.Local == "v" || e.Name.Local == "t"
-			inReading = inReading || e.Name.Local == "rPh"
-		case xml.CharData:
-			if inText && !inReading {
-				// One byte more than is used, so that it shows that it was cut.
-				text.Write(e[:min(len(e), max(0, maxCellBytes+1-text.Len()))])
-			}
-		case xml.EndElement:
-			inText = false
-			if e.Name.Local == "rPh" {
-				inReading = false
-			}
-			if e.Name.Local == element {
-				return unescape(text.String()), nil
-			}
-		}
-	}
-}
-
-func attribute(e xml.StartElement, name string) string {
-	for _, a := range e.Attr {
-		if a.Name.Local == name && a.Name.Space == "" {
-			return a.Value
-		}
-	}
-	return ""
-}
-
-// escaped is how a workbook writes a character that XML cannot hold.
-var escaped = regexp.MustCompile(`_x[0-9A-Fa-f]{4}_`)
-
-func unescape(text string) string {
-	if !strings.Contains(text, "_x") {
-		return text
-	}
-	return escaped.ReplaceAllStringFunc(text, func(e string) string {
-		code, _ := strconv.ParseUint(e[2:6], 16, 16)
-		return string(rune(code))
-	})
-}
-
-// tokenLimit fails where a single token is larger than maxXMLToken: the decoder
-// keeps it whole in memory.
-type tokenLimit struct {
-	in   io.Reader
-	read int
-}
-
-func (l *tokenLimit) Read(p []byte) (int, error) {
-	if l.read > maxXMLToken {
-		return 0, fmt.Errorf("a text or tag larger than %d bytes", maxXMLToken)
-	}
-	n, err := l.in.Read(p)
-	l.read += n
-	return n, err
-}
