@@ -137,6 +137,7 @@ require (
 	github.com/huaweicloud/huaweicloud-sdk-go-v3 v0.1.207
 	github.com/moby/buildkit v0.25.2
 	github.com/moby/patternmatcher v0.6.0
+	github.com/orisano/gosax v1.1.4 // indirect
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.90.0
 	github.com/stretchr/testify v1.12.1
 	github.com/workspace-exporter/workspace_exporter v0.0.0

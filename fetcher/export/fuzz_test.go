@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/orisano/gosax"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/xuri/excelize/v2"
@@ -257,15 +258,22 @@ func FuzzXML(f *testing.F) {
 		x := newXMLReader(io.NopCloser(strings.NewReader(text)))
 		got, err := tokensOf(func() (string, bool, error) {
 			token, err := x.token()
+			if err != nil {
+				return "", false, err
+			}
 			switch token.kind {
 			case xmlStart:
 				s := "start " + string(token.name)
-				token.find(func(key []byte) bool {
-					if before, _, prefixed := strings.Cut(string(key), ":"); !prefixed || before == "" {
-						s += " " + string(key) + "=" + string(token.attribute(string(key)))
+				for rest := token.attributes; len(rest) > 0; {
+					var attribute gosax.Attribute
+					attribute, rest, _ = gosax.NextAttribute(rest)
+					key := string(attribute.Key)
+					if before, after, prefixed := strings.Cut(key, ":"); key != "" && (!prefixed || before == "" || after == "") {
+						value, _ := unescapeXML(attribute.Value[1 : len(attribute.Value)-1])
+						s += " " + key + "=" + string(value)
 					}
-					return false
-				})
+				}
+				_ = token.attribute("none") // which finds what is broken
 				return s, false, err
 			case xmlEnd:
 				return "end " + string(token.name), false, err

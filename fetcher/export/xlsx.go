@@ -235,7 +235,7 @@ type properties struct {
 // readProperties reads what says in which order the sheets stand, and how days are counted.
 func readProperties(archive *zip.Reader) (w properties, err error) {
 	w.files = map[string]string{}
-	err = eachElement(find(archive, "workbook.xml"), func(e xmlToken) {
+	err = eachElement(find(archive, "workbook.xml"), func(e *xmlToken) {
 		switch string(e.name) {
 		case "workbookPr":
 			v := string(e.attribute("date1904"))
@@ -249,7 +249,7 @@ func readProperties(archive *zip.Reader) (w properties, err error) {
 	if err != nil {
 		return w, err
 	}
-	err = eachElement(find(archive, "workbook.xml.rels"), func(e xmlToken) {
+	err = eachElement(find(archive, "workbook.xml.rels"), func(e *xmlToken) {
 		if string(e.name) == "Relationship" {
 			w.files[path.Base(string(e.attribute("Target")))] = string(e.attribute("Id"))
 		}
@@ -258,7 +258,7 @@ func readProperties(archive *zip.Reader) (w properties, err error) {
 }
 
 // eachElement calls seen for each element of a part, if there is one.
-func eachElement(part *zip.File, seen func(xmlToken)) error {
+func eachElement(part *zip.File, seen func(*xmlToken)) error {
 	if part == nil {
 		return nil
 	}
@@ -367,7 +367,7 @@ func (s *sheetRows) next() ([]string, int, error) {
 	}
 }
 
-func (s *sheetRows) startRow(e xmlToken) {
+func (s *sheetRows) startRow(e *xmlToken) {
 	for _, column := range s.filled { // of a row with few cells, few: the last may be far out
 		s.cells[column] = ""
 	}
@@ -380,7 +380,7 @@ func (s *sheetRows) startRow(e xmlToken) {
 
 // addCell reads a cell and puts it into its column: the one it names, or else the
 // next.
-func (s *sheetRows) addCell(e xmlToken) error {
+func (s *sheetRows) addCell(e *xmlToken) error {
 	column, kind := len(s.cells), kindOf(e.attribute("t"))
 	if reference := e.attribute("r"); len(reference) > 0 {
 		var err error

@@ -20,6 +20,7 @@ type xmlReader struct {
 	part  io.ReadCloser
 	in    *gosax.Reader
 	limit *tokenLimit
+	last  xmlToken
 	err   error  // of the last token's attributes
 	done  int64  // bytes of the part
 	cell  []byte // scratch
@@ -73,61 +74,71 @@ type xmlToken struct {
 
 // token is the next token, good until the next call. The end of the part is
 // io.EOF.
-func (x *xmlReader) token() (xmlToken, error) {
+func (x *xmlReader) token() (*xmlToken, error) {
 	if x.err != nil {
-		return xmlToken{}, x.err
+		return nil, x.err
 	}
 	x.limit.read = 0
 	event, err := x.in.Event()
 	switch {
 	case err != nil && x.limit.err != nil:
-		return xmlToken{}, x.limit.err
+		return nil, x.limit.err
 	case err != nil: // its message may hold text of the file
-		return xmlToken{}, x.broken()
+		return nil, x.broken()
 	}
-	if event.Type() != gosax.EventEnd || bytes.HasPrefix(event.Bytes, []byte("</")) {
-		x.done += int64(len(event.Bytes)) // an empty element's tag comes twice
-	}
+	x.last = xmlToken{reader: x}
 	switch event.Type() {
 	case gosax.EventEOF:
-		return xmlToken{}, io.EOF
+		return nil, io.EOF
 	case gosax.EventStart:
-		return x.tag(xmlStart, event.Bytes)
+		x.last.kind = xmlStart
+		err = x.tag(event.Bytes)
 	case gosax.EventEnd:
-		return x.tag(xmlEnd, event.Bytes)
-	case gosax.EventText:
-		return xmlToken{kind: xmlText, text: event.Bytes}, nil
-	case gosax.EventCData:
-		text, ok := bytes.CutPrefix(event.Bytes, []byte("<![CDATA["))
-		if !ok {
-			return xmlToken{}, x.broken()
+		if x.last.kind = xmlEnd; event.Bytes[1] != '/' { // the tag of an empty element comes twice
+			x.done -= int64(len(event.Bytes))
 		}
-		// No reference is one there: now it is written as in any other text.
-		return xmlToken{kind: xmlText, text: bytes.ReplaceAll(text[:len(text)-len("]]>")], []byte("&"), []byte("&amp;"))}, nil
+		err = x.tag(event.Bytes)
+	case gosax.EventText:
+		x.last.kind, x.last.text = xmlText, event.Bytes
+	case gosax.EventCData:
+		x.last.kind = xmlText
+		err = x.section(event.Bytes)
 	case gosax.EventComment, gosax.EventProcessingInstruction, gosax.EventDocType:
-		return xmlToken{}, nil
+	default:
+		err = x.broken()
 	}
-	return xmlToken{}, x.broken()
+	x.done += int64(len(event.Bytes))
+	return &x.last, err
+}
+
+// section is text in which no reference is one: now it is written as in any other text.
+func (x *xmlReader) section(section []byte) error {
+	text, ok := bytes.CutPrefix(section, []byte("<![CDATA["))
+	if !ok {
+		return x.broken()
+	}
+	x.last.text = bytes.ReplaceAll(text[:len(text)-len("]]>")], []byte("&"), []byte("&amp;"))
+	return nil
 }
 
 func (x *xmlReader) broken() error {
 	return fmt.Errorf("broken XML behind byte %d of the part", x.done)
 }
 
-// tag is a tag, of which the library has looked for no more than the end.
-func (x *xmlReader) tag(kind xmlKind, tag []byte) (xmlToken, error) {
+// tag reads a tag, of which the library has looked for no more than the end.
+func (x *xmlReader) tag(tag []byte) error {
 	name, attributes := gosax.Name(tag)
-	closing := tag[1] == '/'
 	switch {
 	case len(name) == 0 || !isNameStart(name[0]),
 		bytes.IndexByte(tag[1:], '<') >= 0, // one without an end has swallowed the next
-		closing && len(bytes.TrimSpace(attributes)) > 0:
-		return xmlToken{}, x.broken()
+		tag[1] == '/' && len(bytes.TrimSpace(attributes)) > 0:
+		return x.broken()
 	}
 	if i := bytes.IndexByte(name, ':'); i > 0 && i+1 < len(name) {
 		name = name[i+1:]
 	}
-	return xmlToken{kind: kind, reader: x, name: name, attributes: attributes}, nil
+	x.last.name, x.last.attributes = name, attributes
+	return nil
 }
 
 func isNameStart(c byte) bool {
@@ -135,21 +146,14 @@ func isNameStart(c byte) bool {
 }
 
 // attribute is the value of an attribute without a prefix; empty if the tag has none.
-func (t *xmlToken) attribute(name string) []byte {
-	return t.find(func(key []byte) bool { return string(key) == name })
-}
+func (t *xmlToken) attribute(name string) []byte { return t.find(name, false) }
 
 // prefixed is the value of an attribute with whatever prefix.
-func (t *xmlToken) prefixed(name string) []byte {
-	return t.find(func(key []byte) bool {
-		prefix, ok := bytes.CutSuffix(key, []byte(":"+name))
-		return ok && len(prefix) > 0
-	})
-}
+func (t *xmlToken) prefixed(name string) []byte { return t.find(name, true) }
 
 // find finds an attribute. What is broken on the way is the error of the next token, of which
 // every tag has one.
-func (t *xmlToken) find(matches func(key []byte) bool) []byte {
+func (t *xmlToken) find(name string, prefixed bool) []byte {
 	for rest := t.attributes; ; {
 		attribute, after, err := gosax.NextAttribute(rest)
 		if err == nil && len(attribute.Key) == 0 {
@@ -159,7 +163,11 @@ func (t *xmlToken) find(matches func(key []byte) bool) []byte {
 			t.reader.err = t.reader.broken()
 			return nil
 		}
-		if matches(attribute.Key) {
+		key := attribute.Key
+		if prefixed {
+			_, key, _ = bytes.Cut(key, []byte(":"))
+		}
+		if string(key) == name {
 			value, err := unescapeXML(attribute.Value[1 : len(attribute.Value)-1])
 			if err != nil {
 				t.reader.err = t.reader.broken()
