@@ -81,6 +81,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 // with if it may not.
 func (c *Client) backOff(ctx context.Context, try int, failed *Error) error {
 	wait, again := retryIn(failed, try)
+	again = again && try < c.attempts
 	if failed.retry == throttled || failed.RetryAfter > 0 {
 		c.pause.extend(max(wait, failed.RetryAfter))
 		wait = 0 // every request, this one too, waits for the pause to end
@@ -130,7 +131,9 @@ func (c *Client) refreshAuth(ctx context.Context, k call, p credential, failed *
 	if failed.Status != http.StatusUnauthorized {
 		return false, nil
 	}
-	k.auth.forget(p)
+	if !c.isAside {
+		k.auth.forget(p)
+	}
 	next, err := c.authenticate(ctx, k)
 	return err == nil && next != p, err
 }

@@ -79,14 +79,19 @@ type Client struct {
 	auth       authenticator
 	local      func() time.Time  // the local clock
 	clocks     map[string]*clock // by host
-	private    redactor
+	private    *redactor
 	tasks      sync.Map // the base URL, by the id of an export task, of the host that knows it
 	lookup     func(ctx context.Context, host string) ([]netip.Addr, error)
 
-	slots   *semaphore.Weighted
-	limiter *rate.Limiter
-	pause   *Pause
-	signIns *SignIns
+	slots    *semaphore.Weighted
+	limiter  limiter
+	pause    *Pause
+	signIns  *SignIns
+	attempts int // of each call
+	isAside  bool
+
+	mu     sync.Mutex
+	asides []*Client
 
 	observe func(operation, code string, d time.Duration)
 	logger  log.Logger
@@ -100,6 +105,8 @@ func New(o Options) (*Client, error) {
 		transports: transports{base: o.Transport},
 		timeout:    orDefault(o.RequestTimeout, DefaultRequestTimeout),
 		maxBody:    maxBodyBytes,
+		attempts:   maxAttempts,
+		private:    &redactor{},
 		local:      o.Now,
 		slots:      semaphore.NewWeighted(int64(orDefault(o.Concurrency, DefaultConcurrency))),
 		limiter: rate.NewLimiter(rate.Limit(orDefault(o.RequestsPerSecond, DefaultRequestsPerSecond)),
@@ -135,11 +142,22 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
+// limiter says when the next request may be sent.
+type limiter interface{ Wait(context.Context) error }
+
 // SetTransport has requests from now on use another transport.
-func (c *Client) SetTransport(t http.RoundTripper) { c.transports.replace(t) }
+func (c *Client) SetTransport(t http.RoundTripper) {
+	for _, one := range c.withAsides() {
+		one.transports.replace(t)
+	}
+}
 
 // Close closes the connections of a client that is not used any more.
-func (c *Client) Close() { c.transports.replace(c.transports.base) }
+func (c *Client) Close() {
+	for _, one := range c.withAsides() {
+		one.transports.replace(one.transports.base)
+	}
+}
 
 func orDefault[T int | float64 | time.Duration](v, otherwise T) T {
 	if v <= 0 {

@@ -393,7 +393,7 @@ func TestCancel(t *testing.T) {
 		"in a back-off":   {server: status(503, "Retry-After", "50")},
 		"in a throttle":   {server: status(429, "Retry-After", "50")},
 		"for a slot":      {server: hang, change: func(o *Options) { o.Concurrency = 1 }, before: func(c *Client) { _ = c.slots.Acquire(context.Background(), 1) }},
-		"for the rate":    {server: hang, change: func(o *Options) { o.RequestsPerSecond, o.Burst = 0.001, 1 }, before: func(c *Client) { c.limiter.Allow() }},
+		"for the rate":    {server: hang, change: func(o *Options) { o.RequestsPerSecond, o.Burst = 0.001, 1 }, before: func(c *Client) { _ = c.limiter.Wait(context.Background()) }},
 		"for a token":     {server: hang, change: func(o *Options) { o.Credentials = Password("d", "u", text("p")) }},
 		"before anything": {server: hang},
 	} {
@@ -422,7 +422,7 @@ func TestCancel(t *testing.T) {
 func TestDeadlineTooNearForTheRate(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := newClient(t, server(func(w http.ResponseWriter, _ *http.Request) { ok(w) }), func(o *Options) { o.RequestsPerSecond, o.Burst = 0.001, 1 })
-		c.limiter.Allow()
+		require.NoError(t, c.limiter.Wait(t.Context()))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := list(ctx, c)

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +118,11 @@ func Get[T any](ctx context.Context, c *Client, o *Operation) (answer T, err err
 }
 
 func decodeObject[T any](r io.Reader) (answer T, err error) {
-	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	var body bytes.Buffer // whole: see decodePage
+	if _, err := body.ReadFrom(r); err != nil {
+		return answer, err
+	}
+	d := jsontext.NewDecoder(&body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	switch kind := d.PeekKind(); {
 	case kind == '{':
 		err = json.UnmarshalDecode(d, &answer)

@@ -97,6 +97,7 @@ func (c *AppConnection) Login() Login {
 	}
 	// A user may open two applications in one second.
 	what := append(r.client(&l, appBrokeringTime, appClientName, appClientMAC, appClientIP), l.App)
+	l.keepTransaction(r.id(appTransactionID))
 	l.identifyBy("app ", id, l.Machine, r.name(appUserName), what...)
 	l.Invalid = r.invalidNames()
 	return l

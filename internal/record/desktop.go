@@ -104,6 +104,7 @@ func (c *DesktopConnection) Login() Login {
 func (l *Login) identifyDesktop(r *reading) {
 	var id Identity
 	if text := r.id(deskTransactionID); text != "" {
+		l.keepTransaction(text)
 		id = identify("transaction", text, cmp.Or(r.unread(deskStartTime), l.began().Format(time.RFC3339)))
 	}
 	l.identifyBy("desktop ", id, l.Machine, r.name(deskUserName), r.client(l, deskStartTime, deskTerminalName, deskTerminalMAC, deskTerminalIP)...)
