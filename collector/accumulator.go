@@ -39,6 +39,9 @@ type Options struct {
 	NewSeriesHold time.Duration
 	UserWindows   []Window
 	Limits        *Limits
+	// StageRoom is how many failed accesses may wait to have their stages asked for. 0: they
+	// are not asked for.
+	StageRoom int
 	// Explanations say what failures mean.
 	Explanations failurecode.Rules
 	// Day gets the attempts and failures of the last day. May be nil.
@@ -65,6 +68,9 @@ type Accumulator struct {
 	state    *state // nil after a failed commit: it must be loaded again
 	snapshot atomic.Pointer[snapshot]
 	codes    atomic.Pointer[[]FailureCode] // as of the last commit
+	// stagesWait has something in it when failed accesses may have begun to wait.
+	stagesWait chan struct{}
+	warned     map[string]time.Time // when a message about stages was last logged
 }
 
 // snapshot is what an accumulator shows, all of it as of one commit.
@@ -81,7 +87,7 @@ func Open(storage Storage, o Options) (*Accumulator, error) {
 	if o.Logger == nil {
 		o.Logger = log.NewNopLogger()
 	}
-	a := &Accumulator{options: o, storage: storage}
+	a := &Accumulator{options: o, storage: storage, stagesWait: make(chan struct{}, 1), warned: map[string]time.Time{}}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a, a.load()
@@ -177,6 +183,7 @@ func (a *Accumulator) Commit(b *record.Batch) error {
 		return err
 	}
 	a.warnOfGivenUp()
+	a.afterStages()
 	if len(failures) > 0 {
 		a.options.Failed(failures)
 	}

@@ -525,8 +525,9 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	fleet.fleet(record.Fleet{LatestAgent: "1", Servers: []record.Server{server(1, "g", record.StatusRegistered, 1)}, Groups: []record.ServerGroup{{ID: "g", MaxSessions: 1}}})
 	park := newBench(t, ofKind(DesktopNumbers))
 	park.desktops(desktopCount("", 1, 1))
-	launches := newBench(t, ofKind(AppLaunches))
-	require.NoError(t, launches.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("unknown"))))
+	launches := newBench(t, func(o *Options) { ofKind(AppLaunches)(o); o.StageRoom = 1 })
+	require.NoError(t, launches.read(t0, login(1, t0, func(l *record.Login) { l.End = t0.Add(time.Second) }), login(2, t0, failing("unknown"), transaction("t"))))
+	launches.finish(record.StageOutcome{Result: record.StageFound, Stage: record.FailedStage{Stage: "LOGIN", ErrorCode: "7"}})
 
 	process := prometheus.NewRegistry()
 	ours := NewExporter(process)

@@ -62,6 +62,7 @@ var aggregators = []registration{
 	{newApps, launches},
 	{newAppUsers, launches},
 	{newAppFailureCodes, launches},
+	{newStages, []Kind{DesktopLogins, AppLaunches}},
 	{newBatchStats, anyKind},
 	{newDayCounts, slices.Concat(anyLogins, launches)},
 }
@@ -133,6 +134,7 @@ type aggregatorSet struct {
 	refreshers []refresher
 	publishers []publisher
 	tables     []table
+	stages     *stages // nil if the kind has none
 }
 
 // aggregators makes the aggregators of a kind of records.
@@ -161,6 +163,9 @@ func (s *aggregatorSet) add(a aggregator) {
 	}
 	if p, ok := a.(publisher); ok {
 		s.publishers = append(s.publishers, p)
+	}
+	if st, ok := a.(*stages); ok {
+		s.stages = st
 	}
 	if k, ok := a.(keeper); ok {
 		s.tables = append(s.tables, k.tables()...)

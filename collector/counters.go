@@ -69,7 +69,7 @@ func CountersOf(kinds ...Kind) []*Metric {
 
 // isOfRecords reports whether a metric counts what records hold, and neither shows a state
 // nor how the exporter does.
-func (m *Metric) isOfRecords() bool { return m.Type != Gauge && !m.AboutSource }
+func (m *Metric) isOfRecords() bool { return m.Type != Gauge && !m.AboutSource && !m.AskedFor }
 
 // Began is the time from which on the counters of a stored accumulator count. It is not ok
 // if there are none.

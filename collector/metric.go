@@ -45,6 +45,9 @@ type Metric struct {
 	Buckets []float64
 	// AboutSource puts `source` where record metrics have `product`.
 	AboutSource bool
+	// AskedFor is of a metric of what is asked for beside the records: a history and files do
+	// not have it.
+	AskedFor bool
 	// Headline is what the landing page calls the sum of a gauge; empty if it has none there.
 	// HeadlineBy is a label by which it is split, too; empty if it is not.
 	Headline   string

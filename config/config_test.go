@@ -155,11 +155,12 @@ func TestFull(t *testing.T) {
 	}, p.Sources.UserConnections)
 	assert.Equal(t, "zh_CN", p.Sources.DesktopConnections.Language)
 	assert.Equal(t, minutes(5), p.Sources.AccessStatistics.Settle)
-	assert.Equal(t, &AppConnections{UserConnections{
+	assert.Equal(t, &AppConnections{UserConnections: UserConnections{
 		Source: Source{Polling: Polling{minutes(2)}, Mode: ModeExport, ExportTimeout: minutes(15), Columns: map[string]string{"应用": "app_name"}},
 		Window: Window{Lookback: minutes(20), InitialLookback: minutes(60), PendingTimeout: minutes(60)}, ExportThreshold: 7,
 		SuccessCodes: []string{"ok"}, ReconcileInterval: minutes(60),
-	}}, p.Sources.AppConnections)
+	}, Stages: &Stages{60}}, p.Sources.AppConnections)
+	assert.Equal(t, &Stages{30}, p.Sources.DesktopConnections.Stages, "the key alone turns it on")
 
 	assert.Equal(t, "/var/log/workspace_exporter/failed_logins.jsonl", c.FailedLoginsLog.Path)
 	assertMasked(t, *c.FailedLoginsLog)

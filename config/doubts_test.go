@@ -60,6 +60,14 @@ func TestPlaceholdersAreWarnedOf(t *testing.T) {
 	assert.ErrorContains(t, err, variable)
 }
 
+func TestBudgetsBeyondTheQuotaAreWarnedOf(t *testing.T) {
+	for perMinute, want := range map[int]string{100: "", 101: "201 requests in a minute, and the vendor's page says that the API answers 200"} {
+		said := doubted(t, fmt.Sprintf("project_id: p1, credentials: {default_chain: {}}, region: cn-north-4, sources: {desktop_connections: {stages: {max_per_minute: 100}}, app_connections: {stages: {max_per_minute: %d}}}", perMinute))
+		assert.Contains(t, said, want)
+		assert.Equal(t, want == "", said == "", said)
+	}
+}
+
 func TestIntervalsThatTheAPICannotMeetAreWarnedOf(t *testing.T) {
 	for sources, want := range map[string]string{
 		"user_connections: {}": "", "user_connections: {poll_interval: 10s}": "",

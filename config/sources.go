@@ -157,9 +157,45 @@ func (u *UserConnections) check(r *reader, at string) {
 	}
 }
 
+// Stages asks the API, beside the polls, at which stage each failed access failed. Off unless
+// this key is there.
+type Stages struct {
+	// MaxPerMinute is the most requests for stages in a minute. They do not slow down polls, and
+	// `rate_limit` does not count them.
+	MaxPerMinute int `yaml:"max_per_minute"`
+}
+
+func (s *Stages) setDefaults() { s.MaxPerMinute = 30 }
+
+// stagesQuota is how many requests for stages the API answers in a minute, as the vendor's
+// page says.
+const stagesQuota = 200
+
+func (r *reader) checkStages(at string, s *Stages) {
+	if s != nil && (s.MaxPerMinute < 1 || s.MaxPerMinute > stagesQuota) {
+		r.refuse(at+".stages.max_per_minute", "must be 1 to %d, not %d", stagesQuota, s.MaxPerMinute)
+	}
+}
+
+// StagesOf are the settings of a source for stages; nil if they are not asked for.
+func StagesOf(block Block) *Stages {
+	if b, ok := block.(interface{ stages() *Stages }); ok {
+		return b.stages()
+	}
+	return nil
+}
+
 // AppConnections are the uses of applications. Their settings are those of login records.
 type AppConnections struct {
 	UserConnections `yaml:",inline"`
+	Stages          *Stages `yaml:"stages,omitempty"`
+}
+
+func (a *AppConnections) stages() *Stages { return a.Stages }
+
+func (a *AppConnections) check(r *reader, at string) {
+	a.UserConnections.check(r, at)
+	r.checkStages(at, a.Stages)
 }
 
 func (a *AppConnections) traits() traits {
@@ -212,8 +248,11 @@ type DesktopConnections struct {
 	// Language is the language of the export file.
 	Language string `yaml:"language"`
 	// DesktopNames shows the names of desktops, often those of persons, in metrics.
-	DesktopNames bool `yaml:"desktop_names"`
+	DesktopNames bool    `yaml:"desktop_names"`
+	Stages       *Stages `yaml:"stages,omitempty"`
 }
+
+func (d *DesktopConnections) stages() *Stages { return d.Stages }
 
 // Modes implements Block.
 func (d *DesktopConnections) Modes() []string { return []string{ModeExportV2, ModeExportV3, ModeQuery} }
@@ -230,6 +269,7 @@ func (d *DesktopConnections) setDefaults() {
 func (d *DesktopConnections) check(r *reader, at string) {
 	r.checkWindow(at, &d.Window)
 	r.oneOf(at+".language", d.Language, "en_US", "zh_CN")
+	r.checkStages(at, d.Stages)
 	if d.DesktopNames {
 		r.warn(at+".desktop_names", "the names of desktops become labels of metrics: if desktops are named after persons, everybody who can read metrics sees who logs in")
 	}

@@ -47,7 +47,7 @@ var ownLabels = []string{
 	"project", "product", "source", "desktop_group", "failed_code", "reason", "class", "explanation", "client_type", "client_version", "agent_version",
 	"machine_name", "server_group", "session_state", "desktop_pool", "state", "window", "error_code", "operation", "code", "disposition",
 	"explanation_zh", "action", "url", "shard",
-	"field", "family", "result", "status", "le", "quantile",
+	"field", "family", "result", "status", "stage", "le", "quantile",
 	"version", "revision", "branch", "goversion", "goos", "goarch", "tags",
 }
 
@@ -176,10 +176,15 @@ func (r *reader) project(at string, p *Project) {
 }
 
 func (r *reader) sources(at string, s *Sources) {
-	on := 0
+	on, stages := 0, 0
 	for name, block := range s.On() {
 		on++
 		r.source(join(at, name), block)
+		if asked := StagesOf(block); asked != nil {
+			if stages += asked.MaxPerMinute; asked.MaxPerMinute <= stagesQuota && stages > stagesQuota {
+				r.warn(join(at, name)+".stages.max_per_minute", "with the other source of the project that is %d requests in a minute, and the vendor's page says that the API answers %d", stages, stagesQuota)
+			}
+		}
 	}
 	if on == 0 {
 		r.refuse(at, "no source is on; name one, or leave the key `sources` out for %s", NameOf[*UserConnections]())
@@ -429,7 +434,7 @@ func (s *Sources) auto() bool {
 // needs reports whether a source that is on cannot do without an endpoint.
 func (p *Project) needs(endpoint string) bool {
 	for _, block := range p.Sources.On() {
-		if block.traits().endpoint == endpoint || endpoint == endpointWorkspace && block.Common().Mode == ModeExport {
+		if block.traits().endpoint == endpoint || endpoint == endpointWorkspace && (block.Common().Mode == ModeExport || StagesOf(block) != nil) {
 			return true
 		}
 	}

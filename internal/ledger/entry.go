@@ -74,7 +74,10 @@ func (e *entry) merge(login *record.Login, latest time.Time, ev *Event) (newest 
 	take(&e.end, login.End)
 	take(&e.updated, login.Updated)
 	if newest && !e.has(settled) && (e.login == nil || !sameLabels(e.login, login)) {
-		version := *login // not a pointer into the batch, which would keep all of it
+		version := *login                                  // not a pointer into the batch, which would keep all of it
+		if version.TransactionID == "" && e.login != nil { // files may have none
+			version.TransactionID = e.login.TransactionID
+		}
 		e.login = &version
 		e.set(toSharedDesktop, login.ConnectType == record.ToSharedDesktop)
 		e.set(toApplication, login.ConnectType == record.ToApplication)
@@ -109,7 +112,8 @@ func (e *entry) connectType() string {
 // that the one at hand need not be replaced.
 func sameLabels(a, b *record.Login) bool {
 	return a.Group == b.Group && a.Machine == b.Machine && a.App == b.App && a.ClientType == b.ClientType &&
-		a.ClientVersion == b.ClientVersion && a.AgentVersion == b.AgentVersion && a.ConnectType == b.ConnectType
+		a.ClientVersion == b.ClientVersion && a.AgentVersion == b.AgentVersion && a.ConnectType == b.ConnectType &&
+		(a.TransactionID == b.TransactionID || b.TransactionID == "")
 }
 
 // move keeps track of where the connection is open.

@@ -12,6 +12,36 @@ import (
 // StageUnknown stands for the name of a stage, or the code of its error, where there is none.
 const StageUnknown = "unknown"
 
+// StageResult is what became of a failed access whose stages were to be asked for.
+type StageResult string
+
+// The results, as the label of workspace_exporter_stage_lookups_total shows them.
+const (
+	StageFound         StageResult = "found"             // the stage at which it failed is counted
+	StageNone          StageResult = "no_failed_stage"   // the API says that none failed
+	StageNotFound      StageResult = "not_found"         // the API does not know the access
+	StageDenied        StageResult = "denied"            // the permission is missing
+	StageFailed        StageResult = "failed"            // there was no answer that can be read
+	StageLeftOut       StageResult = "left_out"          // it was not asked for: the budget is used up
+	StageNoTransaction StageResult = "no_transaction_id" // there is nothing to ask by
+)
+
+// StageResults lists all of them.
+var StageResults = []StageResult{StageFound, StageNone, StageNotFound, StageDenied, StageFailed, StageLeftOut, StageNoTransaction}
+
+// StageLookup is a failed access that waits to have its stages asked for.
+type StageLookup struct {
+	ID            Identity
+	TransactionID string
+}
+
+// StageOutcome is how that ended.
+type StageOutcome struct {
+	Result  StageResult
+	Stage   FailedStage // if it was found
+	Invalid []string    // fields that could not be read
+}
+
 // FailedStage is the first stage at which an access failed. Both texts are label values.
 type FailedStage struct{ Stage, ErrorCode string }
 
@@ -23,16 +53,13 @@ type AccessStages struct {
 	invalid []string
 }
 
-// Failed is the first stage that failed. It is not ok if none did.
-func (a *AccessStages) Failed() (failed FailedStage, ok bool) {
+// Outcome is what the answer says: the first stage that failed, or that none did.
+func (a *AccessStages) Outcome() StageOutcome {
 	if a.failed == nil {
-		return FailedStage{}, false
+		return StageOutcome{Result: StageNone, Invalid: a.invalid}
 	}
-	return *a.failed, true
+	return StageOutcome{StageFound, *a.failed, a.invalid}
 }
-
-// Invalid names the fields of stages that were there but could not be read.
-func (a *AccessStages) Invalid() []string { return a.invalid }
 
 // stage is a stage as the API's UserAccessStage writes it.
 type stage struct{ raw }

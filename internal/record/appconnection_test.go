@@ -47,7 +47,7 @@ func TestAppRow(t *testing.T) {
 	for name, value := range map[string]string{
 		"id": "9f0a", "app_name": "云存储-Notepad++", "machine_name": "APS-1", "user_name": "jane@corp.example", "app_group_name": "云存储",
 		"brokering_time": "2022-03-07 10:40:43.858", "end_time": "-", "failed_code": "WKS.00000000", "connection_failure_reason": "success", "client_mac": "00-e0-72-58-08-33",
-		"client_name": "PC-9", "client_ip": "10.1.2.3", "client_version": "23.2.2", "client_type": "Windows 10", "agent_version": "23.5",
+		"client_name": "PC-9", "client_ip": "10.1.2.3", "client_version": "23.2.2", "client_type": "Windows 10", "agent_version": "23.5", "transaction_id": "tx-1",
 	} {
 		require.True(t, row.Set(name, value), name)
 	}

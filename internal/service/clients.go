@@ -17,24 +17,46 @@ import (
 // clients respect the pauses and refused sign-ins of the old ones. The zero value is ready
 // for use.
 type Clients struct {
-	mu     sync.Mutex
-	pauses map[string]*workspace.Pause
+	mu      sync.Mutex
+	pauses  map[string]*workspace.Pause
+	budgets map[string]*workspace.Budget
 
 	signIns workspace.SignIns
 }
 
-// pause is the pause of a project: of its id at its endpoints.
-func (c *Clients) pause(p *config.Project) *workspace.Pause {
+// pause is the pause of a project: of its id at its endpoints; or of some of its calls.
+func (c *Clients) pause(p *config.Project, calls string) *workspace.Pause {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := strings.Join([]string{p.ProjectID, p.Endpoints.AppStream, p.Endpoints.Workspace}, " ")
-	if c.pauses[key] == nil {
-		if c.pauses == nil {
-			c.pauses = map[string]*workspace.Pause{}
+	return kept(&c.pauses, keyOf(p, calls))
+}
+
+// budget is that of stages of a source.
+func (c *Clients) budget(p *config.Project, source string) *workspace.Budget {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return kept(&c.budgets, keyOf(p, source))
+}
+
+func keyOf(p *config.Project, what string) string {
+	return strings.Join([]string{p.ProjectID, p.Endpoints.AppStream, p.Endpoints.Workspace, what}, " ")
+}
+
+// kept is what a map has under a key, which it gets if it has nothing.
+func kept[T any](all *map[string]*T, key string) *T {
+	if (*all)[key] == nil {
+		if *all == nil {
+			*all = map[string]*T{}
 		}
-		c.pauses[key] = &workspace.Pause{}
+		(*all)[key] = new(T)
 	}
-	return c.pauses[key]
+	return (*all)[key]
+}
+
+// forStages makes a client for stages of a source, beside the client of its project. The
+// pause is that of all stages of the project: the API's quota is that of their call.
+func (c *Clients) forStages(client *workspace.Client, p *config.Project, source string, perMinute int) *workspace.Client {
+	return client.Aside(workspace.Aside{Budget: c.budget(p, source), PerMinute: perMinute, Pause: c.pause(p, "stages")})
 }
 
 // New makes the client of a project.
@@ -57,7 +79,7 @@ func (c *Clients) New(cfg *config.Config, p *config.Project, observe func(string
 		RequestsPerSecond: p.RateLimit.RequestsPerSecond,
 		Burst:             p.RateLimit.Burst,
 		Concurrency:       p.Concurrency,
-		Pause:             c.pause(p),
+		Pause:             c.pause(p, ""),
 		SignIns:           &c.signIns,
 		Observe:           observe,
 		Logger:            log.With(logger, "project", p.Name),

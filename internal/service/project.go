@@ -25,6 +25,7 @@ type Source struct {
 	day         *collector.Day
 	metrics     *collector.SourceMetrics
 	reconciler  *fetcher.Reconciler // nil if it is off
+	stages      *fetcher.Stages     // likewise
 }
 
 // Title names the source in plain words.
@@ -53,6 +54,7 @@ type project struct {
 	*config.Project
 	config   *config.Config
 	client   *workspace.Client
+	clients  *Clients
 	exporter *collector.Exporter
 	limits   *collector.Limits
 	logger   log.Logger
@@ -75,7 +77,7 @@ func (p *project) open(s *source.Source, block config.Block, st store.Store, fai
 	partition := st.Partition(p.Name, s.Name, nil)
 	day := &collector.Day{}
 	counting := p.counting(s, block)
-	counting.Day = day
+	counting.Day, counting.StageRoom = day, s.StageRoom(block)
 	if failures != nil {
 		from := loginlog.Origin{Project: p.Name, Source: s.Name, Product: s.Product, PersonalMachines: s.PersonalMachines,
 			Launches: s.Kind == collector.AppLaunches}
@@ -95,7 +97,11 @@ func (p *project) open(s *source.Source, block config.Block, st store.Store, fai
 		return nil, err
 	}
 	reconciler, err := opening.Reconciler()
-	return &Source{title: s.Title, poller: poller, accumulator: accumulator, day: day, metrics: opening.Metrics, reconciler: reconciler}, err
+	opened := &Source{title: s.Title, poller: poller, accumulator: accumulator, day: day, metrics: opening.Metrics, reconciler: reconciler}
+	if stages := config.StagesOf(block); stages != nil {
+		opened.stages = opening.NewStages(p.clients.forStages(p.client, p.Project, s.Name, stages.MaxPerMinute), accumulator)
+	}
+	return opened, err
 }
 
 // opening is what a source is read with.

@@ -97,6 +97,9 @@ func (s *Service) start() {
 		if src.reconciler != nil {
 			others.Go(func() { src.reconciler.Run(ctx) })
 		}
+		if src.stages != nil {
+			others.Go(func() { src.stages.Run(ctx) })
+		}
 	}
 	others.Go(func() { s.exposition.EndHolds(ctx, s.logger) })
 	s.stopPolls = func(timeout time.Duration) {
@@ -154,6 +157,7 @@ func (s *Service) PollOnce(ctx context.Context) error {
 		})
 	}
 	polls.Wait()
+	s.askStagesOnce(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("interrupted: not every source was polled to its end")
@@ -161,6 +165,23 @@ func (s *Service) PollOnce(ctx context.Context) error {
 		return fmt.Errorf("%d of %d sources failed, for the reasons logged above", failed.Load(), len(s.Sources()))
 	}
 	return nil
+}
+
+// stagesTimeout is how long PollOnce may ask for stages.
+const stagesTimeout = 30 * time.Second
+
+// askStagesOnce asks for stages as far as their budgets go, and as long as it takes little
+// time. What is not asked for waits in the store.
+func (s *Service) askStagesOnce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stagesTimeout)
+	defer cancel()
+	var asking sync.WaitGroup
+	for _, src := range s.Sources() {
+		if src.stages != nil {
+			asking.Go(func() { src.stages.RunOnce(ctx) })
+		}
+	}
+	asking.Wait()
 }
 
 // Config is the configuration in force.

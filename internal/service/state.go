@@ -51,7 +51,7 @@ func (s *Service) prepare(cfg *config.Config, before *state) (next *state, err e
 func (s *Service) openSources(next *state) error {
 	limits := collector.NewLimits(next.config.Metrics.MaxSeries, s.exporter.Limited())
 	for i, p := range next.config.Projects {
-		project := &project{p, next.config, next.clients[i], s.exporter, limits, s.logger}
+		project := &project{p, next.config, next.clients[i], &s.clients, s.exporter, limits, s.logger}
 		if err := project.on(func(described *source.Source, block config.Block) error {
 			opened, err := project.open(described, block, next.store, next.failures)
 			next.sources = append(next.sources, opened)

@@ -116,7 +116,7 @@ func (w *world) showApp(l *login, project string, now time.Time) AppConnection {
 		FailedCode: none.code, ConnectionFailureReason: none.reason,
 		ClientMAC: r.ClientMAC, ClientName: r.ClientName, ClientIP: r.ClientIP, ClientVersion: r.ClientVersion, ClientType: r.ClientType,
 		PublicIP: r.PublicIP, AgentVersion: r.AgentVersion, VMIP: r.VMIP, WIIP: r.WIIP, TenantID: project,
-		TransactionID: fmt.Sprintf("%016x%016x", l.mix(), l.id), ApsInstanceName: r.MachineName, PrimaryServerGroupID: g.id,
+		TransactionID: transactionOf(l), ApsInstanceName: r.MachineName, PrimaryServerGroupID: g.id,
 	}
 	a.AppID = hexSHA256([]byte(a.AppName))[:23]
 	a.ApsInstanceID = hexSHA256([]byte(r.MachineSID))[:32]

@@ -70,7 +70,7 @@ func (w *world) showDesktop(l *login, project string, now time.Time) Desktop {
 	r.VMIP = netip.AddrFrom4([4]byte{10, 30, byte(l.user >> 8), byte(l.user)}).String()
 	r.AgentVersion = l.agent
 	d := Desktop{
-		SID: fmt.Sprintf("S-1-5-21-2842135174-1590827381-3385071902-%d", 2000+l.user), TransactionID: fmt.Sprintf("%016x%016x", l.mix(), l.id),
+		SID: fmt.Sprintf("S-1-5-21-2842135174-1590827381-3385071902-%d", 2000+l.user), TransactionID: transactionOf(l),
 		ComputerName: r.MachineName, UserName: r.UserName, TerminalMAC: r.ClientMAC, TerminalName: r.ClientName, TerminalIP: r.ClientIP,
 		ClientVersion: r.ClientVersion, TerminalType: r.ClientType, AgentVersion: r.AgentVersion, DesktopIP: r.VMIP,
 		ConnectionStartTime: formatMillis(m.pre), ConnectionSetupTime: formatMillis(m.start), ConnectionEndTime: formatMillis(m.end),

@@ -25,6 +25,7 @@ const (
 	serversPath  = v1 + "/app-servers/access-agent"
 	groupsPath   = v1 + "/app-server-groups"
 	numbersPath  = v2 + "/statistics"
+	stagesPath   = v2 + "/statistics/metrics/access-stages"
 	desktopTasks = v3 + "/desktops/connections/export"
 
 	sessionHour = "?query_begin_time=2026-03-11T11:00:00.000Z&query_end_time=2026-03-11T12:00:00.000Z"
@@ -81,6 +82,7 @@ func goodCalls() map[string]func() *http.Request {
 		},
 		"/v1/{project_id}/app-server-groups/resources/restrict": func() *http.Request { return get(groupsPath + "/resources/restrict") },
 		"/v2/{project_id}/statistics":                           func() *http.Request { return get(numbersPath) },
+		"/v2/{project_id}/statistics/metrics/access-stages":     func() *http.Request { return get(stagesPath + "?transaction_id=t") },
 		"/v2/{project_id}/export-tasks":                         func() *http.Request { return get(tasksPath) },
 		"/v2/{project_id}/export-tasks/batch-delete":            func() *http.Request { return post(tasksPath+"/batch-delete", `{"task_ids":["a"]}`) },
 	}
@@ -102,6 +104,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 				corrupt(r)
 				s := New(o)
 				s.PutServerGroups(DefaultProjectID, ServerGroup{ID: "g"})
+				s.PutStages(DefaultProjectID, "t", AccessStages{})
 				return serve(s, r).Code
 			}
 			o := everything(&clock{noon})

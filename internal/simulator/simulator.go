@@ -21,6 +21,7 @@
 //	  one of them              GET  /v1/{project_id}/app-server-groups/{server_group_id}
 //	  limits of the tenant     GET  /v1/{project_id}/app-server-groups/resources/restrict
 //	numbers of desktops        GET  /v2/{project_id}/statistics
+//	stages of an access        GET  /v2/{project_id}/statistics/metrics/access-stages
 //	export tasks               GET  /v2/{project_id}/export-tasks
 //	  their files              GET  /v2/{project_id}/export-tasks/{task_id}/download
 //	  their end                POST /v2/{project_id}/export-tasks/batch-delete
@@ -59,6 +60,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -170,6 +172,8 @@ type Simulator struct {
 	generated  map[bucketKey][]login
 	tokens     map[string]token
 	limiters   map[string]*rate.Limiter
+	minutes    map[string][]time.Time             // when calls that have a quota were answered
+	stages     map[string]map[string]AccessStages // those put in, by project and transaction_id
 	calls      map[Call]int
 	violations []string
 	beforePage func(project string, offset int)
@@ -223,6 +227,8 @@ func New(o Options) *Simulator {
 		generated:  map[bucketKey][]login{},
 		tokens:     map[string]token{},
 		limiters:   map[string]*rate.Limiter{},
+		minutes:    map[string][]time.Time{},
+		stages:     map[string]map[string]AccessStages{},
 		calls:      map[Call]int{},
 		faults:     faults{random: rand.New(rand.NewPCG(o.Seed, 0))},
 	}
@@ -260,6 +266,7 @@ type route struct {
 	arrays       []string // parameters that may be given several times
 	body         bool     // a JSON body is wanted; without, none is accepted
 	task         bool     // it makes an export task
+	perMinute    int      // how many requests of a project are answered in a minute; 0: no limit
 	storage      bool     // it is not the API's but the object storage's: see Storage
 	answer       func(*Simulator, *request) answer
 	refuse       func(r *request, status int, code, message string) answer
@@ -313,6 +320,9 @@ var routes = []route{
 
 	{method: http.MethodGet, path: "/v2/{project_id}/statistics", permission: "workspace:statistics:listDesktopStatus",
 		arrays: []string{"desktop_type", "statistics_type", "desktop_pool_ids"}, answer: (*Simulator).showDesktopStatistics, refuse: refuse},
+
+	{method: http.MethodGet, path: "/v2/{project_id}/statistics/metrics/access-stages", permission: "workspace:statistics:getUserAccessStages",
+		parameters: []string{"transaction_id"}, perMinute: 200, answer: (*Simulator).showAccessStages, refuse: refuse},
 
 	{method: http.MethodGet, path: "/v2/{project_id}/export-tasks", permission: "workspace:tenants:listExportTasks",
 		parameters: []string{"limit", "offset", "task_id", "file_name", "status", "is_download", "sort_field", "sort_type"},
@@ -481,6 +491,10 @@ func (s *Simulator) admit(r *request) (answer, bool) {
 	if !s.allowRate(r) {
 		return s.throttled(r), false
 	}
+	if most := r.route.perMinute; most > 0 && !s.allowMinute(r) {
+		return refuse(r, http.StatusTooManyRequests, "APIGW.0308", fmt.Sprintf(
+			"The throttling threshold has been reached: policy user over ratelimit,limit:%d,time:1 minute", most)), false
+	}
 	if r.route.permission != "" && contains(s.options.Denied, r.route.permission) {
 		return denied(r), false
 	}
@@ -500,6 +514,19 @@ func (s *Simulator) allowRate(r *request) bool {
 		s.limiters[r.project] = l
 	}
 	return l.AllowN(r.now, 1)
+}
+
+// allowMinute reports whether a call has not been used up for this minute.
+func (s *Simulator) allowMinute(r *request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := r.project + r.route.path
+	recent := slices.DeleteFunc(s.minutes[key], func(t time.Time) bool { return r.now.Sub(t) >= time.Minute })
+	if s.minutes[key] = recent; len(recent) >= r.route.perMinute {
+		return false
+	}
+	s.minutes[key] = append(recent, r.now)
+	return true
 }
 
 // count keeps the tally of answers.

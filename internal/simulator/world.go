@@ -149,8 +149,9 @@ func (w *world) show(l *login, project string, now time.Time) Record {
 type failure struct {
 	code, reason string
 	weight       int
-	noServer     bool // it fails before a server is chosen
-	started      bool // the connection stood for a moment: the record has a start time
+	noServer     bool   // it fails before a server is chosen
+	started      bool   // the connection stood for a moment: the record has a start time
+	stage        string // at which it fails
 }
 
 // text fills the record's own names into the reason, as real reasons hold them.
@@ -160,24 +161,24 @@ func (f *failure) text(r *Record, account string) string {
 }
 
 var (
-	wrongPassword = failure{code: "WKS.40010001", weight: 25, noServer: true, reason: "The username or password is incorrect."}
-	brokenSession = failure{code: "1011", weight: 5, started: true, reason: "The session host closed the connection, error 0x00000516."}
-	unreachable   = failure{code: "WKS.40020011", reason: "Server {machine} is unreachable: the heartbeat of its agent was lost."}
-	badAgent      = failure{code: "WKS.40050001", reason: "Agent {agent} could not start the session process, exit code 3221225781."}
+	wrongPassword = failure{code: "WKS.40010001", stage: stageMainAuth, weight: 25, noServer: true, reason: "The username or password is incorrect."}
+	brokenSession = failure{code: "1011", stage: stageConnect, weight: 5, started: true, reason: "The session host closed the connection, error 0x00000516."}
+	unreachable   = failure{code: "WKS.40020011", stage: stageConnect, reason: "Server {machine} is unreachable: the heartbeat of its agent was lost."}
+	badAgent      = failure{code: "WKS.40050001", stage: stageConnect, reason: "Agent {agent} could not start the session process, exit code 3221225781."}
 
 	everydayFailures = []failure{
 		wrongPassword,
-		{code: "WKS.40010002", weight: 8, noServer: true, reason: "Account {user} is locked. Try again in 30 minutes."},
-		{code: "WKS.40010003", weight: 6, noServer: true, reason: "The password of {account} has expired."},
-		{code: "WKS.40010007", weight: 7, noServer: true, reason: "Multi-factor authentication timed out."},
-		{code: "WKS.40020001", weight: 10, noServer: true, reason: "No server is available in the server group."},
-		{code: "WKS.40020004", weight: 10, reason: "Server {machine} did not respond within 60 s."},
-		{code: "WKS.40020009", weight: 8, reason: "The number of sessions on {machine} ({vm}) has reached the limit."},
-		{code: "WKS.40030002", weight: 6, noServer: true, reason: "The connection from {ip} was refused by the access policy."},
-		{code: "WKS.40030005", weight: 4, noServer: true, reason: "Client {client} is not in the list of trusted devices."},
-		{code: "1003", weight: 6, reason: "The user profile of {account} could not be loaded."},
+		{code: "WKS.40010002", stage: stageMainAuth, weight: 8, noServer: true, reason: "Account {user} is locked. Try again in 30 minutes."},
+		{code: "WKS.40010003", stage: stageMainAuth, weight: 6, noServer: true, reason: "The password of {account} has expired."},
+		{code: "WKS.40010007", stage: stageMFAAuth, weight: 7, noServer: true, reason: "Multi-factor authentication timed out."},
+		{code: "WKS.40020001", stage: stagePreconnect, weight: 10, noServer: true, reason: "No server is available in the server group."},
+		{code: "WKS.40020004", stage: stageConnect, weight: 10, reason: "Server {machine} did not respond within 60 s."},
+		{code: "WKS.40020009", stage: stagePreconnect, weight: 8, reason: "The number of sessions on {machine} ({vm}) has reached the limit."},
+		{code: "WKS.40030002", stage: stageLogin, weight: 6, noServer: true, reason: "The connection from {ip} was refused by the access policy."},
+		{code: "WKS.40030005", stage: stageLogin, weight: 4, noServer: true, reason: "Client {client} is not in the list of trusted devices."},
+		{code: "1003", stage: stageConnect, weight: 6, reason: "The user profile of {account} could not be loaded."},
 		brokenSession,
-		{code: "2007", weight: 5, started: true, reason: "The network connection between {ip} and the gateway was interrupted."},
+		{code: "2007", stage: stageConnect, weight: 5, started: true, reason: "The network connection between {ip} and the gateway was interrupted."},
 	}
 	totalWeight = func() (total int) {
 		for _, f := range everydayFailures {

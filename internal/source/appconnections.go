@@ -25,6 +25,7 @@ var appConnections = &Source{
 		Window: appConnectionWindow,
 	},
 	Columns: export.ColumnsOf(record.AppConnectionColumns),
+	Stages:  showAccessStages,
 	Kind:    collector.AppLaunches,
 	Demo:    "{lookback: 2m, initial_lookback: 1d, pending_timeout: 10m}",
 	way: &incremental{

@@ -29,6 +29,7 @@ var desktopConnections = &Source{
 		Window: desktopWindow,
 	},
 	Columns:          export.ColumnsOf(record.DesktopConnectionColumns),
+	Stages:           showAccessStages,
 	Kind:             collector.DesktopLogins,
 	CodesFromReasons: true,
 	PersonalMachines: true,

@@ -117,3 +117,16 @@ func (w *incremental) probe(ctx context.Context, c *workspace.Client, q workspac
 func (w *incremental) readFile(ctx context.Context, files fetcher.Files, file io.ReaderAt, size int64, h Handlers) (fetcher.FileReport, error) {
 	return w.file(files)(ctx, file, size, h.Login)
 }
+
+// transactionID is that of an access of a window, if possible of one that failed; empty if
+// there is none.
+func (w *incremental) transactionID(ctx context.Context, c *workspace.Client, q workspace.PageQuery) (string, error) {
+	list := w.pages(c, time.UTC)
+	_, found, err := list.Get(ctx, q)
+	for i := range found {
+		if id := found[i].TransactionID; id != "" {
+			return id, nil
+		}
+	}
+	return "", err
+}

@@ -41,6 +41,10 @@ type Source struct {
 	Download *workspace.Operation
 	Columns  export.Columns // of the files
 
+	// Stages shows at which stage an access failed; nil if there is no such call, or if
+	// records have nothing to ask by.
+	Stages *workspace.Operation
+
 	// Kind says what its records are counted as.
 	Kind collector.Kind
 	// CodesFromReasons is true of records that have no failure code: it is made of the reason.

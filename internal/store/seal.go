@@ -18,7 +18,7 @@ import (
 // be told from, and where their keys hold 16 bytes that do. Their values begin with more
 // of these: see Row.Blocks. On disk all of them are under the store's seal; what is in
 // other tables is in the clear.
-var personal = map[string]int{"ledger": 8, "people": 8, "failed_users": 0, "failed_sessions": 0}
+var personal = map[string]int{"ledger": 8, "people": 8, "failed_users": 0, "failed_sessions": 0, "stages": 0}
 
 // seal hides hashes, which somebody could find again by hashing every address or every
 // name of a company. Equal values stay equal under a seal. Who has its key can take it
