@@ -27,7 +27,7 @@ var appConnections = &Source{
 	Columns: export.ColumnsOf(record.AppConnectionColumns),
 	Stages:  showAccessStages,
 	Kind:    collector.AppLaunches,
-	Demo:    "{lookback: 2m, initial_lookback: 1d, pending_timeout: 10m}",
+	Demo:    "{lookback: 2m, initial_lookback: 1d, pending_timeout: 10m, stages: {max_per_minute: 100}}",
 	way: &incremental{
 		records:  recordsOf(listAppConnections, (*record.AppConnection).Login),
 		settings: loginSettingsOf(func(c *config.AppConnections) loginSettings { return userConnectionSettings(&c.UserConnections) }),

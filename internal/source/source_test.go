@@ -86,7 +86,7 @@ func inChinese(rows, known string) string {
 		m := first.FindStringSubmatch(row)
 		return m[1] + cmp.Or(texts[m[1]], m[2]) + m[3]
 	})
-	return strings.NewReplacer("(default)", "（默认）", "`, tasks", "`、任务权限", "`, `", "`、`").Replace(rows)
+	return strings.NewReplacer("(default)", "（默认）", "with `stages`, in addition", "开启 `stages` 时另需", "`, tasks", "`、任务权限", "`, `", "`、`").Replace(rows)
 }
 
 var update = flag.Bool("update", false, "write the table of docs/permissions.md")
@@ -106,6 +106,9 @@ func documentedRows() (rows []string) {
 			}
 			rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s |", name, what, mode, documented(permissions)))
 			name, what = "", ""
+		}
+		if s.Stages != nil {
+			rows = append(rows, fmt.Sprintf("|  |  | with `stages`, in addition | `%s` |", s.Stages.Permission))
 		}
 	}
 	return rows
@@ -157,6 +160,7 @@ func policyOf(t *testing.T, sources string) string {
 	actions := []string{workspace.PermissionDeleteExportTasks}
 	if sources == "all" {
 		sources = strings.Join(Names(), " ")
+		actions = append(actions, showAccessStages.Permission)
 	}
 	for name := range strings.FieldsSeq(sources) {
 		name, mode, _ := strings.Cut(name, "=")
