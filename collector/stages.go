@@ -192,6 +192,7 @@ func (a *Accumulator) FinishStage(id record.Identity, o record.StageOutcome) err
 		s.families.start = s.startOfStages()
 		s.aggregators.stages.finish(id, &o)
 		s.aggregators.stages.refresh(time.Time{}, nil)
+		s.endHolds()
 		changes := &store.Changes{}
 		s.saveSeries(changes)
 		s.aggregators.stages.save(changes)

@@ -72,6 +72,9 @@ func (d *doctor) project(ctx context.Context, p *config.Project, client *workspa
 		if block := s.Block(&p.Sources); block != nil {
 			fmt.Fprintf(d.out, "%s/%s\n", p.Name, s.Name)
 			d.check(d.probe(ctx, s, block, client))
+			if config.StagesOf(block) != nil {
+				d.check(d.stages(ctx, s, client))
+			}
 			tasks = tasks || slices.Contains(s.Permissions(block.Common().Mode), workspace.PermissionListExportTasks)
 		}
 	}
@@ -129,10 +132,7 @@ func describeSkew(skew time.Duration) string {
 // probe lists records of a source, whatever its mode: an export task would change something. A
 // list of what is there now is read as in a poll.
 func (d *doctor) probe(ctx context.Context, s *source.Source, block config.Block, client *workspace.Client) error {
-	host, now := s.Host(client), time.Now()
-	if server, ok := host.ServerTime(); ok {
-		now = server
-	}
+	host, now := s.Host(client), nowAt(s.Host(client))
 	count, found, err := s.Probe(ctx, client, now.Add(-doctorWindow), now)
 	if skew, ok := host.Skew(); ok {
 		d.say("clock of %s: %s", host.Name, describeSkew(skew))
@@ -162,5 +162,28 @@ func (d *doctor) probe(ctx context.Context, s *source.Source, block config.Block
 		return nil
 	}
 	d.say("newest of the %d records read: %s", len(found), newest.Format(time.RFC3339))
+	return nil
+}
+
+// nowAt is the time of a host's clock, or the local one while that is not known.
+func nowAt(host workspace.Host) time.Time {
+	if server, ok := host.ServerTime(); ok {
+		return server
+	}
+	return time.Now()
+}
+
+// stages asks for the stages of a failed access, if there is one to ask for.
+func (d *doctor) stages(ctx context.Context, s *source.Source, client *workspace.Client) error {
+	now := nowAt(s.Host(client))
+	tried, err := s.ProbeStages(ctx, client, now.Add(-doctorWindow), now)
+	switch {
+	case err != nil:
+		return err
+	case tried:
+		d.say("ok: permission %s is granted", s.Stages.Permission)
+	default:
+		d.say("not tried, since no failed access has a transaction_id: permission %s", s.Stages.Permission)
+	}
 	return nil
 }
