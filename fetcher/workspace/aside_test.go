@@ -40,14 +40,19 @@ func TestAsideHoldsUpNobody(t *testing.T) {
 		"unavailable": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "60"); w.WriteHeader(503) },
 		"refused":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) },
 		"denied":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) },
-		"redirected":  func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Location", "https://elsewhere.test/"); w.WriteHeader(302) },
-		"silent":      func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"redirected": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "https://elsewhere.test/")
+			w.WriteHeader(302)
+		},
+		"silent": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"of another time": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
 			fmt.Fprint(w, `{"stages":[]}`)
 		},
 		"unreadable": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `[]`) },
-		"endless":    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"stages":"`, strings.Repeat("x", 4<<20), `"}`) },
+		"endless": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"stages":"`, strings.Repeat("x", 4<<20), `"}`)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
