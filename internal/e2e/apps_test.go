@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -75,27 +74,12 @@ func (a *apps) put(uses ...simulator.AppConnection) {
 	a.w.PutApps(project, uses...)
 }
 
-func (a *apps) succeeds(use simulator.AppConnection) bool {
-	return strings.Contains("|0|WKS.00000000|成功|", "|"+use.FailedCode+"|") || use.FailedCode == "" && use.ConnectionFailureReason == ""
-}
-
 // expect is what the metrics of applications must show when all have been read.
 func (a *apps) expect() series {
 	want := series{}
 	for _, use := range a.newest {
-		app := []string{"project", project, "product", "app_streaming", "app_group", use.AppGroupName, "app_name", use.AppName}
-		want[key("workspace_app_launches_total", app...)]++
-		want[key("workspace_app_open", app...)] += 0
-		if !a.succeeds(use) {
-			want[key("workspace_app_launch_failures_total", append(app, "failed_code", cmp.Or(use.FailedCode, "unknown"))...)]++
-			continue
-		}
-		if end, err := time.Parse(time.RFC3339, use.EndTime); err == nil && end.Year() > 1 {
-			want[key("workspace_app_use_duration_seconds_count", app[:6]...)]++
-			want[key("workspace_app_use_duration_seconds_sum", app[:6]...)] += end.Sub(moment(use.BrokeringTime)).Seconds()
-		} else {
-			want[key("workspace_app_open", app...)]++
-		}
+		want[key("workspace_app_open", "project", project, "product", "app_streaming", "app_group", use.AppGroupName, "app_name", use.AppName)] += 0
+		want.launch(project, &use)
 	}
 	return want
 }
@@ -210,7 +194,7 @@ func TestCrashesLoseNoUseOfAnApp(t *testing.T) {
 			for n := 0; n < 200; n += 4 {
 				at := time.Now().Add(-time.Minute).Truncate(time.Second)
 				a.put(anyUse(n, at), anyUse(n+1, at), anyUse(n+2, at.Add(-5*time.Minute)), anyUse(n+3, at))
-				if use := a.newest[a.order[rand.N(len(a.order))]]; a.succeeds(use) && strings.HasPrefix(cmp.Or(use.EndTime, "0001"), "0001") {
+				if use := a.newest[a.order[rand.N(len(a.order))]]; isOpen(&use) {
 					if n%3 == 0 {
 						a.put(crashed(use, "9"))
 					} else {

@@ -76,6 +76,7 @@ const (
 	soakLookback = 30 * time.Second
 	soakLate     = 10 * time.Second // how late a record comes, at most
 	soakSettle   = 5 * time.Second
+	sources      = 7 // of each project
 )
 
 func newSoak(t *testing.T) *soak {
@@ -168,6 +169,8 @@ func (s *soak) configure() {
 		fmt.Fprintf(&b, "      sessions: {mode: %s, export_timeout: 10s}\n", pick(s.Rand, "query", "export"))
 		fmt.Fprintf(&b, "      access_statistics: {mode: %s, settle: %s, export_timeout: 10s}\n", pick(s.Rand, "query", "export"), soakSettle)
 		fmt.Fprintf(&b, "      desktop_connections: {mode: %s, %s}\n", pick(s.Rand, "query", "export_v2", "export_v3"), window)
+		fmt.Fprintf(&b, "      app_connections: {poll_interval: 1s, mode: %s, export_threshold: %d, %s}\n", pick(s.Rand, "query", "export", "auto"), pick(s.Rand, 40, 400), window)
+		fmt.Fprintf(&b, "      servers: {poll_interval: 1s}\n      desktops: {poll_interval: 1s}\n")
 	}
 	fmt.Fprintf(&b, "metrics: {new_series_hold: %s, user_windows: [%s]}\n", pick(s.Rand, "0s", "700ms", "3s"), pick(s.Rand, "15m, 1h", "5m"))
 	s.e.write("workspace_exporter.yml", b.String())
@@ -234,7 +237,7 @@ func (s *soak) clockIsKnown() bool {
 			known++
 		}
 	}
-	return known == 4*len(s.lives)
+	return known == sources*len(s.lives)
 }
 
 // fault has something of the API fail for a few requests.
@@ -242,7 +245,7 @@ func (s *soak) fault() {
 	project := pick(s.Rand, s.options.ProjectIDs...)
 	lists := "/v1/" + project + "/session/"
 	f := simulator.Fault{Times: 1 + s.IntN(6), Project: pick(s.Rand, "", project),
-		Path: pick(s.Rand, "", "", "/v1/", "/v2/", "/v3/auth", lists+"user-connection", lists+"list-sessions", "/v2/"+project+"/export-tasks", "/v2/"+project+"/connections", "/v3/"+project)}
+		Path: pick(s.Rand, "", "", "/v1/", "/v2/", "/v3/auth", lists+"user-connection", lists+"list-sessions", lists+"app-connection", "/v1/"+project+"/app-server", "/v2/"+project+"/statistics", "/v2/"+project+"/export-tasks", "/v2/"+project+"/connections", "/v3/"+project)}
 	f.Kind = pick(s.Rand, simulator.FaultError, simulator.FaultError, simulator.FaultError, simulator.FaultHang, simulator.FaultDrop,
 		simulator.FaultDropBody, simulator.FaultTruncate, simulator.FaultOversize, simulator.FaultGarbage, simulator.FaultSlow, simulator.FaultEmpty,
 		simulator.FaultSkew, simulator.FaultSkew, simulator.FaultCount, simulator.FaultTaskFail, simulator.FaultTaskExpire, simulator.FaultTaskHang)
@@ -328,10 +331,15 @@ func (s series) fallen(highest series) (problems []string) {
 // moreFailures lists the label sets that have more failures than attempts and than can
 // be reclassified.
 func (s series) moreFailures() (problems []string) {
-	for _, family := range []string{"workspace_login", "workspace_client_login", "workspace_client_version_login", "workspace_server_login"} {
+	for failed, all := range map[string]string{
+		"workspace_login_failures_total": "workspace_login_attempts_total", "workspace_client_login_failures_total": "workspace_client_login_attempts_total",
+		"workspace_client_version_login_failures_total": "workspace_client_version_login_attempts_total",
+		"workspace_server_login_failures_total":         "workspace_server_login_attempts_total",
+		"workspace_app_launch_failures_total":           "workspace_app_launches_total",
+	} {
 		failures := series{}
-		for key, n := range s.named(family + "_failures_total") {
-			failures[aCode.ReplaceAllString(strings.Replace(key, "_failures_total", "_attempts_total", 1), "")] += n
+		for key, n := range s.named(failed) {
+			failures[aCode.ReplaceAllString(strings.Replace(key, failed, all, 1), "")] += n
 		}
 		for key, n := range failures {
 			reclassified := s.sum("workspace_exporter_records_total", `"reclassified"`)
@@ -375,7 +383,7 @@ func (s *soak) drain() {
 		return strings.Contains(v, "must be within the last 30 days") // by a clock that was shown an hour behind
 	}))
 	eventually(s.t, "every source is up", func() bool {
-		return s.e.only("workspace_exporter_source_up").sum("workspace_exporter_source_up") == float64(4*len(s.lives))
+		return s.e.only("workspace_exporter_source_up").sum("workspace_exporter_source_up") == float64(sources*len(s.lives))
 	})
 	m := s.e.metrics()
 	assert.Zero(s.t, m.sum("workspace_exporter_records_total", `"expired"`)+m.sum("workspace_exporter_records_total", `"invalid"`))
@@ -400,7 +408,8 @@ func (s *soak) counted(m series) series {
 		case strings.Contains(name, "_duration_seconds"):
 			// Whether a login that turns into a failure was timed depends on when one looked.
 			return strings.HasPrefix(name, "workspace_exporter_") || strings.Contains(key, turncoats)
-		case strings.HasPrefix(name, "workspace_desktop_") && strings.Contains(name, "_round_trip_"), name == "workspace_server_open_connections", name == "workspace_server_sessions":
+		case strings.HasPrefix(name, "workspace_desktop_") && strings.Contains(name, "_round_trip_"), name == "workspace_server_open_connections", name == "workspace_server_sessions",
+			slices.Contains(listGauges, name):
 			return false
 		}
 		return strings.HasPrefix(name, "workspace_exporter_") || !strings.HasPrefix(name, "workspace_") || !strings.HasSuffix(name, "_total")
@@ -422,11 +431,12 @@ type life struct {
 	decoys   []string                    // may be deleted
 	desktops map[string]simulator.Desktop
 	sessions map[string]simulator.Session
+	apps     map[string]simulator.AppConnection
 }
 
 func newLife(s *soak, project string, n uint64) *life {
 	return &life{Rand: rand.New(rand.NewPCG(s.seed, n)), s: s, project: project, over: make(chan struct{}), ended: make(chan struct{}),
-		open: map[string]simulator.Record{}, desktops: map[string]simulator.Desktop{}, sessions: map[string]simulator.Session{}}
+		open: map[string]simulator.Record{}, desktops: map[string]simulator.Desktop{}, sessions: map[string]simulator.Session{}, apps: map[string]simulator.AppConnection{}}
 }
 
 // live lets things happen until end.
@@ -455,7 +465,11 @@ func (l *life) history(n int) {
 	defer l.mu.Unlock()
 	for range n {
 		l.login(time.Now().Add(-time.Duration(60+l.IntN(900))*time.Second), 0)
+		l.launch(time.Now().Add(-time.Duration(60+l.IntN(900))*time.Second), 0)
+		l.changeServer()
 	}
+	l.changeDesktops()
+	l.s.world.SetTenant(l.project, soakAgent, 60)
 }
 
 func (l *life) happen() {
@@ -474,7 +488,11 @@ func (l *life) happen() {
 	for range logins {
 		l.login(at, late())
 	}
+	for range l.IntN(3) {
+		l.launch(at, late())
+	}
 	l.change()
+	l.changeLists(at)
 	l.n++
 	l.s.world.PutAccess(l.project, access(fmt.Sprint("user", l.n), pick(l.Rand, "1", "2", ""), 1+l.IntN(3), at))
 	if l.IntN(2) == 0 {
@@ -618,6 +636,10 @@ func (l *life) move() {
 	case 0:
 		l.login(time.Now(), 0)
 	case 1:
+		l.launch(time.Now(), 0)
+	case 2:
+		l.changeServer()
+	case 3:
 		if len(l.decoys) > 0 {
 			l.s.world.Delete(l.project, l.decoys[0])
 			l.decoys = l.decoys[1:]
@@ -655,6 +677,7 @@ func (s *soak) truth() series {
 			m[key("workspace_access_failures_total", "project", project, "product", "app_streaming", "error_code", cmp.Or(a.ErrorCode, "unknown"))] += float64(a.AccessFailedCount)
 			m[key("workspace_exporter_records_total", "project", project, "source", "access_statistics", "disposition", "counted")]++
 		}
+		m.lists(s.world, project, from, to)
 	}
 	return m
 }
