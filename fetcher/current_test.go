@@ -172,6 +172,19 @@ func TestFleetCalls(t *testing.T) {
 		assert.Len(t, b.Fleet.Servers, 250)
 		assert.Equal(t, 9, maxima(b)["E"], "as it was listed")
 		assert.Equal(t, "servers servers servers groups group:e", f.since())
+		f.gone = ""
+		assert.Equal(t, 0, f.max["e"])
+		f.max["e"] = 3
+		assert.Equal(t, 3, maxima(read())["E"], "it was not there for a moment alone")
+		assert.Equal(t, "group:e servers servers servers", f.since())
+		read()
+		assert.Equal(t, "servers servers servers", f.since())
+		f.gone = "e"
+		for range 24 {
+			read()
+		}
+		assert.Equal(t, 3, strings.Count(f.since(), "group:e"), "one that is not there is asked for once more, and then once an hour")
+		assert.Equal(t, 9, maxima(read())["E"])
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log"
@@ -57,6 +59,8 @@ type ReadFleet struct {
 type groupDetails struct {
 	group record.ServerGroup
 	at    time.Time
+	// missed is true if the API said that there is no such group.
+	missed bool
 }
 
 // NewReadFleet reads by calls. Mismatch is as with NewLoginPages.
@@ -137,6 +141,9 @@ func (f *ReadFleet) readGroups(ctx context.Context, listedAt time.Time) error {
 		return err
 	}
 	f.listed, f.listedAt, f.missing = groups, time.Now(), map[string]bool{}
+	maps.DeleteFunc(f.details, func(id string, _ groupDetails) bool {
+		return !slices.ContainsFunc(groups, func(g record.ServerGroup) bool { return g.ID == id })
+	})
 	return nil
 }
 
@@ -155,13 +162,23 @@ func (f *ReadFleet) readLatestAgent(ctx context.Context) error {
 func isDue(at time.Time) bool { return at.IsZero() || time.Since(at) >= detailsEvery }
 
 // readGroup reads a group by itself, since the list has no maximum, and the tenant's maximum
-// if the group has none. A group that is gone by now is as it was listed.
+// if the group has none. A group that is gone by now is as it was listed; the next poll asks
+// for it once more, since that may have been a whim.
 func (f *ReadFleet) readGroup(ctx context.Context, listed record.ServerGroup) error {
-	if known := f.details[listed.ID]; listed.Malformed || !isDue(known.at) {
+	known := f.details[listed.ID]
+	if listed.Malformed || !isDue(known.at) {
 		return nil
 	}
 	group, err := f.api.Group(ctx, listed.ID)
-	if errors.Is(err, ErrNoGroup) {
+	missed := errors.Is(err, ErrNoGroup)
+	if missed && !known.missed {
+		if known.at.IsZero() {
+			known.group = listed
+		}
+		f.details[listed.ID] = groupDetails{group: known.group, missed: true}
+		return nil
+	}
+	if missed {
 		level.Warn(f.logger).Log("msg", "a server group is listed and does not exist: its maximum is what its bundle usually has", "server_group", listed.Name)
 		group, err = listed, nil
 	}
@@ -177,7 +194,7 @@ func (f *ReadFleet) readGroup(ctx context.Context, listed record.ServerGroup) er
 		}
 		f.maxAt = time.Now()
 	}
-	f.details[listed.ID] = groupDetails{group, time.Now()}
+	f.details[listed.ID] = groupDetails{group, time.Now(), missed}
 	return nil
 }
 
