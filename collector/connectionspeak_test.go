@@ -128,6 +128,57 @@ func TestPeaksAgreeWithCountingByHand(t *testing.T) {
 	})
 }
 
+// After clocks have leaped, ahead or back, peaks are right again as soon as the longest window
+// is over, and never below 0.
+func TestPeaksComeRightAfterLeaps(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		b := newBench(t, nil)
+		var all []*modelledConnection
+		now, leap := t0, time.Duration(0)
+		poll := func(logins ...record.Login) {
+			b.clock = now.Add(leap)
+			require.NoError(rt, b.accumulator.Commit(&record.Batch{From: now.Add(-8 * time.Hour), To: b.clock, Now: b.clock, Logins: logins, UpToDate: true}))
+			if rapid.IntRange(0, 3).Draw(rt, "restart") == 0 {
+				b.restart()
+			}
+			for window, peak := range b.values(connectionsPeak, "window") {
+				require.GreaterOrEqual(rt, peak, 0.0, window)
+			}
+		}
+		step := func() {
+			now = now.Add(time.Duration(rapid.SampledFrom([]int{20, 60, 600}).Draw(rt, "seconds to the next poll")) * time.Second)
+			var logins []record.Login
+			for range rapid.IntRange(0, 3).Draw(rt, "new ones") {
+				c := &modelledConnection{login: login(len(all), now.Add(-time.Duration(rapid.IntRange(10, 600).Draw(rt, "age"))*time.Second)), known: true}
+				all = append(all, c)
+			}
+			for _, c := range all {
+				if !c.login.End.IsZero() || c.login.FailedCode != "" {
+					continue // it has been read
+				}
+				switch rapid.IntRange(0, 5).Draw(rt, "change") {
+				case 0:
+					c.login.End = now.Add(-5 * time.Second)
+				case 1:
+					c.login.FailedCode = "7"
+				}
+				c.login.Updated = now
+				logins = append(logins, c.login)
+			}
+			poll(logins...)
+		}
+		for range rapid.IntRange(1, 8).Draw(rt, "polls") {
+			leap = time.Duration(rapid.SampledFrom([]int{0, 0, -1800, -300, 300, 3600, 40 * 86400}).Draw(rt, "leap")) * time.Second
+			step()
+		}
+		for leap = 0; now.Before(t0.Add(3 * time.Hour)); {
+			step()
+		}
+		want := map[string]float64{"15m": peakOf(all, now.Add(-15*time.Minute), now), "1h": peakOf(all, now.Add(-time.Hour), now)}
+		require.Equal(rt, want, b.values(connectionsPeak, "window"))
+	})
+}
+
 func accidentOf(t *rapid.T) (before, after error) {
 	switch rapid.IntRange(0, 5).Draw(t, "accident") {
 	case 1:
