@@ -36,9 +36,9 @@ func applications(p *page) {
 		{word: "launches", expr: busiest},
 		{word: "failures", expr: among(orZero(failing, each)), shade: failureShade(), plain: true},
 		{word: "ratio", expr: among(share(failing, each, enoughForServer)), unit: ratio, shade: ratioShade()},
-		{word: "users", expr: among(users("workspace_app_users"))},
-		{word: "failed_users", expr: among(users("workspace_app_failed_users"))},
-		{word: "apps_open", expr: among("sum by (" + by + ") (workspace_app_open{" + inApps + "})")},
+		{word: "users", expr: knownOf(appSources, among(users("workspace_app_users")))},
+		{word: "failed_users", expr: knownOf(appSources, among(users("workspace_app_failed_users")))},
+		{word: "apps_open", expr: knownOf(appSources, among("sum by ("+by+") (workspace_app_open{"+inApps+"})"))},
 	}))
 	p.panel(22, "failures_grid", 24, 9, grid([]query{{leading("15", by, appFailures, appsWithCode), "{{app_group}} {{app_name}}"}}, failureCells))
 	p.panel(23, "launches_by_group", 12, 8, bars([]query{{leading("10", "app_group", appLaunches, inApps), "{{app_group}}"}}, stacked(false)))

@@ -157,7 +157,7 @@ func (p *page) failingServers() dashboard.Panel {
 		{word: "failures", expr: worst, width: 110, shade: failureShade(), plain: true},
 		{word: "ratio", expr: among(share(failed, tried, enoughForServer)), unit: ratio, shade: ratioShade(), width: 120},
 		{word: "share_of_group", expr: among("clamp_max(" + failed + " / on (desktop_group) group_left () " + counted("desktop_group", serverFailures, match+ofCode, whole) + ", 1)"), unit: ratio},
-		{word: "sessions", expr: among(onEach(tried, "sum by (machine_name) (workspace_server_sessions{"+matchProject+"})")), width: 110},
+		{word: "sessions", expr: known(among(onEach(tried, "sum by (machine_name) (workspace_server_sessions{"+matchProject+"})"))), width: 110},
 	}, p.otherwise("no_failures"))
 }
 

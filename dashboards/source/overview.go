@@ -171,7 +171,7 @@ var alertPages = [][2]string{
 
 // alertSubjects are the labels that say what an alert is about, beside the desktop group.
 var alertSubjects = []string{"product", "failed_code", "machine_name", "agent_version", "client_version", "app_group", "app_name", "server_group",
-	"desktop_pool", "source", "operation"}
+	"desktop_pool", "source", "operation", "field", "family", "instance"}
 
 // alertTable lists what fires, the most urgent first. An alert leads to where its rule
 // does: the page is a label that is not shown.
@@ -213,7 +213,7 @@ func (p *page) groupTable(match string) dashboard.Panel {
 		{word: "failures", expr: orZero(failed, tried), shade: failureShade(), plain: true},
 		{word: "ratio", expr: share(failed, tried, enough), unit: ratio, shade: ratioShade()},
 		{word: "failures_before", expr: before(by, failures, match, whole)},
-		{word: "failed_users", expr: groupUsers(by, "workspace_group_login_failed_users")},
+		{word: "failed_users", expr: known(groupUsers(by, "workspace_group_login_failed_users"))},
 		{word: "p90", expr: where(by, observed(by, loginSeconds, match, whole), enough, quantile("0.9", by, loginSeconds, match, whole)), unit: seconds},
 	})
 }

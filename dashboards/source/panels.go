@@ -385,6 +385,16 @@ type column struct {
 	bare  bool   // not shown: links use it
 }
 
+// whileFresh empties columns about what is there now when the data of sources is old.
+func whileFresh(sources string, columns []column) []column {
+	for i := range columns {
+		if columns[i].expr != "" {
+			columns[i].expr = knownOf(sources, columns[i].expr)
+		}
+	}
+	return columns
+}
+
 // tabular joins the queries of its columns by their labels. It is sorted by the
 // column named by the word sort, the greatest first.
 func (p *page) tabular(sort string, columns []column, changes ...change) dashboard.Panel {

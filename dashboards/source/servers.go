@@ -41,9 +41,9 @@ func servers(p *page) {
 			words: map[string]dashboard.ValueMappingResult{"-1": said(p.word("silent"), "orange")}},
 		{word: "failures", expr: among(orZero(failed, tried)), shade: failureShade(), plain: true},
 		{word: "ratio", expr: among(share(failed, tried, enoughForServer)), unit: ratio, shade: ratioShade()},
-		{word: "open", expr: among("sum by (" + by + ") (" + open + ")")},
-		{word: "active", expr: among(in("Active"))},
-		{word: "disconnected", expr: among(in("Disconnected"))},
+		{word: "open", expr: known(among("sum by (" + by + ") (" + open + ")"))},
+		{word: "active", expr: known(among(in("Active")))},
+		{word: "disconnected", expr: known(among(in("Disconnected")))},
 	}))
 
 	p.heading(50, "why", false)
@@ -60,16 +60,17 @@ func servers(p *page) {
 	p.panel(34, "open_by_server", 12, 9, graph(counts, []query{
 		{"sum by (machine_name) (" + open + ") and on (machine_name) topk(20, sum by (machine_name) (" + open + " @ end()))", "{{machine_name}}"}}))
 	p.panel(35, "imbalance_trend", 24, 8, graph("none", []query{{imbalance(sessions), "{{server_group}}"}}))
+	const ofSessions = `, source="sessions"`
 	unused := func(by, match string) string {
 		return "sum by (" + by + ") (workspace_sessions_disconnected{" + matchProject + match + "})"
 	}
-	p.panel(36, "unused_table", 12, 8, p.tabular("unused_8h", []column{
+	p.panel(36, "unused_table", 12, 8, p.tabular("unused_8h", whileFresh(ofSessions, []column{
 		{word: "server_group", label: "server_group", link: p.shows(33, "sessions_by_server")},
 		{word: "unused_1h", expr: unused("server_group", `, longer_than="1h"`)},
 		{word: "unused_8h", expr: unused("server_group", `, longer_than="8h"`)},
 		{word: "unused_24h", expr: unused("server_group", `, longer_than="24h"`)},
 		{word: "undated", expr: "sum by (server_group) (workspace_sessions_disconnected_undated{" + matchProject + "})"},
-	}))
+	}), p.otherwise("unknown")))
 	p.panel(37, "unused", 12, 8, graph(counts, []query{{unused("longer_than", ""), "> {{longer_than}}"}}))
 
 	p.heading(40, "desktops", true)
