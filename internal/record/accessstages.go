@@ -73,9 +73,13 @@ const (
 	stageErrorMessage
 )
 
-var stages = newKind([]string{
+// AccessStageFields are the names of the fields that mean something to us, as the API
+// writes them.
+var AccessStageFields = []string{
 	stageName: "stage", stageIsSuccess: "is_success", stageStartTime: "start_time", stageErrorCode: "error_code", stageErrorMessage: "error_msg",
-}, stageIsSuccess)
+}
+
+var stages = newKind(AccessStageFields, stageIsSuccess)
 
 var (
 	errNoStages     = errors.New(`the answer has no "stages"`)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -36,16 +35,18 @@ func (a AccessStages) MarshalJSON() ([]byte, error) {
 	return rawOr(a.Raw, plain(a))
 }
 
-// Stages, in the order in which an access passes them. An application has a click on its
-// icon after the first three.
+// Stages.
 const (
 	stageLogin      = "LOGIN"
 	stageMainAuth   = "MAIN_AUTH"
 	stageMFAAuth    = "MFA_AUTH"
-	stageClickIcon  = "CLICK_ICON"
+	stageClickIcon  = "CLICK_ICON" // of the application or desktop
 	stagePreconnect = "PRECONNECT"
 	stageConnect    = "CONNECT"
 )
+
+// stageOrder is that in which an access passes them. The vendor's pages name none.
+var stageOrder = []string{stageLogin, stageMainAuth, stageMFAAuth, stageClickIcon, stagePreconnect, stageConnect}
 
 // How the API says that a stage succeeded.
 const (
@@ -88,11 +89,9 @@ func (s *Simulator) loginOf(project, transactionID string, now time.Time) *login
 // showStages writes the stages of a login as the API shows them at now: those that it has
 // passed, and the one at which it failed.
 func (w *world) showStages(l *login, now time.Time) AccessStages {
-	a := AccessStages{Username: w.users[l.user].name, BizType: "DESKTOP"}
-	passed := []string{stageLogin, stageMainAuth, stageMFAAuth, stagePreconnect, stageConnect}
+	a, passed := AccessStages{Username: w.users[l.user].name, BizType: "DESKTOP"}, stageOrder
 	if _, known := w.launch(l, now); known {
 		a.BizType = "APP"
-		passed = slices.Insert(passed, 3, stageClickIcon)
 	}
 	if now.Before(l.settled) {
 		passed = passed[:1]
