@@ -35,7 +35,8 @@ func loginFailures(p *page) {
 
 	p.heading(40, "why", false)
 	p.panel(42, "codes_table", 24, 10, p.codeTable(failures, withCode, whole, wideCode))
-	p.panel(41, "codes", 24, 8, p.codeBars(failures, withCode))
+	p.panel(41, "codes", 16, 8, p.codeBars(failures, withCode))
+	p.panel(44, "stages", 8, 8, p.stageTable())
 	p.panel(43, "unreached_codes", 24, 7, p.codeTable(serverFailures, serversInGroup+unreached+ofCode, whole, wideCode))
 
 	p.heading(50, "where", false)
@@ -129,6 +130,20 @@ func (p *page) meaning(event string) string {
 	explained = explained + " or on (failed_code) last_over_time(" + explained + "[$__range])"
 	return `label_replace(` + explained + `, "meaning", "$1", "` + explanation + `", "(.*)") or on (failed_code) ` +
 		`label_replace(last_over_time(` + metric + `info{` + matchProject + `}[$__range]), "meaning", "$1", "reason", "(.*)")`
+}
+
+// stageTable is at which stages accesses failed: a password, a gateway, a desktop.
+func (p *page) stageTable() dashboard.Panel {
+	failed := counted("stage", "workspace_access_stage_failures_total", all, whole) + " > 0"
+	words := map[string]dashboard.ValueMappingResult{}
+	for _, stage := range []string{"LOGIN", "MAIN_AUTH", "MFA_AUTH", "CLICK_ICON", "PRECONNECT", "CONNECT"} {
+		words[stage] = dashboard.ValueMappingResult{Text: ptr(p.word("stage." + stage))}
+	}
+	return p.tabular("failures", []column{
+		{word: "stage", label: "stage", words: words, link: p.shows(42, "codes_table")},
+		{word: "failures", expr: failed, width: 92, shade: failureShade(), plain: true},
+		{word: "share", expr: "(" + failed + ") / scalar(" + counted("", "workspace_access_stage_failures_total", all, whole) + ")", unit: ratio, width: 70},
+	}, p.otherwise("no_stages"))
 }
 
 // codeBars are the seven codes with the most failures, and the rest.

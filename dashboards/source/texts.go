@@ -212,6 +212,14 @@ var texts = map[string]translations{
 	"reason.disk":              {"en": {title: "disk error"}, "zh": {title: "磁盘错误"}},
 	"link.alert":               {"en": {title: "Look at what it is about"}, "zh": {title: "查看相关页面"}},
 	"page":                     {"en": {title: "Page"}, "zh": {title: "页面"}},
+	"stage":                    {"en": {title: "Stage"}, "zh": {title: "阶段"}},
+	"stage.LOGIN":              {"en": {title: "login"}, "zh": {title: "登录"}},
+	"stage.MAIN_AUTH":          {"en": {title: "main authentication (password)"}, "zh": {title: "主认证（密码）"}},
+	"stage.MFA_AUTH":           {"en": {title: "second factor"}, "zh": {title: "辅助认证（双因素）"}},
+	"stage.CLICK_ICON":         {"en": {title: "click on the icon"}, "zh": {title: "点击图标"}},
+	"stage.PRECONNECT":         {"en": {title: "preconnect (gateway)"}, "zh": {title: "预连接（网关）"}},
+	"stage.CONNECT":            {"en": {title: "connect (desktop or server)"}, "zh": {title: "正式连接（桌面或服务器）"}},
+	"no_stages":                {"en": {title: "not known: see the option stages"}, "zh": {title: "未知：请参阅 stages 选项"}},
 	"state.Active":             {"en": {title: "active"}, "zh": {title: "活跃"}},
 	"state.Disconnected":       {"en": {title: "disconnected"}, "zh": {title: "已断开"}},
 	"state.AppcInit":           {"en": {title: "being made"}, "zh": {title: "初始化中"}},
@@ -496,6 +504,10 @@ var texts = map[string]translations{
 	"login-failures.codes": {
 		"en": {"Failures by code", "Failures of each interval by failure code: the seven with the most in the time shown, and the others."},
 		"zh": {"各失败码的失败次数", "每个时间段内各失败码的失败次数：所选时间内最多的七个，以及其余。"},
+	},
+	"login-failures.stages": {
+		"en": {"Failures by stage", "The first stage that failed: of logins to desktops and of launches of applications that were asked about. Needs the option stages; what its budget leaves out is missing here."},
+		"zh": {"各阶段失败次数", "首个失败的阶段：仅含已查询的云桌面登录和应用启动。需要开启 stages 选项；超出其预算的不在此列。"},
 	},
 	"login-failures.codes_table": {
 		"en": {"Codes and what they mean", "Failure codes of the time shown with their class and what they mean: the explanation of the configuration, or else the latest reason. New: not seen in the seven days before, if Prometheus was there then. Click on a code to filter by it."},
