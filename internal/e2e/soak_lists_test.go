@@ -33,6 +33,7 @@ func (l *life) launch(at time.Time, late time.Duration) {
 		a.AppGroupName = turncoats
 	}
 	a.VisibleAt = at.Add(late)
+	l.s.world.PutStages(l.project, a.TransactionID, failedStages(a.UserName, at, "CLICK_ICON", "7"))
 	l.s.world.PutApps(l.project, a)
 	if isOpen(&a) {
 		l.apps[a.ID] = a

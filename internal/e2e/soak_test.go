@@ -168,8 +168,9 @@ func (s *soak) configure() {
 		fmt.Fprintf(&b, "      user_connections: {poll_interval: 1s, mode: %s, export_threshold: %d, %s}\n", pick(s.Rand, "query", "export", "auto"), pick(s.Rand, 40, 400), window)
 		fmt.Fprintf(&b, "      sessions: {mode: %s, export_timeout: 10s}\n", pick(s.Rand, "query", "export"))
 		fmt.Fprintf(&b, "      access_statistics: {mode: %s, settle: %s, export_timeout: 10s}\n", pick(s.Rand, "query", "export"), soakSettle)
-		fmt.Fprintf(&b, "      desktop_connections: {mode: %s, %s}\n", pick(s.Rand, "query", "export_v2", "export_v3"), window)
-		fmt.Fprintf(&b, "      app_connections: {poll_interval: 1s, mode: %s, export_threshold: %d, %s}\n", pick(s.Rand, "query", "export", "auto"), pick(s.Rand, 40, 400), window)
+		stages := pick(s.Rand, "", ", stages: {max_per_minute: 3}", ", stages: {max_per_minute: 100}")
+		fmt.Fprintf(&b, "      desktop_connections: {mode: %s, %s%s}\n", pick(s.Rand, "query", "export_v2", "export_v3"), window, stages)
+		fmt.Fprintf(&b, "      app_connections: {poll_interval: 1s, mode: %s, export_threshold: %d, %s%s}\n", pick(s.Rand, "query", "export", "auto"), pick(s.Rand, 40, 400), window, stages)
 		fmt.Fprintf(&b, "      servers: {poll_interval: 1s}\n      desktops: {poll_interval: 1s}\n")
 	}
 	fmt.Fprintf(&b, "metrics: {new_series_hold: %s, user_windows: [%s]}\n", pick(s.Rand, "0s", "700ms", "3s"), pick(s.Rand, "15m, 1h", "5m"))
@@ -387,6 +388,9 @@ func (s *soak) drain() {
 	})
 	m := s.e.metrics()
 	assert.Zero(s.t, m.sum("workspace_exporter_records_total", `"expired"`)+m.sum("workspace_exporter_records_total", `"invalid"`))
+	stages := m.sum("workspace_access_stage_failures_total")
+	assert.Equal(s.t, m.sum("workspace_exporter_stage_lookups_total", `"found"`), stages)
+	s.t.Logf("%v stages counted", stages)
 	s.t.Logf("%d starts, %v logins counted", 1+s.kills, m.sum("workspace_login_attempts_total"))
 	for _, secret := range []string{secretKey, "example-password-0001", "corp.example", "colleague"} {
 		assert.NotContains(s.t, s.e.logs.String(), secret)
@@ -403,6 +407,8 @@ func (s *soak) counted(m series) series {
 			return true
 		case name == "workspace_exporter_records_total":
 			return !strings.Contains(key, `"counted"`) || s.options.EndExcluded && strings.Contains(key, "access_statistics")
+		case name == "workspace_access_stage_failures_total":
+			return true // a sample: see drain
 		case name == "workspace_access_failures_total":
 			return s.options.EndExcluded // the windows of statistics rely on ends that are included
 		case strings.Contains(name, "_duration_seconds"):
@@ -500,6 +506,7 @@ func (l *life) happen() {
 		switch l.IntN(5) {
 		case 0:
 			d = refused(l.n, at, "ERR_1003")
+			l.s.world.PutStages(l.project, d.TransactionID, failedStages(d.UserName, at, "CONNECT", "ERR_1003"))
 		case 1:
 			d.IsReconnect = true
 			fallthrough

@@ -29,12 +29,17 @@ const withoutStages = "{desktop_connections: {poll_interval: 300ms, mode: query}
 // failedAt has the API show an access that failed at a stage.
 func (w *world) failedAt(n int, stage, code string) {
 	d := refused(n, time.Now().Add(-time.Minute), "No desktop is free.")
-	at := moment(d.ConnectionStartTime).UnixMilli()
-	w.PutStages(project, d.TransactionID, simulator.AccessStages{Username: d.UserName, BizType: "DESKTOP", Stages: []simulator.AccessStage{
+	w.PutStages(project, d.TransactionID, failedStages(d.UserName, moment(d.ConnectionStartTime), stage, code))
+	w.PutDesktops(project, d)
+}
+
+// failedStages are those of an access of which the second failed.
+func failedStages(user string, begun time.Time, stage, code string) simulator.AccessStages {
+	at := begun.UnixMilli()
+	return simulator.AccessStages{Username: user, BizType: "DESKTOP", Stages: []simulator.AccessStage{
 		{Stage: "LOGIN", Duration: 10, IsSuccess: true, StartTime: at, EndTime: at + 10, ErrorCode: "WKS.00000000", ErrorMsg: "OK"},
 		{Stage: stage, Duration: 10, StartTime: at + 10, EndTime: at + 20, ErrorCode: code, ErrorMsg: "login failed."},
-	}})
-	w.PutDesktops(project, d)
+	}}
 }
 
 func stageOf(stage, code string) string {
