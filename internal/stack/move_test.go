@@ -63,13 +63,7 @@ func TestMoveInRealServers(t *testing.T) {
 	dir := t.TempDir()
 	program, targets := filepath.Join(dir, "workspace_exporter"), filepath.Join(dir, "targets.json")
 	run(t, "go", "build", "-o", program, "../..")
-	write := func(name, text string) string {
-		name = filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(name+".new", []byte(text), 0o600))
-		require.NoError(t, os.Rename(name+".new", name))
-		return name
-	}
-	config := write("workspace_exporter.yml", fmt.Sprintf(`
+	config := writeFile(t, dir, "workspace_exporter.yml", fmt.Sprintf(`
 global: {poll_interval: 500ms}
 projects:
   - name: p
@@ -80,7 +74,7 @@ projects:
 `, server.URL))
 	runAt := func(pod string) *process {
 		e := start(t, "the exporter in "+pod, program, "--config.file="+config)
-		write("targets.json", fmt.Sprintf(`[{"targets": [%q], "labels": {"pod": %q, "node": "of %s", "container": "exporter"}}]`, strings.TrimPrefix(e.url, "http://"), pod, pod))
+		writeFile(t, dir, "targets.json", fmt.Sprintf(`[{"targets": [%q], "labels": {"pod": %q, "node": "of %s", "container": "exporter"}}]`, strings.TrimPrefix(e.url, "http://"), pod, pod))
 		return e
 	}
 	happened := 0
@@ -97,8 +91,8 @@ projects:
 	s := &stack{}
 	logins(5)
 	old := runAt("a")
-	s.prometheus = start(t, "Prometheus", tool(t, "prometheus"), "--config.file="+write("prometheus.yml", fmt.Sprintf(moveConfig, targets, relabelings(t))),
-		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--enable-feature=native-histograms")
+	s.prometheus = startPrometheus(t, filepath.Join(dir, "data"), writeFile(t, dir, "prometheus.yml", fmt.Sprintf(moveConfig, targets, relabelings(t))),
+		"--enable-feature=native-histograms")
 	sees := func() {
 		s.prometheus.wait(t, "sees all logins", time.Minute, func() bool {
 			for _, job := range []string{"workspace", "plain"} {

@@ -145,6 +145,21 @@ func tool(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// writeFile writes a file that another program reads, whole or not at all.
+func writeFile(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	name = filepath.Join(dir, name)
+	require.NoError(t, os.WriteFile(name+".new", []byte(text), 0o600))
+	require.NoError(t, os.Rename(name+".new", name))
+	return name
+}
+
+// startPrometheus runs a Prometheus until the test ends.
+func startPrometheus(t *testing.T, data, config string, args ...string) *process {
+	t.Helper()
+	return start(t, "Prometheus", tool(t, "prometheus"), append(args, "--config.file="+config, "--storage.tsdb.path="+data)...)
+}
+
 func run(t *testing.T, program string, args ...string) {
 	t.Helper()
 	out, err := exec.Command(program, args...).CombinedOutput()
