@@ -13,7 +13,7 @@ const (
 
 var (
 	desktopsTotal = &Metric{Name: "workspace_desktops", Type: Gauge, Labels: []Label{desktopPool},
-		Help: "Cloud desktops by pool. Those of no pool, dedicated ones, have an empty desktop_pool."}
+		Help: "Cloud desktops by pool. Those of no pool, dedicated ones, have an empty desktop_pool; unknown is of pools that the API does not name."}
 	desktopsByLogin = &Metric{Name: "workspace_desktops_by_login_state", Type: Gauge, Labels: []Label{desktopPool, desktopState},
 		Help:     "Cloud desktops by who is on them: in_use, disconnected, ready, unregistered, unable_to_connect.",
 		Headline: "Desktops", HeadlineBy: desktopState}
