@@ -91,14 +91,10 @@ func (c *AppConnection) Login() Login {
 		l.FailedReason = r.failedStatus(appStatus)
 	}
 	l.Started = r.unread(appBrokeringTime) != ""
-	var id Identity
-	if text := r.id(appID); text != "" {
-		id = identify("id", text)
-	}
 	// A user may open two applications in one second.
 	what := append(r.client(&l, appBrokeringTime, appClientName, appClientMAC, appClientIP), l.App)
 	l.keepTransaction(r.id(appTransactionID))
-	l.identifyBy("app ", id, l.Machine, r.name(appUserName), what...)
+	l.identifyBy("app ", r.identity(appID), l.Machine, r.name(appUserName), what...)
 	l.Invalid = r.invalidNames()
 	return l
 }
@@ -142,7 +138,7 @@ var AppConnectionColumns = Columns{
 		{"brokering_time"},
 	},
 	Times: []string{"brokering_time", "end_time"},
-	Titles: map[string][]string{
+	Titles: streamingTitles(map[string][]string{
 		"id": {"Primary key", "Record ID", "Unique ID", "Application usage record ID",
 			"主键", "主键ID", "编号", "记录ID", "应用使用记录ID", "唯一标识"},
 		"sid": {"Application server SID", "Server SID", "APS SID", "Machine SID",
@@ -150,10 +146,6 @@ var AppConnectionColumns = Columns{
 		"app_id": {"Application ID", "应用ID"},
 		"app_name": {"Application name", "Application", "App",
 			"应用名称", "应用名", "应用"},
-		"machine_name": {"Application server name", "Application server", "Server name", "Server", "APS name", "Machine",
-			"应用服务器名称", "应用服务器名", "应用服务器", "服务器名称", "服务器名", "机器名称", "机器名"},
-		"user_name": {"Connected user", "连接用户", "Login user", "Login username", "User", "Username", "Account",
-			"登录用户", "登录用户名", "登录用户名称", "用户", "用户名", "用户名称", "用户账号"},
 		"app_group_name": {"Application group", "Application group name", "App group",
 			"应用组", "应用组名", "应用组名称"},
 		"app_group_id": {"Application group ID", "应用组ID"},
@@ -165,28 +157,6 @@ var AppConnectionColumns = Columns{
 			"连接失败状态码", "连接失败码", "连接失败错误码", "失败状态码", "失败码", "失败错误码", "错误码"},
 		"connection_failure_reason": {"Connection failure cause", "Failure cause", "Failure reason", "Failed reason", "Cause of failure",
 			"连接失败原因", "失败原因"},
-		"client_mac": {"Client MAC address",
-			"客户端MAC", "客户端MAC地址"},
-		"client_name": {"Client", "Terminal name",
-			"客户端名称", "客户端名", "终端名称"},
-		"client_ip": {"Client IP address",
-			"客户端IP", "客户端IP地址"},
-		"client_version": {"Terminal version",
-			"客户端版本", "客户端版本号", "终端版本"},
-		"client_type": {"Client OS type", "Client OS", "Client operating system", "Client operating system type", "Terminal type",
-			"客户端操作系统类型", "客户端操作系统", "客户端系统类型", "客户端类型", "终端类型"},
-		"agent_version": {"APS HDA version", "HDA version", "HDA", "Application server HDA version",
-			"APS HDA版本", "APS HDA版本号", "HDA版本", "HDA版本号", "代理版本"},
-		"vm_ip": {"APS IP address", "APS IP", "Application server IP address", "Application server IP", "Server IP address", "Server IP",
-			"应用服务器IP", "应用服务器IP地址", "服务器IP", "服务器IP地址"},
-		"wi_ip": {"Connection IP address", "Connection IP",
-			"连接IP", "连接IP地址"},
-		"virtual_ip": {"Virtual IP address of a session", "Session virtual IP address", "Virtual IP address",
-			"会话虚拟IP", "会话虚拟IP地址", "虚拟IP", "虚拟IP地址"},
-		"public_ip": {"Egress IP address of the client", "Client egress IP address", "Egress IP address", "Egress IP", "Public IP address",
-			"客户端出口IP", "客户端出口IP地址", "出口IP", "公网IP", "公网IP地址"},
-		"tenant_id": {"Tenant",
-			"租户", "租户ID"},
 		"transaction_id": {"Transaction", "事务ID"},
 		"aps_instance_id": {"Application server ID", "APS ID", "APS instance ID",
 			"应用服务器ID"},
@@ -195,5 +165,5 @@ var AppConnectionColumns = Columns{
 		"aps_host_id": {"Dedicated host ID", "专属主机ID"},
 		"connection_status": {"Connection state", "Status", "State", "Connection result", "Result",
 			"连接状态", "状态", "连接结果", "结果"},
-	},
+	}),
 }

@@ -211,7 +211,16 @@ func (r *reading) id(place int) string {
 	return s
 }
 
-// code is a failure code; empty if it says success in words.
+// identity is that of an id; none if there is no id.
+func (r *reading) identity(place int) (id Identity) {
+	if text := r.id(place); text != "" {
+		id = identify("id", text)
+	}
+	return id
+}
+
+// code is a failure code; empty if it says success in words. It may be any text: what looks
+// personal in it is taken out.
 func (r *reading) code(place int) string {
 	s, _ := whole(r.value(place))
 	if f := narrow(s); f != s { // a code in words stays as it is
@@ -221,6 +230,9 @@ func (r *reading) code(place int) string {
 	}
 	if !isDigits(s) && saysSuccess(s) {
 		return ""
+	}
+	if strings.ContainsAny(s, `@＠\/:`) || strings.Count(s, ".")+strings.Count(s, "-")+strings.Count(s, "_") > 2 {
+		s = ScrubText(s)
 	}
 	return intern(Label(s))
 }

@@ -90,6 +90,17 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+// A code may be any text. What is one stays as it is.
+func TestCodesAreNotPersonal(t *testing.T) {
+	for text, want := range map[string]string{
+		"WKS.00170001": "WKS.00170001", "APIGW.0308": "APIGW.0308", "ERR_1003": "ERR_1003", "0x80090308": "0x80090308", "E-1-2-3": "E-1-2-3",
+		"a_very_long_code_in_words": "a_very_long_code_in_words", "密码错误": "密码错误", "HDA 23.5.0.0519": "HDA 23.5.0.0519",
+		"user:jane.doe@corp.example": "user:<user>", "10.1.2.3": "<address>", `locked CORP\\jane`: "locked <user>", "00-1a-2b-3c-4d-5e": "<address>",
+	} {
+		assert.Equal(t, want, decode(t, `{"failed_code":"`+text+`"}`).FailedCode, text)
+	}
+}
+
 // An id that the vendor's support asks for stays whole, whatever stands in it.
 func TestScrubTextKeepsRequestIDs(t *testing.T) {
 	const id = "550e8400-e29b-41d4-a716-446655440000"

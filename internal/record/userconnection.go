@@ -84,11 +84,7 @@ func (c *UserConnection) Login() Login {
 	}
 	l.FailedReason = r.reason(connFailedReason, l.FailedCode, connPrivate)
 	l.Started = r.unread(connStartTime) != ""
-	var id Identity
-	if text := r.id(connID); text != "" {
-		id = identify("id", text)
-	}
-	l.identifyBy("", id, l.Machine, r.name(connUserName), r.client(&l, connStartTime, connClientName, connClientMAC, connClientIP)...)
+	l.identifyBy("", r.identity(connID), l.Machine, r.name(connUserName), r.client(&l, connStartTime, connClientName, connClientMAC, connClientIP)...)
 	l.Invalid = r.invalidNames()
 	return l
 }
@@ -133,11 +129,9 @@ var UserConnectionColumns = Columns{
 		{"start_time", "pre_conn_time", "update_time"},
 	},
 	Times: []string{"pre_conn_time", "start_time", "end_time", "update_time"},
-	Titles: map[string][]string{
+	Titles: streamingTitles(map[string][]string{
 		"id": {"Primary key", "Record ID", "Login record ID", "Unique ID",
 			"主键", "主键ID", "编号", "记录ID", "登录记录ID", "登录记录唯一标识ID", "唯一标识"},
-		"user_name": {"Connected user", "连接用户", "Login user", "Login username", "User", "Username", "Account",
-			"登录用户", "登录用户名", "登录用户名称", "用户", "用户名", "用户名称", "用户账号"},
 		"desktop_group_name": {"Desktop group", "Application group", "Application group name", "App group", "App group name",
 			"Server group", "Server group name", "APS group", "APS group name",
 			"桌面组", "桌面组名", "桌面组名称", "应用组", "应用组名", "应用组名称", "服务器组", "服务器组名", "服务器组名称"},
@@ -151,35 +145,11 @@ var UserConnectionColumns = Columns{
 			"更新时间", "最后更新时间", "最近更新时间"},
 		"machine_sid": {"Application server SID", "Server SID", "APS SID",
 			"应用服务器SID", "服务器SID"},
-		"machine_name": {"Application server name", "Application server", "Server name", "Server", "APS name", "Machine",
-			"应用服务器名称", "应用服务器名", "应用服务器", "服务器名称", "服务器名", "机器名称", "机器名"},
 		"failed_reason": {"Connection failure cause", "Connection failure reason", "Failure cause", "Failure reason", "Cause of failure",
 			"连接失败原因", "失败原因", "登录失败原因"},
 		"failed_code": {"Connection failure status code", "Connection failure code", "Failure status code", "Failure code", "Error code",
 			"连接失败状态码", "连接失败码", "连接失败错误码", "失败状态码", "失败码", "失败错误码", "登录失败码", "错误码"},
-		"client_mac": {"Client MAC address",
-			"客户端MAC", "客户端MAC地址"},
-		"client_name": {"Client", "Terminal name",
-			"客户端名称", "客户端名", "终端名称"},
-		"client_ip": {"Client IP address",
-			"客户端IP", "客户端IP地址"},
-		"client_version": {"Terminal version",
-			"客户端版本", "客户端版本号", "终端版本"},
-		"client_type": {"Client OS type", "Client OS", "Client operating system", "Client operating system type", "Terminal type",
-			"客户端操作系统类型", "客户端操作系统", "客户端系统类型", "客户端类型", "终端类型"},
-		"agent_version": {"APS HDA version", "HDA version", "HDA", "Application server HDA version",
-			"APS HDA版本", "APS HDA版本号", "HDA版本", "HDA版本号", "代理版本"},
-		"vm_ip": {"APS IP address", "APS IP", "Application server IP address", "Application server IP", "Server IP address", "Server IP",
-			"应用服务器IP", "应用服务器IP地址", "服务器IP", "服务器IP地址"},
-		"wi_ip": {"Connection IP address", "Connection IP",
-			"连接IP", "连接IP地址"},
-		"virtual_ip": {"Virtual IP address of a session", "Session virtual IP address", "Virtual IP address",
-			"会话虚拟IP", "会话虚拟IP地址", "虚拟IP", "虚拟IP地址"},
-		"public_ip": {"Egress IP address of the client", "Client egress IP address", "Egress IP address", "Egress IP", "Public IP address",
-			"客户端出口IP", "客户端出口IP地址", "出口IP", "公网IP", "公网IP地址"},
 		"connect_type": {"Connection type", "Connected to",
 			"连接类型", "连接方式"},
-		"tenant_id": {"Tenant",
-			"租户", "租户ID"},
-	},
+	}),
 }
