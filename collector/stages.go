@@ -223,7 +223,7 @@ func (a *Accumulator) afterStages() {
 		default: // it is known already
 		}
 	}
-	a.warnOfStages(&s.unasked, "failed accesses are not asked for their stages, since more fail than the budget allows: raise stages.max_per_minute, up to 200; "+
+	a.warnOfStages(&s.unasked, "failed accesses are not asked for their stages, since more fail than the budget allows, or the API is slow to answer: raise stages.max_per_minute, up to 200; "+
 		"if the API refuses to answer, another message says why")
 	a.warnOfStages(&s.nothingBy, "failed accesses cannot be asked for their stages, since their records have no transaction_id: files may lack it, so set mode: query")
 }

@@ -145,7 +145,7 @@ func TestStageAnswers(t *testing.T) {
 		"redirect":        {answerStatus(302, ``, "Location", "https://elsewhere.test"), record.StageFailed, time.Second, 10 * time.Second, "elsewhere.test"},
 		"array":           {answerStatus(200, `[]`), record.StageFailed, 0, 0, "cannot be read"},
 		"HTML":            {answerStatus(200, `<html>`), record.StageFailed, 0, 0, "cannot be read"},
-		"too large":       {answerStatus(200, `{"stages":[`+strings.Repeat(" ", 2<<20)+`]}`), record.StageFailed, 0, 0, "cannot be read"},
+		"too large":       {answerStatus(200, `{"stages":[`+strings.Repeat(" ", 2<<20)+`]}`), record.StageFailed, 0, 0, "larger than 1 MiB"},
 		"silence":         {hang, record.StageFailed, 31 * time.Second, 45 * time.Second, "could not be asked for"},
 		"another's words": {answerStatus(429, `{"error_code":"APIGW.0308"}`, "Retry-After", "300"), "", 0, 0, "throttles"},
 	} {

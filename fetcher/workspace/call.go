@@ -244,7 +244,7 @@ func (c *Client) read(ctx context.Context, k call, resp *http.Response) *Error {
 	case err == nil:
 		return nil
 	case errors.Is(body.err, errTooLarge):
-		return c.answered(k, resp, body.first, errTooLarge)
+		return c.answered(k, resp, body.first, fmt.Errorf("%w than %d MiB", errTooLarge, c.maxBody>>20))
 	case body.err != nil:
 		return c.broken(ctx, k, resp, body.err)
 	}
@@ -290,7 +290,7 @@ func (c *Client) clean(err error) error {
 	return cleanError{c.private.clean(err.Error()), err}
 }
 
-var errTooLarge = fmt.Errorf("the answer is larger than %d MiB", maxBodyBytes>>20)
+var errTooLarge = errors.New("the answer is larger")
 
 // limitedBody reads no more than it has left, and remembers how the body began
 // and what kept it from being read.

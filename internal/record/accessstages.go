@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -84,7 +85,11 @@ var stages = newKind(AccessStageFields, stageIsSuccess)
 var (
 	errNoStages     = errors.New(`the answer has no "stages"`)
 	errStagesNoList = errors.New(`"stages" is neither an array nor null`)
+	errStagesMany   = fmt.Errorf("more than %d stages", maxStages)
 )
+
+// maxStages is far more than any access has.
+const maxStages = 1000
 
 // UnmarshalJSONFrom reads an answer, stage by stage. It fails where the JSON does, and where
 // there is no list of stages.
@@ -125,7 +130,10 @@ func (a *AccessStages) readStages(d *jsontext.Decoder) error {
 	case list.Kind() != '[':
 		return errStagesNoList
 	}
-	for d.PeekKind() != ']' {
+	for n := 0; d.PeekKind() != ']'; n++ {
+		if n == maxStages {
+			return errStagesMany
+		}
 		var s stage
 		if err := s.decode(stages, d); err != nil {
 			return err

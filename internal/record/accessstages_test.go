@@ -66,6 +66,8 @@ func TestAccessStagesThatAreNone(t *testing.T) {
 		_, err := readStages(text)
 		assert.Error(t, err, text)
 	}
+	_, err := readStages(`{"stages":[` + strings.Repeat("{},", maxStages) + `{}]}`)
+	assert.ErrorContains(t, err, "more than 1000 stages")
 }
 
 // The id of an access is kept while it may be asked for.
