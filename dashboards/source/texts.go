@@ -242,6 +242,8 @@ var texts = map[string]translations{
 	"registered":               {"en": {title: "Registered"}, "zh": {title: "已注册"}},
 	"unregistered":             {"en": {title: "Not registered"}, "zh": {title: "未注册"}},
 	"no_server":                {"en": {title: "not known, or no such server"}, "zh": {title: "未知，或没有此类服务器"}},
+	"connect.application":      {"en": {title: "application"}, "zh": {title: "应用"}},
+	"connect.shared_desktop":   {"en": {title: "shared desktop"}, "zh": {title: "共享桌面"}},
 	"status.REGISTERED":        {"en": {title: "registered"}, "zh": {title: "已注册"}},
 	"status.UNREGISTER":        {"en": {title: "not registered"}, "zh": {title: "未注册"}},
 	"status.MAINTAINING":       {"en": {title: "in maintenance"}, "zh": {title: "维护中"}},

@@ -1,5 +1,7 @@
 package main
 
+import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
 // versions answers: did the roll-out break it, and who lags behind?
 func versions(p *page) {
 	p.dashboard.Time.From = "now-24h" // a roll-out takes its time
@@ -21,6 +23,20 @@ func versions(p *page) {
 	p.versionRow(51, connectAttempts, connectFailures, "connect_type", all)
 }
 
+// connectTypes are the values that the exporter has words for.
+var connectTypes = []string{"application", "shared_desktop"}
+
+// namesOf writes words for the values of a label in a graph.
+func (p *page) namesOf(label string) change {
+	return func(v *dashboard.Panel) {
+		for _, value := range connectTypes {
+			if label == "connect_type" {
+				override("byName", value, "displayName", p.word("connect."+value))(v)
+			}
+		}
+	}
+}
+
 // having matches attempts that have the label: without it they reached no server, or
 // their client did not say.
 func having(label, match string) string { return match + ", " + label + `!=""` }
@@ -38,13 +54,19 @@ func (p *page) versionRow(first uint32, attempts, failures, label, match string)
 	legend := "{{" + label + "}}"
 	match = having(label, match)
 	p.panel(first, label+"_share", 12, 8, graph(counts, []query{
-		{where("", counted("", attempts, match, step), enough, counted(label, attempts, match, step)), legend}}, stacked(true), toldApart, interval("30m")))
+		{where("", counted("", attempts, match, step), enough, counted(label, attempts, match, step)), legend}}, stacked(true), toldApart, interval("30m"), p.namesOf(label)))
 	p.panel(first+1, label+"_ratio", 12, 8, graph(ratio, []query{
-		{share(counted(label, failures, match, step), counted(label, attempts, match, step), enough), legend}}, alertBands, interval("30m")))
+		{share(counted(label, failures, match, step), counted(label, attempts, match, step), enough), legend}}, alertBands, interval("30m"), p.namesOf(label)))
 	tried, failed := counted(label, attempts, match, whole), counted(label, failures, match, whole)
 	name := column{word: label, label: label, link: p.triage("")}
 	if knows("versions", label) {
 		name.link = p.leads("versions", label)
+	}
+	if label == "connect_type" {
+		name.words = map[string]dashboard.ValueMappingResult{}
+		for _, value := range connectTypes {
+			name.words[value] = dashboard.ValueMappingResult{Text: ptr(p.word("connect." + value))}
+		}
 	}
 	columns := []column{
 		name,
