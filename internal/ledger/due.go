@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,9 +33,13 @@ var dueBy = [...]struct{ pending, open bool }{
 
 // isDue reports whether an unfinished record ends with a batch.
 func (l *Ledger) isDue(e *entry, b *record.Batch) bool {
-	ends := dueBy[l.evidenceOf(e, b)]
+	found := l.evidenceOf(e, b)
+	ends := dueBy[found]
 	if e.has(settled) {
 		return ends.open
+	}
+	if found == gone { // which no later batch need show
+		l.unfinished.gone[e.ref] = struct{}{}
 	}
 	waited := b.Now.Sub(time.UnixMilli(e.firstSeen)) >= l.rules.PendingTimeout
 	return ends.pending && waited
@@ -64,28 +69,30 @@ func (l *Ledger) evidenceOf(e *entry, b *record.Batch) evidence {
 // endDue ends what does not end by itself: records pending for too long, records that the
 // source has deleted, and records older than the API keeps.
 func (l *Ledger) endDue(b *record.Batch, emit func(*Event)) {
-	l.endUnfinished(b.Now, func(e *entry) bool { return l.isDue(e, b) }, emit)
+	from, to := b.From.Add(cursor.Edge).UnixMilli(), b.To.Add(-cursor.Edge).UnixMilli()
+	refs := l.unfinished.affected(from, to, latest(b).UnixMilli(), b.Now.Add(-cursor.Retention).UnixMilli())
+	l.endUnfinished(b.Now, refs, func(e *entry) bool { return l.isDue(e, b) }, emit)
 }
 
 // Expire ends the records that are pending and began PendingTimeout before now, whenever
 // they were first seen: a history is read long after them.
 func (l *Ledger) Expire(now time.Time, emit func(*Event)) {
-	l.endUnfinished(now, func(e *entry) bool {
+	l.endUnfinished(now, slices.Collect(maps.Keys(l.memory.whole)), func(e *entry) bool {
 		first, _, dated := e.span()
 		return !e.has(settled) && dated && now.Sub(first) >= l.rules.PendingTimeout
 	}, emit)
 }
 
-// endUnfinished ends the unfinished records that are due.
-func (l *Ledger) endUnfinished(now time.Time, isDue func(*entry) bool, emit func(*Event)) {
+// endUnfinished ends those of the records that are unfinished and due.
+func (l *Ledger) endUnfinished(now time.Time, refs []ref, isDue func(*entry) bool, emit func(*Event)) {
 	var due []*entry
-	for e := range l.unfinished {
-		if isDue(e) {
+	for _, r := range refs {
+		if e := l.memory.whole[r]; e != nil && e.isUnfinished() && isDue(e) {
 			due = append(due, e)
 		}
 	}
 	slices.SortFunc(due, func(a, b *entry) int { return cmp.Or(cmp.Compare(a.keep, b.keep), slices.Compare(a.id[:], b.id[:])) })
-	for _, e := range due {
+	for _, e := range slices.Compact(due) {
 		before, ev := *e, Event{Login: e.login, Now: now}
 		// Not there any more may mean moved: to where a list that is ordered by time
 		// shows it after a change that was made since.

@@ -43,8 +43,10 @@ type entry struct {
 	place                           Place         // where it is open
 	invalid                         string        // names of fields that could not be read, each with a comma
 	login                           *record.Login // newest version, while it is pending
-	batch                           uint64        // number of the last batch that held it
+	batch                           uint32        // number of the last batch that held it
 	absent                          uint8         // at which of its times batches since have not shown it: see isAbsent
+	ref                             ref           // where it is remembered
+	due                             dueTimes      // under which it is found while it is unfinished
 }
 
 func (e *entry) has(f flags) bool { return e.is&f != 0 }

@@ -7,67 +7,11 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// index finds entries by what never changes in them. Nearly always that is one entry:
-// only twins, which differ in nothing but their ids, share it. Of more than maxTwins,
-// which only a malicious API would write, it knows those.
-type index struct {
-	one  map[record.Identity]*entry
-	more map[record.Identity][]*entry // those beside the one
-}
-
-const maxTwins = 64
-
-func newIndex() index {
-	return index{map[record.Identity]*entry{}, map[record.Identity][]*entry{}}
-}
-
-func (x *index) add(form record.Identity, e *entry) {
-	if x.one[form] == nil {
-		x.one[form] = e
-	} else if len(x.more[form]) < maxTwins-1 {
-		x.more[form] = append(x.more[form], e)
-	}
-}
-
-func (x *index) remove(form record.Identity, e *entry) {
-	more := x.more[form]
-	switch {
-	case x.one[form] != e:
-		for i := range more {
-			if more[i] == e {
-				more[i] = more[len(more)-1]
-				x.more[form] = more[:len(more)-1]
-				break
-			}
-		}
-	case len(more) > 0:
-		x.one[form], x.more[form] = more[len(more)-1], more[:len(more)-1]
-	default:
-		delete(x.one, form)
-	}
-	if len(x.more[form]) == 0 {
-		delete(x.more, form)
-	}
-}
-
-func (x *index) all(form record.Identity) iter.Seq[*entry] {
-	return func(yield func(*entry) bool) {
-		if e := x.one[form]; e == nil || !yield(e) {
-			return
-		}
-		for _, e := range x.more[form] {
-			if !yield(e) {
-				return
-			}
-		}
-	}
-}
-
 // find looks a record up by its id, or, if either the record or what is remembered
 // of it has no id, by what never changes in it.
 func (l *Ledger) find(login *record.Login) *entry {
 	if login.Malformed {
-		return l.entries[login.ID]
+		return l.memory.withID(login.ID)
 	}
 	var e *entry
 	if !isNameless(login) {
@@ -77,7 +21,7 @@ func (l *Ledger) find(login *record.Login) *entry {
 		e = l.alike(login)
 	}
 	if e != nil {
-		l.learn(e, login)
+		e = l.learn(e, login)
 	}
 	return e
 }
@@ -87,10 +31,10 @@ func isNameless(login *record.Login) bool { return login.ID == login.Invariant }
 // byID finds a record by its id. One that has come back, with another user and another
 // start, is another record: a database may restart its numbers.
 func (l *Ledger) byID(login *record.Login) *entry {
-	if e := l.entries[login.ID]; e != nil && !e.isOther(login) {
+	if e := l.memory.withID(login.ID); e != nil && !e.isOther(login) {
 		return e
 	}
-	return l.entries[login.ID.With(uint64(login.User))]
+	return l.memory.withID(login.ID.With(uint64(login.User)))
 }
 
 // alike finds a record that has an id only here, or only in memory, or nowhere: by the
@@ -120,9 +64,9 @@ func (l *Ledger) alike(login *record.Login) *entry {
 // best is, of the records that a login may be another version of, the likeliest. What
 // cannot be two versions of one record, and stands in one batch, is two records.
 func (l *Ledger) best(login *record.Login, form record.Identity, onlyPending bool) *entry {
-	var best *entry
-	top := 0
-	for e := range l.byForm.all(form) {
+	best, top := ref(0), 0
+	for r := range l.memory.withForm(form) {
+		e := l.memory.get(r)
 		switch {
 		case !isNameless(login) && !e.has(nameless):
 			continue // two ids are two records
@@ -132,10 +76,13 @@ func (l *Ledger) best(login *record.Login, form record.Identity, onlyPending boo
 			continue
 		}
 		if n := e.likeness(login, l.batch); n > top {
-			best, top = e, n
+			best, top = r, n
 		}
 	}
-	return best
+	if best == 0 {
+		return nil
+	}
+	return l.memory.get(best)
 }
 
 // hasRival reports whether another login of the batch fits an entry better than one
@@ -154,54 +101,38 @@ func (l *Ledger) hasRival(e *entry, login *record.Login) bool {
 
 // learn takes over what a version holds of who and where the record is, so that it is
 // found however it comes next.
-func (l *Ledger) learn(e *entry, login *record.Login) {
+func (l *Ledger) learn(e *entry, login *record.Login) *entry {
 	before := *e
 	if e.has(nameless) && !isNameless(login) {
 		// A second record which looks the same is counted too.
 		l.forgotten = append(l.forgotten, e.rowKey())
-		delete(l.entries, e.id)
-		e.id = l.freeID(login)
+		l.memory.rename(e, l.freeID(login))
 		e.set(nameless, false)
-		l.entries[e.id] = e
 	}
 	if !e.knows(login.Invariant) {
 		if len(e.forms) == maxForms*len(login.Invariant) {
 			oldest := record.Identity([]byte(e.forms[:len(login.Invariant)]))
-			l.byForm.remove(oldest, e)
+			l.memory.removeLater(oldest, e.ref)
 			e.forms = e.forms[len(oldest):]
 		}
 		e.forms += string(login.Invariant[:])
-		l.byForm.add(login.Invariant, e)
+		l.memory.addLater(login.Invariant, e.ref)
 	}
 	e.identify(login)
-	if *e != before {
-		l.changed[e] = struct{}{}
+	if *e == before {
+		return e
 	}
+	l.changed[e.ref] = struct{}{}
+	return l.put(e)
 }
 
 // freeID is the identity of an entry for a login that none has yet.
 func (l *Ledger) freeID(login *record.Login) record.Identity {
 	id := login.ID
-	for n := uint64(login.User); l.entries[id] != nil; n++ {
+	for n := uint64(login.User); l.memory.byID.find(id) != 0; n++ {
 		id = login.ID.With(n)
 	}
 	return id
-}
-
-func (l *Ledger) add(e *entry) {
-	l.entries[e.id] = e
-	for form := range e.allForms() {
-		l.byForm.add(form, e)
-	}
-}
-
-func (l *Ledger) remove(e *entry) {
-	delete(l.entries, e.id)
-	for form := range e.allForms() {
-		l.byForm.remove(form, e)
-	}
-	delete(l.changed, e)
-	l.forgotten = append(l.forgotten, e.rowKey())
 }
 
 // maxForms is how many forms an entry has beside the first. A record whose times change
@@ -282,7 +213,7 @@ func (e *entry) contradicts(login *record.Login) bool {
 }
 
 // likeness is how much a login looks like a version of the entry.
-func (e *entry) likeness(login *record.Login, batch uint64) int {
+func (e *entry) likeness(login *record.Login, batch uint32) int {
 	n := 1
 	for weight, is := range [...]bool{
 		e.isUnfinished(),

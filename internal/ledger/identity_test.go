@@ -237,7 +237,7 @@ func TestAbsentAtAllItsTimes(t *testing.T) {
 				left[at] = true
 			}
 			for len(left) > 0 {
-				require.Len(t, l.unfinished, 1, "%s is not given up before it was looked for at %v", name, left)
+				require.Equal(t, 1, l.CountUnfinished(), "%s is not given up before it was looked for at %v", name, left)
 				now++
 				m := rapid.SampledFrom(times).Draw(t, "look at")
 				r := window(m, now)
@@ -254,7 +254,7 @@ func TestAbsentAtAllItsTimes(t *testing.T) {
 				}
 				l.Apply(r, got.add)
 			}
-			require.Empty(t, l.unfinished, name)
+			require.Zero(t, l.CountUnfinished(), name)
 			require.Equal(t, 1, got.Attempts)
 		})
 	}
@@ -264,6 +264,12 @@ func TestAbsentAtAllItsTimes(t *testing.T) {
 	assert.Equal(t, []time.Time{at(-10), at(-9)}, l.Unfinished(at(60)), "nobody looks for a time to come")
 	applyAll(l, window(-10, 60), window(-9, 61))
 	assert.Empty(t, l.OpenConnections(), "it is absent where it may have been")
+
+	l = New(defaultRules)
+	applyAll(l, batch(50, login{pre: -10, start: 40, updated: -10}.record()), window(-10, 51))
+	require.Len(t, l.OpenConnections(), 1, "it may be where it started")
+	applyAll(l, &record.Batch{From: at(15), To: at(20), Now: at(20), UpToDate: true})
+	assert.Empty(t, l.OpenConnections(), "the clock was wrong: that time is to come")
 
 	connection := fields{"user_name": "u", "connection_start_time": text(-300)}.desktop()
 	l = New(defaultRules)
@@ -280,16 +286,16 @@ func TestFormsAreBounded(t *testing.T) {
 		applyAll(l, batch(float64(n), started.with("id", "1", "pre_conn_time", text(float64(-100-n))).login()))
 	}
 	require.Equal(t, 1, l.Len())
-	assert.Len(t, l.byForm.one, 1+maxForms)
+	assert.Len(t, l.memory.later, maxForms)
 	got := applyAll(l, batch(30, started.with("pre_conn_time", text(-119)).login()))
 	assert.Zero(t, got.Attempts)
 	restarted(t, l, map[string][]byte{})
 	applyAll(l, batch(31))
-	for e := range l.unfinished {
-		l.remove(e)
+	for _, e := range l.memory.whole {
+		l.memory.remove(e)
 	}
-	assert.Empty(t, l.byForm.one)
-	assert.Empty(t, l.byForm.more)
+	assert.Zero(t, l.memory.byForm.n)
+	assert.Empty(t, l.memory.later)
 }
 
 // However twins and those whose ids start over are read, with their ids at least once, each

@@ -50,19 +50,18 @@ func latest(b *record.Batch) time.Time {
 // Ledger is the memory of one source. It is not safe for concurrent use.
 type Ledger struct {
 	rules       Rules
-	entries     map[record.Identity]*entry
-	byForm      index // finds a record that was read with an id when it comes without
-	unfinished  map[*entry]struct{}
+	memory      *memory
+	unfinished  unfinished
 	open        int64           // how many connections are open
 	moved       map[Place]int64 // how many of them are more at a place than at the last call of Moved
-	changed     map[*entry]struct{}
+	changed     map[ref]struct{}
 	forgotten   []rowKey
-	batch       uint64                              // number of the batch that is being applied
+	batch       uint32                              // number of the batch that is being applied
 	logins      []*record.Login                     // its records
 	nameless    map[record.Identity][]*record.Login // those without an id; nil until they are asked for
 	latest      time.Time                           // for which a batch may have shown a record
 	gaveUp      int                                 // how many records the last batch gave up
-	lastGivenUp *entry                              // of those given up, the one that began last
+	lastGivenUp ref                                 // of those given up, the one that began last
 }
 
 // New returns a ledger that remembers nothing.
@@ -70,19 +69,18 @@ func New(rules Rules) *Ledger {
 	rules.MaxUnfinished = cmp.Or(rules.MaxUnfinished, MaxUnfinished)
 	return &Ledger{
 		rules:      rules,
-		entries:    map[record.Identity]*entry{},
-		byForm:     newIndex(),
-		unfinished: map[*entry]struct{}{},
-		changed:    map[*entry]struct{}{},
+		memory:     newMemory(),
+		unfinished: newUnfinished(),
+		changed:    map[ref]struct{}{},
 		moved:      map[Place]int64{},
 	}
 }
 
 // CountUnfinished is the number of records that are pending or open.
-func (l *Ledger) CountUnfinished() int { return len(l.unfinished) }
+func (l *Ledger) CountUnfinished() int { return l.unfinished.n }
 
 // Len is the number of records that are remembered.
-func (l *Ledger) Len() int { return len(l.entries) }
+func (l *Ledger) Len() int { return l.memory.n }
 
 // Apply takes a whole batch and calls emit for every change that is to be
 // counted. Events hold pointers into the batch.
@@ -122,10 +120,11 @@ func inOrder(logins []record.Login) []*record.Login {
 func (l *Ledger) update(e *entry, login *record.Login, b *record.Batch, ev *Event) {
 	isNew := e == nil
 	if isNew {
-		e = &entry{id: l.freeID(login), invariant: login.Invariant, keep: b.Now.UnixMilli(), firstSeen: b.Now.UnixMilli()}
+		e = &l.memory.unpacked
+		*e = entry{id: l.freeID(login), invariant: login.Invariant, keep: b.Now.UnixMilli(), firstSeen: b.Now.UnixMilli()}
 		e.set(nameless, isNameless(login))
 		e.identify(login)
-		l.add(e)
+		l.memory.add(e)
 	}
 	e.batch, e.absent = l.batch, 0
 	before := *e
@@ -146,6 +145,7 @@ func (l *Ledger) update(e *entry, login *record.Login, b *record.Batch, ev *Even
 	switch {
 	case !isNew && *e == before:
 		ev.Disposition = Duplicate
+		l.see(e)
 		return
 	case isNew && login.Malformed:
 		ev.Disposition = Invalid
@@ -154,25 +154,34 @@ func (l *Ledger) update(e *entry, login *record.Login, b *record.Batch, ev *Even
 	case ev.Disposition == "":
 		ev.Disposition = Updated
 	}
-	l.track(e, &before, isNew)
+	l.see(l.track(e, &before, isNew))
+}
+
+// see notes that the batch holds an entry.
+func (l *Ledger) see(e *entry) {
+	l.memory.at(e.ref).batch = e.batch
+	l.unfinished.see(e)
 }
 
 // track files a changed entry: its row, and whether it is to be read again.
-func (l *Ledger) track(e, before *entry, isNew bool) {
+func (l *Ledger) track(e, before *entry, isNew bool) *entry {
 	l.countOpen(before, -1)
 	l.countOpen(e, 1)
 	if !isNew && before.rowKey() != e.rowKey() {
 		l.forgotten = append(l.forgotten, before.rowKey())
 	}
-	l.changed[e] = struct{}{}
+	l.changed[e.ref] = struct{}{}
 	if e.has(settled) {
 		e.login = nil
 	}
-	if e.isUnfinished() {
-		l.unfinished[e] = struct{}{}
-	} else {
-		delete(l.unfinished, e)
-	}
+	return l.put(e)
+}
+
+// put takes over what has changed in an entry, and returns where it is from then on.
+func (l *Ledger) put(e *entry) *entry {
+	e = l.memory.put(e)
+	l.unfinished.put(e)
+	return e
 }
 
 // countOpen adds an entry, as often as n says, to what is open.
@@ -186,16 +195,23 @@ func (l *Ledger) countOpen(e *entry, n int64) {
 	}
 }
 
-// Forget drops what cannot come back: records whose newest time is before horizon
-// and that were not in the batch just applied.
+// Forget drops what cannot come back: records whose newest time is in a second before that of
+// the horizon, and that were not in the batch just applied.
 func (l *Ledger) Forget(horizon time.Time) {
 	h := horizon.UnixMilli()
-	if l.lastGivenUp != nil && h-l.lastGivenUp.begin() > cursor.Retention.Milliseconds() {
-		l.lastGivenUp = nil
+	if l.lastGivenUp != 0 && h-l.memory.get(l.lastGivenUp).begin() > cursor.Retention.Milliseconds() {
+		l.lastGivenUp = 0
 	}
-	for _, e := range l.entries {
-		if e.keep < h && e.batch != l.batch && !e.isUnfinished() && e != l.lastGivenUp {
-			l.remove(e)
+	for _, r := range l.memory.takeBefore(h / 1000) {
+		e := l.memory.get(r)
+		switch {
+		case e.isUnfinished(): // again: it is filed when it has finished
+		case e.keep/1000 >= h/1000 || e.batch == l.batch || r == l.lastGivenUp:
+			l.memory.file(r, e.keep)
+		default:
+			l.forgotten = append(l.forgotten, e.rowKey())
+			delete(l.changed, r)
+			l.memory.remove(e)
 		}
 	}
 }
@@ -206,19 +222,14 @@ func (l *Ledger) Forget(horizon time.Time) {
 // is not among them.
 func (l *Ledger) Unfinished(t time.Time) []time.Time {
 	var times []time.Time
-	for e := range l.unfinished {
-		first, _, dated := e.span()
-		if !dated || !first.Before(t) {
-			continue
-		}
-		for _, ms := range e.selectors() {
-			if t := timeOf(ms); ms != 0 && (l.latest.IsZero() || !t.After(l.latest)) {
-				times = append(times, t)
-			}
+	for due := range l.unfinished.all() {
+		first, _, dated := l.memory.whole[due.ref].span()
+		at := timeOf(due.at)
+		if dated && first.Before(t) && (l.latest.IsZero() || !at.After(l.latest)) && (len(times) == 0 || times[len(times)-1] != at) {
+			times = append(times, at)
 		}
 	}
-	slices.SortFunc(times, time.Time.Compare)
-	return slices.Compact(times)
+	return times
 }
 
 // CountOpen is the number of connections that are open.
@@ -227,7 +238,7 @@ func (l *Ledger) CountOpen() int64 { return l.open }
 // OpenConnections counts the connections that are open, by place.
 func (l *Ledger) OpenConnections() map[Place]int64 {
 	open := map[Place]int64{}
-	for e := range l.unfinished {
+	for _, e := range l.memory.whole {
 		if e.has(isOpen) {
 			open[e.place]++
 		}

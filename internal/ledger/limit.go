@@ -20,12 +20,14 @@ const MaxUnfinished = 1_000_000
 func (l *Ledger) limit(now time.Time, emit func(*Event)) {
 	l.gaveUp = 0
 	most := l.rules.MaxUnfinished
-	if len(l.unfinished) <= most {
+	if l.unfinished.n <= most {
 		return
 	}
-	oldest := make([]*entry, 0, len(l.unfinished))
-	for e := range l.unfinished {
-		oldest = append(oldest, e)
+	oldest := make([]*entry, 0, l.unfinished.n)
+	for _, e := range l.memory.whole {
+		if e.isUnfinished() {
+			oldest = append(oldest, e)
+		}
 	}
 	slices.SortFunc(oldest, func(a, b *entry) int {
 		return cmp.Or(cmp.Compare(a.begin(), b.begin()), slices.Compare(a.id[:], b.id[:]))
@@ -65,8 +67,8 @@ func (e *entry) begin() int64 {
 // trackGivenUp keeps the record that began last of those that were given up. It stands for
 // all of them once they are forgotten, also after a restart.
 func (l *Ledger) trackGivenUp(e *entry) {
-	if e.has(givenUp) && (l.lastGivenUp == nil || e.begin() > l.lastGivenUp.begin()) {
-		l.lastGivenUp = e
+	if e.has(givenUp) && (l.lastGivenUp == 0 || e.begin() > l.memory.get(l.lastGivenUp).begin()) {
+		l.lastGivenUp = e.ref
 	}
 }
 
@@ -75,9 +77,9 @@ func (l *Ledger) trackGivenUp(e *entry) {
 // the window, and before the last of those that were given up. What began within the
 // window would still be known.
 func (l *Ledger) mayBeGivenUp(login *record.Login, b *record.Batch) bool {
-	if l.lastGivenUp == nil {
+	if l.lastGivenUp == 0 {
 		return false
 	}
 	began := login.Earliest()
-	return !began.IsZero() && began.Before(b.From) && began.UnixMilli() <= l.lastGivenUp.begin()
+	return !began.IsZero() && began.Before(b.From) && began.UnixMilli() <= l.memory.get(l.lastGivenUp).begin()
 }

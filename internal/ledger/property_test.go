@@ -37,11 +37,25 @@ func (j *journal) apply(r *record.Batch, advance func(*Ledger)) {
 		j.restart()
 	}
 	j.ledger.Apply(r, j.totals.add)
+	j.requireNoneDue(r)
 	advance(j.ledger)
 	saved(j.t, j.ledger, j.rows)
 	if !j.calm && rapid.IntRange(0, 3).Draw(j.t, "restart") == 0 {
 		j.restart()
 	}
+}
+
+// requireNoneDue looks at every unfinished record, of which a batch has ended some: it ended all
+// that were due, and knows of the others where it did not show them.
+func (j *journal) requireNoneDue(b *record.Batch) {
+	gone := maps.Clone(j.ledger.unfinished.gone)
+	for _, e := range j.ledger.memory.whole {
+		if again := *e; e.isUnfinished() {
+			require.False(j.t, j.ledger.isDue(&again, b))
+			require.Equal(j.t, e.absent, again.absent)
+		}
+	}
+	require.Equal(j.t, gone, j.ledger.unfinished.gone)
 }
 
 func (j *journal) restart() {

@@ -149,15 +149,12 @@ func (l *Ledger) Load(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	l.add(e)
-	if e.isUnfinished() {
-		l.unfinished[e] = struct{}{}
-	}
-	l.trackGivenUp(e)
+	l.memory.add(e)
 	if l.rules.HideMachines && e.hideMachine() {
-		l.changed[e] = struct{}{}
+		l.changed[e.ref] = struct{}{}
 	}
 	l.countOpen(e, 1)
+	l.trackGivenUp(l.put(e))
 	return nil
 }
 
@@ -177,7 +174,8 @@ func (l *Ledger) Save(changes *store.Changes) {
 	for _, key := range l.forgotten {
 		changes.Delete(Table, key[:])
 	}
-	for e := range l.changed {
+	for r := range l.changed {
+		e := l.memory.get(r)
 		key := e.rowKey()
 		changes.Put(Table, key[:], e.row())
 	}
