@@ -79,10 +79,16 @@ rules:
 charts:
 	cd tools && $(GO) run ./charts/write ..
 
-## bench: the benchmarks of docs/performance.md, on one core; 6 runs, summed up
+## bench: the benchmarks of docs/performance.md and their peers, in turns, on one core; the least of ROUNDS (6) is drawn and printed
+ROUNDS ?= 6
+BENCH := $(GO) test -run '^$$' -bench . -benchmem -benchtime $(or $(BENCHTIME),1s) -count 1 -cpu 1 -timeout 2h
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem -count 6 -cpu 1 ./... | tee bench.txt
-	$(GO) tool -modfile=tools/go.mod benchstat bench.txt
+	rm -f bench.txt
+	for round in $$(seq $(ROUNDS)); do \
+		$(BENCH) ./... && (cd tools && $(BENCH) ./bench) && $(GO) test -run PaceOfCatchingUp -v -count 1 ./fetcher || exit; \
+	done | tee bench.txt
+	$(GO) tool -modfile=tools/go.mod benchstat -col /by bench.txt
+	cd tools && $(GO) run ./bench -svg ../docs/growth.svg ../bench.txt
 
 ## fuzz: every decoder against made-up input, FUZZTIME for each
 fuzz:

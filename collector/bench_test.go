@@ -31,10 +31,16 @@ func crowded(b *testing.B, n int) *bench {
 	return w
 }
 
-// BenchmarkScrape answers scrapes of about 100,000 series, of which a share has changed since
+// BenchmarkScrape answers scrapes of about so many series, of which a share has changed since
 // the one before: as we do, and as the library does.
 func BenchmarkScrape(b *testing.B) {
-	w := crowded(b, 100_000)
+	for _, n := range []int{1_000, 10_000, 100_000} {
+		benchmarkScrape(b, n)
+	}
+}
+
+func benchmarkScrape(b *testing.B, n int) {
+	w := crowded(b, n)
 	a := w.accumulator
 	e := NewExposition(prometheus.NewRegistry())
 	e.CreatedSamples = true
@@ -62,7 +68,7 @@ func BenchmarkScrape(b *testing.B) {
 			every   int
 		}{{"none", 0}, {"some", 100}, {"all", 1}} {
 			run := func(by string, scrape func()) {
-				b.Run(format+"/changed="+c.changed+"/by="+by, func(b *testing.B) {
+				b.Run(fmt.Sprintf("%s/changed=%s/series=%d/by=%s", format, c.changed, n, by), func(b *testing.B) {
 					b.ReportAllocs()
 					scrape()
 					var took time.Duration
