@@ -45,6 +45,7 @@ func (c *loginCoder) login(l *record.Login) {
 	} {
 		c.text(text)
 	}
+	c.ownText(&l.TransactionID)
 	for _, person := range [...]*record.Person{&l.User, &l.ClientIP} {
 		c.number((*uint64)(person))
 	}
@@ -116,6 +117,16 @@ func (c *loginCoder) text(s *string) {
 		c.texts[known] = known
 	}
 	*s = known
+}
+
+// ownText is a text that comes no second time.
+func (c *loginCoder) ownText(s *string) {
+	n := len(*s)
+	if c.length(&n); c.reading {
+		*s = string(c.take(uint64(n)))
+		return
+	}
+	c.data = append(c.data, *s...)
 }
 
 func (c *loginCoder) bool(b *bool) {

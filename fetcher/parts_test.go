@@ -60,7 +60,7 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 	zero, some := time.Duration(0), 21*time.Millisecond
 	full := record.Login{App: "app", ConnectType: record.ToApplication,
 		ID: record.Identity{1, 2, 255}, Invariant: record.Identity{3}, Who: record.Identity{4}, Legacy: record.Identity{5}, LegacyPending: record.Identity{6}, Group: "g", Machine: "m\u2028<&>\"", ClientType: "c", ClientVersion: "v",
-		AgentVersion: "a", FailedCode: "f", FailedReason: "r", User: 1<<63 | 1, ClientIP: 1,
+		AgentVersion: "a", FailedCode: "f", FailedReason: "r", TransactionID: "t", User: 1<<63 | 1, ClientIP: 1,
 		PreConnect: noon, Start: noon.Add(time.Millisecond), End: noon.Add(2), Updated: noon.Add(3), Setup: noon.Add(4),
 		Started: true, Reconnect: true, NetworkRTT: &zero, EndToEndRTT: &some, Invalid: []string{"end_time"}, Malformed: true,
 	}

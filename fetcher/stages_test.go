@@ -159,7 +159,13 @@ func TestStageAnswers(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 				defer cancel()
 				if c.result == "" { // it is asked for again, once that is allowed
-					time.AfterFunc(time.Minute, func() { delete(api.answers, x) })
+					begun := time.Now()
+					api.answers[x] = func(w http.ResponseWriter, r *http.Request) {
+						if time.Since(begun) > time.Minute {
+							c.answer = answerStatus(200, `{"stages":[]}`)
+						}
+						c.answer(w, r)
+					}
 					s.Run(ctx)
 					assert.Equal(t, []string{x, x, "y"}, api.asked)
 					assert.GreaterOrEqual(t, api.at[1], 5*time.Minute)

@@ -103,6 +103,29 @@ func TestStages(t *testing.T) {
 	assert.Zero(t, e.metrics().sum("workspace_exporter_api_requests_total", "ShowUserAccessStages"), "since the restart")
 }
 
+// However records come, their accesses are asked for.
+func TestStagesInEveryMode(t *testing.T) {
+	t.Parallel()
+	for _, sources := range []string{
+		"{desktop_connections: {poll_interval: 300ms, stages: {}}}", "{desktop_connections: {poll_interval: 300ms, mode: export_v3, stages: {}}}",
+		"{app_connections: {poll_interval: 300ms, mode: export, stages: {}}}", "{app_connections: {poll_interval: 300ms, export_threshold: 1, stages: {}}}",
+	} {
+		t.Run(sources, func(t *testing.T) {
+			t.Parallel()
+			w, tap := tapped(t, simulator.Options{TaskDuration: 100 * time.Millisecond})
+			for i := range 3 {
+				w.failedAt(i, "CONNECT", "7")
+				use := crashed(opened(i, time.Now().Add(-time.Minute)), "WKS.00160001")
+				w.PutApps(project, use)
+				w.PutStages(project, use.TransactionID, failedStages(use.UserName, time.Now(), "CONNECT", "7"))
+			}
+			e := runExporter(t, setup{URL: w.url, Sources: sources})
+			eventually(t, "each is counted by its stage", func() bool { return e.metrics().sum("workspace_access_stage_failures_total", "CONNECT") == 3 })
+			asksOnce(t, tap, 3)
+		})
+	}
+}
+
 // The budget is that of a minute, and what it leaves out is counted and told.
 func TestStagesKeepToTheirBudget(t *testing.T) {
 	t.Parallel()
