@@ -46,7 +46,9 @@ type Global struct {
 // Storage is where counters, ledger and cursors live.
 type Storage struct {
 	// Path is the folder of the store, made if absent. Back it up to keep the counters.
-	Path string `yaml:"path"`
+	Path string `yaml:"path,omitempty"`
+	// Postgres is a database instead, which several replicas can share.
+	Postgres *Postgres `yaml:"postgres,omitempty"`
 	// PseudonymKey hides what stands in the store for users, addresses and records. Without it
 	// the store hides it by a key of its own.
 	PseudonymKey Secret `yaml:"pseudonym_key,omitempty"`

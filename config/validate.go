@@ -79,12 +79,7 @@ func (r *reader) inherit(c *Config) {
 func (r *reader) validate(c *Config) {
 	r.between("global.poll_interval", c.Global.PollInterval, shortest, history)
 	r.positive("global.request_timeout", c.Global.RequestTimeout, unbounded)
-	if c.Storage.Path == "" {
-		r.refuse("storage.path", "must not be empty; it is the folder of the store, by default data")
-	}
-	r.resolve(&c.Storage.Path)
-	r.store(c.Storage.Path)
-	r.pseudonymKey("storage.pseudonym_key", &c.Storage.PseudonymKey, &c.Storage.PseudonymKeyFile)
+	r.storage(&c.Storage)
 	if len(c.Projects) == 0 {
 		r.refuse("projects", "at least one project is needed")
 	}

@@ -14,38 +14,12 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// rows are the content of a partition: table/key to value.
-type rows map[string]string
-
 func open(t testing.TB, dir string) *Embedded {
 	t.Helper()
 	s, err := Open(dir)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
-}
-
-func load(b Partition) (rows, error) {
-	all := rows{}
-	err := b.Load(func(table string, key, value []byte) error {
-		all[table+"/"+string(key)] = string(value)
-		return nil
-	})
-	return all, err
-}
-
-func requireRows(t *testing.T, want rows, b Partition) {
-	t.Helper()
-	got, err := load(b)
-	require.NoError(t, err)
-	require.Equal(t, want, got)
-}
-
-func put(t testing.TB, b Partition, table, key, value string) {
-	t.Helper()
-	var changes Changes
-	changes.Put(table, []byte(key), []byte(value))
-	require.NoError(t, b.Commit(&changes))
 }
 
 // edit changes a closed store as no exporter would.
@@ -77,112 +51,6 @@ func TestOpenCreatesAndReopens(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "nothing but the store is left over")
-}
-
-func TestBooksAreApart(t *testing.T) {
-	s := open(t, t.TempDir())
-	names := [][2]string{{"a", "bc"}, {"ab", "c"}, {"a", "b"}, {"", "a"}}
-	for i, n := range names {
-		put(t, s.Partition(n[0], n[1], nil), "t", "k", fmt.Sprint(i))
-	}
-	for i, n := range names {
-		requireRows(t, rows{"t/k": fmt.Sprint(i)}, s.Partition(n[0], n[1], nil))
-	}
-}
-
-func TestLoadGivesTablesAndKeysInOrder(t *testing.T) {
-	partition := open(t, t.TempDir()).Partition("p", "s", nil)
-	var changes Changes
-	for _, k := range []string{"b/2", "a/9", "b/1", "a/10"} {
-		table, key, _ := strings.Cut(k, "/")
-		changes.Put(table, []byte(key), []byte("v"))
-	}
-	require.NoError(t, partition.Commit(&changes))
-	var got []string
-	require.NoError(t, partition.Load(func(table string, key, _ []byte) error {
-		got = append(got, table+"/"+string(key))
-		return nil
-	}))
-	assert.Equal(t, []string{"a/10", "a/9", "b/1", "b/2"}, got)
-}
-
-func TestCommit(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
-	partition := s.Partition("p", "s", nil)
-	put(t, partition, "t", "kept", "1")
-	put(t, partition, "t", "gone", "2")
-
-	var changes Changes
-	changes.Put("t", []byte("twice"), []byte("first"))
-	changes.Put("t", []byte("twice"), []byte("second"))
-	changes.Delete("t", []byte("gone"))
-	changes.Delete("t", []byte("never there"))
-	changes.Delete("other", []byte("never there"))
-	changes.Put("t", []byte("brief"), []byte("x"))
-	changes.Delete("t", []byte("brief"))
-	changes.Delete("t", []byte("back"))
-	changes.Put("t", []byte("back"), []byte("y"))
-	changes.Put("u", []byte("kept"), []byte("same key, other table"))
-	changes.Put("t", []byte("empty"), []byte{})
-	changes.Put("t", []byte("nothing"), nil)
-	changes.Put("t", []byte("nothing"), nil)
-	require.NoError(t, partition.Commit(&changes))
-	require.NoError(t, partition.Commit(&Changes{}), "no changes")
-
-	want := rows{"t/kept": "1", "t/twice": "second", "t/back": "y", "u/kept": "same key, other table", "t/empty": "", "t/nothing": ""}
-	requireRows(t, want, partition)
-	require.NoError(t, s.Close())
-	requireRows(t, want, open(t, dir).Partition("p", "s", nil))
-}
-
-func TestCommitIsWholeOrNot(t *testing.T) {
-	for name, bad := range map[string]func(*Changes){
-		"empty key":          func(b *Changes) { b.Put("t", nil, []byte("v")) },
-		"key too long":       func(b *Changes) { b.Put("t", make([]byte, bbolt.MaxKeySize+1), []byte("v")) },
-		"empty table":        func(b *Changes) { b.Put("", []byte("k"), []byte("v")) },
-		"name of the digest": func(b *Changes) { b.Put(string(digestKey), []byte("k"), []byte("v")) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			s := open(t, dir)
-			partition := s.Partition("p", "s", nil)
-			put(t, partition, "t", "k", "before")
-
-			var changes Changes
-			changes.Put("t", []byte("k"), []byte("after"))
-			changes.Put("new", []byte("k"), []byte("after"))
-			bad(&changes)
-			changes.Delete("t", []byte("k"))
-			err := partition.Commit(&changes)
-			require.ErrorContains(t, err, "p/s: nothing was written")
-			require.ErrorContains(t, err, dir)
-			require.NotErrorIs(t, err, ErrDamaged)
-
-			requireRows(t, rows{"t/k": "before"}, partition)
-			put(t, partition, "t", "k2", "goes on")
-			require.NoError(t, s.Close())
-			requireRows(t, rows{"t/k": "before", "t/k2": "goes on"}, open(t, dir).Partition("p", "s", nil))
-		})
-	}
-}
-
-func TestClosedStoreRefuses(t *testing.T) {
-	s := open(t, t.TempDir())
-	require.NoError(t, s.Close())
-	require.NoError(t, s.Close(), "twice is harmless")
-	partition := s.Partition("p", "s", nil)
-	_, err := load(partition)
-	require.Error(t, err)
-	require.Error(t, partition.Commit(&Changes{}))
-}
-
-func TestErrorOfTheReaderNamesTheTable(t *testing.T) {
-	partition := open(t, t.TempDir()).Partition("p", "s", nil)
-	put(t, partition, "series", "k", "v")
-	err := partition.Load(func(string, []byte, []byte) error { return errRow })
-	require.ErrorIs(t, err, ErrDamaged)
-	require.ErrorContains(t, err, "p/s, table series: "+errRow.Error())
 }
 
 func TestOpenRefuses(t *testing.T) {
@@ -346,53 +214,6 @@ func TestCrashInCreate(t *testing.T) {
 		s := open(t, dir)
 		put(t, s.Partition("p", "s", nil), "t", "k", "v")
 		requireRows(t, rows{"t/k": "v"}, s.Partition("p", "s", nil))
-	}
-}
-
-func TestRowChangedBehindItsBack(t *testing.T) {
-	bucket := func(tx *bbolt.Tx) *bbolt.Bucket {
-		return tx.Bucket(partitionsBucket).Bucket([]byte("p\x00s")).Bucket([]byte("t"))
-	}
-	for name, change := range map[string]func(*bbolt.Tx) error{
-		"a value": func(tx *bbolt.Tx) error { return bucket(tx).Put([]byte("k1"), []byte("v2")) },
-		"a row more": func(tx *bbolt.Tx) error {
-			return bucket(tx).Put([]byte("k4"), []byte("v4"))
-		},
-		"a row less": func(tx *bbolt.Tx) error { return bucket(tx).Delete([]byte("k1")) },
-		"a row twice over": func(tx *bbolt.Tx) error {
-			return bucket(tx).Put([]byte("k0"), []byte("v1"))
-		},
-		"values exchanged": func(tx *bbolt.Tx) error {
-			if err := bucket(tx).Put([]byte("k1"), []byte("v2")); err != nil {
-				return err
-			}
-			return bucket(tx).Put([]byte("k2"), []byte("v1"))
-		},
-		"a table less": func(tx *bbolt.Tx) error {
-			return tx.Bucket(partitionsBucket).Bucket([]byte("p\x00s")).DeleteBucket([]byte("t"))
-		},
-		"the digest": func(tx *bbolt.Tx) error {
-			return tx.Bucket(partitionsBucket).Bucket([]byte("p\x00s")).Put(digestKey, make([]byte, 8))
-		},
-		"no digest": func(tx *bbolt.Tx) error {
-			return tx.Bucket(partitionsBucket).Bucket([]byte("p\x00s")).Delete(digestKey)
-		},
-		"a partition less": func(tx *bbolt.Tx) error { return tx.Bucket(partitionsBucket).DeleteBucket([]byte("p\x00s")) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			s := open(t, dir)
-			for i := range 4 {
-				put(t, s.Partition("p", "s", nil), "t", fmt.Sprint("k", i), fmt.Sprint("v", i))
-			}
-			put(t, s.Partition("p", "other", nil), "t", "k", "v")
-			require.NoError(t, s.Close())
-			edit(t, dir, change)
-
-			_, err := openAndLoad(dir)
-			require.ErrorIs(t, err, ErrDamaged)
-			require.ErrorContains(t, err, dir)
-		})
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/pgtest"
 )
 
 // childVariable makes the test binary a process that commits until it is killed.
@@ -25,7 +27,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m))
 }
 
 // commitForever makes numbered commits, each of which replaces, adds and deletes rows,

@@ -122,7 +122,7 @@ func (s *Embedded) ownKey() (own []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w%s", s.path, err, advice(err))
 	}
-	if len(own) != ownKeySize+8 || binary.BigEndian.Uint64(own[ownKeySize:]) != xxhash.Sum64(own[:ownKeySize]) {
+	if !wholeKey(own) {
 		return nil, damaged(s.path, "the key of its pseudonyms is not whole")
 	}
 	return own[:ownKeySize], nil
@@ -140,4 +140,4 @@ func (s *Embedded) sealOf(partition *bbolt.Bucket) *seal {
 }
 
 // errOtherKey is what a partition is refused with that is under none of the store's seals.
-var errOtherKey = fmt.Errorf("%w: its pseudonyms were made with another key (storage.pseudonym_key or its file), without which it is not known what is counted: give that key again, or another storage.path to start counting anew", ErrRefused)
+var errOtherKey = fmt.Errorf("%w: its pseudonyms were made with another key (storage.pseudonym_key or its file), without which it is not known what is counted: give that key again, or another storage.path or storage.postgres.schema to start counting anew", ErrRefused)

@@ -1,0 +1,408 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// migrations are the steps to the present tables, one file each.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const (
+	// tablesVersion is the number of the last step.
+	tablesVersion = 1
+	// oldestServer is the first version of PostgreSQL that has bit_xor.
+	oldestServer = 140000
+	// statementTimeout bounds each statement, on the server too; loadTimeout those that read a
+	// whole partition.
+	statementTimeout = 15 * time.Second
+	loadTimeout      = 5 * time.Minute
+	// connectTimeout is for a DSN that gives none.
+	connectTimeout = 10 * time.Second
+	// connectionLife bounds how long a rotated password or a moved server stays unnoticed.
+	connectionLife = 5 * time.Minute
+)
+
+// PostgresOptions say how a store in PostgreSQL is opened.
+type PostgresOptions struct {
+	// DSN is asked before each new connection.
+	DSN func() (string, error)
+	// Schema is where the tables are.
+	Schema string
+	// Key is that of the seal, which is kept elsewhere. Without one the store seals with a
+	// random key of its own, which is in the same database.
+	Key    []byte
+	Logger log.Logger
+}
+
+// Postgres is a store in PostgreSQL, which several processes share. It needs no more of a
+// connection than a pooler in transaction mode has: transactions, and no state beyond them.
+type Postgres struct {
+	pool   *pgxpool.Pool
+	schema string
+	names  *strings.Replacer // makes names of tables of store.NAME
+	title  string            // of the store in errors
+	key    []byte
+	logger log.Logger
+
+	secretsMu sync.Mutex
+	secrets   map[string]bool // that no error may show
+
+	mu    sync.Mutex // guards what follows
+	seals []*seal    // nil until the store is prepared
+}
+
+// OpenPostgres opens a store. It does not connect yet.
+func OpenPostgres(o PostgresOptions) (*Postgres, error) {
+	quoted := pgx.Identifier{o.Schema}.Sanitize()
+	s := &Postgres{schema: o.Schema, title: fmt.Sprintf("storage.postgres, schema %s", o.Schema), key: o.Key, logger: o.Logger,
+		names: strings.NewReplacer("store.", quoted+".workspace_exporter_"), secrets: map[string]bool{}}
+	if s.logger == nil {
+		s.logger = log.NewNopLogger()
+	}
+	c, err := s.parse(o.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.title, err)
+	}
+	c.BeforeConnect = func(_ context.Context, next *pgx.ConnConfig) error {
+		now, err := s.parse(o.DSN)
+		if err == nil {
+			*next = *now.ConnConfig
+		}
+		return err
+	}
+	s.pool, err = pgxpool.NewWithConfig(context.Background(), c)
+	return s, s.unavailable(err)
+}
+
+// parse reads the DSN. What it returns, and what comes of it, never shows it.
+func (s *Postgres) parse(dsn func() (string, error)) (*pgxpool.Config, error) {
+	text, err := dsn()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	c, err := pgxpool.ParseConfig(text)
+	if err != nil { // its text may show a part of the DSN
+		return nil, fmt.Errorf("%w: the dsn is not a connection string, or names a file that cannot be read; it is not shown, see check-config", ErrUnavailable)
+	}
+	s.secretsMu.Lock()
+	s.secrets[c.ConnConfig.Password] = true
+	s.secrets[text] = true
+	s.secretsMu.Unlock()
+	// Statements with a name stay with a connection, which a pooler gives to others.
+	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	c.ConnConfig.StatementCacheCapacity, c.ConnConfig.DescriptionCacheCapacity = 0, 0
+	if c.ConnConfig.ConnectTimeout == 0 {
+		c.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	if _, given := c.ConnConfig.RuntimeParams["application_name"]; !given {
+		c.ConnConfig.RuntimeParams["application_name"] = "workspace_exporter"
+	}
+	c.MaxConnLifetime, c.MaxConnLifetimeJitter, c.MaxConnIdleTime = connectionLife, connectionLife/5, connectionLife
+	c.PingTimeout = connectTimeout
+	return c, nil
+}
+
+// Close releases the store.
+func (s *Postgres) Close() error {
+	s.pool.Close()
+	return nil
+}
+
+// Pool is what statements about leases are sent by, and Table the name of a table in them.
+func (s *Postgres) Pool() *pgxpool.Pool { return s.pool }
+
+// Table is the full name of a table, quoted.
+func (s *Postgres) Table(name string) string { return s.sql("store." + name) }
+
+// sql puts the names of tables into a statement.
+func (s *Postgres) sql(statement string) string { return s.names.Replace(statement) }
+
+// ErrUnavailable is wrapped by every error that the database answers with, or that keeps it
+// from answering.
+var ErrUnavailable = errors.New("the database cannot be used")
+
+// ErrLeaseLost is wrapped by what a partition is refused with whose lease has gone to somebody
+// else, or that somebody else has written to.
+var ErrLeaseLost = errors.New("the lease is lost")
+
+// unavailable makes an error of one of the database's, with nothing secret in it.
+func (s *Postgres) unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "25006" {
+		s.pool.Reset() // it has become a standby: connections are to look for the primary again
+	}
+	text := err.Error()
+	s.secretsMu.Lock()
+	for secret := range s.secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "<secret>")
+		}
+	}
+	s.secretsMu.Unlock()
+	// The cause is not wrapped: it has its own text.
+	return fmt.Errorf("%w: %s%s", ErrUnavailable, strings.Join(strings.Fields(text), " "), s.remedy(err))
+}
+
+// remedy says what to do about an error of the database.
+func (s *Postgres) remedy(err error) string {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return ""
+	}
+	switch refused.Code {
+	case "42501":
+		return fmt.Sprintf("; the role needs USAGE and CREATE on the schema %s at the first start, and SELECT, INSERT, UPDATE, DELETE on its tables", s.schema)
+	case "25006":
+		return "; it is a standby or read-only: name all servers in the dsn, with target_session_attrs=read-write"
+	case "53100":
+		return "; make room there"
+	}
+	return ""
+}
+
+func (s *Postgres) damaged(why string) error {
+	return fmt.Errorf("%w (%s); restore the database from a backup, or give another storage.postgres.schema to count from 0", ErrDamaged, why)
+}
+
+// in calls f in a transaction. If its end is unknown, that is an error.
+func (s *Postgres) in(timeout time.Duration, mode string, f func(context.Context, pgx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return s.inContext(ctx, timeout, mode, f)
+}
+
+func (s *Postgres) inContext(ctx context.Context, timeout time.Duration, mode string, f func(context.Context, pgx.Tx) error) error {
+	var own error
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: "BEGIN " + mode + ";" + limits(timeout)}, func(tx pgx.Tx) error {
+		own = f(ctx, tx)
+		return own
+	})
+	if own != nil {
+		return s.explain(own)
+	}
+	return s.unavailable(err)
+}
+
+// explain leaves errors of ours as they are.
+func (s *Postgres) explain(err error) error {
+	if _, ok := errors.AsType[readerError](err); ok {
+		return err
+	}
+	for _, known := range []error{ErrUnavailable, ErrLeaseLost, ErrDamaged, ErrRefused, errWrite} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return s.unavailable(err)
+}
+
+// limits are for the transaction alone. A commit is on disk when it is answered, whatever the
+// server's default.
+func limits(timeout time.Duration) string {
+	return fmt.Sprintf(`SELECT set_config('statement_timeout', '%d', true), set_config('lock_timeout', '%d', true),
+		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)`,
+		timeout.Milliseconds(), timeout.Milliseconds())
+}
+
+// Prepare makes the tables, if they are not there or are of an earlier release, and checks
+// what must be right before anything is counted. Several processes may do it at once. What
+// needs the store does it, if it is not done.
+func (s *Postgres) Prepare(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seals != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	var own []byte
+	err := s.inContext(ctx, loadTimeout, "", func(ctx context.Context, tx pgx.Tx) (err error) {
+		if err := s.checkServer(ctx, tx); err != nil {
+			return err
+		}
+		if err := s.migrate(ctx, tx); err != nil {
+			return err
+		}
+		own, err = s.checkNames(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.title, err)
+	}
+	if s.key != nil {
+		s.seals = append(s.seals, newSeal(s.key))
+	}
+	s.seals = append(s.seals, newSeal(own))
+	return nil
+}
+
+// checkServer refuses a server that is too old, or that cannot be written to.
+func (s *Postgres) checkServer(ctx context.Context, tx pgx.Tx) error {
+	var version int
+	var standby bool
+	err := tx.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, pg_is_in_recovery()`).Scan(&version, &standby)
+	switch {
+	case err != nil:
+		return err
+	case version < oldestServer:
+		return fmt.Errorf("%w: it is PostgreSQL %d; %d is the first that will do", ErrUnavailable, version/10000, oldestServer/10000)
+	case standby:
+		return fmt.Errorf("%w: it is a standby; name all servers in the dsn, with target_session_attrs=read-write", ErrUnavailable)
+	}
+	return nil
+}
+
+// migrate takes the steps that are missing. Others who want the same wait for the end of the
+// transaction, and find nothing left to do.
+func (s *Postgres) migrate(ctx context.Context, tx pgx.Tx) error {
+	version, err := s.version(ctx, tx)
+	if err != nil || version == tablesVersion {
+		return err
+	}
+	if version < tablesVersion {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "workspace_exporter "+s.schema); err != nil {
+			return err
+		}
+		if version, err = s.version(ctx, tx); err != nil {
+			return err
+		}
+	}
+	if version > tablesVersion {
+		return fmt.Errorf("%w: its tables have version %d, made by a newer version of the exporter; this one knows versions up to %d: use the newer version, or another schema",
+			ErrRefused, version, tablesVersion)
+	}
+	for step := version + 1; step <= tablesVersion; step++ {
+		if err := s.step(ctx, tx, step); err != nil {
+			return err
+		}
+	}
+	if version < tablesVersion {
+		level.Info(s.logger).Log("msg", "tables made in the database", "schema", s.schema, "version", tablesVersion)
+	}
+	return nil
+}
+
+// version is that of the tables, 0 if there are none.
+func (s *Postgres) version(ctx context.Context, tx pgx.Tx) (version int, err error) {
+	there := false
+	if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, s.Table("store")).Scan(&there); err != nil || !there {
+		return 0, err
+	}
+	format := 0
+	err = tx.QueryRow(ctx, s.sql(`SELECT version, format FROM store.store`)).Scan(&version, &format)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, s.damaged("the table " + s.Table("store") + " is empty")
+	}
+	if err == nil && format > Format {
+		err = fmt.Errorf("%w: it has format %d, written by a newer version of the exporter; this one knows formats up to %d: use the newer version, or another schema",
+			ErrRefused, format, Format)
+	}
+	return version, err
+}
+
+func (s *Postgres) step(ctx context.Context, tx pgx.Tx, step int) error {
+	if step == 1 {
+		there := false
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)`, s.schema).Scan(&there); err != nil {
+			return err
+		}
+		if !there {
+			if _, err := tx.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{s.schema}.Sanitize()); err != nil {
+				return err
+			}
+		}
+	}
+	statements, err := migrations.ReadFile(fmt.Sprintf("migrations/%d.sql", step))
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, s.sql(string(statements))); err != nil {
+		return err
+	}
+	if step > 1 {
+		_, err = tx.Exec(ctx, s.sql(`UPDATE store.store SET version = $1`), step)
+		return err
+	}
+	own, err := newOwnKey()
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, s.sql(`INSERT INTO store.store (id, version, format, own_key, names) VALUES (1, 1, $1, $2, 0)`), Format, own)
+	return err
+}
+
+// checkNames refuses a store that has lost a partition, or one whose own key is not whole. It
+// returns that key.
+func (s *Postgres) checkNames(ctx context.Context, tx pgx.Tx) ([]byte, error) {
+	rows, err := tx.Query(ctx, s.sql(`SELECT m.own_key, m.names, p.project, p.source FROM store.store m LEFT JOIN store.partitions p ON true`))
+	if err != nil {
+		return nil, err
+	}
+	var own []byte
+	var stored, names int64
+	var project, source *string
+	_, err = pgx.ForEachRow(rows, []any{&own, &stored, &project, &source}, func() error {
+		if project != nil {
+			names ^= nameDigest(*project, *source)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case names != stored:
+		return nil, s.damaged("its list of partitions does not match the list's digest")
+	case !wholeKey(own):
+		return nil, s.damaged("the key of its pseudonyms is not whole")
+	}
+	return bytes.Clone(own[:ownKeySize]), nil
+}
+
+// nameDigest hashes the name of a partition. Those of all are combined by XOR.
+func nameDigest(project, source string) int64 {
+	return int64(xxhash.Sum64String(project + "\x00" + source))
+}
+
+// sealed is the seal with this mark; nil if it is not among the store's.
+func (s *Postgres) sealed(mark []byte) *seal {
+	for _, known := range s.seals {
+		if bytes.Equal(mark, known.check()) {
+			return known
+		}
+	}
+	return nil
+}
+
+// Partition implements Store.
+func (s *Postgres) Partition(project, source string, lease *Lease) Partition {
+	return &postgresPartition{store: s, project: project, source: source, lease: lease}
+}
+
+// random is a number that nobody else has.
+func random() int64 { return int64(rand.Uint64()) }
+
+func markDigest(mark []byte) uint64 { return rowDigest("", sealKey, mark) }
+
+func wholeKey(own []byte) bool {
+	return len(own) == ownKeySize+8 && binary.BigEndian.Uint64(own[ownKeySize:]) == xxhash.Sum64(own[:ownKeySize])
+}
