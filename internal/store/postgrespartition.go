@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -78,8 +79,8 @@ const commitSQL = `
 		UPDATE store.partitions p SET commits = p.commits + 1, last_commit = $7, digest = p.digest
 			# coalesce((SELECT bit_xor(n.digest) FROM new n WHERE n.value IS NOT NULL), 0)
 			# coalesce((SELECT bit_xor((SELECT r.digest FROM store.rows r WHERE r.partition = $5 AND r.name = n.name AND r.key = n.key)) FROM new n), 0)
-		WHERE p.id = $5 AND p.claim = $6 AND p.last_commit = $8
-			AND EXISTS (SELECT FROM store.leases l WHERE l.project = p.project AND l.epoch = $9)
+		WHERE p.id = $5 AND p.claim = $6
+			AND EXISTS (SELECT FROM store.leases l WHERE l.project = p.project AND l.epoch = $8)
 		RETURNING p.id
 	), gone AS (
 		DELETE FROM store.rows WHERE EXISTS (SELECT FROM mine) AND ctid = ANY (ARRAY(
@@ -354,7 +355,7 @@ func (b *postgresPartition) write(c *rowChanges, commit int64) error {
 	batch := &pgx.Batch{}
 	batch.Queue(limits(statementTimeout))
 	mine := false
-	batch.Queue(b.store.sql(commitSQL), c.names, c.keys, c.values, c.digests, b.id, b.claim, commit, b.last, b.lease.Epoch).
+	batch.Queue(b.store.sql(commitSQL), c.names, c.keys, c.values, c.digests, b.id, b.claim, commit, b.lease.Epoch).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&mine) })
 	if err := b.store.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("%w: %w", errWrite, b.store.unavailable(err))
@@ -374,6 +375,9 @@ func (b *postgresPartition) reclaim() error {
 	err := b.store.in(statementTimeout, "", func(ctx context.Context, tx pgx.Tx) (err error) {
 		if found, err = b.find(ctx, tx, claim); err != nil {
 			return err
+		}
+		if !bytes.Equal(found.seal, b.store.seals[0].check()) {
+			return errOtherKey
 		}
 		if b.known && found.last != b.last && (found.last != b.unknown || b.unknown == 0) {
 			return fmt.Errorf("%w: somebody else has written to it, or the database was restored", ErrLeaseLost)

@@ -25,16 +25,16 @@ func person(more string) []byte {
 	return r
 }
 
-func commitPerson(t *testing.T, s *Embedded, more string) {
+func commitPerson(t *testing.T, partition Partition, more string) {
 	var b Changes
 	b.Put("people", aRecord, person(more))
 	b.Put("series", []byte("not a person"), []byte("1"))
-	require.NoError(t, s.Partition("p", "s", nil).Commit(&b))
+	require.NoError(t, partition.Commit(&b))
 }
 
-func requirePerson(t *testing.T, s *Embedded, more string) {
+func requirePerson(t *testing.T, partition Partition, more string) {
 	t.Helper()
-	requireRows(t, rows{"people/" + string(aRecord): string(person(more)), "series/not a person": "1"}, s.Partition("p", "s", nil))
+	requireRows(t, rows{"people/" + string(aRecord): string(person(more)), "series/not a person": "1"}, partition)
 }
 
 func bytesOf(t *testing.T, dir string) []byte {
@@ -43,57 +43,69 @@ func bytesOf(t *testing.T, dir string) []byte {
 	return file
 }
 
-func TestPersonsAreSealedOnDisk(t *testing.T) {
-	for name, options := range map[string][]Option{"by its own key": nil, "by a key that is given": {SealedBy([]byte("secret"))}} {
+func TestPersonsAreSealed(t *testing.T) {
+	for name, key := range map[string][]string{"by its own key": nil, "by a key that is given": {"secret"}} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			for _, more := range []string{"first", "second"} {
-				s, err := Open(dir, options...)
-				require.NoError(t, err)
-				commitPerson(t, s, more)
-				requirePerson(t, s, more)
-				require.NoError(t, s.Close())
-			}
-			assert.True(t, bytes.Contains(bytesOf(t, dir), []byte("not a person")))
-			for _, clear := range [][]byte{somebody[:], somewhere[:], aRecord[8:]} {
-				assert.False(t, bytes.Contains(bytesOf(t, dir), clear), "%s", clear)
-			}
-			s, err := Open(dir, options...)
-			require.NoError(t, err)
-			var b Changes
-			b.Delete("people", aRecord)
-			require.NoError(t, s.Partition("p", "s", nil).Commit(&b))
-			requireRows(t, rows{"series/not a person": "1"}, s.Partition("p", "s", nil))
-			require.NoError(t, s.Close())
+			everywhere(t, func(t *testing.T, p place) {
+				for _, more := range []string{"first", "second"} {
+					s := openAt(t, p, key...)
+					partition := p.partition(s, "p", "s")
+					commitPerson(t, partition, more)
+					requirePerson(t, partition, more)
+					require.NoError(t, s.Close())
+				}
+				assert.True(t, p.holds(t, []byte("not a person")))
+				for _, clear := range [][]byte{somebody[:], somewhere[:], aRecord[8:]} {
+					assert.False(t, p.holds(t, clear), "%s", clear)
+				}
+				var b Changes
+				b.Delete("people", aRecord)
+				partition := p.partition(openAt(t, p, key...), "p", "s")
+				require.NoError(t, partition.Commit(&b))
+				requireRows(t, rows{"series/not a person": "1"}, partition)
+			})
 		})
 	}
 }
 
 // A key that is given later takes over what the store's own key has sealed.
-func TestAKeyCanBeGivenLater(t *testing.T) {
-	dir := t.TempDir()
-	s, err := Open(dir)
-	require.NoError(t, err)
-	commitPerson(t, s, "first")
-	own := s.seals[0]
+func TestAKeyCanBeGivenLater(t *testing.T) { everywhere(t, testAKeyCanBeGivenLater) }
+
+func testAKeyCanBeGivenLater(t *testing.T, p place) {
+	s := openAt(t, p)
+	commitPerson(t, p.partition(s, "p", "s"), "first")
+	own := sealsOf(s)[0]
 	require.NoError(t, s.Close())
-	s, err = Open(dir, SealedBy([]byte("secret")))
-	require.NoError(t, err)
-	requirePerson(t, s, "first")
+	s = openAt(t, p, "secret")
+	partition := p.partition(s, "p", "s")
+	requirePerson(t, partition, "first")
 	require.NoError(t, s.Close())
 	hidden, _, err := own.hide("people", aRecord, person(""))
 	require.NoError(t, err)
-	assert.False(t, bytes.Contains(bytesOf(t, dir), hidden[8:]), "what its own key has sealed, in free pages")
+	assert.False(t, p.holds(t, hidden[8:]), "what its own key has sealed, in free pages")
+	s = openAt(t, p, "secret")
+	partition = p.partition(s, "p", "s")
+	requirePerson(t, partition, "first")
+	put(t, partition, "t", "k", "v")
+	require.NoError(t, s.Close())
 
-	for name, options := range map[string][]Option{"without": nil, "another": {SealedBy([]byte("Secret"))}} {
-		s, err = Open(dir, options...)
-		require.NoError(t, err)
-		err = s.Partition("p", "s", nil).Load(func(string, []byte, []byte) error { return nil })
+	for name, key := range map[string][]string{"without": nil, "another": {"Secret"}} {
+		s := openAt(t, p, key...)
+		partition := p.partition(s, "p", "s")
+		err = partition.Load(func(string, []byte, []byte) error { return nil })
 		require.ErrorIs(t, err, ErrRefused, name)
 		require.NotErrorIs(t, err, ErrDamaged)
 		require.ErrorContains(t, err, "give that key again")
+		require.ErrorIs(t, partition.LoadTable("t", func([]byte, []byte) error { return nil }), ErrRefused)
 		require.NoError(t, s.Close())
 	}
+}
+
+func sealsOf(s Store) []*seal {
+	if s, ok := s.(*Embedded); ok {
+		return s.seals
+	}
+	return s.(*Postgres).seals
 }
 
 func TestBlocks(t *testing.T) {
@@ -134,7 +146,7 @@ func TestAStoreThatCannotBeRewritten(t *testing.T) {
 	dir := t.TempDir()
 	s, err := Open(dir)
 	require.NoError(t, err)
-	commitPerson(t, s, "first")
+	commitPerson(t, s.Partition("p", "s", nil), "first")
 	require.NoError(t, s.Partition("p", "s", nil).Commit(&Changes{Scrub: true}))
 	var logged bytes.Buffer
 	s.logger = log.NewLogfmtLogger(&logged)
@@ -142,11 +154,11 @@ func TestAStoreThatCannotBeRewritten(t *testing.T) {
 	s.rewrite()
 	assert.Contains(t, logged.String(), "could not be rewritten")
 	s.path = filepath.Join(dir, fileName)
-	requirePerson(t, s, "first")
+	requirePerson(t, s.Partition("p", "s", nil), "first")
 	logged.Reset()
 	s.rewrite()
 	assert.Empty(t, logged.String())
-	requirePerson(t, s, "first")
+	requirePerson(t, s.Partition("p", "s", nil), "first")
 	s.rewrite()
 	require.NoError(t, s.Close())
 }
