@@ -305,7 +305,10 @@ func (s *Postgres) migrate(ctx context.Context, tx pgx.Tx) error {
 // version is that of the tables, 0 if there are none.
 func (s *Postgres) version(ctx context.Context, tx pgx.Tx) (version int, err error) {
 	there := false
-	if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, s.Table("store")).Scan(&there); err != nil || !there {
+	// to_regclass may not see what another transaction has just made.
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relname = 'workspace_exporter_store')`, s.schema).Scan(&there)
+	if err != nil || !there {
 		return 0, err
 	}
 	format := 0

@@ -1,15 +1,21 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/go-kit/log"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,6 +34,7 @@ type proxy struct {
 	closed bool          // no connection is let through
 	hold   chan struct{} // what is cut off goes to the server when this is closed; nil: never
 	held   sync.WaitGroup
+	sent   int // pieces that went to the server
 }
 
 // proxied is a connection by way of a proxy.
@@ -79,6 +86,9 @@ func (p *proxy) pass(c *proxied, from io.Reader, to io.Writer, left *int) {
 		n, err := from.Read(b)
 		p.mu.Lock()
 		var hold chan struct{}
+		if left == &p.up && n > 0 {
+			p.sent++
+		}
 		all, cut := n, *left >= 0 && n > *left
 		if cut {
 			n, hold = *left, p.hold
@@ -122,6 +132,13 @@ func (p *proxy) isClosed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.closed
+}
+
+// sends is how often something went to the server.
+func (p *proxy) sends() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent
 }
 
 // left is how many bytes may still pass.
@@ -172,8 +189,8 @@ func (c *counter) add() error {
 // to counts up to n, however often that fails.
 func (c *counter) to(t *testing.T, n int) {
 	t.Helper()
-	for tries := 0; c.n != n; tries++ {
-		require.Less(t, tries, 5)
+	for tries := n - max(c.n, 0) + 5; c.n != n; tries-- {
+		require.Positive(t, tries)
 		if c.n < 0 && c.load() == nil {
 			continue
 		}
@@ -352,4 +369,201 @@ func TestSomebodyElseWrites(t *testing.T) {
 	assert.Equal(t, 3, one.n)
 	require.NoError(t, one.add())
 	assert.Equal(t, 4, d.commitsOf(t, "p"))
+}
+
+// PgBouncer in transaction mode gives every transaction another connection.
+func TestBehindAPooler(t *testing.T) {
+	d := newDatabase(t)
+	server := pgtest.Shared(t)
+	s := d.by(t, server.Pooler(t, 2))
+	require.NoError(t, s.Prepare(t.Context()))
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() {
+			c := &counter{partition: d.partition(s, fmt.Sprint(i), "s"), n: -1}
+			c.to(t, 20)
+		})
+	}
+	all.Wait()
+	for i := range 6 {
+		assert.Equal(t, 20, d.commitsOf(t, fmt.Sprint(i)))
+	}
+}
+
+// Replicas that are started together make the tables once.
+func TestPrepareAtOnce(t *testing.T) {
+	d := newDatabase(t)
+	port := pgtest.Shared(t).Pooler(t, 4)
+	stores := make([]*Postgres, 8)
+	var all sync.WaitGroup
+	for i := range stores {
+		stores[i] = d.by(t, port)
+		all.Go(func() { assert.NoError(t, stores[i].Prepare(t.Context())) })
+	}
+	all.Wait()
+	for _, s := range stores {
+		assert.True(t, bytes.Equal(stores[0].seals[0].check(), s.seals[0].check()), "they have one key")
+	}
+}
+
+// A commit that finds its connection open takes one round trip.
+func TestRoundTrips(t *testing.T) {
+	d := newDatabase(t)
+	p := newProxy(t, fmt.Sprint("127.0.0.1:", pgtest.Shared(t).Port))
+	s := d.by(t, p.port())
+	c := &counter{partition: d.partition(openAt(t, d), "p", "s"), n: -1}
+	c.partition.(*postgresPartition).store = s
+	c.to(t, 3)
+	before := p.sends()
+	c.to(t, 13)
+	assert.LessOrEqual(t, p.sends()-before, 20)
+}
+
+// What the database cannot be used for is said, with what to do; the password is not.
+func TestUnusable(t *testing.T) {
+	server := pgtest.Shared(t)
+	d := newDatabase(t)
+	require.NoError(t, openAt(t, d).Close())
+	newer, future := newDatabase(t), newDatabase(t)
+	for _, made := range []*database{newer, future} {
+		require.NoError(t, openAt(t, made).Close())
+	}
+	newer.edit(t, tampering{sql: `UPDATE store.store SET version = 99`})
+	future.edit(t, tampering{sql: `UPDATE store.store SET format = 99`})
+	server.Exec(t, `CREATE ROLE nobody LOGIN PASSWORD 'hunter2-of-nobody'; CREATE SCHEMA closed; REVOKE ALL ON SCHEMA closed FROM PUBLIC`)
+	nobody := fmt.Sprintf("postgres://nobody:hunter2-of-nobody@127.0.0.1:%d/postgres?sslmode=disable", server.Port)
+	for name, c := range map[string]struct {
+		dsn, schema string
+		want        string
+		is          error
+	}{
+		"nobody listens":     {"postgres://u:hunter2@127.0.0.1:1/d", "x", "refused", ErrUnavailable},
+		"wrong password":     {fmt.Sprintf("postgres://postgres:hunter2@127.0.0.1:%d/postgres", server.Port), "x", "password authentication failed", ErrUnavailable},
+		"no such database":   {server.DSN() + "&dbname=none", "x", `database "none" does not exist`, ErrUnavailable},
+		"no TLS":             {strings.Replace(server.DSN(), "disable", "require", 1), "x", "refused TLS", ErrUnavailable},
+		"read-only":          {server.DSN() + "&default_transaction_read_only=on", "x", "target_session_attrs=read-write", ErrUnavailable},
+		"no privilege":       {nobody, "closed", "the role needs USAGE and CREATE on the schema closed", ErrUnavailable},
+		"no schema":          {nobody, "absent", "permission denied for database", ErrUnavailable},
+		"tables of tomorrow": {server.DSN(), newer.schema, "its tables have version 99, made by a newer version", ErrRefused},
+		"rows of tomorrow":   {server.DSN(), future.schema, fmt.Sprintf("it has format 99, written by a newer version of the exporter; this one knows formats up to %d", Format), ErrRefused},
+		"not a dsn":          {"host=x password=hunter2 port=hunter2", "x", "the dsn is not a connection string", ErrUnavailable},
+		"a broken URL":       {"postgres://u:hunter2@[::1/d%zz", "x", "the dsn is not a connection string", ErrUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := OpenPostgres(PostgresOptions{DSN: func() (string, error) { return c.dsn, nil }, Schema: c.schema})
+			if err == nil {
+				defer s.Close()
+				err = s.Prepare(t.Context())
+			}
+			require.ErrorIs(t, err, c.is)
+			require.ErrorContains(t, err, "storage.postgres, schema "+c.schema)
+			require.ErrorContains(t, err, c.want)
+			for wrapped := err; wrapped != nil; wrapped = errors.Unwrap(wrapped) {
+				assert.NotContains(t, fmt.Sprintf("%+v", wrapped), "hunter2")
+				assert.NotContains(t, wrapped.Error(), server.Password)
+			}
+		})
+	}
+}
+
+// A role that has no more than the documents give it will do, once the tables are there.
+func TestLeastPrivileges(t *testing.T) {
+	server := pgtest.Shared(t)
+	d := newDatabase(t)
+	require.NoError(t, openAt(t, d).Close())
+	server.Exec(t, fmt.Sprintf(`CREATE ROLE least LOGIN PASSWORD 'least'; GRANT USAGE ON SCHEMA %[1]s TO least;
+		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %[1]s TO least`, d.schema))
+	least := &database{dsn: fmt.Sprintf("postgres://least:least@127.0.0.1:%d/postgres?sslmode=disable", server.Port), schema: d.schema}
+	c := &counter{partition: least.partition(openAt(t, least), "p", "s"), n: -1}
+	c.to(t, 5)
+	assert.Equal(t, 5, d.commitsOf(t, "p"))
+}
+
+// The DSN is asked again for each connection: a password may change while the exporter runs.
+func TestPasswordChanges(t *testing.T) {
+	server := pgtest.Shared(t)
+	d := newDatabase(t)
+	server.Exec(t, `CREATE ROLE changing SUPERUSER LOGIN PASSWORD 'hunter2-old'`)
+	var dsn atomic.Value
+	give := func(password string) {
+		dsn.Store(fmt.Sprintf("postgres://changing:%s@127.0.0.1:%d/postgres?sslmode=disable", password, server.Port))
+	}
+	give("hunter2-old")
+	s, err := OpenPostgres(PostgresOptions{DSN: func() (string, error) { return dsn.Load().(string), nil }, Schema: d.schema})
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Prepare(t.Context()))
+	c := &counter{partition: d.partition(s, "p", "s"), n: -1}
+	c.to(t, 3)
+	server.Exec(t, `ALTER ROLE changing PASSWORD 'hunter2-new'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'changing'`)
+	err = c.add()
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorContains(t, err, "password authentication failed")
+	assert.NotContains(t, err.Error(), "hunter2")
+	give("hunter2-new")
+	c.to(t, 5)
+	assert.Equal(t, 5, d.commitsOf(t, "p"))
+}
+
+// The server crashes, is away, and comes back; then with less than it had.
+func TestServerGoneAndBack(t *testing.T) {
+	server := pgtest.Start(t)
+	d := &database{dsn: server.DSN(), schema: "public"}
+	var logged bytes.Buffer
+	o := d.options()
+	o.Logger = log.NewLogfmtLogger(log.NewSyncWriter(&logged))
+	s, err := OpenPostgres(o)
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Prepare(t.Context()))
+	c := &counter{partition: d.partition(s, "p", "s"), n: -1}
+	c.to(t, 3)
+	server.Kill()
+	require.ErrorIs(t, c.add(), ErrUnavailable)
+	require.ErrorIs(t, c.load(), ErrUnavailable)
+	server.Restart(t)
+	c.to(t, 5)
+	assert.Equal(t, 5, d.commitsOf(t, "p"))
+
+	// Restored from a copy of before two commits.
+	d.edit(t, tampering{sql: `CREATE TABLE saved AS SELECT * FROM store.rows; CREATE TABLE was AS SELECT * FROM store.partitions`})
+	c.to(t, 7)
+	d.edit(t, tampering{sql: `DELETE FROM store.rows; INSERT INTO store.rows SELECT * FROM saved;
+		UPDATE store.partitions SET (digest, claim, commits, last_commit) = (SELECT digest, claim, commits, last_commit FROM was)`})
+	_ = c.add()
+	require.NoError(t, c.load())
+	assert.Equal(t, 5, c.n)
+	assert.Contains(t, logged.String(), "the database has lost commits")
+	c.to(t, 8)
+	assert.Equal(t, 8, d.commitsOf(t, "p"))
+}
+
+// No statement waits for ever, and what is answered is on disk.
+func TestLimits(t *testing.T) {
+	s := openAt(t, newDatabase(t)).(*Postgres)
+	var timeout, durable string
+	require.NoError(t, s.in(time.Minute, "", func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT current_setting('statement_timeout'), current_setting('synchronous_commit')`).Scan(&timeout, &durable)
+	}))
+	assert.Equal(t, []string{"1min", "on"}, []string{timeout, durable})
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
+	batch.Queue(limits(50 * time.Millisecond))
+	batch.Queue(`SELECT current_setting('synchronous_commit')`).QueryRow(func(row pgx.Row) error { return row.Scan(&durable) })
+	batch.Queue(`SELECT pg_sleep(600)`)
+	require.ErrorContains(t, s.pool.SendBatch(t.Context(), batch).Close(), "statement timeout")
+	assert.Equal(t, "on", durable)
+	require.NoError(t, s.pool.QueryRow(t.Context(), `SELECT current_setting('statement_timeout')`).Scan(&timeout))
+	assert.Equal(t, "0", timeout, "they are the transaction's alone")
+}
+
+// A source that catches up commits much at once.
+func TestLargeCommit(t *testing.T) {
+	d := newDatabase(t)
+	partition := d.partition(openAt(t, d), "p", "s")
+	require.NoError(t, partition.Commit(newRecords(0, 20_000, 2_000)))
+	require.NoError(t, partition.Commit(newRecords(0, 20_000, 2_000)), "the same rows again")
+	got, err := load(partition)
+	require.NoError(t, err)
+	assert.Len(t, got, 22_000)
 }

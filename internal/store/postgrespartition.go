@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +70,8 @@ const (
 )
 
 // A commit is one statement. It finds the digests of the rows that it replaces one by one, by
-// the key: the partition may have a hundred thousand others.
+// the key: the partition may have a hundred thousand others. That the last commit is the one
+// that is known shows that the database has lost none, as by a failover.
 const commitSQL = `
 	WITH new AS (
 		SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[]) AS n (name, key, value, digest)
@@ -79,8 +79,8 @@ const commitSQL = `
 		UPDATE store.partitions p SET commits = p.commits + 1, last_commit = $7, digest = p.digest
 			# coalesce((SELECT bit_xor(n.digest) FROM new n WHERE n.value IS NOT NULL), 0)
 			# coalesce((SELECT bit_xor((SELECT r.digest FROM store.rows r WHERE r.partition = $5 AND r.name = n.name AND r.key = n.key)) FROM new n), 0)
-		WHERE p.id = $5 AND p.claim = $6
-			AND EXISTS (SELECT FROM store.leases l WHERE l.project = p.project AND l.epoch = $8)
+		WHERE p.id = $5 AND p.claim = $6 AND p.last_commit = $8
+			AND EXISTS (SELECT FROM store.leases l WHERE l.project = p.project AND l.epoch = $9)
 		RETURNING p.id
 	), gone AS (
 		DELETE FROM store.rows WHERE EXISTS (SELECT FROM mine) AND ctid = ANY (ARRAY(
@@ -114,15 +114,20 @@ func (b *postgresPartition) Load(row func(table string, key, value []byte) error
 	if err != nil {
 		return b.refuse(err)
 	}
-	if found.commits < b.commits {
-		level.Error(b.store.logger).Log("msg", "the database has lost commits: it was restored, or failed over to a server that was behind; counters fall, and count again what is read again",
-			"project", b.project, "source", b.source, "lost", b.commits-found.commits)
-	}
+	b.warnOfLost(&found)
 	if b.lease != nil {
 		b.claim = claim
 	}
 	b.keep(&found)
 	return nil
+}
+
+// warnOfLost tells of a database that has less than it once had.
+func (b *postgresPartition) warnOfLost(found *claimed) {
+	if lost := b.commits - found.commits; lost > 0 {
+		level.Error(b.store.logger).Log("msg", "the database has lost commits: it was restored, or failed over to a server that was behind; counters fall, and rise again as the same records are read again",
+			"project", b.project, "source", b.source, "lost", lost)
+	}
 }
 
 // keep remembers how the partition was found.
@@ -322,7 +327,10 @@ func (b *postgresPartition) Commit(changes *Changes) error {
 	for try := 1; ; try++ {
 		if b.claim == 0 {
 			if claimErr := b.reclaim(); claimErr != nil {
-				return b.refuse(cmp.Or(lostLease(claimErr), err, claimErr))
+				if err != nil {
+					claimErr = fmt.Errorf("it will be found out whether this was written: %w", claimErr)
+				}
+				return b.refuse(claimErr)
 			}
 		}
 		if b.last == commit { // it was made, and the answer lost
@@ -341,13 +349,6 @@ func (b *postgresPartition) Commit(changes *Changes) error {
 // commitTries is how often a commit is tried: a connection may have died meanwhile.
 const commitTries = 2
 
-func lostLease(err error) error {
-	if errors.Is(err, ErrLeaseLost) {
-		return err
-	}
-	return nil
-}
-
 // write makes the commit, in one round trip: the two statements are one transaction.
 func (b *postgresPartition) write(c *rowChanges, commit int64) error {
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
@@ -355,7 +356,7 @@ func (b *postgresPartition) write(c *rowChanges, commit int64) error {
 	batch := &pgx.Batch{}
 	batch.Queue(limits(statementTimeout))
 	mine := false
-	batch.Queue(b.store.sql(commitSQL), c.names, c.keys, c.values, c.digests, b.id, b.claim, commit, b.lease.Epoch).
+	batch.Queue(b.store.sql(commitSQL), c.names, c.keys, c.values, c.digests, b.id, b.claim, commit, b.last, b.lease.Epoch).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&mine) })
 	if err := b.store.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("%w: %w", errWrite, b.store.unavailable(err))
@@ -380,6 +381,7 @@ func (b *postgresPartition) reclaim() error {
 			return errOtherKey
 		}
 		if b.known && found.last != b.last && (found.last != b.unknown || b.unknown == 0) {
+			b.warnOfLost(&found)
 			return fmt.Errorf("%w: somebody else has written to it, or the database was restored", ErrLeaseLost)
 		}
 		return nil
