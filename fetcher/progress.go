@@ -49,7 +49,7 @@ func (p *progress) position() cursor.Position {
 func (p *progress) refresh() error {
 	position, err := p.accumulator.Position()
 	if err != nil {
-		return reasonError{err, Disk}
+		return ofStore(err)
 	}
 	p.metrics.At(position)
 	p.mu.Lock()
@@ -61,7 +61,7 @@ func (p *progress) refresh() error {
 // commit counts a batch as a whole, or nothing of it.
 func (p *progress) commit(b *record.Batch) error {
 	if err := p.accumulator.Commit(b); err != nil {
-		return reasonError{err, Disk}
+		return ofStore(err)
 	}
 	p.committed = true
 	return p.refresh()

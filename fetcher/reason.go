@@ -25,10 +25,11 @@ const (
 	Unreadable  Reason = "unreadable"   // an answer or a file means nothing, or a list never held still
 	Clock       Reason = "clock"        // the server's clock cannot be believed
 	Disk        Reason = "disk"         // the store or a temporary file could not be written or read
+	Storage     Reason = "storage"      // the store's database could not be written or read
 )
 
 // Reasons lists all of them.
-var Reasons = []Reason{Unreachable, ServerError, Throttled, Credentials, Permission, Refused, ExportTask, Unreadable, Clock, Disk}
+var Reasons = []Reason{Unreachable, ServerError, Throttled, Credentials, Permission, Refused, ExportTask, Unreadable, Clock, Disk, Storage}
 
 // reasonError is an error whose reason its text alone would not tell.
 type reasonError struct {
@@ -38,9 +39,25 @@ type reasonError struct {
 
 func (e reasonError) Unwrap() error { return e.error }
 
+// databaseError is an error of a store that is in a database.
+type databaseError interface {
+	error
+	OfDatabase()
+}
+
+// ofStore is an error of the store, with its reason.
+func ofStore(err error) error {
+	var database databaseError
+	if errors.As(err, &database) {
+		return reasonError{err, Storage}
+	}
+	return reasonError{err, Disk}
+}
+
 // reasonOf is the reason of an error; empty if there is none.
 func reasonOf(err error) Reason {
 	var known reasonError
+	var database databaseError
 	var file *fs.PathError
 	var task *export.TaskError
 	var api *workspace.Error
@@ -49,6 +66,8 @@ func reasonOf(err error) Reason {
 		return ""
 	case errors.As(err, &known):
 		return known.reason
+	case errors.As(err, &database):
+		return Storage
 	case errors.Is(err, workspace.ErrCredentials), errors.Is(err, workspace.ErrSignIn): // before Disk: they may be in a file
 		return Credentials
 	case errors.As(err, &file):

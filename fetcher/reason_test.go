@@ -43,6 +43,7 @@ func TestEveryErrorHasAReason(t *testing.T) {
 		"a file of unknown columns":  {errors.New("no column is known"), Unreadable},
 		"a list that moves":          {paging.ErrMoved, Unreadable},
 		"a clock":                    {(&progress{}).clockBehind(noon, noon), Clock},
+		"notes in a database":        {fmt.Errorf("task: %w", ofDatabase{errors.New("connection refused")}), Storage},
 		"a temporary file":           {api(200, &fs.PathError{Op: "write", Path: "/tmp/x", Err: errors.New("no space")}), Disk},
 	} {
 		assert.Equal(t, c.want, reasonOf(c.err), name)
@@ -58,8 +59,15 @@ func TestAPollTellsItsReason(t *testing.T) {
 		require.NoError(t, p.Poll(t.Context()))
 		assert.Equal(t, []Reason{Disk, ""}, w.failing)
 		assert.Contains(t, w.log.String(), "reason=disk")
+		w.commitErr = fmt.Errorf("p/s: %w", ofDatabase{errors.New("connection refused")})
+		require.ErrorIs(t, p.Poll(t.Context()), w.commitErr)
+		assert.Equal(t, Storage, w.failing[2])
 	})
 }
+
+type ofDatabase struct{ error }
+
+func (ofDatabase) OfDatabase() {}
 
 func TestTheRunbooksKnowEveryReason(t *testing.T) {
 	text, err := os.ReadFile("../docs/runbooks.md")

@@ -226,7 +226,7 @@ func (p *page) has(variable string) bool { return knows(p.name, variable) }
 
 // reasons why a poll failed, as the exporter names them.
 var reasons = []string{"unreachable", "server_error", "throttled", "credentials", "permission", "refused", "export_task",
-	"unreadable", "clock", "disk"}
+	"unreadable", "clock", "disk", "storage"}
 
 // pulse stands on every page: whether its numbers are alive, how old they are, and why.
 func (p *page) pulse() dashboard.Panel {

@@ -210,6 +210,7 @@ var texts = map[string]translations{
 	"reason.unreadable":        {"en": {title: "answer unreadable"}, "zh": {title: "应答无法解析"}},
 	"reason.clock":             {"en": {title: "server clock wrong"}, "zh": {title: "服务端时钟异常"}},
 	"reason.disk":              {"en": {title: "disk error"}, "zh": {title: "磁盘错误"}},
+	"reason.storage":           {"en": {title: "database error"}, "zh": {title: "数据库错误"}},
 	"link.alert":               {"en": {title: "Look at what it is about"}, "zh": {title: "查看相关页面"}},
 	"page":                     {"en": {title: "Page"}, "zh": {title: "页面"}},
 	"stage":                    {"en": {title: "Stage"}, "zh": {title: "阶段"}},

@@ -143,6 +143,15 @@ var ErrUnavailable = errors.New("the database cannot be used")
 // else, or that somebody else has written to.
 var ErrLeaseLost = errors.New("the lease is lost")
 
+// databaseError is every error of a store in a database, so that it is not looked for on this
+// machine's disk.
+type databaseError struct{ error }
+
+func (e databaseError) Unwrap() error { return e.error }
+
+// OfDatabase says which kind of error this is, to who does not know this package.
+func (databaseError) OfDatabase() {}
+
 // unavailable makes an error of one of the database's, with nothing secret in it.
 func (s *Postgres) unavailable(err error) error {
 	if err == nil {
@@ -247,7 +256,7 @@ func (s *Postgres) Prepare(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.title, err)
+		return databaseError{fmt.Errorf("%s: %w", s.title, err)}
 	}
 	if s.key != nil {
 		s.seals = append(s.seals, newSeal(s.key))

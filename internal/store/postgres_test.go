@@ -354,6 +354,22 @@ func TestLeaseLost(t *testing.T) {
 	c.to(t, 5)
 }
 
+// A process that has slept past its lease commits nothing, even if nobody has taken it.
+func TestLeaseExpired(t *testing.T) {
+	d := newDatabase(t)
+	s := openAt(t, d).(*Postgres)
+	c := &counter{partition: d.partition(s, "p", "s"), n: -1}
+	c.to(t, 2)
+	d.edit(t, tampering{sql: `UPDATE store.replicas SET expires = now()`})
+	require.ErrorIs(t, c.add(), ErrLeaseLost)
+	require.ErrorIs(t, c.load(), ErrLeaseLost)
+	d.edit(t, tampering{sql: `UPDATE store.replicas SET expires = now() + '1 hour'`})
+	c.to(t, 3)
+	d.edit(t, tampering{sql: `DELETE FROM store.replicas`})
+	require.ErrorIs(t, c.add(), ErrLeaseLost)
+	assert.Equal(t, 3, d.commitsOf(t, "p"))
+}
+
 // Two processes with the same lease, as after a mistake, do not overwrite each other.
 func TestSomebodyElseWrites(t *testing.T) {
 	d := newDatabase(t)

@@ -54,7 +54,7 @@ const claimSQL = `
 	WITH claimed AS (
 		INSERT INTO store.partitions AS p (project, source, epoch, claim, seal, digest, commits, last_commit)
 		SELECT $1, $2, $3, $4, $5, $6, 0, 0
-		WHERE EXISTS (SELECT FROM store.leases l WHERE l.project = $1 AND l.epoch = $3)
+		WHERE EXISTS (SELECT FROM store.leases l JOIN store.replicas r USING (owner) WHERE l.project = $1 AND l.epoch = $3 AND r.expires > clock_timestamp())
 		ON CONFLICT (project, source) DO UPDATE SET epoch = excluded.epoch, claim = excluded.claim WHERE p.epoch <= excluded.epoch
 		RETURNING p.id, p.digest, p.seal, p.commits, p.last_commit, p.xmax = 0 AS is_new
 	), listed AS (
@@ -80,7 +80,7 @@ const commitSQL = `
 			# coalesce((SELECT bit_xor(n.digest) FROM new n WHERE n.value IS NOT NULL), 0)
 			# coalesce((SELECT bit_xor((SELECT r.digest FROM store.rows r WHERE r.partition = $5 AND r.name = n.name AND r.key = n.key)) FROM new n), 0)
 		WHERE p.id = $5 AND p.claim = $6 AND p.last_commit = $8
-			AND EXISTS (SELECT FROM store.leases l WHERE l.project = p.project AND l.epoch = $9)
+			AND EXISTS (SELECT FROM store.leases l JOIN store.replicas r USING (owner) WHERE l.project = p.project AND l.epoch = $9 AND r.expires > clock_timestamp())
 		RETURNING p.id
 	), gone AS (
 		DELETE FROM store.rows WHERE EXISTS (SELECT FROM mine) AND ctid = ANY (ARRAY(
@@ -143,7 +143,7 @@ func (b *postgresPartition) find(ctx context.Context, tx pgx.Tx, claim int64) (f
 	mark := b.store.seals[0].check()
 	err = found.scan(tx.QueryRow(ctx, b.store.sql(claimSQL), b.project, b.source, b.lease.Epoch, claim, mark, int64(markDigest(mark)), nameDigest(b.project, b.source)))
 	if err == nil && !found.there {
-		err = fmt.Errorf("%w: %s is another replica's", ErrLeaseLost, b.project)
+		err = fmt.Errorf("%w: it has expired, or another replica has it", ErrLeaseLost)
 	}
 	return found, err
 }
@@ -362,7 +362,7 @@ func (b *postgresPartition) write(c *rowChanges, commit int64) error {
 		return fmt.Errorf("%w: %w", errWrite, b.store.unavailable(err))
 	}
 	if !mine {
-		return fmt.Errorf("%w: %w: another replica has the project", errWrite, ErrLeaseLost)
+		return fmt.Errorf("%w: %w: the lease of the project has expired, or another replica has it", errWrite, ErrLeaseLost)
 	}
 	b.commits, b.last, b.unknown = b.commits+1, commit, 0
 	return nil
@@ -407,7 +407,7 @@ func (b *postgresPartition) refuse(err error) error {
 	if errors.Is(err, ErrLeaseLost) && b.lease != nil && b.lease.Lost != nil {
 		b.lease.Lost(err)
 	}
-	return err
+	return databaseError{err}
 }
 
 func (b *postgresPartition) title() string {

@@ -60,6 +60,8 @@ func adviceFor(reason fetcher.Reason, err error) advice {
 			"Check whether a proxy answers in place of the API. If its clock was ahead and is correct again, wait until the time that it showed."}
 	case fetcher.Disk:
 		return adviceForDisk(err)
+	case fetcher.Storage:
+		return adviceForDatabase(err)
 	}
 	return advice{"The API's answer cannot be read.",
 		"Check whether a proxy answers in place of the API. If columns are unknown, name them under columns. If this lasts, report it with the message below."}
@@ -95,6 +97,20 @@ func adviceForDisk(err error) advice {
 	}
 	return advice{"The disk cannot be written or read: nothing can be stored.",
 		"See the system's log about the disk named below. When it works again, the exporter continues."}
+}
+
+// adviceForDatabase explains why nothing can be stored in the database.
+func adviceForDatabase(err error) advice {
+	switch {
+	case errors.Is(err, store.ErrLeaseLost):
+		return advice{"Another replica has this project.", "Nothing: this replica stops showing it."}
+	case errors.Is(err, store.ErrDamaged):
+		return advice{"What is in the database is damaged.", "Stop the exporter and restore the database from a backup, or give another storage.postgres.schema to start counting again."}
+	case errors.Is(err, store.ErrRefused):
+		return advice{"What is in the database cannot be used by this exporter.", "Do what the message below says."}
+	}
+	return advice{"The database cannot be used: nothing can be stored.",
+		"Nothing yet: the exporter tries again, and then catches up. If this lasts, the doctor command says what is wrong with storage.postgres."}
 }
 
 // sentence makes text a sentence. Without a text it returns fallback.

@@ -6,17 +6,18 @@ CREATE TABLE store.store (
   names   bigint  NOT NULL  -- digest of the names of all partitions
 );
 
-CREATE TABLE store.leases (
-  project text PRIMARY KEY,
-  owner   text        NOT NULL,
-  epoch   bigint      NOT NULL, -- grows with every lease of the project
-  expires timestamptz NOT NULL
+CREATE TABLE store.replicas (
+  owner    text PRIMARY KEY, -- a new one with each start
+  expires  timestamptz NOT NULL, -- and with it all leases of the owner
+  config   text        NOT NULL, -- tells replicas that are not configured alike
+  projects text[]      NOT NULL
 ) WITH (fillfactor = 50);
 
-CREATE TABLE store.replicas (
-  owner   text PRIMARY KEY,
-  expires timestamptz NOT NULL
-) WITH (fillfactor = 50);
+CREATE TABLE store.leases (
+  project text PRIMARY KEY,
+  owner   text   NOT NULL, -- free if there is no such replica
+  epoch   bigint NOT NULL  -- grows with every lease of the project
+);
 
 CREATE TABLE store.partitions (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
