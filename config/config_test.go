@@ -377,3 +377,41 @@ func TestSecretsInTheWrongPlaceAreNotShown(t *testing.T) {
 		assert.ErrorContains(t, err, "secret file "+name+": cannot be read")
 	}
 }
+
+func TestPostgres(t *testing.T) {
+	c, err := Load("testdata/good/reference_postgres.yml")
+	require.NoError(t, err)
+	assert.Empty(t, c.Storage.Path)
+	assert.Equal(t, "workspace_exporter", c.Storage.Postgres.Schema)
+	assert.Equal(t, seconds(30), c.Storage.Postgres.LeaseDuration)
+	dsn, err := c.Storage.Postgres.DSN.Read()
+	require.NoError(t, err)
+	assert.Contains(t, dsn, "hunter2-dsn")
+
+	c, err = Load("testdata/good/postgres.yml")
+	require.NoError(t, err)
+	assert.Equal(t, "public", c.Storage.Postgres.Schema)
+	assert.Equal(t, seconds(15), c.Storage.Postgres.LeaseDuration)
+	assert.Len(t, c.Warnings, 1, "the file is open to all; the connection stays on this machine")
+	assertMasked(t, *c.Storage.Postgres)
+	assertMasked(t, c.Storage)
+}
+
+// A password may cross a network in the clear: that is allowed, and warned of.
+func TestPostgresWithoutTLS(t *testing.T) {
+	for dsn, safe := range map[string]bool{
+		"postgres://u:p@db.example.com/d":                                      false,
+		"postgres://u:p@db.example.com/d?sslmode=disable":                      false,
+		"postgres://u:p@db.example.com/d?sslmode=allow":                        false,
+		"postgres://u:p@db.example.com/d?sslmode=require":                      true,
+		"postgres://u:p@127.0.0.1,db.example.com/d?sslmode=prefer":             false,
+		"host=/run/postgresql dbname=d":                                        true,
+		"postgres://u:p@localhost/d?sslmode=disable":                           true,
+		"host=db.example.com user=u password=p dbname=d sslmode=verify-full":   true,
+		"postgres://u:p@one.example.com,two.example.com/d?sslmode=verify-full": true,
+	} {
+		c, err := parse("c.yml", fmt.Appendf(nil, "storage: {postgres: {dsn: %q}}\nprojects:\n  - name: p\n    project_id: p1\n    region: cn-north-4\n    credentials: {token: {token: t}}\n", dsn))
+		require.NoError(t, err, dsn)
+		assert.Equal(t, safe, !strings.Contains(strings.Join(c.Warnings, "\n"), "without TLS"), "%s: %v", dsn, c.Warnings)
+	}
+}

@@ -53,11 +53,11 @@ func (r *reader) storage(s *Storage) {
 
 func (r *reader) postgres(at string, p *Postgres) {
 	r.credential(at+".dsn", &p.DSN, &p.DSNFile, keytext.Password, true)
-	if value, err := p.DSN.Read(); err == nil && value != "" {
+	if value, err := p.DSN.Read(); err == nil && value != "" && placeholderProblem(value) == "" {
 		r.dsn(givenBy(at+".dsn", p.DSNFile), value)
 	}
 	if !schemaPattern.MatchString(p.Schema) {
-		r.refuse(at+".schema", "must be small letters, digits and _, no digit first, at most 63 in all")
+		r.refuse(at+".schema", "must be a name of small letters, digits and _")
 	}
 	r.between(at+".lease_duration", p.LeaseDuration, shortestLease, longestLease)
 }
@@ -71,8 +71,8 @@ func (r *reader) dsn(at, value string) {
 		return
 	}
 	if err != nil {
-		r.refuse(at, "is not a connection string (it is not shown); such are postgres://user:password@host:5432/database?sslmode=verify-full "+
-			"and host=.. user=.. password=.. dbname=.. sslmode=verify-full")
+		r.refuse(at, "must be a connection string, as postgres://user:password@host:5432/database?sslmode=verify-full "+
+			"or host=.. user=.. password=.. dbname=.. (the value is not shown)")
 		return
 	}
 	hosts := []*pgconn.FallbackConfig{{Host: parsed.Host, TLSConfig: parsed.TLSConfig}}

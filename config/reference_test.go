@@ -218,7 +218,8 @@ var chineseWords = strings.NewReplacer("| key | meaning | type | default | allow
 	"whole number", "整数", "number", "数字", "true or false", "true 或 false", "more than ", "大于 ", ", at most ", "，不超过 ", "one of ", "其中之一：",
 	" or more", " 或以上", "at least 16 bytes, such as ", "至少 16 字节，例如用 ", " makes", " 生成", "written like ", "形如 ",
 	"an http or https URL without user, query and fragment", "http 或 https 的 URL，不带用户、查询和片段", "a URL such as ", "URL，例如 ",
-	"an IANA name such as Asia/Shanghai, or UTC", "IANA 时区名，例如 Asia/Shanghai，或 UTC", "letters, digits, _ and -", "字母、数字、_ 和 -")
+	"an IANA name such as Asia/Shanghai, or UTC", "IANA 时区名，例如 Asia/Shanghai，或 UTC", "letters, digits, _ and -", "字母、数字、_ 和 -",
+	"a connection string, as ", "连接串，例如 ", "sslmode=verify-full or ", "sslmode=verify-full 或 ", "a name of small letters, digits and _", "小写字母、数字和 _ 组成的名称")
 
 // comment is that of a field or type, as a sentence without the name in Go.
 func (d *document) comment(name, path string) string {
