@@ -51,6 +51,7 @@ func run(args []string) int {
 	addBackfill(cli, commands)
 	addPseudonym(cli, commands)
 	addCodes(cli, commands)
+	addMigrateStore(cli, commands)
 	addReplay(cli, commands)
 
 	name, err := cli.Parse(args)
@@ -179,6 +180,14 @@ func addCodes(cli *kingpin.Application, commands map[string]action) {
 	c := cli.Command("codes", "Print the failure codes that the store has seen, with counts, reasons and explanations: text without personal data, to pass on.")
 	file := configFlag(c)
 	commands[c.FullCommand()] = func(*logging.Log) error { return command.Codes(*file, os.Stdout) }
+}
+
+func addMigrateStore(cli *kingpin.Application, commands map[string]action) {
+	c := cli.Command("migrate-store", "Copy a store from a folder to the database of the configuration, or back, and compare the two. Stop all exporters that use either of them first.")
+	file := configFlag(c)
+	from := c.Flag("from", "A folder with a store, or postgres: storage.postgres of the configuration.").Required().String()
+	to := c.Flag("to", "postgres, or a folder without a store.").Required().String()
+	commands[c.FullCommand()] = func(l *logging.Log) error { return command.MigrateStore(*file, *from, *to, os.Stdout, l) }
 }
 
 func addBackfill(cli *kingpin.Application, commands map[string]action) {

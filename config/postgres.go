@@ -27,6 +27,14 @@ type Postgres struct {
 
 func (p *Postgres) setDefaults() { p.Schema, p.LeaseDuration = "public", seconds(15) }
 
+// Place names the place of the store in messages.
+func (s *Storage) Place() string {
+	if s.Postgres != nil {
+		return "storage.postgres, schema " + s.Postgres.Schema
+	}
+	return s.Path
+}
+
 const (
 	shortestLease = time.Second
 	longestLease  = 10 * time.Minute

@@ -28,7 +28,7 @@ func Codes(configFile string, out io.Writer) error {
 	}
 	stored, err := service.ReadCodes(cfg)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: there is no store yet, so that no failure code is known: start the exporter first", cfg.Storage.Path)
+		return fmt.Errorf("%s: there is no store yet, so that no failure code is known: start the exporter first", cfg.Storage.Place())
 	}
 	if err != nil {
 		return err

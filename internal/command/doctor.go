@@ -34,6 +34,9 @@ func Doctor(ctx context.Context, file ConfigFile, out io.Writer, logger log.Logg
 		fmt.Fprintf(out, "%s: %d of %d projects, the others are not tried\n", s, len(cfg.Projects), len(cfg.Projects)+len(cfg.Elsewhere))
 	}
 	d := &doctor{out: out}
+	if cfg.Storage.Postgres != nil {
+		d.database(ctx, cfg, logger)
+	}
 	var clients service.Clients
 	for _, p := range cfg.Projects {
 		client, err := clients.New(cfg, p, nil, logger)
@@ -62,6 +65,33 @@ func (d *doctor) check(err error) {
 		d.say("WRONG: %v", err)
 		d.wrong++
 	}
+}
+
+// database looks at the database of the store.
+func (d *doctor) database(ctx context.Context, cfg *config.Config, logger log.Logger) {
+	fmt.Fprintln(d.out, cfg.Storage.Place())
+	database, err := service.OpenDatabase(cfg, true, logger)
+	if err != nil {
+		d.check(err)
+		return
+	}
+	defer database.Close()
+	found, err := database.Examine(ctx)
+	if found.Version != "" {
+		d.say("PostgreSQL %s; %s", found.Version, describeSkew(found.Skew))
+	}
+	if err == nil && !found.TLS {
+		d.say("the connection is not encrypted")
+	}
+	if d.check(err); err != nil {
+		return
+	}
+	if found.Tables == 0 {
+		d.say("ok: the role may make the tables; the first start does")
+		return
+	}
+	d.say("ok: the role may read and write the tables, which have version %d", found.Tables)
+	d.say("sources that have been counted: %d; replicas that are alive: %d", found.Partitions, found.Replicas)
 }
 
 func (d *doctor) project(ctx context.Context, p *config.Project, client *workspace.Client) {

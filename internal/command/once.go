@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 
+	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/service"
 )
@@ -22,7 +23,7 @@ func Once(file ConfigFile, out io.Writer, logger *logging.Log) error {
 	if err != nil {
 		return err
 	}
-	level.Info(logger).Log("msg", "counting in the store, where the next run goes on", "path", absolute(cfg.Storage.Path))
+	level.Info(logger).Log("msg", "counting in the store, where the next run goes on", "path", place(cfg))
 	cfg.Metrics.NewSeriesHold = 0 // there is no later scrape to show the value
 	s, err := service.New(cfg, logger)
 	if err != nil {
@@ -30,6 +31,14 @@ func Once(file ConfigFile, out io.Writer, logger *logging.Log) error {
 	}
 	polled := s.PollOnce(ctx)
 	return errors.Join(polled, writeText(out, s.Exposition()), s.Close())
+}
+
+// place names the store of a configuration.
+func place(cfg *config.Config) string {
+	if cfg.Storage.Postgres != nil {
+		return cfg.Storage.Place()
+	}
+	return absolute(cfg.Storage.Path)
 }
 
 // absolute is the whole path of a file, wherever the command was started.

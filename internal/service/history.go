@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -85,9 +86,16 @@ func ReadCodes(cfg *config.Config) (all []StoredCodes, err error) {
 	return all, err
 }
 
-// ReadStore calls read with a copy of the store of a configuration, which may be open
-// elsewhere; again if that copy turns out to be torn.
+// ReadStore calls read with the store of a configuration, which may be open elsewhere. Of a
+// store in a folder that is a copy; again if that copy turns out to be torn.
 func ReadStore(cfg *config.Config, read func(store.Store) error) error {
+	if cfg.Storage.Postgres != nil {
+		database, err := OpenDatabase(cfg, true, log.NewNopLogger())
+		if err != nil {
+			return err
+		}
+		return errors.Join(read(database), database.Close())
+	}
 	key, err := cfg.Storage.PseudonymKey.Read()
 	if err != nil {
 		return fmt.Errorf("storage.pseudonym_key: %w", err)

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -48,8 +49,10 @@ type PostgresOptions struct {
 	Schema string
 	// Key is that of the seal, which is kept elsewhere. Without one the store seals with a
 	// random key of its own, which is in the same database.
-	Key    []byte
-	Logger log.Logger
+	Key []byte
+	// ReadOnly makes no tables, if there are none: the error is an fs.ErrNotExist.
+	ReadOnly bool
+	Logger   log.Logger
 }
 
 // Postgres is a store in PostgreSQL, which several processes share. It needs no more of a
@@ -60,6 +63,7 @@ type Postgres struct {
 	names  *strings.Replacer // makes names of tables of store.NAME
 	title  string            // of the store in errors
 	key    []byte
+	reads  bool // and does nothing else
 	logger log.Logger
 
 	secretsMu sync.Mutex
@@ -72,7 +76,7 @@ type Postgres struct {
 // OpenPostgres opens a store. It does not connect yet.
 func OpenPostgres(o PostgresOptions) (*Postgres, error) {
 	quoted := pgx.Identifier{o.Schema}.Sanitize()
-	s := &Postgres{schema: o.Schema, title: fmt.Sprintf("storage.postgres, schema %s", o.Schema), key: o.Key, logger: o.Logger,
+	s := &Postgres{schema: o.Schema, title: fmt.Sprintf("storage.postgres, schema %s", o.Schema), key: o.Key, reads: o.ReadOnly, logger: o.Logger,
 		names: strings.NewReplacer("store.", quoted+".workspace_exporter_"), secrets: map[string]bool{}}
 	if s.logger == nil {
 		s.logger = log.NewNopLogger()
@@ -287,6 +291,9 @@ func (s *Postgres) migrate(ctx context.Context, tx pgx.Tx) error {
 	version, err := s.version(ctx, tx)
 	if err != nil || version == tablesVersion {
 		return err
+	}
+	if version < tablesVersion && s.reads {
+		return fmt.Errorf("%w: %w: its tables are not made yet, or are of an earlier release: start the exporter first", ErrRefused, fs.ErrNotExist)
 	}
 	if version < tablesVersion {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "workspace_exporter "+s.schema); err != nil {
