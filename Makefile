@@ -27,7 +27,7 @@ demo: build
 
 ## test: everything that can be wrong, looked for
 test: lint build
-	@scripts/tool prometheus && scripts/tool prometheus-alertmanager # before two may want them at once
+	@for tool in prometheus prometheus-alertmanager initdb pgbouncer; do scripts/tool $$tool || exit; done # before two may want them at once
 	$(MAKE) --no-print-directory -j 2 test-nicely test-stack
 
 # What computes is nice to the servers of test-stack, which have to answer in time.
