@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/lease"
+)
+
+// Leases are the leases in the database. Its methods are one statement each: a round trip, in
+// a transaction of its own.
+type Leases struct{ store *Postgres }
+
+// Leases returns the leases of the projects in the store.
+func (s *Postgres) Leases() *Leases { return &Leases{s} }
+
+// A row of store.replicas is a replica that is alive. Once it is gone, by expiry or by the
+// replica's own will, it never comes back: so a lease whose owner has no row is free. Rows
+// that somebody else is about to renew or delete are left alone.
+const beatSQL = `
+	WITH gone AS (
+		DELETE FROM store.replicas WHERE owner IN (
+			SELECT owner FROM store.replicas WHERE expires <= clock_timestamp() AND owner <> $1 FOR UPDATE SKIP LOCKED)
+		RETURNING owner
+	), me AS (
+		%s
+		RETURNING owner
+	)
+	SELECT (SELECT count(*) FROM me), l.projects, l.owners, l.epochs, r.owners, r.configs, r.projects
+	FROM (SELECT array_agg(project) AS projects, array_agg(owner) AS owners, array_agg(epoch) AS epochs FROM store.leases) l,
+		(SELECT array_agg(owner) AS owners, array_agg(config) AS configs,
+			array_agg(CASE WHEN config = $3 THEN '' ELSE array_to_json(projects)::text END) AS projects
+			FROM store.replicas WHERE owner <> $1 AND owner NOT IN (SELECT owner FROM gone)) r`
+
+const (
+	joinSQL = `INSERT INTO store.replicas (owner, expires, config, projects)
+		VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3, $4::text[])`
+	renewSQL = `UPDATE store.replicas SET expires = clock_timestamp() + make_interval(secs => $2), config = $3, projects = $4::text[]
+		WHERE owner = $1 AND expires > clock_timestamp()`
+)
+
+// Beat implements lease.Registry.
+func (l *Leases) Beat(ctx context.Context, r lease.Replica, first bool) (*lease.View, error) {
+	if err := l.store.Prepare(ctx); err != nil {
+		return nil, err
+	}
+	own := renewSQL
+	if first {
+		own = joinSQL
+	}
+	var alive int
+	var projects, owners, others, configs, lists []string
+	var epochs []int64
+	err := l.store.pool.QueryRow(ctx, l.store.sql(fmt.Sprintf(beatSQL, own)), r.Owner, r.Duration.Seconds(), r.Config, r.Projects).
+		Scan(&alive, &projects, &owners, &epochs, &others, &configs, &lists)
+	if err != nil {
+		return nil, l.store.unavailable(err)
+	}
+	if alive == 0 {
+		return nil, lease.ErrExpired
+	}
+	view := &lease.View{Replicas: map[string]lease.Replica{r.Owner: r}, Holders: map[string]lease.Holder{}}
+	for i, project := range projects {
+		view.Holders[project] = lease.Holder{Owner: owners[i], Epoch: epochs[i]}
+	}
+	for i, owner := range others {
+		other := lease.Replica{Owner: owner, Duration: r.Duration, Config: configs[i], Projects: r.Projects}
+		if lists[i] != "" {
+			other.Projects = nil
+			if err := json.Unmarshal([]byte(lists[i]), &other.Projects); err != nil {
+				return nil, err
+			}
+		}
+		view.Replicas[owner] = other
+	}
+	return view, nil
+}
+
+// takeSQL gives what nobody has taken since it was seen. The replica must be alive, and stays
+// so until the statement ends: its row is locked.
+const takeSQL = `
+	WITH me AS (
+		UPDATE store.replicas SET expires = expires WHERE owner = $1 AND expires > clock_timestamp() RETURNING owner
+	), seen AS (
+		SELECT * FROM unnest($2::text[], $3::bigint[]) AS s (project, epoch)
+	), fresh AS (
+		INSERT INTO store.leases (project, owner, epoch) SELECT project, $1, 1 FROM seen, me WHERE epoch = 0
+		ON CONFLICT DO NOTHING RETURNING project, epoch
+	), taken AS (
+		UPDATE store.leases l SET owner = $1, epoch = l.epoch + 1 FROM seen s, me WHERE l.project = s.project AND l.epoch = s.epoch
+		RETURNING l.project, l.epoch
+	)
+	SELECT project, epoch FROM fresh UNION ALL SELECT project, epoch FROM taken`
+
+// Take implements lease.Registry.
+func (l *Leases) Take(ctx context.Context, owner string, seen map[string]int64) (map[string]int64, error) {
+	projects := slices.Sorted(maps.Keys(seen)) // so that two never wait for each other
+	epochs := make([]int64, len(projects))
+	for i, project := range projects {
+		epochs[i] = seen[project]
+	}
+	rows, err := l.store.pool.Query(ctx, l.store.sql(takeSQL), owner, projects, epochs)
+	if err != nil {
+		return nil, l.store.unavailable(err)
+	}
+	taken := map[string]int64{}
+	var project string
+	var epoch int64
+	_, err = pgx.ForEachRow(rows, []any{&project, &epoch}, func() error {
+		taken[strings.Clone(project)] = epoch
+		return nil
+	})
+	return taken, l.store.unavailable(err)
+}
+
+// GiveBack implements lease.Registry.
+func (l *Leases) GiveBack(ctx context.Context, owner string, projects []string) error {
+	_, err := l.store.pool.Exec(ctx, l.store.sql(`UPDATE store.leases SET owner = '' WHERE owner = $1 AND project = ANY ($2::text[])`), owner, projects)
+	return l.store.unavailable(err)
+}
+
+// Leave implements lease.Registry.
+func (l *Leases) Leave(ctx context.Context, owner string) error {
+	_, err := l.store.pool.Exec(ctx, l.store.sql(`DELETE FROM store.replicas WHERE owner = $1`), owner)
+	return l.store.unavailable(err)
+}
