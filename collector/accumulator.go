@@ -2,6 +2,7 @@ package collector
 
 import (
 	"cmp"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,6 +53,8 @@ type Options struct {
 	Failed func([]ledger.Event)
 	// Committed is called with the duration of each commit. May be nil.
 	Committed func(time.Duration)
+	// Shown reports whether metrics may be shown at this moment. Nil is always.
+	Shown func() bool
 	// Now is the clock by which holds end. Nil is time.Now.
 	Now func() time.Time
 	// Logger reports what becomes of rows that another release wrote. Nil logs nothing.
@@ -66,6 +69,7 @@ type Accumulator struct {
 
 	mu       sync.Mutex
 	state    *state // nil after a failed commit: it must be loaded again
+	closed   bool
 	snapshot atomic.Pointer[snapshot]
 	codes    atomic.Pointer[[]FailureCode] // as of the last commit
 	// stagesWait has something in it when failed accesses may have begun to wait.
@@ -115,10 +119,26 @@ func (a *Accumulator) load() error {
 // ready loads the state again if a commit has failed: memory must not be ahead of the
 // store.
 func (a *Accumulator) ready() error {
+	if a.closed {
+		return errClosed
+	}
 	if a.state != nil {
 		return nil
 	}
 	return a.load()
+}
+
+var errClosed = errors.New("the accumulator is closed")
+
+// Close forgets what is in memory: its series have no part in max_series any more.
+func (a *Accumulator) Close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.state != nil {
+		a.state.release()
+	}
+	a.state, a.closed = nil, true
+	a.snapshot.Store(nil)
 }
 
 // Position is how far the source has been counted.
@@ -193,7 +213,7 @@ func (a *Accumulator) Commit(b *record.Batch) error {
 // EndHolds shows the series whose hold is over with their values, once that is on disk.
 // Call it often; it costs next to nothing while no hold ends.
 func (a *Accumulator) EndHolds() error {
-	if s := a.snapshot.Load(); s == nil || s.heldUntil.IsZero() || a.options.Now().Before(s.heldUntil) {
+	if s := a.snapshot.Load(); s == nil || s.heldUntil.IsZero() || a.options.Now().Before(s.heldUntil) || a.options.Shown != nil && !a.options.Shown() {
 		return nil
 	}
 	a.mu.Lock()
@@ -249,6 +269,9 @@ func (a *Accumulator) publish() {
 
 // published is what the accumulator shows, as of its last commit.
 func (a *Accumulator) published() map[*Metric]*part {
+	if a.options.Shown != nil && !a.options.Shown() {
+		return nil
+	}
 	if s := a.snapshot.Load(); s != nil {
 		return s.metrics
 	}

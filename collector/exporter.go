@@ -32,6 +32,7 @@ type Exporter struct {
 	commitDuration                      prometheus.Histogram
 	reloadSuccessful, reloadTime        prometheus.Gauge
 	totalShards                         *prometheus.GaugeVec
+	leases                              *leaseMetrics
 	logLost                             func() uint64
 }
 
@@ -105,7 +106,8 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 	}
 	e.totalShards = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "workspace_exporter_total_shards",
 		Help: "In how many shards the projects are divided, by the shard that this exporter reads. Not there with one."}, []string{"shard"})
-	r.MustRegister(e.totalShards, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "workspace_exporter_log_lines_lost_total",
+	e.leases = newLeaseMetrics()
+	r.MustRegister(e.totalShards, e.leases, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "workspace_exporter_log_lines_lost_total",
 		Help: "Lines of the exporter's log that could not be written: a full disk, or a reader that has gone away or stopped."},
 		func() float64 { return float64(e.logLost()) }))
 	for _, m := range Metrics {

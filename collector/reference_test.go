@@ -80,6 +80,7 @@ func processReference(t *testing.T) []string {
 	s.ShowUnfinished(0)
 	e.Request("p")("o", "200", time.Second)
 	e.Sharded(0, 2)
+	e.ShowLeases(func() (Leases, bool) { return Leases{Held: map[string]bool{"p": true}}, true })
 	e.Limited().WithLabelValues("f")
 	families, err := registry.Gather()
 	require.NoError(t, err)

@@ -55,7 +55,8 @@ type Keeper struct {
 	stopped  map[string]bool      // of those that are to be given back: nothing uses them any more
 	leaving  map[string]bool      // are to be given back
 	later    map[string]time.Time // not to be taken before
-	view     *View                // as of the last beat; nil before the first
+	view     *View                // as of the last beat that did not fail; nil before the first
+	seenAs   string               // what this replica's configuration is in view
 	err      error                // of the last beat
 }
 
@@ -94,20 +95,24 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Held are the leases to be used, by project. Who uses others is to stop, and to call Stopped.
-func (k *Keeper) Held() map[string]*Lease {
+// Held are the leases to be used, by project, and those to be given back: once nothing uses
+// them any more, Stopped is to be called with each. Others are not to be used.
+func (k *Keeper) Held() (use map[string]*Lease, giveBack []*Lease) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	held := map[string]*Lease{}
+	use = map[string]*Lease{}
 	for project, l := range k.held {
-		if !k.leaving[project] && l.Valid() {
-			held[project] = l
+		switch {
+		case k.leaving[project]:
+			giveBack = append(giveBack, l)
+		case l.Valid():
+			use[project] = l
 		}
 	}
-	return held
+	return use, giveBack
 }
 
-// Stopped is called when nothing uses a lease any more that Held does not have.
+// Stopped is called when nothing uses a lease any more that is to be given back.
 func (k *Keeper) Stopped(l *Lease) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -155,12 +160,53 @@ func (k *Keeper) Leave() {
 	if k.life == nil {
 		return
 	}
+	owner := k.life.owner
+	k.end(0) // before others may begin
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
-	if err := k.registry.Leave(ctx, k.life.owner); err != nil {
+	if err := k.registry.Leave(ctx, owner); err != nil {
 		level.Warn(k.Logger).Log("msg", "leases could not be given back: others take them when they have expired", "err", err)
 	}
-	k.end(0)
+}
+
+// Status is what a keeper knows of the replicas.
+type Status struct {
+	Owner string // this replica
+	// Holders are who holds which project, as of the last beat; those that are alive.
+	Holders map[string]string
+	// Alike is how many replicas have the same configuration of projects, this one included;
+	// Unlike, how many have another.
+	Alike, Unlike int
+	// Err is why the last beat failed.
+	Err error
+	// Joined reports whether there was a beat that did not fail.
+	Joined bool
+}
+
+// Status reports what the last beat has shown.
+func (k *Keeper) Status() Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := Status{Err: k.err, Joined: k.view != nil, Holders: map[string]string{}}
+	if k.life != nil {
+		s.Owner = k.life.owner
+	}
+	if k.view == nil {
+		return s
+	}
+	for _, r := range k.view.Replicas {
+		if r.Config == k.seenAs {
+			s.Alike++
+		} else {
+			s.Unlike++
+		}
+	}
+	for project, h := range k.view.Holders {
+		if _, alive := k.view.Replicas[h.Owner]; alive {
+			s.Holders[project] = h.Owner
+		}
+	}
+	return s
 }
 
 // beat renews the leases, and acts on what the other replicas do.
@@ -244,7 +290,7 @@ func (k *Keeper) answer(sent Moment, me Replica, view *View, err error) (take ma
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil {
-		if k.err == nil {
+		if k.err == nil || k.err.Error() != err.Error() {
 			level.Warn(k.Logger).Log("msg", "leases cannot be renewed, will retry", "err", err)
 		}
 		if errors.Is(err, ErrExpired) {
@@ -259,7 +305,7 @@ func (k *Keeper) answer(sent Moment, me Replica, view *View, err error) (take ma
 	if k.err != nil {
 		level.Info(k.Logger).Log("msg", "leases are renewed again")
 	}
-	k.err, k.view = nil, view
+	k.err, k.view, k.seenAs = nil, view, me.Config
 	k.life.renewed.Store(&sent)
 	return k.act(me, view)
 }

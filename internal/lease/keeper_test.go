@@ -218,18 +218,16 @@ func start(t *table, projects []string) *replica {
 
 // follow uses the leases that are held, and stops using others.
 func (r *replica) follow() {
-	held := r.Held()
+	held, giveBack := r.Held()
 	r.mu.Lock()
-	var stopped []*Lease
 	for project, l := range r.uses {
 		if held[project] != l {
 			delete(r.uses, project)
-			stopped = append(stopped, l)
 		}
 	}
 	maps.Copy(r.uses, held)
 	r.mu.Unlock()
-	for _, l := range stopped {
+	for _, l := range giveBack {
 		r.Stopped(l)
 	}
 }
@@ -288,7 +286,7 @@ func settled(t *testing.T, replicas []*replica, projects []string) {
 		shows := r.shows()
 		counts = append(counts, len(shows))
 		for _, project := range shows {
-			require.True(t, r.table.commits(r.Held()[project]), "%s is shown, and cannot be committed", project)
+			require.True(t, r.table.commits(r.uses[project]), "%s is shown, and cannot be committed", project)
 		}
 	}
 	require.LessOrEqual(t, slices.Max(counts)-slices.Min(counts), 1, "%v", counts)
@@ -378,8 +376,8 @@ func TestHandOver(t *testing.T) {
 		"at once when it stops":          {func(r *replica) { r.stop(); r.Leave() }, 2 * time.Second},
 		"when it dies, in time":          {func(r *replica) { r.stop() }, 2 * lasts},
 		"when it is paused, in time":     {func(r *replica) { r.pause() }, 2 * lasts},
-		"when it cannot read a project":  {func(r *replica) { r.Fail(r.Held()["p00"]) }, 3 * time.Second},
-		"when the store refuses a lease": {func(r *replica) { r.Lose(r.Held()["p00"]) }, 3 * time.Second},
+		"when it cannot read a project":  {func(r *replica) { r.Fail(r.uses["p00"]) }, 3 * time.Second},
+		"when the store refuses a lease": {func(r *replica) { r.Lose(r.uses["p00"]) }, 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
