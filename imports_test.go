@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 		"internal/cursor", "internal/failurecode", "internal/ledger", "internal/logging", "internal/loginlog", "internal/record", "internal/shard", "internal/store"},
 	"internal/backfill": {"internal/service", "internal/source", "config", "collector", "internal/cursor", "internal/ledger", "internal/logging", "internal/record", "internal/store"},
 	// The service and the web do not know each other: a command brings them together.
-	"internal/service": {"internal/source", "config", "collector", "fetcher/...", "internal/ledger", "internal/logging", "internal/loginlog", "internal/store", "internal/tasknotes"},
+	"internal/service": {"internal/source", "config", "collector", "fetcher/...", "internal/lease", "internal/ledger", "internal/logging", "internal/loginlog", "internal/store", "internal/tasknotes"},
 	"internal/web":     {"config", "collector", "fetcher", "fetcher/workspace", "internal/failurecode", "internal/shard", "internal/store"},
 	"internal/source":  {"config", "collector", "fetcher/...", "internal/ledger", "internal/record"},
 
@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 
 	"internal/ledger":    {"internal/cursor", "internal/record", "internal/store"},
 	"internal/loginlog":  {"internal/failurecode", "internal/ledger", "internal/record"},
+	"internal/store":     {"internal/lease"},
 	"internal/tasknotes": {"internal/store"},
 
 	// These import nothing of ours. The simulator, too: what it shared with the exporter, both
@@ -52,7 +53,7 @@ var mayImport = map[string][]string{
 	"internal/record":      {},
 	"internal/simulator":   {},
 	"internal/shard":       {},
-	"internal/store":       {},
+	"internal/lease":       {},
 
 	// Tests, without code of the program.
 	"internal/e2e":    {},

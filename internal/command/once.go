@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 
@@ -9,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/internal/logging"
 	"github.com/workspace-exporter/workspace_exporter/internal/service"
 )
@@ -23,7 +23,10 @@ func Once(file ConfigFile, out io.Writer, logger *logging.Log) error {
 	if err != nil {
 		return err
 	}
-	level.Info(logger).Log("msg", "counting in the store, where the next run goes on", "path", place(cfg))
+	if cfg.Storage.Postgres != nil {
+		return fmt.Errorf("%w\n%s: --once needs storage.path: replicas share the projects of storage.postgres, and go on", ErrConfig, file.Path)
+	}
+	level.Info(logger).Log("msg", "counting in the store, where the next run goes on", "path", absolute(cfg.Storage.Path))
 	cfg.Metrics.NewSeriesHold = 0 // there is no later scrape to show the value
 	s, err := service.New(cfg, logger)
 	if err != nil {
@@ -31,14 +34,6 @@ func Once(file ConfigFile, out io.Writer, logger *logging.Log) error {
 	}
 	polled := s.PollOnce(ctx)
 	return errors.Join(polled, writeText(out, s.Exposition()), s.Close())
-}
-
-// place names the store of a configuration.
-func place(cfg *config.Config) string {
-	if cfg.Storage.Postgres != nil {
-		return cfg.Storage.Place()
-	}
-	return absolute(cfg.Storage.Path)
 }
 
 // absolute is the whole path of a file, wherever the command was started.

@@ -232,6 +232,12 @@ func (r *replica) follow() {
 	}
 }
 
+func (r *replica) using(project string) *Lease {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.uses[project]
+}
+
 // shows lists the projects that a scrape would show.
 func (r *replica) shows() []string {
 	r.mu.Lock()
@@ -286,7 +292,7 @@ func settled(t *testing.T, replicas []*replica, projects []string) {
 		shows := r.shows()
 		counts = append(counts, len(shows))
 		for _, project := range shows {
-			require.True(t, r.table.commits(r.uses[project]), "%s is shown, and cannot be committed", project)
+			require.True(t, r.table.commits(r.using(project)), "%s is shown, and cannot be committed", project)
 		}
 	}
 	require.LessOrEqual(t, slices.Max(counts)-slices.Min(counts), 1, "%v", counts)
@@ -376,8 +382,8 @@ func TestHandOver(t *testing.T) {
 		"at once when it stops":          {func(r *replica) { r.stop(); r.Leave() }, 2 * time.Second},
 		"when it dies, in time":          {func(r *replica) { r.stop() }, 2 * lasts},
 		"when it is paused, in time":     {func(r *replica) { r.pause() }, 2 * lasts},
-		"when it cannot read a project":  {func(r *replica) { r.Fail(r.uses["p00"]) }, 3 * time.Second},
-		"when the store refuses a lease": {func(r *replica) { r.Lose(r.uses["p00"]) }, 3 * time.Second},
+		"when it cannot read a project":  {func(r *replica) { r.Fail(r.using("p00")) }, 3 * time.Second},
+		"when the store refuses a lease": {func(r *replica) { r.Lose(r.using("p00")) }, 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -10,15 +10,17 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/lease"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/source"
-	"github.com/workspace-exporter/workspace_exporter/internal/store"
 	"github.com/workspace-exporter/workspace_exporter/internal/tasknotes"
 )
 
 // Source is one source of one project, with all that belongs to it.
 type Source struct {
+	project     string
+	lease       *lease.Lease // nil if the store is not shared
 	title       string
 	poller      *fetcher.Poller
 	accumulator *collector.Accumulator
@@ -72,13 +74,16 @@ func (p *project) on(open func(*source.Source, config.Block) error) error {
 	return nil
 }
 
-// open opens a source.
-func (p *project) open(s *source.Source, block config.Block, st store.Store, failures *loginlog.Log) (*Source, error) {
-	partition := st.Partition(p.Name, s.Name, nil)
+// open opens a source, under the lease of its project: nil if the store is not shared.
+func (p *project) open(s *source.Source, block config.Block, current *state, l *lease.Lease) (*Source, error) {
+	partition := current.store.Partition(p.Name, s.Name, current.storeLease(l))
 	day := &collector.Day{}
 	counting := p.counting(s, block)
 	counting.Day, counting.StageRoom = day, s.StageRoom(block)
-	if failures != nil {
+	if l != nil {
+		counting.Shown = l.Valid
+	}
+	if failures := current.failures; failures != nil {
 		from := loginlog.Origin{Project: p.Name, Source: s.Name, Product: s.Product, PersonalMachines: s.PersonalMachines,
 			Launches: s.Kind == collector.AppLaunches}
 		counting.Failed = func(events []ledger.Event) { failures.Write(from, events) }
@@ -89,6 +94,7 @@ func (p *project) open(s *source.Source, block config.Block, st store.Store, fai
 	}
 	notes, err := tasknotes.Open(partition, p.ProjectID)
 	if err != nil {
+		accumulator.Close()
 		return nil, err
 	}
 	opening := p.opening(s, block, notes)

@@ -106,7 +106,7 @@ func (s *Service) change(load func() (*config.Config, error)) error {
 // checkKey refuses a new key for the store that is open: its content can be read with the
 // key of the start alone.
 func (s *Service) checkKey(cfg *config.Config) error {
-	if cfg.Storage.Path != s.state.Load().config.Storage.Path {
+	if !sameStore(cfg, s.state.Load().config) {
 		return nil
 	}
 	key, err := cfg.Storage.PseudonymKey.Read()
@@ -163,8 +163,11 @@ func (s *Service) replace(cfg *config.Config) error {
 		}
 	}
 	s.publish(next)
-	if old.config.Storage.Path != cfg.Storage.Path {
-		level.Warn(s.logger).Log("msg", "storage.path has changed: counters go on as the new store has them, and without one they begin anew; "+
+	if s.keeping != nil && s.keeping.keeper != next.keeper {
+		s.leaveLeases()
+	}
+	if !sameStore(old.config, cfg) {
+		level.Warn(s.logger).Log("msg", "storage has changed: counters go on as the new store has them, and without one they begin anew; "+
 			"to keep those of the old one, move its files to the new folder while the exporter is stopped", "old", old.config.Storage.Path, "new", cfg.Storage.Path)
 	}
 	for _, gone := range old.sources {

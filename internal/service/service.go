@@ -34,12 +34,15 @@ type Service struct {
 	// state is changed with mu held, which may take long. Reading it never waits.
 	state atomic.Pointer[state]
 	mu    sync.Mutex
-	// stopPolls lets the polls under way take up to timeout, cancels them then, and waits
-	// until all have ended. Guarded by mu.
-	stopPolls func(timeout time.Duration)
+	// polls are those of the projects that are polled. Guarded by mu, as what follows.
+	polls     map[string]*polls
+	stopHolds func()
+	keeping   *keeping // of the leases; nil if the store is not shared
 	reloads   reloads
 	// refused is the last reload, if it failed; nil if it succeeded.
 	refused atomic.Pointer[Refusal]
+
+	leasesTaken, leasesLost atomic.Int64
 
 	// running is done when the service shuts down: then nothing that takes long goes on.
 	running  context.Context
@@ -52,10 +55,11 @@ func New(cfg *config.Config, l *logging.Log) (*Service, error) {
 	registry.MustRegister(versioncollector.NewCollector("workspace_exporter"), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := &Service{logger: l, stderr: l.Output, exporter: collector.NewExporter(registry, fetcher.Reasons...),
-		exposition: collector.NewExposition(registry), stopPolls: func(time.Duration) {}}
+		exposition: collector.NewExposition(registry), polls: map[string]*polls{}, stopHolds: func() {}}
 	s.running, s.shutDown = context.WithCancel(context.Background())
 	s.exposition.Failed = func(err error) { level.Warn(l).Log("msg", "some metrics are missing from a scrape", "err", err) }
 	s.exporter.LogLost(l.Lost)
+	s.exporter.ShowLeases(s.leases)
 	first, err := s.prepare(cfg, nil)
 	if err == nil {
 		err = s.openSources(first)
@@ -89,43 +93,36 @@ func (s *Service) Start() {
 }
 
 func (s *Service) start() {
+	if s.running.Err() != nil {
+		return
+	}
+	current := s.state.Load()
+	byProject := map[string][]*Source{}
+	for _, src := range current.sources {
+		byProject[src.project] = append(byProject[src.project], src)
+	}
+	for project, sources := range byProject {
+		s.polls[project] = startPolls(s.running, sources[0].lease, sources)
+	}
 	ctx, cancel := context.WithCancel(s.running)
-	last := make(chan struct{})
-	var polls, others sync.WaitGroup
-	for _, src := range s.Sources() {
-		polls.Go(func() { src.poller.Run(ctx, last) })
-		if src.reconciler != nil {
-			others.Go(func() { src.reconciler.Run(ctx) })
-		}
-		if src.stages != nil {
-			others.Go(func() { src.stages.Run(ctx) })
-		}
-	}
-	others.Go(func() { s.exposition.EndHolds(ctx, s.logger) })
-	s.stopPolls = func(timeout time.Duration) {
-		close(last)
-		waitFor(ctx, timeout, &polls)
+	var holds sync.WaitGroup
+	holds.Go(func() { s.exposition.EndHolds(ctx, s.logger) })
+	s.stopHolds = func() {
 		cancel()
-		polls.Wait()
-		others.Wait()
-		s.stopPolls = func(time.Duration) {}
+		holds.Wait()
 	}
+	s.keepLeases()
 }
 
-// waitFor waits for a group, but no longer than timeout or until ctx is done.
-func waitFor(ctx context.Context, timeout time.Duration, group *sync.WaitGroup) {
-	done := make(chan struct{})
-	go func() {
-		group.Wait()
-		close(done)
-	}()
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	case <-ctx.Done():
+// stopPolls stops all polls: see polls.stop.
+func (s *Service) stopPolls(timeout time.Duration) {
+	var all sync.WaitGroup
+	for _, p := range s.polls {
+		all.Go(func() { p.stop(timeout) })
 	}
+	all.Wait()
+	clear(s.polls)
+	s.stopHolds()
 }
 
 // Stop cancels the polls under way and lets commits finish. Nothing is started after it.
@@ -134,6 +131,7 @@ func (s *Service) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopPolls(0)
+	s.leaveLeases()
 }
 
 // Close cancels the polls under way, lets commits finish, and closes the store.

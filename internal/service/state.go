@@ -3,12 +3,14 @@ package service
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/go-kit/log"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
+	"github.com/workspace-exporter/workspace_exporter/internal/lease"
 	"github.com/workspace-exporter/workspace_exporter/internal/loginlog"
 	"github.com/workspace-exporter/workspace_exporter/internal/source"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -20,8 +22,10 @@ type state struct {
 	failures *loginlog.Log // nil if it is off
 	store    store.Store
 	storeKey string              // the store was opened with it; empty if it has its own
+	keeper   *lease.Keeper       // nil if the store is not shared
 	clients  []*workspace.Client // one for each project
-	sources  []*Source
+	limits   *collector.Limits
+	sources  []*Source // of the projects that are read here
 }
 
 // prepare opens what a configuration needs beside its sources: the log of failed logins,
@@ -32,9 +36,10 @@ func (s *Service) prepare(cfg *config.Config, before *state) (next *state, err e
 	if next.failures, err = s.openFailures(cfg); err != nil {
 		return next, err
 	}
-	if before != nil && before.config.Storage.Path == cfg.Storage.Path {
-		next.store, next.storeKey = before.store, before.storeKey
-	} else if next.store, next.storeKey, err = openStore(cfg, s.logger); err != nil {
+	next.limits = collector.NewLimits(cfg.Metrics.MaxSeries, s.exporter.Limited())
+	if before != nil && sameStore(before.config, cfg) {
+		next.store, next.storeKey, next.keeper = before.store, before.storeKey, before.keeper
+	} else if err = s.openStore(next); err != nil {
 		return next, err
 	}
 	for _, p := range cfg.Projects {
@@ -47,20 +52,43 @@ func (s *Service) prepare(cfg *config.Config, before *state) (next *state, err e
 	return next, nil
 }
 
-// openSources opens the sources of a state that is prepared.
+// sameStore reports whether two configurations have the same store.
+func sameStore(a, b *config.Config) bool {
+	return a.Storage.Path == b.Storage.Path && reflect.DeepEqual(a.Storage.Postgres, b.Storage.Postgres)
+}
+
+// openSources opens the sources of a state that is prepared: if the store is shared, those of
+// the projects whose leases are held.
 func (s *Service) openSources(next *state) error {
-	limits := collector.NewLimits(next.config.Metrics.MaxSeries, s.exporter.Limited())
+	var held map[string]*lease.Lease
+	if next.keeper != nil {
+		held, _ = next.keeper.Held()
+	}
 	for i, p := range next.config.Projects {
-		project := &project{p, next.config, next.clients[i], &s.clients, s.exporter, limits, s.logger}
-		if err := project.on(func(described *source.Source, block config.Block) error {
-			opened, err := project.open(described, block, next.store, next.failures)
-			next.sources = append(next.sources, opened)
-			return err
-		}); err != nil {
+		l := held[p.Name]
+		if next.keeper != nil && l == nil {
+			continue
+		}
+		sources, err := s.openProject(next, i, l)
+		if err != nil {
 			return err
 		}
+		next.sources = append(next.sources, sources...)
 	}
 	return nil
+}
+
+// openProject opens the sources of the i-th project.
+func (s *Service) openProject(current *state, i int, l *lease.Lease) (sources []*Source, err error) {
+	project := &project{current.config.Projects[i], current.config, current.clients[i], &s.clients, s.exporter, current.limits, s.logger}
+	err = project.on(func(described *source.Source, block config.Block) error {
+		opened, err := project.open(described, block, current, l)
+		if err == nil {
+			sources = append(sources, opened)
+		}
+		return err
+	})
+	return sources, err
 }
 
 // close closes what a state does not share with another one, which may be nil.
@@ -74,16 +102,21 @@ func (s *state) close(other *state) error {
 	return errors.Join(s.store.Close(), s.failures.Close())
 }
 
-// openStore opens the store of a configuration, and returns its key.
-func openStore(cfg *config.Config, logger log.Logger) (st store.Store, key string, err error) {
-	if key, err = cfg.Storage.PseudonymKey.Read(); err != nil {
-		return nil, "", fmt.Errorf("storage.pseudonym_key: %w", err)
+// openStore opens the store of a state's configuration.
+func (s *Service) openStore(next *state) (err error) {
+	storage := &next.config.Storage
+	if next.storeKey, err = storage.PseudonymKey.Read(); err != nil {
+		return fmt.Errorf("storage.pseudonym_key: %w", err)
 	}
-	embedded, err := store.Open(cfg.Storage.Path, storeOptions(key, logger)...)
+	if storage.Postgres != nil {
+		return s.openShared(next)
+	}
+	embedded, err := store.Open(storage.Path, storeOptions(next.storeKey, s.logger)...)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	return embedded, key, nil
+	next.store = embedded
+	return nil
 }
 
 func storeOptions(key string, logger log.Logger) []store.Option {
