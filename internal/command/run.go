@@ -3,8 +3,10 @@ package command
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -87,6 +89,29 @@ func (e *exporter) Sources() []web.Source {
 		sources = append(sources, web.Source{Status: s.Status(), Title: s.Title(), Day: s.Day(), Codes: s.Codes(), Now: s.Headlines()})
 	}
 	return sources
+}
+
+// Replica implements web.Exporter.
+func (e *exporter) Replica() *web.Replica {
+	own := e.Service.Replica()
+	if own == nil {
+		return nil
+	}
+	r := &web.Replica{Owner: own.Owner, Count: own.Alike + own.Unlike, Unlike: own.Unlike, Held: own.Held, Joined: own.Joined, Err: own.Err}
+	byOwner := map[string][]string{}
+	for project, owner := range own.Others {
+		if owner == "" || owner == own.Owner {
+			r.Free = append(r.Free, project)
+		} else {
+			byOwner[owner] = append(byOwner[owner], project)
+		}
+	}
+	slices.Sort(r.Free)
+	for _, owner := range slices.Sorted(maps.Keys(byOwner)) {
+		slices.Sort(byOwner[owner])
+		r.Others = append(r.Others, web.Others{Owner: owner, Projects: byOwner[owner]})
+	}
+	return r
 }
 
 // Refused implements web.Exporter.

@@ -35,6 +35,7 @@ type setup struct {
 	MaxSeries                 int
 	Credentials               string
 	Storage                   string
+	Postgres                  string // DSN, in place of Storage
 	// Sources, in YAML, are those of every project. Default: user_connections.
 	Sources string
 	// More, in YAML, comes at the end.
@@ -45,7 +46,11 @@ var configTemplate = template.Must(template.New("config").Parse(`global:
   poll_interval: {{.Interval}}
   request_timeout: {{.RequestTimeout}}
 storage:
+{{- if .Postgres}}
+  postgres: {dsn: "{{.Postgres}}", lease_duration: 4s}
+{{- else}}
   path: {{.Storage}}
+{{- end}}
 projects:
 {{- range .Projects}}
   - name: {{.}}

@@ -43,6 +43,8 @@ type landingPage struct {
 	Now                          time.Time
 	// Demo is a page of made-up data.
 	Demo bool
+	// Replica is this one of several; nil if the store is not shared.
+	Replica *Replica
 	// Shards are those of which this exporter reads one; none if it reads all projects.
 	Shards []shardView
 	// Refused is why the last reload failed, RefusedAt when; nil if it did not.
@@ -173,7 +175,7 @@ func landing(e Exporter, o *Options) http.HandlerFunc {
 		p := &landingPage{Version: version.Version, Revision: version.GetRevision(), Telemetry: strings.TrimPrefix(o.TelemetryPath, "/"), Demo: o.Demo,
 			Style: template.CSS(landingCSS), Now: time.Now(), Paused: r.URL.Query().Has("pause")}
 		p.RefusedAt, p.Refused = e.Refused()
-		p.Shards = shardViews(e.Config())
+		p.Shards, p.Replica = shardViews(e.Config()), e.Replica()
 		for i, s := range e.Sources() {
 			p.add(newSourceView(i, s, p.Now))
 		}

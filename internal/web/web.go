@@ -36,10 +36,34 @@ type Exporter interface {
 	Config() *config.Config
 	// Sources are the sources of the configuration, in its order.
 	Sources() []Source
+	// Replica is this replica among those that share the store; nil if the store is not shared.
+	Replica() *Replica
 	// Refused is why the last reload failed, and when; nil if it did not.
 	Refused() (at time.Time, err error)
 	// Reload reads the configuration again. If it fails, the old one stays.
 	Reload() error
+}
+
+// Replica is one of several exporters that share a store, and divide the projects.
+type Replica struct {
+	// Owner is its name among the others, and Count how many there are.
+	Owner string
+	Count int
+	// Unlike is how many of them have another configuration of projects.
+	Unlike int
+	// Held are the projects that are read here, Others those that other replicas read, and Free
+	// those that none reads.
+	Held, Free []string
+	Others     []Others
+	// Joined is false until the database has answered once. Err is why it does not now.
+	Joined bool
+	Err    error
+}
+
+// Others are the projects of another replica.
+type Others struct {
+	Owner    string
+	Projects []string
 }
 
 // Source is the state of one source.
@@ -207,6 +231,10 @@ func handler(e Exporter, o *Options) http.Handler {
 	mux.HandleFunc("GET /{$}", landing(e, o))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if r := e.Replica(); r != nil && !r.Joined {
+			text(w, http.StatusServiceUnavailable, "not ready: the database has not answered yet")
+			return
+		}
 		if slices.ContainsFunc(e.Sources(), func(s Source) bool { return !s.Polled }) {
 			text(w, http.StatusServiceUnavailable, "not ready: a source has not polled yet")
 			return

@@ -35,6 +35,7 @@ import (
 type fake struct {
 	sources []Source
 	shard   shard.Shard
+	replica *Replica
 	failure error // of a reload
 	reloads int
 }
@@ -51,6 +52,8 @@ func (f *fake) Config() *config.Config {
 	}
 	return c
 }
+
+func (f *fake) Replica() *Replica { return f.replica }
 
 func (f *fake) Sources() []Source { return f.sources }
 
@@ -105,6 +108,24 @@ func TestAShardNamesTheOthers(t *testing.T) {
 
 	_, page, _ = start(t, &fake{}, Options{})(http.MethodGet, "/", nil)
 	assert.NotContains(t, page, "shard")
+}
+
+// TestAReplicaShowsTheOthers, and what keeps it from the store.
+func TestAReplicaShowsTheOthers(t *testing.T) {
+	f := &fake{replica: &Replica{Owner: "own-1", Held: []string{"p"}, Err: errors.New("database <gone>")}}
+	request := start(t, f, Options{})
+	status, body, _ := request(http.MethodGet, "/-/ready", nil)
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.Contains(t, body, "database")
+	f.replica = &Replica{Owner: "own-1", Count: 2, Unlike: 1, Held: []string{"p"}, Free: []string{"r"}, Others: []Others{{"other-2", []string{"q"}}},
+		Joined: true, Err: errors.New("database <gone>")}
+	status, _, _ = request(http.MethodGet, "/-/ready", nil)
+	assert.Equal(t, http.StatusOK, status)
+	_, page, _ := request(http.MethodGet, "/", nil)
+	for _, want := range []string{"2 replicas share the store", "<dt>own-1, this one</dt><dd>p</dd>", "<dt>other-2</dt><dd>q</dd>", "<dt>read by none</dt><dd>r</dd>",
+		"database &lt;gone&gt;", "1 of 2 have another list", "No project is read here"} {
+		assert.Contains(t, page, want)
+	}
 }
 
 func TestEveryAnswerHasTheHeadersThatProtectBrowsers(t *testing.T) {
