@@ -57,7 +57,7 @@ func (l *Leases) Beat(ctx context.Context, r lease.Replica, first bool) (*lease.
 	var alive int
 	var projects, owners, others, configs, lists []string
 	var epochs []int64
-	err := l.store.pool.QueryRow(ctx, l.store.sql(fmt.Sprintf(beatSQL, own)), r.Owner, r.Duration.Seconds(), r.Config, r.Projects).
+	err := l.store.beats.QueryRow(ctx, l.store.sql(fmt.Sprintf(beatSQL, own)), r.Owner, r.Duration.Seconds(), r.Config, r.Projects).
 		Scan(&alive, &projects, &owners, &epochs, &others, &configs, &lists)
 	if err != nil {
 		return nil, l.store.unavailable(err)
@@ -105,7 +105,7 @@ func (l *Leases) Take(ctx context.Context, owner string, seen map[string]int64) 
 	for i, project := range projects {
 		epochs[i] = seen[project]
 	}
-	rows, err := l.store.pool.Query(ctx, l.store.sql(takeSQL), owner, projects, epochs)
+	rows, err := l.store.beats.Query(ctx, l.store.sql(takeSQL), owner, projects, epochs)
 	if err != nil {
 		return nil, l.store.unavailable(err)
 	}
@@ -121,12 +121,12 @@ func (l *Leases) Take(ctx context.Context, owner string, seen map[string]int64) 
 
 // GiveBack implements lease.Registry.
 func (l *Leases) GiveBack(ctx context.Context, owner string, projects []string) error {
-	_, err := l.store.pool.Exec(ctx, l.store.sql(`UPDATE store.leases SET owner = '' WHERE owner = $1 AND project = ANY ($2::text[])`), owner, projects)
+	_, err := l.store.beats.Exec(ctx, l.store.sql(`UPDATE store.leases SET owner = '' WHERE owner = $1 AND project = ANY ($2::text[])`), owner, projects)
 	return l.store.unavailable(err)
 }
 
 // Leave implements lease.Registry.
 func (l *Leases) Leave(ctx context.Context, owner string) error {
-	_, err := l.store.pool.Exec(ctx, l.store.sql(`DELETE FROM store.replicas WHERE owner = $1`), owner)
+	_, err := l.store.beats.Exec(ctx, l.store.sql(`DELETE FROM store.replicas WHERE owner = $1`), owner)
 	return l.store.unavailable(err)
 }

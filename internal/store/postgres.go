@@ -59,6 +59,7 @@ type PostgresOptions struct {
 // connection than a pooler in transaction mode has: transactions, and no state beyond them.
 type Postgres struct {
 	pool   *pgxpool.Pool
+	beats  *pgxpool.Pool // has one connection, for the leases: these never wait for what is slow
 	schema string
 	names  *strings.Replacer // makes names of tables of store.NAME
 	title  string            // of the store in errors
@@ -91,6 +92,11 @@ func OpenPostgres(o PostgresOptions) (*Postgres, error) {
 			*next = *now.ConnConfig
 		}
 		return err
+	}
+	alone := c.Copy()
+	alone.MaxConns, alone.MinConns, alone.MinIdleConns = 1, 0, 0
+	if s.beats, err = pgxpool.NewWithConfig(context.Background(), alone); err != nil {
+		return s, s.unavailable(err)
 	}
 	s.pool, err = pgxpool.NewWithConfig(context.Background(), c)
 	return s, s.unavailable(err)
@@ -127,6 +133,7 @@ func (s *Postgres) parse(dsn func() (string, error)) (*pgxpool.Config, error) {
 // Close releases the store.
 func (s *Postgres) Close() error {
 	s.pool.Close()
+	s.beats.Close()
 	return nil
 }
 
@@ -162,6 +169,7 @@ func (s *Postgres) unavailable(err error) error {
 		return nil
 	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "25006" {
+		s.beats.Reset()
 		s.pool.Reset() // it has become a standby: connections are to look for the primary again
 	}
 	text := err.Error()
