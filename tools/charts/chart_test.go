@@ -26,6 +26,7 @@ import (
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
+	disruption "k8s.io/api/policy/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -97,7 +98,7 @@ func examples(t *testing.T) map[string]map[string]any {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.yaml")
 	require.NoError(t, err)
-	require.Len(t, files, 7)
+	require.Len(t, files, 8)
 	found := map[string]map[string]any{}
 	for _, file := range append(files, filepath.Join(repository, valuesFile)) {
 		values, err := chartutil.ReadValuesFile(file)
@@ -122,6 +123,8 @@ func TestLint(t *testing.T) {
 type objects struct {
 	all       []runtime.Object
 	set       *apps.StatefulSet
+	replicas  *apps.Deployment // its pods are those of set, too
+	budget    *disruption.PodDisruptionBudget
 	service   *core.Service
 	policy    *networking.NetworkPolicy
 	monitor   *monitoring.ServiceMonitor
@@ -178,6 +181,11 @@ func (found *objects) add(t *testing.T, o runtime.Object) {
 	switch o := o.(type) {
 	case *apps.StatefulSet:
 		found.set = o
+	case *apps.Deployment:
+		found.replicas = o
+		found.set = &apps.StatefulSet{ObjectMeta: o.ObjectMeta, Spec: apps.StatefulSetSpec{Replicas: o.Spec.Replicas, Selector: o.Spec.Selector, Template: o.Spec.Template}}
+	case *disruption.PodDisruptionBudget:
+		found.budget = o
 	case *core.Service:
 		found.service = o
 	case *networking.NetworkPolicy:
@@ -226,8 +234,10 @@ func TestWhatIsRendered(t *testing.T) {
 func checkPod(t *testing.T, found objects) {
 	t.Helper()
 	set, pod := found.set, found.set.Spec.Template
-	checkShards(t, set)
-	assert.Equal(t, found.service.Name, set.Spec.ServiceName)
+	if found.replicas == nil {
+		checkShards(t, set)
+		assert.Equal(t, found.service.Name, set.Spec.ServiceName)
+	}
 	for what, selector := range map[string]*meta.LabelSelector{
 		"stateful set": set.Spec.Selector, "network policy": &found.policy.Spec.PodSelector,
 		"service": {MatchLabels: found.service.Spec.Selector},
@@ -542,6 +552,34 @@ func TestNothingIsThereByDefaultThatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestReplicasShareADatabase, and have no volume.
+func TestReplicasShareADatabase(t *testing.T) {
+	found := rendered(t, examples(t)["replicas.yaml"])
+	require.NotNil(t, found.replicas)
+	assert.EqualValues(t, 3, *found.replicas.Spec.Replicas)
+	assert.EqualValues(t, 1, found.budget.Spec.MaxUnavailable.IntVal)
+	s, err := meta.LabelSelectorAsSelector(found.budget.Spec.Selector)
+	require.NoError(t, err)
+	pod := found.replicas.Spec.Template
+	assert.True(t, s.Matches(labels.Set(pod.Labels)))
+	require.Len(t, pod.Spec.TopologySpreadConstraints, 2)
+	for _, c := range pod.Spec.TopologySpreadConstraints {
+		s, err := meta.LabelSelectorAsSelector(c.LabelSelector)
+		require.NoError(t, err)
+		assert.True(t, s.Matches(labels.Set(pod.Labels)))
+	}
+	for _, v := range pod.Spec.Volumes {
+		assert.NotEqual(t, "data", v.Name)
+	}
+	text := found.config.StringData["workspace_exporter.yml"]
+	assert.Contains(t, text, "dsn_file: postgres/dsn")
+	assert.NotContains(t, text, "path:")
+	assert.EqualValues(t, 5432, found.policy.Spec.Egress[2].Ports[0].Port.IntVal)
+	single := examples(t)["replicas.yaml"]
+	single["replicas"] = 1
+	assert.Nil(t, rendered(t, single).budget, "it would keep a node from being drained")
+}
+
 func TestShardsNeedTheOrdinalOfAPod(t *testing.T) {
 	found := rendered(t, examples(t)["shards.yaml"])
 	assert.EqualValues(t, 3, *found.set.Spec.Replicas)
@@ -632,9 +670,12 @@ func TestNotes(t *testing.T) {
 
 func TestRefusedValues(t *testing.T) {
 	for values, want := range map[string]string{
-		"{}":                            "config.projects is empty",
-		"{demo: true, replicas: 2}":     "replicas",
-		"{demo: true, replicaCount: 2}": "replicaCount",
+		"{}": "config.projects is empty",
+		"{demo: true, image: {repository: r}, replicas: 2}":                                            "replicas need postgres",
+		"{demo: true, image: {repository: r}, postgres: {existingSecret: s}}":                          "postgres excludes demo",
+		"{demo: true, postgres: {dsn: 'postgres://planted'}}":                                          "dsn",
+		"{demo: true, postgres: {schema: 'A b'}}":                                                      "schema",
+		"{demo: true, replicaCount: 2}":                                                                "replicaCount",
 		"{demo: true, image: {repository: r}, shards: 2}":                                              "shards divide projects",
 		"{demo: true, shards: 0}":                                                                      "shards",
 		"{demo: true, shards: 1.5}":                                                                    "shards",

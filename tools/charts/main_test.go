@@ -71,7 +71,11 @@ func checkConfig(t *testing.T, content string) {
 	for _, found := range secretFile.FindAllStringSubmatch(content, -1) {
 		secret := filepath.Join(dir, found[1])
 		require.NoError(t, os.MkdirAll(filepath.Dir(secret), 0o700))
-		require.NoError(t, os.WriteFile(secret, []byte("secret"), 0o600))
+		value := "secret"
+		if filepath.Base(secret) == "dsn" {
+			value = "postgres://exporter:secret@db.example.com/workspace?sslmode=verify-full"
+		}
+		require.NoError(t, os.WriteFile(secret, []byte(value), 0o600))
 	}
 	file := filepath.Join(dir, "workspace_exporter.yml")
 	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))

@@ -86,7 +86,13 @@ named: true
 {{- /* The exporter asks the environment for a proxy only if it is configured to: here it is
        where the environment names one, unless the project says otherwise. */ -}}
 {{- define "workspace-exporter.config" -}}
-{{- $config := mustMergeOverwrite (deepCopy .Values.config) (dict "storage" (dict "path" "/var/lib/workspace_exporter")) }}
+{{- $storage := dict "path" "/var/lib/workspace_exporter" }}
+{{- with .Values.postgres }}
+{{- if .existingSecret }}
+{{- $storage = dict "postgres" (dict "dsn_file" "postgres/dsn" "schema" .schema "lease_duration" .leaseDuration) }}
+{{- end }}
+{{- end }}
+{{- $config := mustMergeOverwrite (deepCopy .Values.config) (dict "storage" $storage) }}
 {{- if include "workspace-exporter.proxies" . | trim }}
 {{- range $config.projects }}
 {{- if not (or (hasKey . "proxy_url") (hasKey . "proxy_from_environment")) }}
