@@ -27,6 +27,9 @@ func startPolls(ctx context.Context, l *lease.Lease, sources []*Source) *polls {
 		if src.reconciler != nil {
 			p.others.Go(func() { src.reconciler.Run(p.ctx) })
 		}
+		if src.stages != nil {
+			p.others.Go(func() { src.stages.Run(p.ctx) })
+		}
 	}
 	return p
 }

@@ -167,8 +167,8 @@ func (s *Service) replace(cfg *config.Config) error {
 		s.leaveLeases()
 	}
 	if !sameStore(old.config, cfg) {
-		level.Warn(s.logger).Log("msg", "storage has changed: counters go on as the new store has them, and without one they begin anew; "+
-			"to keep those of the old one, move its files to the new folder while the exporter is stopped", "old", old.config.Storage.Path, "new", cfg.Storage.Path)
+		level.Warn(s.logger).Log("msg", storageKey(old.config, cfg)+" has changed: counters go on as the new store has them, and without one they begin anew; "+
+			"to keep those of the old one, move its content while the exporter is stopped", "old", old.config.Storage.Place(), "new", cfg.Storage.Place())
 	}
 	for _, gone := range old.sources {
 		if !slices.ContainsFunc(next.sources, func(src *Source) bool { return src.is(gone) }) {
@@ -176,4 +176,12 @@ func (s *Service) replace(cfg *config.Config) error {
 		}
 	}
 	return old.close(next)
+}
+
+// storageKey is the key of the configuration that has changed.
+func storageKey(a, b *config.Config) string {
+	if a.Storage.Postgres == nil && b.Storage.Postgres == nil {
+		return "storage.path"
+	}
+	return "storage"
 }
