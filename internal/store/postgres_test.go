@@ -29,13 +29,16 @@ type proxy struct {
 	to       string
 
 	mu     sync.Mutex
-	up     int           // how many bytes still go to the server; below 0: all
-	down   int           // and from it
-	closed bool          // no connection is let through
-	hold   chan struct{} // what is cut off goes to the server when this is closed; nil: never
-	held   sync.WaitGroup
-	sent   int // pieces that went to the server
+	up     int   // how many bytes still go to the server; below 0: all
+	down   int   // and from it
+	closed bool  // no connection is let through
+	hold   *held // what is cut off goes to the server later; nil: never
+	sent   int   // pieces that went to the server
 }
+
+// held is what goes to the server when release is closed; the server has answered when
+// answered is.
+type held struct{ release, answered chan struct{} }
 
 // proxied is a connection by way of a proxy.
 type proxied struct {
@@ -85,7 +88,7 @@ func (p *proxy) pass(c *proxied, from io.Reader, to io.Writer, left *int) {
 	for {
 		n, err := from.Read(b)
 		p.mu.Lock()
-		var hold chan struct{}
+		var hold *held
 		if left == &p.up && n > 0 {
 			p.sent++
 		}
@@ -98,11 +101,12 @@ func (p *proxy) pass(c *proxied, from io.Reader, to io.Writer, left *int) {
 		}
 		p.mu.Unlock()
 		if hold != nil {
-			p.held.Go(func() {
-				<-hold
+			go func() {
+				<-hold.release
 				_, _ = to.Write(b[:all])
 				<-c.closed // when there is an answer, which nobody reads
-			})
+				close(hold.answered)
+			}()
 			_ = c.client.Close()
 			return
 		}
@@ -297,13 +301,13 @@ func TestCommitThatComesLate(t *testing.T) {
 	c := &counter{partition: d.partition(s, "p", "s"), n: -1}
 	c.to(t, 3)
 	late := func() (arrive func()) {
-		hold := make(chan struct{})
+		hold := &held{make(chan struct{}), make(chan struct{})}
 		p.mu.Lock()
 		p.up, p.hold = 0, hold
 		p.mu.Unlock()
 		return func() {
-			close(hold)
-			p.held.Wait()
+			close(hold.release)
+			<-hold.answered
 		}
 	}
 
