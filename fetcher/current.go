@@ -11,6 +11,8 @@ import (
 // that nothing is lost or counted twice, and after a poll that failed the last values stay.
 type Current struct {
 	Source CurrentSource
+	// Owner is whose list it is: what was known of another's means nothing after a reload.
+	Owner string
 
 	*progress
 }
@@ -18,11 +20,17 @@ type Current struct {
 // CurrentSource reads all that is there now.
 type CurrentSource interface {
 	ReadNow(ctx context.Context) (*record.Batch, error)
+	// Inherit takes over what the same source knew before a reload.
+	Inherit(before CurrentSource)
 }
 
 func (s *Current) attach(p *progress) { s.progress = p }
 
-func (s *Current) inherit(Strategy) {}
+func (s *Current) inherit(before Strategy) {
+	if b, ok := before.(*Current); ok && b.Owner == s.Owner {
+		s.Source.Inherit(b.Source)
+	}
+}
 
 func (s *Current) poll(ctx context.Context) error {
 	s.clock.now()

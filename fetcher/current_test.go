@@ -23,6 +23,8 @@ type nowFunc func(context.Context) (*record.Batch, error)
 
 func (f nowFunc) ReadNow(ctx context.Context) (*record.Batch, error) { return f(ctx) }
 
+func (f nowFunc) Inherit(CurrentSource) {}
+
 // A list without times is read once a poll, whatever clocks say, and committed as of the
 // server's time; after a failure nothing is committed.
 func TestCurrent(t *testing.T) {
@@ -204,6 +206,35 @@ func TestFleetGoesOn(t *testing.T) {
 			assert.Equal(t, c.calls, f.since())
 		}
 	})
+}
+
+// A reload is no reason to read groups again.
+func TestFleetOutlivesReloads(t *testing.T) {
+	f := &fleetAPI{max: map[string]int{}}
+	f.addGroup("a", 0, 5, 1)
+	before, after := &Current{Source: f.reader(t)}, &Current{Source: f.reader(t)}
+	_, err := before.Source.ReadNow(t.Context())
+	require.NoError(t, err)
+	f.since()
+	after.inherit(before)
+	b, err := after.Source.ReadNow(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "servers", f.since())
+	assert.Equal(t, map[string]int{"A": 5}, maxima(b))
+	assert.Equal(t, "25.3", b.Fleet.LatestAgent)
+
+	other := &Current{Source: f.reader(t), Owner: "another project"}
+	other.inherit(before)
+	_, err = other.Source.ReadNow(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "groups agent group:a servers", f.since())
+
+	desktops := &ReadDesktopNumbers{poolWord: poolWord{pooled: typePool}}
+	next := &ReadDesktopNumbers{}
+	next.Inherit(desktops)
+	assert.Equal(t, []string{typePool, typePooled}, next.words())
+	next.Inherit(before.Source)
+	assert.Equal(t, typePool, next.pooled)
 }
 
 // A server whose group's name is not there is in the group all the same, and a group that is

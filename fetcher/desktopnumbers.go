@@ -21,6 +21,11 @@ type ReadDesktopNumbers struct {
 	Mismatch func()
 	Logger   log.Logger
 
+	poolWord
+}
+
+// poolWord is how the API is known to list pools, which outlives a reload.
+type poolWord struct {
 	pooled string // the word by which pools were asked for last
 	// unlistedAt is when no word had the API list the pools that it has.
 	unlistedAt time.Time
@@ -32,6 +37,13 @@ const (
 	typePooled = "POOLED"
 	typePool   = "POOL"
 )
+
+// Inherit implements CurrentSource.
+func (d *ReadDesktopNumbers) Inherit(before CurrentSource) {
+	if b, ok := before.(*ReadDesktopNumbers); ok {
+		d.poolWord = b.poolWord
+	}
+}
 
 // ReadNow implements CurrentSource.
 func (d *ReadDesktopNumbers) ReadNow(ctx context.Context) (*record.Batch, error) {

@@ -45,6 +45,11 @@ type ReadFleet struct {
 	servers *paging.Reader[record.Server]
 	groups  *paging.Reader[record.ServerGroup]
 
+	fleetDetails
+}
+
+// fleetDetails are what changes rarely. They outlive a reload.
+type fleetDetails struct {
 	listed   []record.ServerGroup
 	listedAt time.Time
 	details  map[string]groupDetails // by the group's id
@@ -65,9 +70,16 @@ type groupDetails struct {
 
 // NewReadFleet reads by calls. Mismatch is as with NewLoginPages.
 func NewReadFleet(api FleetAPI, mismatch func(), logger log.Logger) *ReadFleet {
-	return &ReadFleet{api: api, logger: logger, details: map[string]groupDetails{},
+	return &ReadFleet{api: api, logger: logger, fleetDetails: fleetDetails{details: map[string]groupDetails{}},
 		servers: &paging.Reader[record.Server]{List: api.Servers, Key: (*record.Server).Key, Mismatch: mismatch, Trusting: true},
 		groups:  &paging.Reader[record.ServerGroup]{List: api.Groups, Key: (*record.ServerGroup).Key, Mismatch: mismatch, Trusting: true}}
+}
+
+// Inherit implements CurrentSource.
+func (f *ReadFleet) Inherit(before CurrentSource) {
+	if b, ok := before.(*ReadFleet); ok {
+		f.fleetDetails = b.fleetDetails
+	}
 }
 
 // ReadNow implements CurrentSource. It begins with what changes rarely: were it the last, a

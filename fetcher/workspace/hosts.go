@@ -25,6 +25,9 @@ const (
 // Host is that of an endpoint.
 func (c *Client) Host(e Endpoint) Host { return c.host(c.base(e)) }
 
+// Owner is whose records an endpoint has: of which project, and where.
+func (c *Client) Owner(e Endpoint) string { return c.base(e).String() + " " + c.projectID }
+
 func (c *Client) base(e Endpoint) *url.URL {
 	if e == AppStream {
 		return c.appStream

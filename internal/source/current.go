@@ -34,7 +34,7 @@ func (w *current) permissions(*Source, string) []string {
 func (w *current) count(*collector.Options, config.Block) {}
 
 func (w *current) strategy(o *Opening) (fetcher.Strategy, error) {
-	return &fetcher.Current{Source: w.open(o.Client, o.Metrics.Mismatch, o.logger())}, nil
+	return &fetcher.Current{Source: w.open(o.Client, o.Metrics.Mismatch, o.logger()), Owner: o.Client.Owner(o.List.Endpoint)}, nil
 }
 
 func (w *current) probe(ctx context.Context, c *workspace.Client, _ workspace.PageQuery) (int, []time.Time, error) {
