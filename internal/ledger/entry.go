@@ -46,7 +46,6 @@ type entry struct {
 	batch                           uint32        // number of the last batch that held it
 	absent                          uint8         // at which of its times batches since have not shown it: see isAbsent
 	ref                             ref           // where it is remembered
-	due                             dueTimes      // under which it is found while it is unfinished
 }
 
 func (e *entry) has(f flags) bool { return e.is&f != 0 }

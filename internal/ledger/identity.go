@@ -123,7 +123,7 @@ func (l *Ledger) learn(e *entry, login *record.Login) *entry {
 		return e
 	}
 	l.changed[e.ref] = struct{}{}
-	return l.put(e)
+	return l.memory.put(e)
 }
 
 // freeID is the identity of an entry for a login that none has yet.

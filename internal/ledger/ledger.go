@@ -174,13 +174,11 @@ func (l *Ledger) track(e, before *entry, isNew bool) *entry {
 	if e.has(settled) {
 		e.login = nil
 	}
-	return l.put(e)
-}
-
-// put takes over what has changed in an entry, and returns where it is from then on.
-func (l *Ledger) put(e *entry) *entry {
 	e = l.memory.put(e)
-	l.unfinished.put(e)
+	if isNew {
+		before = nil
+	}
+	l.unfinished.move(before, e)
 	return e
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// MaxUnfinished is how many records of one source may be pending or open: about 0.6 GB.
+// MaxUnfinished is how many records of one source may be pending or open: 0.4 GB, about 0.8 GB with garbage.
 // A large tenant has some ten thousand sessions at once. More come of an API that is
 // malicious or never shows an end, and would fill the memory for as long as the API keeps
 // records.

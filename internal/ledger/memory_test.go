@@ -108,7 +108,7 @@ func TestMemoryIsAPlainList(t *testing.T) {
 				require.Nil(t, m.withID(identity('x', 1)))
 			},
 			"add": func(t *rapid.T) {
-				for range rapid.IntRange(1, 100).Draw(t, "how many") {
+				for range rapid.IntRange(1, 40).Draw(t, "how many") {
 					e := drawEntry(t)
 					e.id = identity('i', next)
 					next++

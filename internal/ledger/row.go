@@ -154,7 +154,9 @@ func (l *Ledger) Load(key, value []byte) error {
 		l.changed[e.ref] = struct{}{}
 	}
 	l.countOpen(e, 1)
-	l.trackGivenUp(l.put(e))
+	e = l.memory.put(e)
+	l.unfinished.move(nil, e)
+	l.trackGivenUp(e)
 	return nil
 }
 

@@ -22,46 +22,34 @@ type dueTime struct {
 	ref ref
 }
 
-// dueTimes are the times of a record, if it is unfinished.
-type dueTimes struct {
-	unfinished bool
-	at         [3]int64
-}
-
 func newUnfinished() unfinished {
 	return unfinished{gone: map[ref]struct{}{}, byTime: btree.NewG(treeDegree, func(a, b dueTime) bool {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.ref, b.ref)) < 0
 	})}
 }
 
-// each calls f with the times.
-func (d dueTimes) each(of ref, f func(dueTime)) {
-	for _, at := range d.at {
-		if at != 0 || d.at == [3]int64{} {
-			f(dueTime{at, of})
-		}
+// move takes over what has changed in a record. One that is new was nil before.
+func (u *unfinished) move(before, e *entry) {
+	if before != nil && before.isUnfinished() {
+		u.n--
+		before.eachDue(func(t dueTime) { u.byTime.Delete(t) })
+	}
+	if e.isUnfinished() {
+		u.n++
+		e.eachDue(func(t dueTime) { u.byTime.ReplaceOrInsert(t) })
+	} else {
+		delete(u.gone, e.ref)
 	}
 }
 
-// put takes over what has changed in a record.
-func (u *unfinished) put(e *entry) {
-	now := dueTimes{e.isUnfinished(), e.selectors()}
-	if !now.unfinished {
-		now = dueTimes{}
+// eachDue calls f with the times by which an unfinished record is found.
+func (e *entry) eachDue(f func(dueTime)) {
+	at := e.selectors()
+	for _, t := range at {
+		if t != 0 || at == [3]int64{} {
+			f(dueTime{t, e.ref})
+		}
 	}
-	if now == e.due {
-		return
-	}
-	if e.due.unfinished {
-		u.n--
-		delete(u.gone, e.ref)
-		e.due.each(e.ref, func(t dueTime) { u.byTime.Delete(t) })
-	}
-	if now.unfinished {
-		u.n++
-		now.each(e.ref, func(t dueTime) { u.byTime.ReplaceOrInsert(t) })
-	}
-	e.due = now
 }
 
 // see notes that the batch holds a record.
