@@ -295,7 +295,7 @@ func BenchmarkMemory(b *testing.B) {
 				runtime.ReadMemStats(&before)
 				m := map[record.Identity]*known{}
 				for i := range n {
-					m[record.Identity{byte(i), byte(i >> 8), byte(i >> 16)}] = &known{}
+					m[record.Identity{byte(i), byte(i >> 8), byte(i >> 16)}] = &known{int64(i), int64(i), int64(i), "group", "machine"}
 				}
 				runtime.GC()
 				runtime.ReadMemStats(&after)
