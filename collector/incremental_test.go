@@ -127,12 +127,13 @@ func TestGaugesThatFollowChangesAreWhole(t *testing.T) {
 			if rapid.IntRange(0, 4).Draw(rt, "restart") == 0 {
 				b.restart()
 			}
+			families := b.families()
 			for m, want := range naiveGauges(known, now, b.options.UserWindows) {
 				var labels []string
 				for _, l := range m.Labels {
 					labels = append(labels, string(l))
 				}
-				require.Equal(rt, want, b.values(m, labels...), m.Name)
+				require.Equal(rt, want, valuesOf(families[m.Name], labels), m.Name)
 			}
 			requireWhole(rt, b.accumulator)
 		}
