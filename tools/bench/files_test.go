@@ -17,17 +17,18 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// logins are the cells of logins of one day, in no order: of each ten one is open, and of each
-// twenty one has failed. All have ended within 8 hours.
-func logins(n int) func(yield func([]string) bool) {
+var day = time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC)
+
+// logins are the cells of n logins that began within a time, in no order: of each ten one is
+// open, of each twenty one has failed, the others have lasted so long at most.
+func logins(n int, from time.Time, within, lasting time.Duration) func(yield func([]string) bool) {
 	return func(yield func([]string) bool) {
-		random := rand.New(rand.NewPCG(1, 2))
-		day := time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC)
+		random := rand.New(rand.NewPCG(1, uint64(from.Unix())))
 		for i := range n {
-			at := day.Add(time.Duration(random.IntN(24*60*60)) * time.Second)
+			at := from.Add(time.Duration(random.IntN(int(within.Seconds()))) * time.Second)
 			text := func(after time.Duration) string { return at.Add(after).Format(time.RFC3339) }
-			user, lasted := random.IntN(20_000), time.Duration(random.IntN(8*60*60))*time.Second
-			start, end, updated, reason, code := text(4*time.Second), text(4*time.Second+lasted), text(8*time.Hour), "", ""
+			user, lasted := random.IntN(20_000), time.Duration(random.IntN(int(lasting.Seconds())))*time.Second
+			start, end, updated, reason, code := text(4*time.Second), text(4*time.Second+lasted), text(4*time.Second+lasted), "", ""
 			switch {
 			case i%20 == 0:
 				start, end = "", ""
@@ -36,7 +37,7 @@ func logins(n int) func(yield func([]string) bool) {
 				end, updated = "", start
 			}
 			of := map[string]string{
-				"id": fmt.Sprintf("%032x", i*7919), "user_name": fmt.Sprintf("user%05d@example.com", user), "desktop_group_name": fmt.Sprintf("group%d", random.IntN(20)),
+				"id": fmt.Sprintf("%016x", random.Uint64()), "user_name": fmt.Sprintf("user%05d@example.com", user), "desktop_group_name": fmt.Sprintf("group%d", random.IntN(20)),
 				"pre_conn_time": text(0), "start_time": start, "end_time": end, "update_time": updated, "failed_reason": reason, "failed_code": code,
 				"machine_sid": fmt.Sprintf("S-1-5-21-1213649063-4191095369-2401105760-%d", user%300), "machine_name": fmt.Sprintf("APS-%d", user%300),
 				"client_mac": "c8-d9-d2-01-3a-57", "client_name": fmt.Sprintf("PC%d", user), "client_ip": fmt.Sprintf("10.1.%d.%d", user%250, user*31%250),
@@ -70,7 +71,7 @@ func writeCSV(w io.Writer, n int) error {
 	if err := out.Write(record.UserConnectionFields); err != nil {
 		return err
 	}
-	for cells := range logins(n) {
+	for cells := range logins(n, day, 24*time.Hour, 8*time.Hour) {
 		if err := out.Write(cells); err != nil {
 			return err
 		}
@@ -119,7 +120,7 @@ func writeXLSX(w io.Writer, n int) error {
 	}
 	_, _ = out.WriteString(`<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>`)
 	write(record.UserConnectionFields)
-	for cells := range logins(n) {
+	for cells := range logins(n, day, 24*time.Hour, 8*time.Hour) {
 		write(cells)
 	}
 	_, _ = out.WriteString(`</sheetData></worksheet>`)
