@@ -131,15 +131,20 @@ func (r *row) who() []string {
 	return append([]string{us}, slices.DeleteFunc(slices.Sorted(maps.Keys(r.costs)), func(by string) bool { return by == us })...)
 }
 
-// write writes a row of the table: the share of each peer at the largest size, the costs at
-// all sizes, and the power by which ours grow between them: 1 is straight.
+// write writes a row of the table: the share of each peer at the largest size that both have, the
+// costs at all sizes, and the power by which ours grow between them: 1 is straight.
 func (r *row) write(out io.Writer) {
 	sizes := slices.Sorted(maps.Keys(r.costs[us]))
-	largest := sizes[len(sizes)-1]
 	var peers, costs, powers []string
 	for _, by := range r.who()[1:] {
-		if cost := r.costs[by][largest]; cost > 0 {
-			peers = append(peers, fmt.Sprintf("%s %.2g", by, r.costs[us][largest]/cost))
+		if strings.HasPrefix(by, us+"-") { // more of ours
+			continue
+		}
+		for _, size := range slices.Backward(sizes) {
+			if cost := r.costs[by][size]; cost > 0 {
+				peers = append(peers, fmt.Sprintf("%s %.2g", by, r.costs[us][size]/cost))
+				break
+			}
 		}
 	}
 	for i, size := range sizes {
@@ -149,10 +154,10 @@ func (r *row) write(out io.Writer) {
 			powers = append(powers, strconv.FormatFloat(power, 'f', 2, 64))
 		}
 	}
-	fmt.Fprintf(out, "| %s | %s | %s | %s | %s |\n", r.name, strings.Join(peers, ", "), largestOf(sizes), strings.Join(costs, " / ")+" "+r.unit, strings.Join(powers, ", "))
+	fmt.Fprintf(out, "| %s | %s | %s | %s | %s |\n", r.name, strings.Join(peers, ", "), textOf(sizes), strings.Join(costs, " / ")+" "+r.unit, strings.Join(powers, ", "))
 }
 
-func largestOf(sizes []int) string {
+func textOf(sizes []int) string {
 	var texts []string
 	for _, size := range sizes {
 		texts = append(texts, strconv.Itoa(size))
