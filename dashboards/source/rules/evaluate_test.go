@@ -77,8 +77,8 @@ func newEvaluator(t *testing.T, d *database, rules []rule) *evaluator {
 	return &evaluator{t: t, d: d, engine: engine, rules: rules, pending: map[string]*alarm{}, since: map[string]int32{}, spent: map[string]time.Duration{}}
 }
 
-// run evaluates the minutes from..to-1, six hours at a time. What fired when it last ran
-// is forgotten.
+// run evaluates the minutes from..to-1, six hours at a time, or one by one where a rule
+// asks whether an alert fires. What fired when it last ran is forgotten.
 func (e *evaluator) run(from, to int32) []*alarm {
 	clear(e.pending)
 	clear(e.since)
@@ -86,7 +86,14 @@ func (e *evaluator) run(from, to int32) []*alarm {
 	for m := from; m < to; m += span {
 		for i := range e.rules {
 			began := time.Now()
-			e.one(&e.rules[i], m, min(to, m+span))
+			if r := &e.rules[i]; strings.Contains(r.Expr, "ALERTS{") {
+				for at := m; at < min(to, m+span); at++ {
+					e.one(r, at, at+1)
+					e.showFiring(r, at)
+				}
+			} else {
+				e.one(r, m, min(to, m+span))
+			}
 			e.spent[e.rules[i].Record+e.rules[i].Alert+e.rules[i].Labels["severity"]] += time.Since(began)
 		}
 	}
@@ -188,6 +195,23 @@ func (e *evaluator) step(key string, r *rule, all labels.Labels, m int32, v *flo
 	case a != nil:
 		delete(e.pending, key)
 		delete(e.since, key)
+	}
+}
+
+// showFiring keeps the ALERTS of a rule in a minute.
+func (e *evaluator) showFiring(r *rule, m int32) {
+	for _, a := range e.pending {
+		if a.rule == r && a.from >= 0 {
+			b := labels.NewBuilder(a.labels).Set(model.MetricNameLabel, "ALERTS").Set("alertstate", "firing")
+			s := e.d.series(b.Labels())
+			s.recorded, s.offset = true, 30_000
+			s.show(m, 1)
+		}
+	}
+	for _, s := range e.d.byName["ALERTS"] {
+		if n := len(s.values); s.labels.Get("alertname") == r.Alert && s.minutes[n-1] < m && !value.IsStaleNaN(s.values[n-1]) {
+			s.show(m, stale)
+		}
 	}
 }
 

@@ -21,25 +21,25 @@ type incident struct {
 type kind string
 
 const (
-	providerDown   kind = "identity provider down"      // everybody fails
-	groupDown      kind = "group down"                  // everybody of a group fails
-	groupPartly    kind = "part of a group"             // share of the attempts of a group fail
-	capacity       kind = "no server free in a group"   // likewise, with a code of its own
-	knownCode      kind = "part of a group, known code" // with a code that is there on any day
-	nobodyComes    kind = "nobody reaches the service"  // share of the attempts never arrive
-	serverDead     kind = "one server fails"            //
-	serverDrawing  kind = "failing server draws logins" // the balancer likes the empty server
-	agentRollOut   kind = "bad agent version"           // on more and more servers
-	clientRollOut  kind = "bad client version"          // of a share of the people
-	slowLogins     kind = "logins are slow"
-	slowGroup      kind = "logins of a group are slow"
-	guessing       kind = "password guessing" // one attempt in 10 s on one user
-	spray          kind = "password spray"    // one attempt each of 200 users
-	newCode        kind = "a new code, rarely"
-	nightOutage    kind = "identity provider down at night"
-	apiDown        kind = "API away"
-	apiThenOutage  kind = "identity provider down while the API is away"
-	nothingHappens kind = "nothing"
+	providerDown  kind = "identity provider down"      // everybody fails
+	groupDown     kind = "group down"                  // everybody of a group fails
+	groupPartly   kind = "part of a group"             // share of the attempts of a group fail
+	capacity      kind = "no server free in a group"   // likewise, with a code of its own
+	knownCode     kind = "part of a group, known code" // with a code that is there on any day
+	nobodyComes   kind = "nobody reaches the service"  // share of the attempts never arrive
+	serverDead    kind = "one server fails"            //
+	serverDrawing kind = "failing server draws logins" // the balancer likes the empty server
+	agentRollOut  kind = "bad agent version"           // on more and more servers
+	clientRollOut kind = "bad client version"          // of a share of the people
+	slowLogins    kind = "logins are slow"
+	slowGroup     kind = "logins of a group are slow"
+	guessing      kind = "password guessing" // one attempt in 10 s on one user
+	spray         kind = "password spray"    // one attempt each of 200 users
+	newCode       kind = "a new code, rarely"
+	nightOutage   kind = "identity provider down at night"
+	apiDown       kind = "API away"
+	apiThenOutage kind = "identity provider down while the API is away"
+	givingUp      kind = "identity provider down, nobody tries twice"
 )
 
 // blocks is whether an attempt never reaches the service.
@@ -57,7 +57,7 @@ func (c *incident) meet(t *tenant, p *person, server int, at float64, k int, r *
 	}
 	mine := p.group == c.group
 	switch c.kind {
-	case providerDown, apiThenOutage, nightOutage:
+	case providerDown, apiThenOutage, nightOutage, givingUp:
 		return by(1, "AUTH.0503")
 	case groupDown:
 		if mine {

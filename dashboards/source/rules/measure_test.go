@@ -112,7 +112,7 @@ func packs(s size, seed uint64) (all [][]*incident) {
 	var todo []*incident
 	for rep := range 3 {
 		for _, c := range []incident{
-			{kind: providerDown}, {kind: groupDown}, {kind: groupPartly, share: 0.3}, {kind: capacity, share: 0.5}, {kind: knownCode, share: 0.4},
+			{kind: providerDown}, {kind: givingUp}, {kind: groupDown}, {kind: groupPartly, share: 0.3}, {kind: capacity, share: 0.5}, {kind: knownCode, share: 0.4},
 			{kind: nobodyComes, share: 1}, {kind: nobodyComes, share: 0.8}, {kind: serverDead}, {kind: serverDrawing},
 			{kind: agentRollOut, share: 0.35}, {kind: clientRollOut, share: 0.9}, {kind: slowLogins}, {kind: slowGroup}, {kind: guessing},
 			{kind: spray}, {kind: spray, share: 1}, {kind: newCode, share: 0.01}, {kind: nightOutage}, {kind: apiDown}, {kind: apiThenOutage},
@@ -181,7 +181,7 @@ func measureIncidents(t *testing.T, s size, seed uint64) {
 		}
 		claimed := map[*alarm]bool{}
 		for _, c := range week {
-			lines = append(lines, c.summary(alarms, claimed))
+			lines = append(lines, c.summary(t, alarms, claimed))
 		}
 		for _, a := range alarms {
 			if !claimed[a] && a.rule.Labels["severity"] != "info" {
@@ -197,28 +197,27 @@ func measureIncidents(t *testing.T, s size, seed uint64) {
 	fmt.Printf("== %s seed %d: incidents\n%s\n", s.name, seed, strings.Join(lines, "\n"))
 }
 
-func (c *incident) summary(alarms []*alarm, claimed map[*alarm]bool) string {
+// summary is what an incident made: minutes to the first page and mail, how many of them
+// Alertmanager sends, and how long after the end the last page is taken back.
+func (c *incident) summary(t *testing.T, alarms []*alarm, claimed map[*alarm]bool) string {
 	begin, end := int32(c.from/minute), int32(c.to/minute)
 	if c.apiFrom > 0 {
 		begin = int32(c.apiFrom / minute)
 	}
-	page, mail, over := int32(-1), int32(-1), int32(-1)
+	page, mail := int32(-1), int32(-1)
 	var heard []string
+	var mine []*alarm
 	for _, a := range alarms {
 		if a.from < begin || a.from > end+90 {
 			continue
 		}
 		claimed[a] = true
+		mine = append(mine, a)
 		after := a.from - int32(c.from/minute)
 		switch a.rule.Labels["severity"] {
 		case "critical":
 			if page < 0 {
 				page = after
-			}
-			if a.to == 0 {
-				over = 9999
-			} else {
-				over = max(over, a.to-end)
 			}
 		case "warning":
 			if mail < 0 {
@@ -233,5 +232,17 @@ func (c *incident) summary(alarms []*alarm, claimed map[*alarm]bool) string {
 	if n > 9 {
 		heard = append(heard[:9], fmt.Sprint("… ", n))
 	}
-	return fmt.Sprintf("%-44s %3.0f%% g%d %02d:%02d page %3d mail %3d over %3d | %s", c.kind, c.share*100, c.group+1, c.from%day/hour, c.from%hour/minute, page, mail, over, strings.Join(heard, "; "))
+	sent, over := deliver(t, mine), "-"
+	for _, n := range sent {
+		if n.receiver == "pager" {
+			if over = fmt.Sprint(n.minute - end); len(n.firing) > 0 {
+				over = "never"
+			}
+		}
+	}
+	text := fmt.Sprintf("%-44s %3.0f%% g%d %02d:%02d page %3d mail %3d over %5s pages %d mails %d | %s", c.kind, c.share*100, c.group+1, c.from%day/hour, c.from%hour/minute, page, mail, over, sent.count("pager"), sent.count("mail"), strings.Join(heard, "; "))
+	if *details && (sent.count("pager") > 1 || sent.count("mail") > 2) {
+		text += "\n" + sent.String()
+	}
+	return text
 }

@@ -251,7 +251,7 @@ func (t *tenant) insist(c *incident, at float64, who, server int, took float64, 
 		}
 		code, server, slower := c.meet(t, p, server, at, k, r)
 		t.add(at, who, server, code, took*slower, r)
-		if code == "" {
+		if code == "" || c.kind == givingUp {
 			return
 		}
 		if k%3 < 2 {
