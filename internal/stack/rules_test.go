@@ -358,6 +358,7 @@ func exported(t *testing.T) map[string][]string {
 	s.Reconciled(0)
 	e.Request("p")("o", "200", time.Second)
 	e.Sharded(0, 2)
+	e.ShowLeases(func() (collector.Leases, bool) { return collector.Leases{Held: map[string]bool{"p": true}}, true })
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	for _, f := range families {
