@@ -90,6 +90,11 @@ func TestManyLoginsAreInsertedAtOnce(t *testing.T) {
 		require.Equal(t, float64(n), b.values(loginUsers, "window")["1h"])
 		return took
 	}
-	inOrder := took(func(i int) time.Duration { return time.Duration(i) * time.Millisecond })
-	require.Less(t, took(func(int) time.Duration { return 0 }), 5*inOrder)
+	for range 5 { // the machine may have been busy with other things during one of the two
+		inOrder := took(func(i int) time.Duration { return time.Duration(i) * time.Millisecond })
+		if took(func(int) time.Duration { return 0 }) < 5*inOrder {
+			return
+		}
+	}
+	require.Fail(t, "logins of one moment take more than five times as long as others, five times in a row")
 }

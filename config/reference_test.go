@@ -214,7 +214,7 @@ func (d *document) words(english string) string {
 
 var chineseWords = strings.NewReplacer("| key | meaning | type | default | allowed | example | since |", "| 键 | 含义 | 类型 | 默认值 | 允许的值 | 示例 | 起始版本 |",
 	"**required**, or ", "**必填**，或 ", "**required**", "**必填**", "list of texts", "文本列表", "list of durations", "时长列表",
-	"mapping of lists of secrets", "映射，值为密钥列表", "mapping", "映射", "text", "文本", "boolean", "布尔", "secret", "密钥", "duration", "时长",
+	"mapping of lists of secrets", "映射，值为密钥列表", "mapping", "映射", "text", "文本", "boolean", "布尔", "secret_key_file", "secret_key_file", "secret", "密钥", "duration", "时长",
 	"whole number", "整数", "number", "数字", "true or false", "true 或 false", "more than ", "大于 ", ", at most ", "，不超过 ", "one of ", "其中之一：",
 	" or more", " 或以上", "at least 16 bytes, such as ", "至少 16 字节，例如用 ", " makes", " 生成", "written like ", "形如 ",
 	"an http or https URL without user, query and fragment", "http 或 https 的 URL，不带用户、查询和片段", "a URL such as ", "URL，例如 ",
