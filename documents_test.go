@@ -116,32 +116,52 @@ func TestChineseFollowsEnglish(t *testing.T) {
 	texts := documents(t)
 	for english, chinese := range map[string]string{
 		"README.md": "README.zh-CN.md", "docs/installation.md": "docs/zh-CN/installation.md", "docs/configuration.md": "docs/zh-CN/configuration.md",
-		"docs/permissions.md": "docs/zh-CN/permissions.md",
+		"docs/permissions.md": "docs/zh-CN/permissions.md", "docs/alerts.md": "docs/zh-CN/alerts.md",
 	} {
 		require.Contains(t, texts, chinese)
 		assert.Equal(t, shape(texts[english]), shape(texts[chinese]), "%s and %s", english, chinese)
 	}
 }
 
-// The runbooks have a section for each alert in both languages, with the same four parts.
+// The runbooks have the same sections in both languages. Each alert has the same four parts,
+// limits and queries.
 func TestRunbooksAreInBothLanguages(t *testing.T) {
 	texts := documents(t)
-	alert := regexp.MustCompile(`(?m)^## (Workspace\w+)$`)
-	chinese := texts["docs/zh-CN/runbooks.md"]
-	sections := map[string]string{}
-	for part := range strings.SplitSeq(chinese, "\n## ") {
-		name, body, _ := strings.Cut(part, "\n")
-		sections[name] = body
-	}
-	found := alert.FindAllStringSubmatch(texts["docs/runbooks.md"], -1)
-	require.NotEmpty(t, found)
-	for _, m := range found {
+	english, chinese := texts["docs/runbooks.md"], texts["docs/zh-CN/runbooks.md"]
+	assert.Equal(t, shape(english), shape(chinese))
+	translated := alertSections(chinese)
+	require.NotEmpty(t, translated)
+	for name, body := range alertSections(english) {
 		for _, part := range []string{"**含义。**", "**影响。**", "**诊断。**", "**处理。**"} {
-			assert.Contains(t, sections[m[1]], part, "docs/zh-CN/runbooks.md, %s", m[1])
+			assert.Contains(t, translated[name], part, "docs/zh-CN/runbooks.md, %s", name)
+		}
+		assert.Equal(t, fenced.FindAllString(body, -1), fenced.FindAllString(translated[name], -1), "docs/zh-CN/runbooks.md, queries of %s", name)
+		numbers := number.FindAllString(meaning(translated[name]), -1)
+		for _, limit := range number.FindAllString(meaning(body), -1) {
+			assert.Contains(t, numbers, limit, "docs/zh-CN/runbooks.md, meaning of %s", name)
 		}
 	}
-	before := func(text string) string { head, _, _ := strings.Cut(text, "\n## Workspace"); return head }
-	assert.Equal(t, shape(before(texts["docs/runbooks.md"])), shape(before(chinese)), "what comes before the alerts")
+}
+
+var number = regexp.MustCompile(`\d[\d.,]*\d|\d`)
+
+// meaning is the first paragraph of an alert's section, which has its limits.
+func meaning(section string) string {
+	paragraph, _, _ := strings.Cut(strings.TrimSpace(section), "\n\n")
+	return paragraph
+}
+
+// alertSections are the sections of a runbook by the names of their alerts.
+func alertSections(text string) map[string]string {
+	sections := map[string]string{}
+	for part := range strings.SplitSeq(text, "\n## ") {
+		name, body, _ := strings.Cut(part, "\n")
+		if strings.HasPrefix(name, "Workspace") {
+			body, _, _ = strings.Cut(body, "\n# ")
+			sections[name] = body
+		}
+	}
+	return sections
 }
 
 // shape is the headings of a document by their levels, and its tables by columns, with
