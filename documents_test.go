@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -162,6 +163,47 @@ func alertSections(text string) map[string]string {
 		}
 	}
 	return sections
+}
+
+// A tag that comes too early publishes nothing.
+func TestReleaseNotes(t *testing.T) {
+	script, err := filepath.Abs("scripts/release-notes")
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ chart, changelog, readme, notes, refused string }{
+		"ready":            {"0.1.0", "## 0.2.0\n\n* b\n\n## 0.1.0\n\n* a\n\n## 0.0.9\n\n* z\n", "Install it.", "\n* a\n", ""},
+		"with its date":    {"0.1.0", "## 0.1.0, 2027-01-31\n\n* a\n", "Install it.", "\n* a\n", ""},
+		"too early":        {"0.1.0", "## 0.1.0, not released yet\n\n* a\n", "Install it.", "", "CHANGELOG.md has no text"},
+		"no section":       {"0.1.0", "## 0.1.01\n\n* a\n", "Install it.", "", "CHANGELOG.md has no text"},
+		"nothing in it":    {"0.1.0", "## 0.1.0\n\n## 0.0.9\n\n* z\n", "Install it.", "", "CHANGELOG.md has no text"},
+		"another chart":    {"0.1.1", "## 0.1.0\n\n* a\n", "Install it.", "", "has another version"},
+		"README not ready": {"0.1.0", "## 0.1.0\n\n* a\n", "Nothing has been released yet.", "", "README.md"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for path, text := range map[string]string{
+				"deploy/helm/workspace-exporter/Chart.yaml": "name: x\nversion: " + c.chart + "\n",
+				"CHANGELOG.md":         "# Changelog\n\n" + c.changelog,
+				"README.md":            c.readme,
+				"docs/installation.md": "",
+			} {
+				file := filepath.Join(dir, path)
+				require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+				require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+			}
+			command := exec.Command(script, "0.1.0")
+			command.Dir = dir
+			var stderr strings.Builder
+			command.Stderr = &stderr
+			out, err := command.Output()
+			if c.refused != "" {
+				assert.Error(t, err)
+				assert.Contains(t, stderr.String(), c.refused)
+				return
+			}
+			require.NoError(t, err, stderr.String())
+			assert.Equal(t, c.notes, string(out))
+		})
+	}
 }
 
 // shape is the headings of a document by their levels, and its tables by columns, with
