@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
@@ -28,7 +29,11 @@ func CheckConfig(file ConfigFile, out io.Writer) error {
 		for _, s := range source.All {
 			if block := s.Block(&p.Sources); block != nil {
 				mode := block.Common().Mode
-				fmt.Fprintf(out, "%s/%s, mode %s, needs the permissions %s\n", p.Name, s.Name, mode, strings.Join(s.Permissions(mode), ", "))
+				permissions := s.Permissions(mode)
+				if config.StagesOf(block) != nil {
+					permissions = append(slices.Clone(permissions), s.Stages.Permission)
+				}
+				fmt.Fprintf(out, "%s/%s, mode %s, needs the permissions %s\n", p.Name, s.Name, mode, strings.Join(permissions, ", "))
 			}
 		}
 	}

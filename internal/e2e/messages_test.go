@@ -54,7 +54,7 @@ func TestCheckConfigSaysWhatIsDoubtfulAndWhatTheModesNeed(t *testing.T) {
     project_id: my-project
     region: xx-new-7
     credentials: {token: {token: xxxx}}
-    sources: {user_connections: {poll_interval: 1s, mode: query}, desktop_connections: {}}
+    sources: {user_connections: {poll_interval: 1s, mode: query}, desktop_connections: {stages: {}}}
   - name: b
     project_id: my-project
     region: xx-new-7
@@ -66,7 +66,7 @@ func TestCheckConfigSaysWhatIsDoubtfulAndWhatTheModesNeed(t *testing.T) {
 		"yml:3: projects[0].project_id: looks like a placeholder", "yml:4: projects[0].region: no list", "yml:5: projects[0].credentials.token.token: looks like",
 		"yml:6: projects[0].sources.user_connections.poll_interval: 1s is shorter", "yml:8: projects[1].project_id: \"b\" and \"a\" read the same project",
 		"a/user_connections, mode query, needs the permissions workspace:session:listUserConnection\n",
-		"a/desktop_connections, mode export_v2, needs the permissions workspace:connections:securityExport\n",
+		"a/desktop_connections, mode export_v2, needs the permissions workspace:connections:securityExport, workspace:statistics:getUserAccessStages\n",
 		"b/user_connections, mode auto, needs the permissions workspace:session:listUserConnection, workspace:session:exportUserConnection, workspace:tenants:listExportTasks",
 	} {
 		assert.Contains(t, stdout, want)
