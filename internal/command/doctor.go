@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-kit/log"
@@ -167,18 +168,24 @@ func (d *doctor) probe(ctx context.Context, s *source.Source, block config.Block
 	if skew, ok := host.Skew(); ok {
 		d.say("clock of %s: %s", host.Name, describeSkew(skew))
 	}
+	permissions := s.Permissions(block.Common().Mode)
+	if workspace.IsForbidden(err) && !slices.Contains(permissions, s.List.Permission) {
+		d.say("not tried, since it would make an export: permissions %s", strings.Join(permissions, ", "))
+		d.say("newest record: not known; the list shows it, and permission %s, which no poll of this mode needs, is missing", s.List.Permission)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	if s.IsCurrent() {
-		for _, p := range s.Permissions(block.Common().Mode) {
+		for _, p := range permissions {
 			d.say("ok: permission %s is granted, or was not needed", p)
 		}
 		d.say("records now: %d", count)
 		return nil
 	}
 	d.say("ok: permission %s is granted", s.List.Permission)
-	for _, p := range s.Permissions(block.Common().Mode) {
+	for _, p := range permissions {
 		if p != s.List.Permission && p != workspace.PermissionListExportTasks {
 			d.say("not tried, since it would make an export: permission %s", p)
 		}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,8 +64,13 @@ func TestDoctorExaminesEverySource(t *testing.T) {
 		t.Run(permission, func(t *testing.T) {
 			t.Parallel()
 			code, stdout := examine(t, permission)
-			assert.Equal(t, 1, code)
 			assert.Equal(t, 5, strings.Count(stdout, "ok:"), stdout)
+			if source == "sessions" || source == "access_statistics" || source == "desktop_connections" { // their polls read files alone
+				assert.Zero(t, code, stdout)
+				assert.Contains(t, stdout, "newest record: not known; the list shows it, and permission "+permission)
+				return
+			}
+			assert.Equal(t, 1, code)
 			_, after, found := strings.Cut("\n"+stdout, "\n"+project+"/"+source+"\n")
 			require.True(t, found, stdout)
 			wrong, _, _ := strings.Cut(after, "\n"+project+"/")
@@ -180,7 +186,11 @@ func TestTheDemoLeavesNothingBehind(t *testing.T) {
 	e.launch("demo")
 	eventually(t, "the folder of the killed demo is gone", func() bool { return !slices.Contains(folders(), killed) })
 	require.Len(t, folders(), 1, "its own is still there")
-	e.signal(syscall.SIGHUP)
+	end := syscall.SIGHUP
+	if signal.Ignored(end) { // under nohup, so that the demo does, too
+		end = syscall.SIGTERM
+	}
+	e.signal(end)
 	assert.Equal(t, 0, e.exitCode(patience))
 	assert.Empty(t, folders())
 }

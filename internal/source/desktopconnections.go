@@ -33,7 +33,7 @@ var desktopConnections = &Source{
 	Kind:             collector.DesktopLogins,
 	CodesFromReasons: true,
 	PersonalMachines: true,
-	Demo:             "{lookback: 2m, initial_lookback: 1d, pending_timeout: 10m, stages: {max_per_minute: 100}}",
+	Demo:             "{lookback: 2m, initial_lookback: 1d, pending_timeout: 10m}",
 	way: &incremental{
 		records: recordsOf(listDesktopConnections, (*record.DesktopConnection).Login),
 		settings: loginSettingsOf(func(c *config.DesktopConnections) loginSettings {
