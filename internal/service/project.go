@@ -103,7 +103,7 @@ func (p *project) open(s *source.Source, block config.Block, current *state, l *
 		return nil, err
 	}
 	reconciler, err := opening.Reconciler()
-	opened := &Source{title: s.Title, poller: poller, accumulator: accumulator, day: day, metrics: opening.Metrics, reconciler: reconciler}
+	opened := &Source{project: p.Name, lease: l, title: s.Title, poller: poller, accumulator: accumulator, day: day, metrics: opening.Metrics, reconciler: reconciler}
 	if stages := config.StagesOf(block); stages != nil {
 		opened.stages = opening.NewStages(p.clients.forStages(p.client, p.Project, s.Name, stages.MaxPerMinute), accumulator)
 	}
