@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -117,10 +118,44 @@ func TestChineseFollowsEnglish(t *testing.T) {
 	texts := documents(t)
 	for english, chinese := range map[string]string{
 		"README.md": "README.zh-CN.md", "docs/installation.md": "docs/zh-CN/installation.md", "docs/configuration.md": "docs/zh-CN/configuration.md",
-		"docs/permissions.md": "docs/zh-CN/permissions.md", "docs/alerts.md": "docs/zh-CN/alerts.md",
+		"docs/permissions.md": "docs/zh-CN/permissions.md", "docs/alerts.md": "docs/zh-CN/alerts.md", "docs/integrations.md": "docs/zh-CN/integrations.md",
+		"docs/faq.md": "docs/zh-CN/faq.md", "docs/upgrade.md": "docs/zh-CN/upgrade.md",
 	} {
 		require.Contains(t, texts, chinese)
 		assert.Equal(t, shape(texts[english]), shape(texts[chinese]), "%s and %s", english, chinese)
+	}
+}
+
+// Chinese texts have one word for one thing: CONTRIBUTING.md has the words, and in the last
+// column of their table those that are not used.
+func TestChineseHasOneWordForOneThing(t *testing.T) {
+	contributing, err := os.ReadFile("CONTRIBUTING.md")
+	require.NoError(t, err)
+	_, table, _ := strings.Cut(string(contributing), "\n### Chinese words\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	var unused []string
+	for _, row := range regexp.MustCompile(`(?m)^\|.*\| ([^|]*) \|$`).FindAllStringSubmatch(table, -1)[1:] {
+		unused = append(unused, strings.Split(row[1], "、")...)
+	}
+	require.Greater(t, len(unused), 20)
+
+	paths := []string{"README.zh-CN.md", "dashboards/source/texts.go", "deploy/alertmanager/china.example.yml", "internal/failurecode/builtin.go", "internal/command/demo.go"}
+	found, err := filepath.Glob("docs/zh-CN/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, found)
+	paths = append(paths, found...)
+	paths = slices.DeleteFunc(paths, func(path string) bool { // texts of the alerts follow
+		return path == "docs/zh-CN/alerts.md" || path == "docs/zh-CN/runbooks.md"
+	})
+	grafanas := regexp.MustCompile(`(Grafana|Prometheus|Loki) 数据源`)
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for i, line := range strings.Split(grafanas.ReplaceAllString(string(text), ""), "\n") {
+			for _, word := range unused {
+				assert.NotContains(t, line, word, "%s:%d", path, i+1)
+			}
+		}
 	}
 }
 

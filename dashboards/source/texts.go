@@ -43,29 +43,29 @@ var texts = map[string]translations{
 	},
 	"exporter": {
 		"en": {"Workspace / Exporter", "Can the other pages be believed? Age of the data, polls, requests and the process itself."},
-		"zh": {"Workspace / 采集器", "其他页面可信吗？数据新鲜度、轮询、API 请求以及采集器进程。"},
+		"zh": {"Workspace / exporter 状态", "其他页面可信吗？数据新鲜度、轮询、API 请求以及 exporter 进程。"},
 	},
 	"records": {
 		"en": {"Workspace / Failed records", "The failed logins and application launches one by one, as the exporter logs them. Needs Loki."},
-		"zh": {"Workspace / 失败记录", "采集器日志中的单条失败登录与失败应用启动。需要 Loki。"},
+		"zh": {"Workspace / 失败记录", "exporter 日志中的单条失败登录与失败应用启动。需要 Loki。"},
 	},
 
 	// Variables
 	"variable.datasource": {
 		"en": {"Data source", "The Prometheus server that scrapes the exporter."},
-		"zh": {"数据源", "抓取采集器的 Prometheus 服务器。"},
+		"zh": {"Prometheus 数据源", "抓取 exporter 的 Prometheus 服务器。"},
 	},
 	"variable.job": {
 		"en": {"Job", "The scrape job of the exporter."},
-		"zh": {"作业", "采集器的抓取作业。"},
+		"zh": {"作业", "exporter 的抓取作业。"},
 	},
 	"variable.instance": {
 		"en": {"Instance", "The exporter's address."},
-		"zh": {"实例", "采集器的地址。"},
+		"zh": {"实例", "exporter 的地址。"},
 	},
 	"variable.project": {
 		"en": {"Project", "A project of the exporter's configuration."},
-		"zh": {"项目", "采集器配置中的项目。"},
+		"zh": {"项目", "exporter 配置中的项目。"},
 	},
 	"variable.product": {
 		"en": {"Product", "app_streaming for application streaming, desktop for cloud desktops."},
@@ -97,7 +97,7 @@ var texts = map[string]translations{
 	},
 	"variable.source": {
 		"en": {"Source", "A source of the exporter's configuration."},
-		"zh": {"采集源", "采集器配置中的采集源。"},
+		"zh": {"采集源", "exporter 配置中的采集源。"},
 	},
 	"variable.window": {
 		"en": {"Within", "How far back the numbers and tables look that are of now, and the window of distinct users. Write 15m or 1h: users are counted only for the windows in user_windows of the configuration."},
@@ -105,7 +105,7 @@ var texts = map[string]translations{
 	},
 	"variable.loki_datasource": {
 		"en": {"Loki data source", "The Loki that collects the exporter's log of failed logins."},
-		"zh": {"Loki 数据源", "收集采集器失败登录日志的 Loki。"},
+		"zh": {"Loki 数据源", "收集 exporter 失败登录日志的 Loki。"},
 	},
 	"variable.loki_job": {
 		"en": {"Loki job", "The label job of the log lines with failed records, a regular expression."},
@@ -114,7 +114,7 @@ var texts = map[string]translations{
 
 	// Annotations
 	"annotation.alerts":   {"en": {title: "Alerts"}, "zh": {title: "告警"}},
-	"annotation.restarts": {"en": {title: "Exporter restarts"}, "zh": {title: "采集器重启"}},
+	"annotation.restarts": {"en": {title: "Exporter restarts"}, "zh": {title: "exporter 重启"}},
 	"annotation.agents":   {"en": {title: "New agent versions"}, "zh": {title: "新的 Agent 版本"}},
 
 	// Words: links, columns, legends, values
@@ -171,8 +171,8 @@ var texts = map[string]translations{
 	"invalid_fields":           {"en": {title: "Unreadable fields"}, "zh": {title: "无法读取的字段"}},
 	"reconciliation":           {"en": {title: "Difference of pages and export"}, "zh": {title: "分页与导出的差异"}},
 	"unknown":                  {"en": {title: "not known"}, "zh": {title: "未知"}},
-	"few_launches":             {"en": {title: "few launches"}, "zh": {title: "打开过少"}},
-	"launches":                 {"en": {title: "Launches"}, "zh": {title: "打开次数"}},
+	"few_launches":             {"en": {title: "few launches"}, "zh": {title: "启动过少"}},
+	"launches":                 {"en": {title: "Launches"}, "zh": {title: "启动次数"}},
 	"app_group":                {"en": {title: "Application group"}, "zh": {title: "应用组"}},
 	"app_name":                 {"en": {title: "Application"}, "zh": {title: "应用"}},
 	"apps_open":                {"en": {title: "Open now"}, "zh": {title: "正在使用"}},
@@ -181,7 +181,7 @@ var texts = map[string]translations{
 	"never":                    {"en": {title: "never"}, "zh": {title: "从未"}},
 	"ok":                       {"en": {title: "none"}, "zh": {title: "无"}},
 	"no_alert":                 {"en": {title: "no alert fires"}, "zh": {title: "没有触发的告警"}},
-	"unreached":                {"en": {title: "exporter not reached"}, "zh": {title: "无法访问采集器"}},
+	"unreached":                {"en": {title: "exporter not reached"}, "zh": {title: "无法访问 exporter"}},
 	"polls_succeed":            {"en": {title: "polls succeed"}, "zh": {title: "轮询成功"}},
 	"failed":                   {"en": {title: "failed"}, "zh": {title: "失败"}},
 	"critical":                 {"en": {title: "critical"}, "zh": {title: "严重"}},
@@ -195,7 +195,7 @@ var texts = map[string]translations{
 	"source_up":                {"en": {title: "Last poll succeeded"}, "zh": {title: "最近轮询成功"}},
 	"up":                       {"en": {title: "Reached"}, "zh": {title: "可访问"}},
 	"last_success":             {"en": {title: "Data age"}, "zh": {title: "数据年龄"}},
-	"catching_up":              {"en": {title: "Catching up"}, "zh": {title: "正在追赶"}},
+	"catching_up":              {"en": {title: "Catching up"}, "zh": {title: "正在补读"}},
 	"class":                    {"en": {title: "Class"}, "zh": {title: "类别"}},
 	"meaning":                  {"en": {title: "Meaning"}, "zh": {title: "含义"}},
 	"other_codes":              {"en": {title: "all other codes"}, "zh": {title: "其他失败码"}},
@@ -203,7 +203,7 @@ var texts = map[string]translations{
 	"reason.unreachable":       {"en": {title: "API unreachable"}, "zh": {title: "API 无法访问"}},
 	"reason.server_error":      {"en": {title: "API server error"}, "zh": {title: "API 服务端错误"}},
 	"reason.throttled":         {"en": {title: "API throttles"}, "zh": {title: "API 限流"}},
-	"reason.credentials":       {"en": {title: "credentials refused"}, "zh": {title: "凭据被拒绝"}},
+	"reason.credentials":       {"en": {title: "credentials refused"}, "zh": {title: "凭证被拒绝"}},
 	"reason.permission":        {"en": {title: "permission missing"}, "zh": {title: "缺少权限"}},
 	"reason.refused":           {"en": {title: "request refused"}, "zh": {title: "请求被拒绝"}},
 	"reason.export_task":       {"en": {title: "export task failed"}, "zh": {title: "导出任务失败"}},
@@ -216,7 +216,7 @@ var texts = map[string]translations{
 	"stage":                    {"en": {title: "Stage"}, "zh": {title: "阶段"}},
 	"stage.LOGIN":              {"en": {title: "login"}, "zh": {title: "登录"}},
 	"stage.MAIN_AUTH":          {"en": {title: "main authentication (password)"}, "zh": {title: "主认证（密码）"}},
-	"stage.MFA_AUTH":           {"en": {title: "second factor"}, "zh": {title: "辅助认证（双因素）"}},
+	"stage.MFA_AUTH":           {"en": {title: "second factor"}, "zh": {title: "多因素认证"}},
 	"stage.CLICK_ICON":         {"en": {title: "click on the icon"}, "zh": {title: "点击图标"}},
 	"stage.PRECONNECT":         {"en": {title: "preconnect (gateway)"}, "zh": {title: "预连接（网关）"}},
 	"stage.CONNECT":            {"en": {title: "connect (desktop or server)"}, "zh": {title: "正式连接（桌面或服务器）"}},
@@ -235,7 +235,7 @@ var texts = map[string]translations{
 	"disposition.given_up":     {"en": {title: "given up: too many unfinished"}, "zh": {title: "未完成过多，已放弃"}},
 	"link.records":             {"en": {title: "Look at the single failures"}, "zh": {title: "查看单条失败记录"}},
 	"link.login-failures":      {"en": {title: "Look into the failures"}, "zh": {title: "查看登录失败"}},
-	"link.exporter":            {"en": {title: "Look at the exporter"}, "zh": {title: "查看采集器"}},
+	"link.exporter":            {"en": {title: "Look at the exporter"}, "zh": {title: "查看 exporter"}},
 	"link.login-time":          {"en": {title: "Look at login times"}, "zh": {title: "查看登录耗时"}},
 	"link.servers":             {"en": {title: "Look at the servers"}, "zh": {title: "查看服务器"}},
 	"fill":                     {"en": {title: "Full"}, "zh": {title: "占用率"}},
@@ -292,7 +292,7 @@ var texts = map[string]translations{
 	},
 	"overview.slow": {
 		"en": {"Login p90, $window", "Nine of ten logins within the window were faster, of 10 or more. From the request for a connection to its start: the time in which a user types credentials is in it."},
-		"zh": {"登录 p90，$window", "窗口内九成登录快于此值（至少 10 次）。从请求连接到连接开始，包含用户输入凭据的时间。"},
+		"zh": {"登录 p90，$window", "窗口内九成登录快于此值（至少 10 次）。从请求连接到连接开始，包含用户输入凭证的时间。"},
 	},
 	"overview.open": {
 		"en": {"Open connections", "Connections that have started and not ended."},
@@ -300,11 +300,11 @@ var texts = map[string]translations{
 	},
 	"overview.age": {
 		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
-		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问 exporter。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看 exporter。"},
 	},
 	"overview.alerts": {
 		"en": {"Alerts firing", "The alerts of the exporter's rules that fire now, the most urgent first. None also if the rules are not loaded. The graphs mark where one begins."},
-		"zh": {"触发中的告警", "本采集器规则中正在触发的告警，最紧急的在前。未加载规则时也显示没有。图中标出告警开始的时刻。"},
+		"zh": {"触发中的告警", "本 exporter 规则中正在触发的告警，最紧急的在前。未加载规则时也显示没有。图中标出告警开始的时刻。"},
 	},
 	"overview.trend": {"en": {title: "Trend"}, "zh": {title: "趋势"}},
 	"overview.logins": {
@@ -370,36 +370,36 @@ var texts = map[string]translations{
 	"applications.now": {"en": {title: "Now"}, "zh": {title: "当前"}},
 	"applications.age": {
 		"en": {"Is the data alive?", "How old the launches are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
-		"zh": {"数据是否正常？", "其他面板所示应用使用记录的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+		"zh": {"数据是否正常？", "其他面板所示应用使用记录的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问 exporter。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看 exporter。"},
 	},
 	"applications.launches": {
 		"en": {"Launches", "How often the chosen applications were opened, or somebody tried to, in the time shown."},
-		"zh": {"打开次数", "所选时间内所选应用被打开（或尝试打开）的次数。"},
+		"zh": {"启动次数", "所选时间内所选应用被启动（或尝试启动）的次数。"},
 	},
 	"applications.failures": {
 		"en": {"Failures", "Launches that failed, with the chosen codes."},
-		"zh": {"失败次数", "具有所选失败码的打开失败。"},
+		"zh": {"失败次数", "具有所选失败码的启动失败。"},
 	},
 	"applications.ratio": {
 		"en": {"Failure ratio", "Failures with the chosen codes as a share of all launches. Grey with fewer than 10 launches."},
-		"zh": {"失败率", "具有所选失败码的失败占全部打开次数的比例。少于 10 次时为灰色。"},
+		"zh": {"失败率", "具有所选失败码的失败占全部启动次数的比例。少于 10 次时为灰色。"},
 	},
 	"applications.failing": {
 		"en": {"Applications failing", "Applications of which a fifth of the launches failed or more, of those with 5 launches or more."},
-		"zh": {"故障应用数", "打开达到 5 次的应用中，失败率达到 20% 的应用数。"},
+		"zh": {"故障应用数", "启动达到 5 次的应用中，失败率达到 20% 的应用数。"},
 	},
 	"applications.people": {
 		"en": {"Users failing, $window", "Distinct users with a failed launch within the chosen window. Who failed with two applications counts twice. Not filtered by code."},
-		"zh": {"失败用户数，$window", "所选窗口内打开失败过的不同用户数。两个应用都失败的用户计两次。不按失败码筛选。"},
+		"zh": {"失败用户数，$window", "所选窗口内启动失败过的不同用户数。两个应用都失败的用户计两次。不按失败码筛选。"},
 	},
 	"applications.open": {
 		"en": {"Open now", "Applications that were opened and not closed."},
-		"zh": {"正在使用", "已打开且未关闭的应用数。"},
+		"zh": {"正在使用", "已启动且未关闭的应用数。"},
 	},
 	"applications.which": {"en": {title: "Which application?"}, "zh": {title: "哪个应用？"}},
 	"applications.apps_table": {
 		"en": {"Applications", "The 300 applications with the most launches in the time shown. A ratio is shown from 5 launches on. Users are of the chosen window. One that fails alone is broken itself; when a whole group fails, look at its servers. Click on a name to filter by it."},
-		"zh": {"应用", "所选时间内打开次数最多的 300 个应用。打开达到 5 次才显示失败率。用户数按所选窗口统计。只有一个应用失败：应用自身故障；整组失败：检查其服务器。点击名称进行筛选。"},
+		"zh": {"应用", "所选时间内启动次数最多的 300 个应用。启动达到 5 次才显示失败率。用户数按所选窗口统计。只有一个应用失败：应用自身故障；整组失败：检查其服务器。点击名称进行筛选。"},
 	},
 	"applications.failures_grid": {
 		"en": {"Failures by application and time", "The 15 applications with the most failures: each cell is an interval."},
@@ -407,7 +407,7 @@ var texts = map[string]translations{
 	},
 	"applications.launches_by_group": {
 		"en": {"Launches by group", "Launches of each interval, of the ten groups with the most."},
-		"zh": {"各组打开次数", "打开次数最多的十个应用组在每个时间段内的打开次数。"},
+		"zh": {"各组启动次数", "启动次数最多的十个应用组在每个时间段内的启动次数。"},
 	},
 	"applications.failures_by_group": {
 		"en": {"Failures by group", "Failed launches of each interval with the chosen codes, of the ten groups with the most."},
@@ -416,24 +416,24 @@ var texts = map[string]translations{
 	"applications.why": {"en": {title: "Why?"}, "zh": {title: "为什么？"}},
 	"applications.codes_table": {
 		"en": {"Codes and what they mean", "Failure codes of launches in the time shown with their class and what they mean: the explanation of the configuration, or else the latest reason. New: not seen in the seven days before, if Prometheus was there then. Click on a code to filter by it."},
-		"zh": {"失败码及含义", "所选时间内打开失败的失败码及其类别和含义：配置中的解释，否则为最近一次的原因。“新出现”：此前七天未出现（以 Prometheus 已有数据为准）。点击失败码进行筛选。"},
+		"zh": {"失败码及含义", "所选时间内启动失败的失败码及其类别和含义：配置中的解释，否则为最近一次的原因。“新出现”：此前七天未出现（以 Prometheus 已有数据为准）。点击失败码进行筛选。"},
 	},
 	"applications.codes": {
 		"en": {"Failures by code", "Failed launches of each interval by failure code: the seven with the most in the time shown, and the others."},
-		"zh": {"各失败码的失败次数", "每个时间段内各失败码的打开失败次数：所选时间内最多的七个，以及其余。"},
+		"zh": {"各失败码的失败次数", "每个时间段内各失败码的启动失败次数：所选时间内最多的七个，以及其余。"},
 	},
 	"applications.use": {"en": {title: "Use"}, "zh": {title: "使用情况"}},
 	"applications.trend": {
 		"en": {"Launches and failures", "Launches of each interval, and those that failed with the chosen codes."},
-		"zh": {"打开与失败次数", "每个时间段内的打开次数和具有所选失败码的失败次数。"},
+		"zh": {"启动与失败次数", "每个时间段内的启动次数和具有所选失败码的失败次数。"},
 	},
 	"applications.ratio_trend": {
 		"en": {"Failure ratio", "Share of the launches of each interval that failed with the chosen codes, from 10 launches on. The lines are at 20 % and 50 %, the limits of the alert."},
-		"zh": {"失败率", "每个时间段内以所选失败码失败的比例（打开达到 10 次）。横线为告警阈值 20% 与 50%。"},
+		"zh": {"失败率", "每个时间段内以所选失败码失败的比例（启动达到 10 次）。横线为告警阈值 20% 与 50%。"},
 	},
 	"applications.users_by_app": {
 		"en": {"Users by application", "Distinct users who opened an application within the chosen window, or tried to, of the ten applications with the most at each moment."},
-		"zh": {"各应用用户数", "各时刻所选窗口内打开（或尝试打开）应用的不同用户数：最多的十个应用。"},
+		"zh": {"各应用用户数", "各时刻所选窗口内启动（或尝试启动）应用的不同用户数：最多的十个应用。"},
 	},
 	"applications.open_by_app": {
 		"en": {"Open by application", "How many of each application are open, of the ten with the most at each moment."},
@@ -441,18 +441,18 @@ var texts = map[string]translations{
 	},
 	"applications.durations": {
 		"en": {"How long applications are open", "Median of the time from opening an application to its end, of those that ended. Not filtered by application."},
-		"zh": {"应用使用时长", "已结束的使用中，从打开应用到结束的时间的中位数。不按应用筛选。"},
+		"zh": {"应用使用时长", "已结束的使用中，从启动应用到结束的时间的中位数。不按应用筛选。"},
 	},
 
 	// Login failures
 	"login-failures.size": {"en": {title: "Is it real, and how big?"}, "zh": {title: "是否属实？规模多大？"}},
 	"login-failures.age": {
 		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
-		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问 exporter。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看 exporter。"},
 	},
 	"login-failures.catching_up": {
 		"en": {"Catching up", "Whether the exporter reads what it missed. Then counts rise for logins that are long past; ratios hold."},
-		"zh": {"正在追赶", "采集器是否正在补读错过的记录。此时计数上升来自较早的登录，比率仍然可信。"},
+		"zh": {"正在补读", "exporter 是否正在补读错过的记录。此时计数上升来自较早的登录，比率仍然可信。"},
 	},
 	"login-failures.attempts": {
 		"en": {"Attempts", "Login attempts of the time shown, of the chosen groups."},
@@ -558,7 +558,7 @@ var texts = map[string]translations{
 	"login-failures.vendor": {"en": {title: "The vendor's own statistics"}, "zh": {title: "厂商自己的统计"}},
 	"login-failures.accesses": {
 		"en": {"Failed accesses by error code", "As the vendor counts them: failures of a user within minutes are one, so this is never the number of failures above. Needs the source access_statistics."},
-		"zh": {"各错误码访问失败次数", "厂商的统计口径：同一用户几分钟内的失败合并计一次，因此与上方失败次数不相等。需要启用 access_statistics 采集源。"},
+		"zh": {"各失败码访问失败次数", "厂商的统计口径：同一用户几分钟内的失败合并计一次，因此与上方失败次数不相等。需要启用 access_statistics 采集源。"},
 	},
 	"login-failures.access_users": {
 		"en": {"Users with a failed access", "Distinct users with a failed access within the last hour of the vendor's statistics."},
@@ -573,7 +573,7 @@ var texts = map[string]translations{
 	"login-time.now": {"en": {title: "In the time shown"}, "zh": {title: "所选时间内"}},
 	"login-time.p50": {
 		"en": {"Login, median", "Half of the logins were faster. From the request for a connection to its start: the time in which a user types credentials is in it. Reconnects to desktops are left out."},
-		"zh": {"登录中位数", "一半登录快于此值。从请求连接到连接开始，包含用户输入凭据的时间。不含云桌面重连。"},
+		"zh": {"登录中位数", "一半登录快于此值。从请求连接到连接开始，包含用户输入凭证的时间。不含云桌面重连。"},
 	},
 	"login-time.p90": {
 		"en": {"Login, p90", "Nine of ten logins were faster, of 10 or more. People complain from 30 to 60 seconds on."},
@@ -660,7 +660,7 @@ var texts = map[string]translations{
 	},
 	"login-time.age": {
 		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
-		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问 exporter。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看 exporter。"},
 	},
 
 	// Versions
@@ -718,7 +718,7 @@ var texts = map[string]translations{
 	},
 	"versions.age": {
 		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
-		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问 exporter。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看 exporter。"},
 	},
 	"versions.attempts": {
 		"en": {"Attempts", "Login attempts of the time shown."},
@@ -806,7 +806,7 @@ var texts = map[string]translations{
 	},
 	"capacity.pools": {
 		"en": {"Pools", "Desktops of each pool by state. A pool is full when none is ready. Those without a pool are dedicated ones. Click on a pool to look into failed logins."},
-		"zh": {"桌面池", "各桌面池按状态的桌面数。没有就绪桌面即为占满。非桌面池的为专享桌面。点击查看登录失败。"},
+		"zh": {"桌面池", "各桌面池按状态的桌面数。没有就绪桌面即为占满。非桌面池的为专属桌面。点击查看登录失败。"},
 	},
 	"capacity.use": {
 		"en": {"Desktops in use", "By pool."},
@@ -871,7 +871,7 @@ var texts = map[string]translations{
 	},
 	"servers.age": {
 		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
-		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问 exporter。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看 exporter。"},
 	},
 	"servers.unreached": {
 		"en": {"Without server", "Failures without a server: they failed before one was chosen, and no server is to blame."},
@@ -907,15 +907,15 @@ var texts = map[string]translations{
 	// Exporter
 	"exporter.up": {
 		"en": {"Exporters reached", "Share of the exporters of the time shown that Prometheus reaches now."},
-		"zh": {"可访问的采集器", "所选时间内的采集器中 Prometheus 当前能访问的比例。"},
+		"zh": {"可访问的 exporter", "所选时间内的 exporter 中 Prometheus 当前能访问的比例。"},
 	},
 	"exporter.sources_up": {
 		"en": {"Sources working", "Share of the sources whose last poll succeeded. The table below has the reasons, and the landing page of the exporter the errors in words."},
-		"zh": {"正常采集源", "最近一次轮询成功的采集源比例。原因见下表，详细错误见采集器首页。"},
+		"zh": {"正常采集源", "最近一次轮询成功的采集源比例。原因见下表，详细错误见 exporter 首页。"},
 	},
 	"exporter.age": {
 		"en": {"Is the data alive?", "How old the logins are that the other panels show, and why: what the last poll failed for, or that Prometheus does not reach the exporter. Above 15 minutes, what is of now is not known. Of several projects, the worst. Click to look at the exporter."},
-		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问采集器。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看采集器。"},
+		"zh": {"数据是否正常？", "其他面板所示登录数据的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问 exporter。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看 exporter。"},
 	},
 	"exporter.reload": {
 		"en": {"Configuration valid", "Whether the configuration could be loaded when it was last tried. If not, the old one still applies."},
@@ -931,7 +931,7 @@ var texts = map[string]translations{
 	},
 	"exporter.build": {
 		"en": {"Exporters", "What runs, whether Prometheus reaches it, and since when it runs."},
-		"zh": {"采集器", "运行的版本、Prometheus 能否访问以及已运行的时长。"},
+		"zh": {"运行中的 exporter", "运行的版本、Prometheus 能否访问以及已运行的时长。"},
 	},
 	"exporter.freshness": {"en": {title: "How fresh is the data?"}, "zh": {title: "数据是否新鲜？"}},
 	"exporter.ages": {
@@ -940,15 +940,15 @@ var texts = map[string]translations{
 	},
 	"exporter.cursors": {
 		"en": {"Age of the cursor", "How far behind now the end of the last window is that was read whole. It falls while the exporter catches up."},
-		"zh": {"游标滞后", "最近一个完整读取的窗口的终点距现在多久。追赶期间会逐渐下降。"},
+		"zh": {"游标滞后", "最近一个完整读取的窗口的终点距现在多久。补读期间会逐渐下降。"},
 	},
 	"exporter.delays": {
 		"en": {"Delay of records", "From a record's own time to its being counted. If it comes near the lookback, raise the lookback, or late records are lost."},
-		"zh": {"记录延迟", "从记录自身时间到被计数。若接近 lookback，请调大，否则迟到的记录会丢失。"},
+		"zh": {"记录延迟", "从记录时间到被计数。若接近 lookback，请调大，否则迟到的记录会丢失。"},
 	},
 	"exporter.catching_up": {
 		"en": {"Catching up", "Sources that are more than one poll behind. Counts then rise for logins that are long past."},
-		"zh": {"正在追赶", "落后超过一次轮询的采集源。此时计数上升来自较早的登录。"},
+		"zh": {"正在补读", "落后超过一次轮询的采集源。此时计数上升来自较早的登录。"},
 	},
 	"exporter.polls": {"en": {title: "Polls"}, "zh": {title: "轮询"}},
 	"exporter.poll_rate": {
@@ -970,7 +970,7 @@ var texts = map[string]translations{
 	"exporter.api": {"en": {title: "Requests to the API"}, "zh": {title: "API 请求"}},
 	"exporter.requests": {
 		"en": {"Requests", "Requests of each interval by operation, each attempt counted; those without a 2xx status in red. 429 is the API's limit: the exporter slows down. error: there was no answer."},
-		"zh": {"请求", "每个时间段内各操作的请求，每次尝试都计数；非 2xx 为红色。429 为 API 限流，采集器会放慢；error 表示无应答。"},
+		"zh": {"请求", "每个时间段内各操作的请求，每次尝试都计数；非 2xx 为红色。429 为 API 限流，exporter 会放慢；error 表示无应答。"},
 	},
 	"exporter.request_time": {
 		"en": {"Duration of requests, p90", "Nine of ten requests were faster, each attempt by itself."},
@@ -999,7 +999,7 @@ var texts = map[string]translations{
 	},
 	"exporter.samples": {
 		"en": {"Samples per scrape", "How many samples a scrape brings: the size of the exporter's metrics in Prometheus."},
-		"zh": {"每次抓取样本数", "一次抓取的样本数，即采集器指标在 Prometheus 中的规模。"},
+		"zh": {"每次抓取样本数", "一次抓取的样本数，即 exporter 指标在 Prometheus 中的规模。"},
 	},
 	"exporter.limited_families": {
 		"en": {"Counted as other, by metric", "Additions of each interval for which max_series had no room, by metric: raise max_series, or drop the label that grows."},
@@ -1007,11 +1007,11 @@ var texts = map[string]translations{
 	},
 	"exporter.sources": {
 		"en": {"Sources", "Each source: whether its last poll succeeded, and if not, why; and how old its data is. Not known: Prometheus does not reach the exporter. What to do about a reason stands in the runbooks."},
-		"zh": {"采集源", "各采集源最近一次轮询是否成功、失败原因以及数据年龄。未知：Prometheus 无法访问采集器。各原因的处理方法见运行手册。"},
+		"zh": {"采集源", "各采集源最近一次轮询是否成功、失败原因以及数据年龄。未知：Prometheus 无法访问 exporter。各原因的处理方法见运维手册。"},
 	},
 	"records.lines": {
 		"en": {"Failed logins", "The failed logins in the exporter's log of failures, if failed_logins_log is set and Loki collects the file. Application filters do not apply."},
-		"zh": {"失败登录", "采集器失败日志中的登录，需设置 failed_logins_log 并由 Loki 收集。应用筛选不适用。"},
+		"zh": {"失败登录", "exporter 失败日志中的登录，需设置 failed_logins_log 并由 Loki 收集。应用筛选不适用。"},
 	},
 	"records.launch_lines": {
 		"en": {"Failed application launches", "The launches in the same log that failed. The filters for products and desktop groups do not apply."},
@@ -1023,6 +1023,6 @@ var texts = map[string]translations{
 	},
 	"exporter.unwritten": {
 		"en": {"Lines not written", "Lines that the exporter could not write in each interval: to the log of failed logins, and to its own. Both should be 0."},
-		"zh": {"未写入的行", "每个时间段内采集器未能写入的行：失败登录日志与自身日志。均应为 0。"},
+		"zh": {"未写入的行", "每个时间段内 exporter 未能写入的行：失败登录日志与自身日志。均应为 0。"},
 	},
 }

@@ -55,7 +55,7 @@ func TestEverySourceIsDescribed(t *testing.T) {
 func TestPermissionsAreListed(t *testing.T) {
 	for file, heading := range map[string]string{
 		"../../docs/permissions.md":       "| source | what | mode | permissions to grant |\n|---|---|---|---|\n",
-		"../../docs/zh-CN/permissions.md": "| 数据源 | 内容 | 模式 | 需要的权限 |\n|---|---|---|---|\n",
+		"../../docs/zh-CN/permissions.md": "| 采集源 | 内容 | 模式 | 需要的权限 |\n|---|---|---|---|\n",
 	} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)

@@ -86,7 +86,7 @@ func TestReceiversInRealServers(t *testing.T) {
 	assert.Equal(t, "text", wecom["msgtype"])
 	assert.Equal(t, "1", wecom["toparty"])
 	content := wecom["text"].(map[string]any)["content"].(string)
-	for _, part := range []string{"【告警】很多人无法登录", "57 % 失败", "看板：http://d", "手册：http://r"} {
+	for _, part := range []string{"【告警】很多人无法登录", "57 % 失败", "仪表盘：http://d", "运维手册：http://r"} {
 		assert.Contains(t, content, part)
 	}
 	for _, path := range []string{
