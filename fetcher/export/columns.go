@@ -237,7 +237,7 @@ func (c Columns) complete(h header) bool {
 const (
 	maxHeaderRows  = 20  // a header row further down is not looked for
 	maxHeaderBytes = 256 // a longer cell is no column's name
-	maxColumnsTold = 40  // in an error
+	maxColumnsTold = 40  // in an error, or in a summary
 )
 
 // findHeader reads rows until one is a header row.
@@ -257,6 +257,9 @@ func (t *table) findHeader(rows rows) (header, error) {
 		if complete {
 			if title := t.columns.doubtful(cells); title != "" {
 				return nil, fmt.Errorf("the column %q is a time in a zone that is not known: write the zone like (GMT+08:00), or tell by `columns:` what the column is", record.ScrubText(record.Label(title)))
+			}
+			for i, column := range h {
+				t.ignore(column, cells[i])
 			}
 			return h, nil
 		}
@@ -285,6 +288,17 @@ func (t *table) headerOf(cells []string) (best header, known int, complete bool)
 		t.columns = t.kinds()[t.kind]
 	}
 	return best, known, complete
+}
+
+// ignore lists the title of a column if it means nothing.
+func (t *table) ignore(column column, title string) {
+	if _, dropped := t.columns.fields[key(title)]; column.field != "" || dropped || len(t.summary.Ignored) == maxColumnsTold {
+		return
+	}
+	name := strings.Clone(record.ScrubText(record.Label(title)))
+	if name != "" && !slices.Contains(t.summary.Ignored, name) {
+		t.summary.Ignored = append(t.summary.Ignored, name)
+	}
 }
 
 func isTime(cell string) bool {

@@ -45,12 +45,13 @@ type jsonTable struct {
 	*table
 	in      *jsontext.Decoder
 	members map[string]column // by their names
+	ignored map[string]bool   // names of members that mean nothing, and are listed
 	number  int
 }
 
 func (t *table) readJSON(text io.Reader) error {
 	t.repeats = true
-	j := &jsonTable{table: t, members: map[string]column{},
+	j := &jsonTable{table: t, members: map[string]column{}, ignored: map[string]bool{},
 		in: jsontext.NewDecoder(&withoutNaN{in: bufio.NewReaderSize(text, 64<<10)}, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 	for {
 		switch err := j.value(0); {
@@ -98,6 +99,7 @@ func (j *jsonTable) object(depth int) error {
 		return j.broken(err)
 	}
 	var fields []Field // of this object: records within have their own
+	var ignored []string
 	envelope, untimed := false, true
 	for j.in.PeekKind() != '}' {
 		token, err := j.in.ReadToken()
@@ -115,6 +117,9 @@ func (j *jsonTable) object(depth int) error {
 			}
 			continue
 		}
+		if column.field == "" && !j.ignored[name] && len(j.ignored) < maxColumnsTold {
+			ignored = append(ignored, name)
+		}
 		j.fields = fields
 		if err := j.member(column); err != nil {
 			return notEnd(err)
@@ -126,6 +131,10 @@ func (j *jsonTable) object(depth int) error {
 	}
 	if envelope && !j.columns.isRecord(fields, false) {
 		return nil
+	}
+	for _, name := range ignored { // those of an answer with records in it are none of theirs
+		j.ignored[name] = true
+		j.ignore(column{}, name)
 	}
 	j.fields, j.untimed = fields, untimed
 	return j.row()

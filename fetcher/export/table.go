@@ -51,6 +51,9 @@ type Summary struct {
 	// SkippedSheets counts the sheets of a workbook that stand before the table and are
 	// no part of it, such as a cover, and SkippedRows their rows: they have not been read.
 	SkippedSheets, SkippedRows int
+	// Ignored are the titles of columns that mean nothing, but for those that are dropped
+	// on purpose. There are at most maxColumnsTold of them.
+	Ignored []string
 }
 
 // maxCellBytes is how much of a cell is read.
@@ -61,7 +64,7 @@ const maxCellBytes = 64 << 10
 //
 // The file's kind, character set and separator are found out; the header row may
 // have up to 19 rows of titles before it. Columns that columns does not know are
-// ignored. Of columns of the same field, the first that says something counts. A time
+// ignored, and listed. Of columns of the same field, the first that says something counts. A time
 // whose column's title names a zone is given in UTC.
 //
 // An error says that the file is damaged, is no table, lacks a column that is

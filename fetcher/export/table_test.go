@@ -43,9 +43,11 @@ func sampleRows() [][]Field {
 }
 
 // read reads a file and gives all of its rows.
-func read(file []byte) ([][]Field, Summary, error) {
+func read(file []byte) ([][]Field, Summary, error) { return readWith(Logins, file) }
+
+func readWith(columns Columns, file []byte) ([][]Field, Summary, error) {
 	var rows [][]Field
-	summary, err := ReadTable(bytes.NewReader(file), int64(len(file)), Logins, func(row Row) error {
+	summary, err := ReadTable(bytes.NewReader(file), int64(len(file)), columns, func(row Row) error {
 		fields := row.Fields
 		rows = append(rows, append([]Field{}, fields...))
 		return nil
@@ -116,9 +118,35 @@ func TestEveryFlavourGivesTheSameRows(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, sampleRows(), rows)
 			assert.True(t, strings.HasPrefix(name, summary.Format), summary.Format)
-			assert.Equal(t, Summary{Format: summary.Format, Rows: 3}, summary)
+			assert.Equal(t, Summary{Format: summary.Format, Rows: 3, Ignored: []string{"colour"}}, summary)
 		})
 	}
+}
+
+// Columns that mean nothing are listed once, without what is not for the eyes of others; those
+// of an answer around its records, and those that are dropped on purpose, are not.
+func TestIgnoredColumnsAreListed(t *testing.T) {
+	row := `{"id":"1","start_time":"2024-01-05T08:03:07Z","Note":{"id":"2"},"Colour":3,"Dropped":1}`
+	columns, err := Logins.With(map[string]string{"Dropped": ""})
+	require.NoError(t, err)
+	for name, file := range map[string]string{
+		"text": "id,Note,start_time,Colour,Note,,Dropped\n1,x,2024-01-05 08:03:07,3,,,1\n",
+		"JSON": `{"count":2,"items":[` + row + "," + row + `]}`,
+	} {
+		_, summary, err := readWith(columns, []byte(file))
+		require.NoError(t, err, name)
+		assert.Equal(t, []string{"Note", "Colour"}, summary.Ignored, name)
+	}
+	_, summary, err := readWith(columns, []byte("id,start_time,ann@example.com\n1,2024-01-05 08:03:07,x\n"))
+	require.NoError(t, err)
+	assert.NotContains(t, strings.Join(summary.Ignored, ""), "ann")
+	wide := "id,start_time"
+	for n := range 1000 {
+		wide += ",c" + strings.Repeat("o", n)
+	}
+	_, summary, err = readWith(columns, []byte(wide+"\n1,2024-01-05 08:03:07\n"))
+	require.NoError(t, err)
+	assert.Len(t, summary.Ignored, maxColumnsTold)
 }
 
 func TestFieldsMakeLogin(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/shard"
 	"github.com/workspace-exporter/workspace_exporter/internal/source"
 )
@@ -33,7 +34,11 @@ func CheckConfig(file ConfigFile, out io.Writer) error {
 				if config.StagesOf(block) != nil {
 					permissions = append(slices.Clone(permissions), s.Stages.Permission)
 				}
-				fmt.Fprintf(out, "%s/%s, mode %s, needs the permissions %s\n", p.Name, s.Name, mode, strings.Join(permissions, ", "))
+				needs := strings.Join(permissions, ", ")
+				if slices.Contains(permissions, workspace.PermissionListExportTasks) {
+					needs += "; to delete its finished tasks, also " + workspace.PermissionDeleteExportTasks
+				}
+				fmt.Fprintf(out, "%s/%s, mode %s, needs the permissions %s\n", p.Name, s.Name, mode, needs)
 			}
 		}
 	}

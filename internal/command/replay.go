@@ -236,7 +236,7 @@ func (r *replay) summarise() {
 		counted = fmt.Sprintf("%d %s, %d of them failures; others: %s", r.events[ledger.Counted], what, r.failed, cmp.Or(strings.Join(others, ", "), "none"))
 	}
 	fmt.Fprintf(r.why, "Counted %s\n", counted)
-	fmt.Fprintf(r.why, "Not understood: %s\n", report.NotUnderstood())
+	fmt.Fprintf(r.why, "Not understood: %s; ignored columns: %s\n", report.NotUnderstood(), cmp.Or(strings.Join(report.Ignored, ", "), "none"))
 }
 
 // span is from the oldest to the newest time of records.

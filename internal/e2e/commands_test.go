@@ -141,6 +141,7 @@ func TestReplayOfTheVendorsExample(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, string(golden), stdout)
 	assert.Equal(t, 2, strings.Count(stderr, "counted:"), stderr)
+	assert.Contains(t, stderr, "Not understood: nothing; ignored columns: connect_flag\n")
 	for _, name := range []string{"user001", "nas01", "Y002516E2p1", "kdjhfkjhdghschd"} {
 		assert.NotContains(t, stdout+stderr, name)
 	}

@@ -67,7 +67,7 @@ func TestCheckConfigSaysWhatIsDoubtfulAndWhatTheModesNeed(t *testing.T) {
 		"yml:6: projects[0].sources.user_connections.poll_interval: 1s is shorter", "yml:8: projects[1].project_id: \"b\" and \"a\" read the same project",
 		"a/user_connections, mode query, needs the permissions workspace:session:listUserConnection\n",
 		"a/desktop_connections, mode export_v2, needs the permissions workspace:connections:securityExport, workspace:statistics:getUserAccessStages\n",
-		"b/user_connections, mode auto, needs the permissions workspace:session:listUserConnection, workspace:session:exportUserConnection, workspace:tenants:listExportTasks",
+		"b/user_connections, mode auto, needs the permissions workspace:session:listUserConnection, workspace:session:exportUserConnection, workspace:tenants:listExportTasks, workspace:tenants:exportData; to delete its finished tasks, also workspace:tenants:deleteExportTasks\n",
 	} {
 		assert.Contains(t, stdout, want)
 	}
