@@ -200,8 +200,9 @@ func manifests(rendered map[string]string) map[string][]byte {
 
 const (
 	generated     = "# Rendered from deploy/helm by `make charts`; change that, not this.\n"
-	kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
-	images        = `# No image has been released yet: deploy/README.md says how to build and push your own.
+	kustomization = "# In a checkout, run `make charts` first: the copies of dashboards and rules are not in git.\n" +
+		"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+	images = `# No image has been released yet: deploy/README.md says how to build and push your own.
 # Put its name here.
 images:
   - {name: workspace_exporter, newName: registry.example.com/workspace_exporter, newTag: "0.1.0"}

@@ -50,6 +50,42 @@ func TestUnitAndItsConfiguration(t *testing.T) {
 	assert.NotContains(t, u, "RestartPreventExitStatus")
 }
 
+// TestInstallByHand runs the lines of the unit's head in a clone and in a release, with a
+// folder in the place of the system's.
+func TestInstallByHand(t *testing.T) {
+	head, _, _ := strings.Cut(read(t, unit), "\n# Check a configuration")
+	var lines []string
+	for _, m := range regexp.MustCompile(`(?m)^#   (.+)$`).FindAllStringSubmatch(head, -1) {
+		lines = append(lines, m[1])
+	}
+	for name, folder := range map[string]string{"clone": "deploy/systemd", "release": "systemd"} {
+		t.Run(name, func(t *testing.T) {
+			here, system := t.TempDir(), t.TempDir()
+			for _, file := range []string{"workspace_exporter", "secrets/access_key", "secrets/secret_key", folder + "/workspace_exporter.yml", folder + "/workspace_exporter.service"} {
+				require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(here, file)), 0o755))
+				require.NoError(t, os.WriteFile(filepath.Join(here, file), []byte(file), 0o600))
+			}
+			for _, dir := range []string{"usr/local/bin", "etc/systemd/system"} {
+				require.NoError(t, os.MkdirAll(filepath.Join(system, dir), 0o755))
+			}
+			script := strings.NewReplacer(" /etc/", " "+system+"/etc/", " /usr/", " "+system+"/usr/").Replace(strings.Join(lines, "\n"))
+			cmd := exec.Command("sh", "-e", "-c", "systemctl() { :; }\n"+script)
+			cmd.Dir = here
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, string(out))
+			for file, mode := range map[string]os.FileMode{
+				"usr/local/bin/workspace_exporter": 0o755, "etc/systemd/system/workspace_exporter.service": 0o644,
+				"etc/workspace_exporter/workspace_exporter.yml": 0o644, "etc/workspace_exporter/access_key": 0o600, "etc/workspace_exporter/secret_key": 0o600,
+			} {
+				info, err := os.Stat(filepath.Join(system, file))
+				if assert.NoError(t, err) {
+					assert.Equal(t, mode, info.Mode().Perm(), file)
+				}
+			}
+		})
+	}
+}
+
 // TestCheckConfigByHand runs the lines of the unit's head, with a folder in the place of
 // /etc, while no service runs.
 func TestCheckConfigByHand(t *testing.T) {
