@@ -4,7 +4,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -25,7 +27,13 @@ func TestFilesAreGenerated(t *testing.T) {
 	}
 }
 
-// TestLanguagesDifferInTextsAlone: what fires must not depend on who reads it.
+var (
+	inChinese = strings.NewReplacer("/docs/", "/docs/zh-CN/")
+	board     = regexp.MustCompile(`(/d/[\w-]+)(\?)`)
+)
+
+// TestLanguagesDifferInTextsAlone: what fires must not depend on who reads it. The Chinese
+// texts lead to Chinese pages.
 func TestLanguagesDifferInTextsAlone(t *testing.T) {
 	english, chinese := loadRules(t, filepath.Join(repository, rulesFile)), loadRules(t, filepath.Join(repository, chineseFile))
 	require.Len(t, chinese, len(english))
@@ -37,8 +45,11 @@ func TestLanguagesDifferInTextsAlone(t *testing.T) {
 				assert.NotEqual(t, r.Annotations[text], z.Annotations[text], r.Alert)
 				assert.Regexp(t, `\p{Han}`, z.Annotations[text], r.Alert)
 				assert.NotRegexp(t, `\p{Han}`, r.Annotations[text], r.Alert)
+				assert.NotRegexp(t, `\p{Han}[,:;()?]|[,:;()?]\p{Han}`, z.Annotations[text], "%s: the punctuation is not Chinese", r.Alert)
 			}
 		}
+		assert.Equal(t, inChinese.Replace(r.Annotations["runbook_url"]), z.Annotations["runbook_url"], r.Alert)
+		assert.Equal(t, board.ReplaceAllString(r.Annotations["dashboard_url"], "$1-zh$2"), z.Annotations["dashboard_url"], r.Alert)
 		r.Annotations, z.Annotations = nil, nil
 		assert.Equal(t, r, z)
 	}
