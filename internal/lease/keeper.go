@@ -23,8 +23,18 @@ const (
 	mostBeat = time.Second
 	// retryAfter is for how long a project is left to others that could not be read here.
 	retryAfter = 30 * time.Second
+	// rolloutTime is for how long replicas may have different projects before it is logged.
+	rolloutTime = time.Minute
 	// leaveTimeout is how long leaving may take: leases that are not given back expire.
 	leaveTimeout = 3 * time.Second
+)
+
+// These are parts of how long leases last. A beat that hangs leaves time for another one, by
+// another connection, and so does what leases are given back and taken with.
+const (
+	beatPart  = 3  // for one beat
+	movePart  = 5  // for giving back, and for taking
+	retryPart = 20 // from a beat that failed to the next
 )
 
 // Options of a Keeper.
@@ -58,6 +68,9 @@ type Keeper struct {
 	view     *View                // as of the last beat that did not fail; nil before the first
 	seenAs   string               // what this replica's configuration is in view
 	err      error                // of the last beat
+
+	unlikeSince time.Time // when a replica with another configuration was first seen; zero if there is none
+	unlikeTold  bool
 }
 
 // NewKeeper returns a keeper that takes no lease before Run.
@@ -80,7 +93,7 @@ func NewKeeper(r Registry, o Options) *Keeper {
 func (k *Keeper) Know(projects []string, config string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.projects, k.config = slices.Clone(projects), config
+	k.projects, k.config = slices.Sorted(slices.Values(projects)), config
 	clear(k.later)
 	signal(k.wake)
 }
@@ -136,19 +149,24 @@ func (k *Keeper) Fail(l *Lease) {
 
 // Lose is called when the store refuses a lease.
 func (k *Keeper) Lose(l *Lease) {
-	l.lost.Store(true)
-	signal(k.wake)
+	if l.lose() {
+		signal(k.changed)
+		signal(k.wake)
+	}
 }
 
 // Run keeps leases until ctx ends. Those that are held then are held on to: see Leave.
 func (k *Keeper) Run(ctx context.Context) {
 	for {
-		k.beat(ctx)
+		pause := min(mostBeat, k.Duration/5)
+		if !k.beat(ctx) {
+			pause = min(mostBeat, k.Duration/retryPart)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-k.wake:
-		case <-time.After(min(mostBeat, k.Duration/5)):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -161,7 +179,10 @@ func (k *Keeper) Leave() {
 		return
 	}
 	owner := k.life.owner
-	k.end(0) // before others may begin
+	for project := range k.held {
+		k.leaving[project] = true
+	}
+	k.end() // before others may begin
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
 	if err := k.registry.Leave(ctx, owner); err != nil {
@@ -195,7 +216,7 @@ func (k *Keeper) Status() Status {
 		return s
 	}
 	for _, r := range k.view.Replicas {
-		if r.Config == k.seenAs {
+		if sameConfig(r.Config, k.seenAs) {
 			s.Alike++
 		} else {
 			s.Unlike++
@@ -209,20 +230,23 @@ func (k *Keeper) Status() Status {
 	return s
 }
 
-// beat renews the leases, and acts on what the other replicas do.
-func (k *Keeper) beat(ctx context.Context) {
+// beat renews the leases, and acts on what the other replicas do. It reports whether it could.
+func (k *Keeper) beat(ctx context.Context) bool {
 	k.drop()
 	me, first := k.me()
 	sent := k.Now()
-	beatCtx, cancel := context.WithTimeout(ctx, k.Duration)
+	beatCtx, cancel := context.WithTimeout(ctx, k.Duration/beatPart)
 	view, err := k.registry.Beat(beatCtx, me, first)
 	cancel()
 	if ctx.Err() != nil {
-		return
+		return false
 	}
 	take, free := k.answer(sent, me, view, err)
 	k.giveBack(ctx, me.Owner, free)
-	k.take(ctx, me.Owner, take)
+	if !first { // others may be joining too, as after a restart of the database: all share then
+		k.take(ctx, me.Owner, take)
+	}
+	return err == nil
 }
 
 // me is this replica as it makes itself known, and whether this life has just begun.
@@ -233,8 +257,20 @@ func (k *Keeper) me() (me Replica, first bool) {
 		k.life = &life{owner: newOwner(), lasts: k.Duration, now: k.Now}
 	}
 	known := slices.DeleteFunc(slices.Clone(k.projects), func(project string) bool { return time.Now().Before(k.later[project]) })
-	hash := xxhash.Sum64String(k.config + "\x00" + strings.Join(known, "\x00"))
-	return Replica{k.life.owner, k.Duration, known, strconv.FormatUint(hash, 16)}, k.life.renewed.Load() == nil
+	config := hash(append(slices.Clone(k.projects), k.config)) + "/" + hash(known)
+	return Replica{k.life.owner, k.Duration, known, config}, k.life.renewed.Load() == nil
+}
+
+func hash(texts []string) string {
+	return strconv.FormatUint(xxhash.Sum64String(strings.Join(texts, "\x00")), 16)
+}
+
+// sameConfig reports whether two replicas have the same configuration of projects, whatever one of
+// them leaves to others for a while.
+func sameConfig(a, b string) bool {
+	first, _, _ := strings.Cut(a, "/")
+	other, _, _ := strings.Cut(b, "/")
+	return first == other
 }
 
 // newOwner is a name that nobody has had: that of the machine, for people, and a random one.
@@ -248,7 +284,7 @@ func (k *Keeper) drop() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.life != nil && k.life.renewed.Load() != nil && !k.life.valid() {
-		k.end(len(k.held))
+		k.end()
 	}
 	for project, l := range k.held {
 		if l.lost.Load() && !k.leaving[project] {
@@ -261,9 +297,9 @@ func (k *Keeper) drop() {
 	}
 }
 
-// end ends this life: whatever was held is lost.
-func (k *Keeper) end(lost int) {
-	if lost > 0 {
+// end ends this life: whatever was held is lost, but for what was to be given back.
+func (k *Keeper) end() {
+	if lost := len(k.held) - len(k.leaving); lost > 0 {
 		k.Lost(lost)
 		level.Warn(k.Logger).Log("msg", "all leases lost: they were not renewed in time, as after a pause of the process or without the database", "projects", lost)
 	}
@@ -276,7 +312,7 @@ func (k *Keeper) end(lost int) {
 
 func (k *Keeper) forget(project string) {
 	if l := k.held[project]; l != nil {
-		l.lost.Store(true)
+		l.lose()
 	}
 	delete(k.held, project)
 	delete(k.leaving, project)
@@ -294,7 +330,7 @@ func (k *Keeper) answer(sent Moment, me Replica, view *View, err error) (take ma
 			level.Warn(k.Logger).Log("msg", "leases cannot be renewed, will retry", "err", err)
 		}
 		if errors.Is(err, ErrExpired) {
-			k.end(len(k.held))
+			k.end()
 			signal(k.wake)
 		} else if k.life != nil && k.life.renewed.Load() == nil {
 			k.life = nil // it may be known, and must not be made known twice
@@ -307,7 +343,28 @@ func (k *Keeper) answer(sent Moment, me Replica, view *View, err error) (take ma
 	}
 	k.err, k.view, k.seenAs = nil, view, me.Config
 	k.life.renewed.Store(&sent)
+	k.warnOfUnlike()
 	return k.act(me, view)
+}
+
+// warnOfUnlike reports replicas that have other projects, once a rollout should have ended.
+func (k *Keeper) warnOfUnlike() {
+	unlike := 0
+	for _, r := range k.view.Replicas {
+		if !sameConfig(r.Config, k.seenAs) {
+			unlike++
+		}
+	}
+	switch {
+	case unlike == 0:
+		k.unlikeSince, k.unlikeTold = time.Time{}, false
+	case k.unlikeSince.IsZero():
+		k.unlikeSince = time.Now()
+	case time.Since(k.unlikeSince) >= rolloutTime && !k.unlikeTold:
+		k.unlikeTold = true
+		level.Warn(k.Logger).Log("msg", "other replicas that share the store have other projects in their configuration: give all replicas the same projects, and another installation a schema of its own",
+			"replicas", unlike)
+	}
 }
 
 // act compares what is held with what should be.
@@ -357,7 +414,7 @@ func (k *Keeper) giveBack(ctx context.Context, owner string, projects []string) 
 	if len(projects) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, k.Duration)
+	ctx, cancel := context.WithTimeout(ctx, k.Duration/movePart)
 	defer cancel()
 	if err := k.registry.GiveBack(ctx, owner, projects); err != nil {
 		level.Warn(k.Logger).Log("msg", "leases could not be given back, will retry", "err", err)
@@ -375,7 +432,7 @@ func (k *Keeper) take(ctx context.Context, owner string, seen map[string]int64) 
 	if len(seen) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, k.Duration)
+	ctx, cancel := context.WithTimeout(ctx, k.Duration/movePart)
 	defer cancel()
 	taken, err := k.registry.Take(ctx, owner, seen)
 	if err != nil {
@@ -388,7 +445,7 @@ func (k *Keeper) take(ctx context.Context, owner string, seen map[string]int64) 
 		return
 	}
 	for project, epoch := range taken {
-		k.held[project] = &Lease{Project: project, Epoch: epoch, life: k.life}
+		k.held[project] = &Lease{Project: project, Epoch: epoch, life: k.life, done: make(chan struct{})}
 	}
 	k.Taken(len(taken))
 	level.Info(k.Logger).Log("msg", "projects taken, to be read here", "projects", len(taken), "names", some(slices.Sorted(maps.Keys(taken))))

@@ -65,10 +65,24 @@ type Lease struct {
 
 	life *life
 	lost atomic.Bool
+	done chan struct{}
 }
 
 // Valid reports whether the lease holds at this moment.
 func (l *Lease) Valid() bool { return !l.lost.Load() && l.life.valid() }
+
+// Done is closed when the lease is known to be lost, or has been given back. A lease that has
+// expired is not Valid before that.
+func (l *Lease) Done() <-chan struct{} { return l.done }
+
+// lose reports whether the lease was not lost before.
+func (l *Lease) lose() bool {
+	first := !l.lost.Swap(true)
+	if first {
+		close(l.done)
+	}
+	return first
+}
 
 // life is the time from a replica's first beat until its leases expire.
 type life struct {

@@ -53,8 +53,9 @@ func (s *Service) keepLeases() {
 	}
 	names, ids := make([]string, len(current.config.Projects)), make([]string, len(current.config.Projects))
 	for i, p := range current.config.Projects {
-		names[i], ids[i] = p.Name, p.ProjectID
+		names[i], ids[i] = p.Name, p.Name+" "+p.ProjectID
 	}
+	slices.Sort(ids) // the order in the configuration does not matter
 	current.keeper.Know(names, strings.Join(ids, " "))
 	if s.keeping != nil {
 		return
