@@ -2,14 +2,13 @@ package service
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-kit/log/level"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/internal/lease"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -41,7 +40,7 @@ func (s *state) storeLease(l *lease.Lease) *store.Lease {
 	if l == nil {
 		return nil
 	}
-	return &store.Lease{Epoch: l.Epoch, Lost: func(error) { s.keeper.Lose(l) }}
+	return &store.Lease{Epoch: l.Epoch, Done: l.Done(), Lost: func(error) { s.keeper.Lose(l) }}
 }
 
 // keepLeases takes the leases that are due to this replica, and reads their projects. If it
@@ -86,6 +85,7 @@ func (s *Service) followLeases(ctx context.Context, keeper *lease.Keeper) {
 		case <-ctx.Done():
 			return
 		case <-keeper.Changed():
+		case <-s.moves.changed:
 		}
 		s.mu.Lock()
 		if ctx.Err() == nil {
@@ -95,30 +95,86 @@ func (s *Service) followLeases(ctx context.Context, keeper *lease.Keeper) {
 	}
 }
 
+// followOnce never waits for a project: what stops or opens one reports its end to moves.
 func (s *Service) followOnce(ctx context.Context, keeper *lease.Keeper) {
 	use, giveBack := keeper.Held()
 	s.stopProjects(use)
 	for _, l := range giveBack {
-		keeper.Stopped(l)
+		if p := s.polls[l.Project]; p == nil || p.lease != l {
+			keeper.Stopped(l)
+		}
 	}
-	s.startProjects(ctx, use)
+	s.startProjects(use)
+	s.openProjects(ctx, use)
 }
 
-// stopProjects stops to read the projects whose leases are not held any more, and takes them
-// from what is shown.
+// moves are the projects that are being opened, and those that have been.
+type moves struct {
+	changed chan struct{} // has something in it when a project was opened, or has stopped
+	slots   chan struct{} // each project that is being opened has one
+
+	opening map[string]*lease.Lease // guarded by the service's mu
+	mu      sync.Mutex
+	opened  []*opened
+}
+
+// opened is a project that was opened.
+type opened struct {
+	lease   *lease.Lease
+	state   *state // it was opened for
+	sources []*Source
+	err     error
+}
+
+func newMoves() *moves {
+	return &moves{changed: make(chan struct{}, 1), slots: make(chan struct{}, openedAtOnce), opening: map[string]*lease.Lease{}}
+}
+
+func (m *moves) signal() {
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+// put takes a project that was opened.
+func (m *moves) put(o *opened) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.opened = append(m.opened, o)
+	m.signal()
+}
+
+// take returns those that were put, once.
+func (m *moves) take() []*opened {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := m.opened
+	m.opened = nil
+	return all
+}
+
+// stopProjects has the projects whose leases are not held any more stop, and takes those that
+// have stopped from what is shown.
 func (s *Service) stopProjects(use map[string]*lease.Lease) {
 	gone := map[string]bool{}
-	var all sync.WaitGroup
 	for project, p := range s.polls {
-		if use[project] != p.lease {
+		switch {
+		case use[project] == p.lease:
+		case p.stopped.Load():
 			gone[project] = true
-			all.Go(func() { p.stop(0) })
+		case !p.stopping:
+			p.stopping = true
+			go func() {
+				p.stop(0)
+				p.stopped.Store(true)
+				s.moves.signal()
+			}()
 		}
 	}
 	if len(gone) == 0 {
 		return
 	}
-	all.Wait()
 	current := *s.state.Load()
 	var closed []*Source
 	current.sources = slices.DeleteFunc(slices.Clone(current.sources), func(src *Source) bool {
@@ -136,53 +192,77 @@ func (s *Service) stopProjects(use map[string]*lease.Lease) {
 	}
 }
 
-// startProjects reads the projects whose leases have been taken.
-func (s *Service) startProjects(ctx context.Context, use map[string]*lease.Lease) {
-	current := *s.state.Load()
-	opened := make([][]*Source, len(current.config.Projects))
-	var opening errgroup.Group
-	opening.SetLimit(openedAtOnce)
+// openProjects opens the projects whose leases have been taken, a few at a time.
+func (s *Service) openProjects(ctx context.Context, use map[string]*lease.Lease) {
+	current := s.state.Load()
 	for i, p := range current.config.Projects {
 		l := use[p.Name]
-		if l == nil || s.polls[p.Name] != nil {
+		if l == nil || s.polls[p.Name] != nil || s.moves.opening[p.Name] == l {
 			continue
 		}
-		opening.Go(func() error {
-			if ctx.Err() != nil || !l.Valid() {
-				return nil
+		s.moves.opening[p.Name] = l
+		go func() {
+			o := &opened{lease: l, state: current}
+			select {
+			case s.moves.slots <- struct{}{}:
+				o.sources, o.err = s.openProject(current, i, l)
+				<-s.moves.slots
+			case <-l.Done():
+				o.err = errNotHeld
+			case <-ctx.Done():
+				o.err = errNotHeld
 			}
-			sources, err := s.openProject(&current, i, l)
-			if err != nil {
-				level.Error(s.logger).Log("msg", "the project cannot be read here; another replica may try, this one will retry", "project", p.Name, "err", err)
-				for _, src := range sources {
-					src.close()
-				}
-				current.keeper.Fail(l)
-				return nil
-			}
-			opened[i] = sources
-			return nil
-		})
-	}
-	_ = opening.Wait() // none has failed: see above
-	current.sources = s.inOrder(&current, opened)
-	s.publish(&current)
-	for i, p := range current.config.Projects {
-		if len(opened[i]) > 0 {
-			s.polls[p.Name] = startPolls(s.running, use[p.Name], opened[i])
-		}
+			s.moves.put(o)
+		}()
 	}
 }
 
-// inOrder are the sources of a state and those opened, in the order of the configuration.
-func (s *Service) inOrder(current *state, opened [][]*Source) []*Source {
+var errNotHeld = errors.New("the lease is not held any more")
+
+// startProjects reads the projects that have been opened, if they still are to be read.
+func (s *Service) startProjects(use map[string]*lease.Lease) {
+	all := s.moves.take()
+	if len(all) == 0 {
+		return
+	}
+	current := *s.state.Load()
+	var start []*opened
+	for _, o := range all {
+		project := o.lease.Project
+		if s.moves.opening[project] == o.lease {
+			delete(s.moves.opening, project)
+		}
+		held := use[project] == o.lease && s.polls[project] == nil && o.state.config == current.config
+		if held && o.err == nil {
+			current.sources = append(slices.Clip(current.sources), o.sources...)
+			start = append(start, o)
+			continue
+		}
+		for _, src := range o.sources {
+			src.close()
+		}
+		if held {
+			level.Error(s.logger).Log("msg", "the project cannot be read here; another replica may try, this one will retry", "project", project, "err", o.err)
+			current.keeper.Fail(o.lease)
+		}
+	}
+	if len(start) == 0 {
+		return
+	}
+	s.inOrder(&current)
+	s.publish(&current)
+	for _, o := range start {
+		s.polls[o.lease.Project] = startPolls(s.running, o.lease, o.sources)
+	}
+}
+
+// inOrder puts the sources of a state in the order of the configuration.
+func (s *Service) inOrder(current *state) {
 	place := map[string]int{}
 	for i, p := range current.config.Projects {
 		place[p.Name] = i
 	}
-	all := slices.Concat(current.sources, slices.Concat(opened...))
-	slices.SortStableFunc(all, func(a, b *Source) int { return place[a.project] - place[b.project] })
-	return all
+	slices.SortStableFunc(current.sources, func(a, b *Source) int { return place[a.project] - place[b.project] })
 }
 
 // close forgets a source that is not read here any more.

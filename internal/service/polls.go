@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/lease"
@@ -12,16 +13,29 @@ import (
 type polls struct {
 	lease *lease.Lease // nil if the store is not shared
 
+	stopping bool        // guarded by the service's mu
+	stopped  atomic.Bool // nothing runs any more
+
 	ctx           context.Context
 	cancel        context.CancelFunc
 	last          chan struct{}
+	close         sync.Once // of last
 	polls, others sync.WaitGroup
 }
 
-// startPolls polls sources until stop is called, or ctx ends.
+// startPolls polls sources until stop is called, the lease is lost, or ctx ends.
 func startPolls(ctx context.Context, l *lease.Lease, sources []*Source) *polls {
 	p := &polls{lease: l, last: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(ctx)
+	if l != nil {
+		go func() {
+			select {
+			case <-l.Done():
+				p.cancel()
+			case <-p.ctx.Done():
+			}
+		}()
+	}
 	for _, src := range sources {
 		p.polls.Go(func() { src.poller.Run(p.ctx, p.last) })
 		if src.reconciler != nil {
@@ -37,7 +51,7 @@ func startPolls(ctx context.Context, l *lease.Lease, sources []*Source) *polls {
 // stop lets the polls under way take up to timeout, cancels them then, and waits until all
 // have ended.
 func (p *polls) stop(timeout time.Duration) {
-	close(p.last)
+	p.close.Do(func() { close(p.last) })
 	waitFor(p.ctx, timeout, &p.polls)
 	p.cancel()
 	p.polls.Wait()

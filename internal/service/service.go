@@ -38,6 +38,7 @@ type Service struct {
 	polls     map[string]*polls
 	stopHolds func()
 	keeping   *keeping // of the leases; nil if the store is not shared
+	moves     *moves
 	reloads   reloads
 	// refused is the last reload, if it failed; nil if it succeeded.
 	refused atomic.Pointer[Refusal]
@@ -55,7 +56,7 @@ func New(cfg *config.Config, l *logging.Log) (*Service, error) {
 	registry.MustRegister(versioncollector.NewCollector("workspace_exporter"), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := &Service{logger: l, stderr: l.Output, exporter: collector.NewExporter(registry, fetcher.Reasons...),
-		exposition: collector.NewExposition(registry), polls: map[string]*polls{}, stopHolds: func() {}}
+		exposition: collector.NewExposition(registry), polls: map[string]*polls{}, stopHolds: func() {}, moves: newMoves()}
 	s.running, s.shutDown = context.WithCancel(context.Background())
 	s.exposition.Failed = func(err error) { level.Warn(l).Log("msg", "some metrics are missing from a scrape", "err", err) }
 	s.exporter.LogLost(l.Lost)
