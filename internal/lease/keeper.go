@@ -25,6 +25,8 @@ const (
 	retryAfter = 30 * time.Second
 	// rolloutTime is for how long replicas may have different projects before it is logged.
 	rolloutTime = time.Minute
+	// joinTimeout is how long the first beat may take.
+	joinTimeout = 15 * time.Second
 	// leaveTimeout is how long leaving may take: leases that are not given back expire.
 	leaveTimeout = 3 * time.Second
 )
@@ -149,10 +151,9 @@ func (k *Keeper) Fail(l *Lease) {
 
 // Lose is called when the store refuses a lease.
 func (k *Keeper) Lose(l *Lease) {
-	if l.lose() {
-		signal(k.changed)
-		signal(k.wake)
-	}
+	l.lose()
+	signal(k.changed)
+	signal(k.wake)
 }
 
 // Run keeps leases until ctx ends. Those that are held then are held on to: see Leave.
@@ -235,7 +236,11 @@ func (k *Keeper) beat(ctx context.Context) bool {
 	k.drop()
 	me, first := k.me()
 	sent := k.Now()
-	beatCtx, cancel := context.WithTimeout(ctx, k.Duration/beatPart)
+	timeout := k.Duration / beatPart
+	if first { // nothing is held, and the store may have to be prepared
+		timeout = joinTimeout
+	}
+	beatCtx, cancel := context.WithTimeout(ctx, timeout)
 	view, err := k.registry.Beat(beatCtx, me, first)
 	cancel()
 	if ctx.Err() != nil {
@@ -287,7 +292,7 @@ func (k *Keeper) drop() {
 		k.end()
 	}
 	for project, l := range k.held {
-		if l.lost.Load() && !k.leaving[project] {
+		if l.lost() && !k.leaving[project] {
 			k.leaving[project] = true
 			signal(k.changed)
 			k.later[project] = time.Now().Add(k.Duration) // rather by another
@@ -445,7 +450,7 @@ func (k *Keeper) take(ctx context.Context, owner string, seen map[string]int64) 
 		return
 	}
 	for project, epoch := range taken {
-		k.held[project] = &Lease{Project: project, Epoch: epoch, life: k.life, done: make(chan struct{})}
+		k.held[project] = newLease(project, epoch, k.life)
 	}
 	k.Taken(len(taken))
 	level.Info(k.Logger).Log("msg", "projects taken, to be read here", "projects", len(taken), "names", some(slices.Sorted(maps.Keys(taken))))

@@ -247,7 +247,7 @@ func (r *replica) shows() []string {
 	}
 	var projects []string
 	for project, l := range r.uses {
-		if !l.lost.Load() && validAt(l, r.suspended) {
+		if !l.lost() && validAt(l, r.suspended) {
 			projects = append(projects, project)
 		}
 	}

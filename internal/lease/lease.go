@@ -64,25 +64,24 @@ type Lease struct {
 	Epoch   int64
 
 	life *life
-	lost atomic.Bool
-	done chan struct{}
+	ctx  context.Context
+	lose context.CancelFunc
+}
+
+func newLease(project string, epoch int64, in *life) *Lease {
+	l := &Lease{Project: project, Epoch: epoch, life: in}
+	l.ctx, l.lose = context.WithCancel(context.Background())
+	return l
 }
 
 // Valid reports whether the lease holds at this moment.
-func (l *Lease) Valid() bool { return !l.lost.Load() && l.life.valid() }
+func (l *Lease) Valid() bool { return !l.lost() && l.life.valid() }
 
-// Done is closed when the lease is known to be lost, or has been given back. A lease that has
+// Context ends when the lease is known to be lost, or has been given back. A lease that has
 // expired is not Valid before that.
-func (l *Lease) Done() <-chan struct{} { return l.done }
+func (l *Lease) Context() context.Context { return l.ctx }
 
-// lose reports whether the lease was not lost before.
-func (l *Lease) lose() bool {
-	first := !l.lost.Swap(true)
-	if first {
-		close(l.done)
-	}
-	return first
-}
+func (l *Lease) lost() bool { return l.ctx.Err() != nil }
 
 // life is the time from a replica's first beat until its leases expire.
 type life struct {

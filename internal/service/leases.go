@@ -40,7 +40,7 @@ func (s *state) storeLease(l *lease.Lease) *store.Lease {
 	if l == nil {
 		return nil
 	}
-	return &store.Lease{Epoch: l.Epoch, Done: l.Done(), Lost: func(error) { s.keeper.Lose(l) }}
+	return &store.Lease{Epoch: l.Epoch, Context: l.Context(), Lost: func(error) { s.keeper.Lose(l) }}
 }
 
 // keepLeases takes the leases that are due to this replica, and reads their projects. If it
@@ -90,6 +90,8 @@ func (s *Service) followLeases(ctx context.Context, keeper *lease.Keeper) {
 		s.mu.Lock()
 		if ctx.Err() == nil {
 			s.followOnce(ctx, keeper)
+		} else {
+			s.moves.signal() // to who follows another keeper
 		}
 		s.mu.Unlock()
 	}
@@ -207,7 +209,7 @@ func (s *Service) openProjects(ctx context.Context, use map[string]*lease.Lease)
 			case s.moves.slots <- struct{}{}:
 				o.sources, o.err = s.openProject(current, i, l)
 				<-s.moves.slots
-			case <-l.Done():
+			case <-l.Context().Done():
 				o.err = errNotHeld
 			case <-ctx.Done():
 				o.err = errNotHeld

@@ -28,13 +28,7 @@ func startPolls(ctx context.Context, l *lease.Lease, sources []*Source) *polls {
 	p := &polls{lease: l, last: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	if l != nil {
-		go func() {
-			select {
-			case <-l.Done():
-				p.cancel()
-			case <-p.ctx.Done():
-			}
-		}()
+		context.AfterFunc(l.Context(), p.cancel)
 	}
 	for _, src := range sources {
 		p.polls.Go(func() { src.poller.Run(p.ctx, p.last) })

@@ -24,7 +24,7 @@ type Examination struct {
 
 // Examine looks at the database: what it cannot be used for is the error.
 func (s *Postgres) Examine(ctx context.Context) (e Examination, err error) {
-	err = s.inContext(ctx, statementTimeout, "READ ONLY", func(ctx context.Context, tx pgx.Tx) error {
+	err = s.in(ctx, statementTimeout, readOnly, func(ctx context.Context, tx pgx.Tx) error {
 		_, e.TLS = tx.Conn().PgConn().Conn().(*tls.Conn)
 		if err := s.checkServer(ctx, tx); err != nil {
 			return err

@@ -85,7 +85,7 @@ func MoveToDatabase(ctx context.Context, from *Embedded, to *Postgres) (moved Mo
 	if err := to.Prepare(ctx); err != nil {
 		return moved, err
 	}
-	err = to.inContext(ctx, loadTimeout, "", func(ctx context.Context, tx pgx.Tx) error {
+	err = to.in(ctx, loadTimeout, readWrite, func(ctx context.Context, tx pgx.Tx) error {
 		there, err := to.alone(ctx, tx)
 		if err != nil {
 			return err
@@ -149,7 +149,7 @@ func MoveToFolder(ctx context.Context, from *Postgres, folder string, options ..
 		return moved, err
 	}
 	want := contents{}
-	err = from.inContext(ctx, loadTimeout, "", func(ctx context.Context, tx pgx.Tx) (err error) {
+	err = from.in(ctx, loadTimeout, readWrite, func(ctx context.Context, tx pgx.Tx) (err error) {
 		if _, err := from.alone(ctx, tx); err != nil {
 			return err
 		}

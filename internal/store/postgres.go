@@ -35,6 +35,14 @@ const (
 	// whole partition.
 	statementTimeout = 15 * time.Second
 	loadTimeout      = 5 * time.Minute
+	// rowLockTimeout bounds how long a statement waits for a lock: whoever holds one for longer is
+	// no commit of ours.
+	rowLockTimeout = 3 * time.Second
+	// idleTimeout is when the server ends a transaction whose process says nothing any more, as
+	// one that was paused. So its locks do not outlive its leases for long.
+	idleTimeout = 5 * time.Second
+	// beatConnections are those for the leases. One is used, and others if that one hangs.
+	beatConnections = 3
 	// connectTimeout is for a DSN that gives none.
 	connectTimeout = 10 * time.Second
 	// connectionLife bounds how long a rotated password or a moved server stays unnoticed.
@@ -59,7 +67,7 @@ type PostgresOptions struct {
 // connection than a pooler in transaction mode has: transactions, and no state beyond them.
 type Postgres struct {
 	pool   *pgxpool.Pool
-	beats  *pgxpool.Pool // has one connection, for the leases: these never wait for what is slow
+	beats  *pgxpool.Pool // is for the leases: these never wait for what is slow
 	schema string
 	names  *strings.Replacer // makes names of tables of store.NAME
 	title  string            // of the store in errors
@@ -94,7 +102,7 @@ func OpenPostgres(o PostgresOptions) (*Postgres, error) {
 		return err
 	}
 	alone := c.Copy()
-	alone.MaxConns, alone.MinConns, alone.MinIdleConns = 1, 0, 0
+	alone.MaxConns, alone.MinConns, alone.MinIdleConns = beatConnections, 0, 0
 	if s.beats, err = pgxpool.NewWithConfig(context.Background(), alone); err != nil {
 		return s, s.unavailable(err)
 	}
@@ -205,14 +213,17 @@ func (s *Postgres) damaged(why string) error {
 	return fmt.Errorf("%w (%s); restore the database from a backup, or give another storage.postgres.schema to count from 0", ErrDamaged, why)
 }
 
-// in calls f in a transaction. If its end is unknown, that is an error.
-func (s *Postgres) in(timeout time.Duration, mode string, f func(context.Context, pgx.Tx) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	return s.inContext(ctx, timeout, mode, f)
-}
+// modes of transactions. The role's default may be another one, which refuses what others
+// have changed meanwhile.
+const (
+	readWrite = "ISOLATION LEVEL READ COMMITTED"
+	readOnly  = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+)
 
-func (s *Postgres) inContext(ctx context.Context, timeout time.Duration, mode string, f func(context.Context, pgx.Tx) error) error {
+// in calls f in a transaction. If its end is unknown, that is an error.
+func (s *Postgres) in(ctx context.Context, timeout time.Duration, mode string, f func(context.Context, pgx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	var own error
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: "BEGIN " + mode + ";" + limits(timeout)}, func(tx pgx.Tx) error {
 		own = f(ctx, tx)
@@ -240,9 +251,13 @@ func (s *Postgres) explain(err error) error {
 // limits are for the transaction alone. A commit is on disk when it is answered, whatever the
 // server's default.
 func limits(timeout time.Duration) string {
-	return fmt.Sprintf(`SELECT set_config('statement_timeout', '%d', true), set_config('lock_timeout', '%d', true),
+	idle := timeout
+	if timeout == statementTimeout { // others wait for what this one has locked
+		idle = idleTimeout
+	}
+	return fmt.Sprintf(`SELECT set_config('statement_timeout', '%d', true), set_config('lock_timeout', '%d', true), set_config('idle_in_transaction_session_timeout', '%d', true),
 		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)`,
-		timeout.Milliseconds(), timeout.Milliseconds())
+		timeout.Milliseconds(), rowLockTimeout.Milliseconds(), idle.Milliseconds())
 }
 
 // Prepare makes the tables, if they are not there or are of an earlier release, and checks
@@ -254,10 +269,8 @@ func (s *Postgres) Prepare(ctx context.Context) error {
 	if s.seals != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
 	var own []byte
-	err := s.inContext(ctx, loadTimeout, "", func(ctx context.Context, tx pgx.Tx) (err error) {
+	err := s.in(ctx, loadTimeout, readWrite, func(ctx context.Context, tx pgx.Tx) (err error) {
 		if err := s.checkServer(ctx, tx); err != nil {
 			return err
 		}

@@ -562,7 +562,7 @@ func TestServerGoneAndBack(t *testing.T) {
 func TestLimits(t *testing.T) {
 	s := openAt(t, newDatabase(t)).(*Postgres)
 	var timeout, durable string
-	require.NoError(t, s.in(time.Minute, "", func(ctx context.Context, tx pgx.Tx) error {
+	require.NoError(t, s.in(t.Context(), time.Minute, readWrite, func(ctx context.Context, tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `SELECT current_setting('statement_timeout'), current_setting('synchronous_commit')`).Scan(&timeout, &durable)
 	}))
 	assert.Equal(t, []string{"1min", "on"}, []string{timeout, durable})

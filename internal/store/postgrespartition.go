@@ -35,14 +35,14 @@ type postgresPartition struct {
 
 // claimed is a partition as a claim, or a read, found it.
 type claimed struct {
-	id, digest, commits, last int64
-	seal                      []byte
-	there                     bool
+	id, digest, commits, last, claim int64
+	seal                             []byte
+	there                            bool
 }
 
 // scan reads what claimSQL and readSQL return.
 func (c *claimed) scan(row pgx.Row) error {
-	err := row.Scan(&c.id, &c.digest, &c.seal, &c.commits, &c.last)
+	err := row.Scan(&c.id, &c.digest, &c.seal, &c.commits, &c.last, &c.claim)
 	c.there = err == nil
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
@@ -60,9 +60,9 @@ const claimSQL = `
 	), listed AS (
 		UPDATE store.store SET names = names # $7 WHERE EXISTS (SELECT FROM claimed WHERE is_new)
 	)
-	SELECT id, digest, seal, commits, last_commit FROM claimed`
+	SELECT id, digest, seal, commits, last_commit, $4::bigint FROM claimed`
 
-const readSQL = `SELECT id, digest, seal, commits, last_commit FROM store.partitions WHERE project = $1 AND source = $2`
+const readSQL = `SELECT id, digest, seal, commits, last_commit, claim FROM store.partitions WHERE project = $1 AND source = $2`
 
 const (
 	headSQL  = `SELECT name, key, value FROM store.rows WHERE partition = $1 AND name = $2 ORDER BY key`
@@ -92,34 +92,92 @@ const commitSQL = `
 	)
 	SELECT EXISTS (SELECT FROM mine)`
 
-// Load implements Partition. With a lease, it claims the partition.
+// Load implements Partition. With a lease, it claims the partition first, in a transaction of
+// its own: nothing is locked while it reads, which may take long.
 func (b *postgresPartition) Load(row func(table string, key, value []byte) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.store.Prepare(context.Background()); err != nil {
+	ctx := b.context()
+	if err := b.store.Prepare(ctx); err != nil {
 		return err
 	}
-	var found claimed
-	claim, mode := random(), "ISOLATION LEVEL REPEATABLE READ READ ONLY"
-	if b.lease != nil {
-		mode = ""
-	}
 	b.claim = 0
-	err := b.store.in(loadTimeout, mode, func(ctx context.Context, tx pgx.Tx) (err error) {
-		if found, err = b.find(ctx, tx, claim); err != nil || !found.there {
-			return err
-		}
-		return b.read(ctx, tx, &found, row)
-	})
+	found, err := b.claimAnew(ctx)
+	if err == nil {
+		found, err = b.readAll(ctx, found.claim, row)
+	}
 	if err != nil {
 		return b.refuse(err)
 	}
 	b.warnOfLost(&found)
-	if b.lease != nil {
-		b.claim = claim
-	}
+	b.claim = found.claim
 	b.keep(&found)
 	return nil
+}
+
+// context is what statements are sent under: without the lease they are of no use any more.
+func (b *postgresPartition) context() context.Context {
+	if b.lease == nil || b.lease.Context == nil {
+		return context.Background()
+	}
+	return b.lease.Context
+}
+
+// claimAnew claims the partition, if there is a lease, and brings its rows under the store's
+// first seal.
+func (b *postgresPartition) claimAnew(ctx context.Context) (found claimed, err error) {
+	if b.lease == nil {
+		return found, nil
+	}
+	if found, err = b.claimIt(ctx); err != nil || bytes.Equal(found.seal, b.store.seals[0].check()) {
+		return found, err
+	}
+	err = b.store.in(ctx, loadTimeout, readWrite, func(ctx context.Context, tx pgx.Tx) error {
+		if err := b.own(ctx, tx, found.claim, &found, readSQL+` FOR UPDATE`); err != nil {
+			return err
+		}
+		again := &Changes{}
+		err := b.read(ctx, tx, &found, func(table string, key, value []byte) error {
+			again.Put(table, key, value)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return b.rewrite(ctx, tx, found.id, again)
+	})
+	return found, err
+}
+
+// claimIt claims the partition.
+func (b *postgresPartition) claimIt(ctx context.Context) (found claimed, err error) {
+	err = b.store.in(ctx, statementTimeout, readWrite, func(ctx context.Context, tx pgx.Tx) (err error) {
+		found, err = b.find(ctx, tx, random())
+		return err
+	})
+	return found, err
+}
+
+// own finds the partition, which must be claimed by this number: 0 if by none.
+func (b *postgresPartition) own(ctx context.Context, tx pgx.Tx, claim int64, found *claimed, statement string) error {
+	if err := found.scan(tx.QueryRow(ctx, b.store.sql(statement), b.project, b.source)); err != nil {
+		return err
+	}
+	if claim != 0 && (!found.there || found.claim != claim) {
+		return fmt.Errorf("%w: another replica has claimed it", ErrLeaseLost)
+	}
+	return nil
+}
+
+// readAll reads all rows, as they are at one moment.
+func (b *postgresPartition) readAll(ctx context.Context, claim int64, row func(table string, key, value []byte) error) (found claimed, err error) {
+	err = b.store.in(ctx, loadTimeout, readOnly, func(ctx context.Context, tx pgx.Tx) error {
+		if err := b.own(ctx, tx, claim, &found, readSQL); err != nil || !found.there {
+			return err
+		}
+		return b.read(ctx, tx, &found, row)
+	})
+	return found, err
 }
 
 // warnOfLost tells of a database that has less than it once had.
@@ -150,9 +208,8 @@ func (b *postgresPartition) find(ctx context.Context, tx pgx.Tx, claim int64) (f
 
 // read calls row for every row, and compares the digest.
 func (b *postgresPartition) read(ctx context.Context, tx pgx.Tx, found *claimed, row func(table string, key, value []byte) error) error {
-	from, first := b.store.sealed(found.seal), b.store.seals[0]
+	from := b.store.sealed(found.seal)
 	digest := markDigest(found.seal)
-	again := &Changes{}
 	err := b.eachRow(ctx, tx, found.id, func(table string, key, value []byte) error {
 		digest ^= rowDigest(table, key, value)
 		if from == nil {
@@ -161,9 +218,6 @@ func (b *postgresPartition) read(ctx context.Context, tx pgx.Tx, found *claimed,
 		key, value, err := from.reveal(table, key, value)
 		if err == nil {
 			err = row(table, key, value)
-		}
-		if err == nil && from != first && b.lease != nil {
-			again.Put(table, key, value)
 		}
 		return inTable(table, err)
 	})
@@ -174,8 +228,6 @@ func (b *postgresPartition) read(ctx context.Context, tx pgx.Tx, found *claimed,
 		return b.store.damaged("the rows do not match their digest")
 	case from == nil:
 		return errOtherKey
-	case from != first && b.lease != nil:
-		return b.rewrite(ctx, tx, found.id, again)
 	}
 	return nil
 }
@@ -215,10 +267,10 @@ func (b *postgresPartition) query(ctx context.Context, tx pgx.Tx, statement stri
 
 // LoadTable implements Partition.
 func (b *postgresPartition) LoadTable(table string, row func(key, value []byte) error) error {
-	if err := b.store.Prepare(context.Background()); err != nil {
+	if err := b.store.Prepare(b.context()); err != nil {
 		return err
 	}
-	err := b.store.in(loadTimeout, "ISOLATION LEVEL REPEATABLE READ READ ONLY", func(ctx context.Context, tx pgx.Tx) error {
+	err := b.store.in(b.context(), loadTimeout, readOnly, func(ctx context.Context, tx pgx.Tx) error {
 		var found claimed
 		if err := found.scan(tx.QueryRow(ctx, b.store.sql(readSQL), b.project, b.source)); err != nil || !found.there {
 			return err
@@ -313,7 +365,7 @@ func (b *postgresPartition) prepare(changes *Changes) (*rowChanges, error) {
 func (b *postgresPartition) Commit(changes *Changes) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.store.Prepare(context.Background()); err != nil {
+	if err := b.store.Prepare(b.context()); err != nil {
 		return err
 	}
 	if b.lease == nil {
@@ -349,15 +401,17 @@ func (b *postgresPartition) Commit(changes *Changes) error {
 // commitTries is how often a commit is tried: a connection may have died meanwhile.
 const commitTries = 2
 
-// write makes the commit, in one round trip: the two statements are one transaction.
+// write makes the commit, in one round trip.
 func (b *postgresPartition) write(c *rowChanges, commit int64) error {
-	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
+	ctx, cancel := context.WithTimeout(b.context(), statementTimeout)
 	defer cancel()
 	batch := &pgx.Batch{}
+	batch.Queue("BEGIN " + readWrite)
 	batch.Queue(limits(statementTimeout))
 	mine := false
 	batch.Queue(b.store.sql(commitSQL), c.names, c.keys, c.values, c.digests, b.id, b.claim, commit, b.last, b.lease.Epoch).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&mine) })
+	batch.Queue("COMMIT")
 	if err := b.store.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("%w: %w", errWrite, b.store.unavailable(err))
 	}
@@ -372,9 +426,8 @@ func (b *postgresPartition) write(c *rowChanges, commit int64) error {
 // unknown commit or without it.
 func (b *postgresPartition) reclaim() error {
 	var found claimed
-	claim := random()
-	err := b.store.in(statementTimeout, "", func(ctx context.Context, tx pgx.Tx) (err error) {
-		if found, err = b.find(ctx, tx, claim); err != nil {
+	err := b.store.in(b.context(), statementTimeout, readWrite, func(ctx context.Context, tx pgx.Tx) (err error) {
+		if found, err = b.find(ctx, tx, random()); err != nil {
 			return err
 		}
 		if !bytes.Equal(found.seal, b.store.seals[0].check()) {
@@ -389,7 +442,7 @@ func (b *postgresPartition) reclaim() error {
 	if err != nil {
 		return err
 	}
-	b.claim = claim
+	b.claim = found.claim
 	b.keep(&found)
 	return nil
 }

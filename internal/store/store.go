@@ -6,7 +6,10 @@
 // instead of counted on.
 package store
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // Store is an open store.
 type Store interface {
@@ -37,6 +40,9 @@ type Partition interface {
 type Lease struct {
 	// Epoch grows with each lease of the project.
 	Epoch int64
+	// Context ends when the lease is known to be lost: what is under way is given up then. May
+	// be nil.
+	Context context.Context
 	// Lost is called when a commit is refused because the right has gone to somebody else. May
 	// be nil.
 	Lost func(err error)
