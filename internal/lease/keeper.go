@@ -159,7 +159,7 @@ func (k *Keeper) Lose(l *Lease) {
 // Run keeps leases until ctx ends. Those that are held then are held on to: see Leave.
 func (k *Keeper) Run(ctx context.Context) {
 	for {
-		pause := min(mostBeat, k.Duration/5)
+		pause := k.pause()
 		if !k.beat(ctx) {
 			pause = min(mostBeat, k.Duration/retryPart)
 		}
@@ -248,11 +248,12 @@ func (k *Keeper) beat(ctx context.Context) bool {
 	}
 	take, free := k.answer(sent, me, view, err)
 	k.giveBack(ctx, me.Owner, free)
-	if !first { // others may be joining too, as after a restart of the database: all share then
-		k.take(ctx, me.Owner, take)
-	}
+	k.take(ctx, me.Owner, take)
 	return err == nil
 }
+
+// pause is the time between two beats.
+func (k *Keeper) pause() time.Duration { return min(mostBeat, k.Duration/5) }
 
 // me is this replica as it makes itself known, and whether this life has just begun.
 func (k *Keeper) me() (me Replica, first bool) {
@@ -295,7 +296,7 @@ func (k *Keeper) drop() {
 		if l.lost() && !k.leaving[project] {
 			k.leaving[project] = true
 			signal(k.changed)
-			k.later[project] = time.Now().Add(k.Duration) // rather by another
+			k.later[project] = time.Now().Add(k.Duration / movePart) // rather by another
 			k.Lost(1)
 			level.Warn(k.Logger).Log("msg", "lease lost: the store has refused it", "project", project, "epoch", l.Epoch)
 		}
@@ -347,7 +348,9 @@ func (k *Keeper) answer(sent Moment, me Replica, view *View, err error) (take ma
 		level.Info(k.Logger).Log("msg", "leases are renewed again")
 	}
 	k.err, k.view, k.seenAs = nil, view, me.Config
-	k.life.renewed.Store(&sent)
+	if k.life.renewed.Swap(&sent) == nil {
+		k.life.joined = sent
+	}
 	k.warnOfUnlike()
 	return k.act(me, view)
 }
@@ -396,6 +399,9 @@ func (k *Keeper) act(me Replica, view *View) (take map[string]int64, free []stri
 	owners := Assign(knows, holders)
 	take = map[string]int64{}
 	for _, project := range me.Projects {
+		if k.life.renewed.Load().since(k.life.joined) < k.pause() {
+			break // others may be joining too, as after a restart of the database: all share then
+		}
 		h := view.Holders[project]
 		_, alive := view.Replicas[h.Owner]
 		free := !alive || h.Owner == owner // ours, and not held: the answer to the taking was lost

@@ -1,12 +1,14 @@
 package lease
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -103,9 +105,10 @@ type replica struct {
 	stop  func()
 
 	mu        sync.Mutex
-	paused    chan struct{} // closed when it goes on; nil while it runs
-	suspended time.Duration // for how long its monotonic clock stood still
-	fault     func() error  // of each call, before or after it; may be nil
+	paused    chan struct{}  // closed when it goes on; nil while it runs
+	suspended time.Duration  // for how long its monotonic clock stood still
+	fault     func() error   // of each call, before or after it; may be nil
+	swallow   map[string]int // how many calls get no answer, by name
 	uses      map[string]*Lease
 }
 
@@ -138,13 +141,19 @@ func (r *replica) resume() {
 	r.paused = nil
 }
 
-func call[T any](r *replica, f func() (T, error)) (T, error) {
+func call[T any](ctx context.Context, r *replica, name string, f func() (T, error)) (T, error) {
 	r.gate()
 	defer r.gate()
 	var none T
 	r.mu.Lock()
 	fault := r.fault
+	swallowed := r.swallow[name] > 0
+	r.swallow[name]--
 	r.mu.Unlock()
+	if swallowed {
+		<-ctx.Done()
+		return none, ctx.Err()
+	}
 	if fault == nil {
 		return f()
 	}
@@ -159,15 +168,15 @@ func call[T any](r *replica, f func() (T, error)) (T, error) {
 }
 
 func (r *replica) Beat(ctx context.Context, me Replica, first bool) (*View, error) {
-	return call(r, func() (*View, error) { return r.table.Beat(ctx, me, first) })
+	return call(ctx, r, "Beat", func() (*View, error) { return r.table.Beat(ctx, me, first) })
 }
 
 func (r *replica) Take(ctx context.Context, owner string, seen map[string]int64) (map[string]int64, error) {
-	return call(r, func() (map[string]int64, error) { return r.table.Take(ctx, owner, seen) })
+	return call(ctx, r, "Take", func() (map[string]int64, error) { return r.table.Take(ctx, owner, seen) })
 }
 
 func (r *replica) GiveBack(ctx context.Context, owner string, projects []string) error {
-	_, err := call(r, func() (any, error) { return nil, r.table.GiveBack(ctx, owner, projects) })
+	_, err := call(ctx, r, "GiveBack", func() (any, error) { return nil, r.table.GiveBack(ctx, owner, projects) })
 	return err
 }
 
@@ -192,9 +201,15 @@ func (r *replica) moment() Moment {
 }
 
 func start(t *table, projects []string) *replica {
-	r := &replica{table: t, uses: map[string]*Lease{}}
+	r := &replica{table: t, uses: map[string]*Lease{}, swallow: map[string]int{}}
 	r.Keeper = NewKeeper(registry{r}, Options{Duration: lasts, Now: r.moment, Logger: log.NewNopLogger()})
 	r.Know(projects, "")
+	r.run()
+	return r
+}
+
+// run keeps and uses leases until stop is called.
+func (r *replica) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { r.Run(ctx) })
@@ -213,7 +228,6 @@ func start(t *table, projects []string) *replica {
 		cancel()
 		running.Wait()
 	}
-	return r
 }
 
 // follow uses the leases that are held, and stops using others.
@@ -431,6 +445,93 @@ func TestProjectsOfAConfiguration(t *testing.T) {
 		watch(t, both, 3*time.Second)
 		settled(t, both, names("p", 2))
 		assert.Len(t, readers(both), 2)
+	})
+}
+
+// swallowed has the next call of a name get no answer, nor come there.
+func (r *replica) swallowed(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.swallow[name] = 1
+}
+
+// A connection that is swallowed, as by a firewall, costs no lease: there is time for another
+// beat, whatever the call was.
+func TestSwallowedCallsLoseNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tab, projects := newTable(), names("p", 6)
+		one := start(tab, projects)
+		defer func() { one.stop() }()
+		watch(t, []*replica{one}, 5*time.Second)
+		for round := range 20 {
+			one.swallowed("Beat")
+			one.swallowed("Take")
+			projects = append(projects, fmt.Sprint("q", round))
+			one.Know(projects, "")
+			for range 200 {
+				time.Sleep(100 * time.Millisecond)
+				require.GreaterOrEqual(t, len(one.shows()), 6+round)
+			}
+		}
+		for _, project := range projects {
+			assert.Len(t, tab.history[project], 1, project)
+		}
+	})
+}
+
+// Replicas that come together, as after a restart of the database, share at once: no project
+// moves.
+func TestReplicasThatComeTogetherShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tab, projects := newTable(), names("p", 12)
+		var replicas []*replica
+		for range 3 {
+			replicas = append(replicas, start(tab, projects))
+			time.Sleep(300 * time.Millisecond)
+		}
+		defer func() {
+			for _, r := range replicas {
+				r.stop()
+			}
+		}()
+		watch(t, replicas, 10*time.Second)
+		settled(t, replicas, projects)
+		for _, project := range projects {
+			assert.Len(t, tab.history[project], 1, project)
+		}
+	})
+}
+
+// Another list of projects is logged, once a rollout should have ended. The order of the list
+// makes no difference, nor does what a replica leaves to others for a while.
+func TestOtherProjectsAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tab, projects := newTable(), names("p", 4)
+		var logged bytes.Buffer
+		one := start(tab, projects)
+		defer func() { one.stop() }()
+		two := &replica{table: tab, uses: map[string]*Lease{}, swallow: map[string]int{}}
+		two.Keeper = NewKeeper(registry{two}, Options{Duration: lasts, Now: two.moment, Logger: log.NewLogfmtLogger(&logged)})
+		other := slices.Clone(projects)
+		slices.Reverse(other)
+		two.Know(other, "")
+		two.run()
+		defer func() { two.stop() }()
+		time.Sleep(5 * time.Second)
+		for _, project := range two.shows() {
+			two.Fail(two.using(project))
+		}
+		time.Sleep(5 * time.Second)
+		assert.Equal(t, 2, one.Status().Alike)
+		time.Sleep(2 * rolloutTime)
+		assert.NotContains(t, logged.String(), "other projects")
+
+		two.Know(append(other, "q"), "")
+		time.Sleep(rolloutTime / 2)
+		assert.Equal(t, 1, two.Status().Unlike)
+		assert.NotContains(t, logged.String(), "other projects")
+		time.Sleep(2 * rolloutTime)
+		assert.Equal(t, 1, strings.Count(logged.String(), "other projects"))
 	})
 }
 

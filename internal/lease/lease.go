@@ -89,6 +89,7 @@ type life struct {
 	lasts   time.Duration
 	now     func() Moment
 	renewed atomic.Pointer[Moment] // when the last beat was sent that was answered; nil at first
+	joined  Moment                 // when the first one was; of the keeper alone
 }
 
 // valid reports whether the leases have not expired. They have for us before they have for

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/go-kit/log/level"
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/internal/lease"
@@ -16,6 +17,9 @@ import (
 
 // openedAtOnce is how many projects are loaded from a shared store at a time.
 const openedAtOnce = 8
+
+// maxReopen is the longest time until a project is opened again that could not be.
+const maxReopen = 15 * time.Second
 
 // keeping is what keeps leases while it runs.
 type keeping struct {
@@ -186,9 +190,7 @@ func (s *Service) stopProjects(use map[string]*lease.Lease) {
 		return gone[src.project]
 	})
 	s.publish(&current)
-	for _, src := range closed {
-		src.close()
-	}
+	closeAll(closed)
 	for project := range gone {
 		delete(s.polls, project)
 	}
@@ -204,22 +206,47 @@ func (s *Service) openProjects(ctx context.Context, use map[string]*lease.Lease)
 		}
 		s.moves.opening[p.Name] = l
 		go func() {
-			o := &opened{lease: l, state: current}
-			select {
-			case s.moves.slots <- struct{}{}:
-				o.sources, o.err = s.openProject(current, i, l)
-				<-s.moves.slots
-			case <-l.Context().Done():
-				o.err = errNotHeld
-			case <-ctx.Done():
-				o.err = errNotHeld
-			}
-			s.moves.put(o)
+			sources, err := s.openUnder(ctx, current, i, l)
+			s.moves.put(&opened{l, current, sources, err})
 		}()
 	}
 }
 
-var errNotHeld = errors.New("the lease is not held any more")
+// openUnder opens the i-th project, once there is a slot. As long as it is the database that
+// cannot be used, it tries again: other replicas could do no better.
+func (s *Service) openUnder(ctx context.Context, current *state, i int, l *lease.Lease) (sources []*Source, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.Context(), cancel)()
+	retry := backoff.NewExponentialBackOff()
+	retry.InitialInterval = time.Duration(current.config.Storage.Postgres.LeaseDuration) / 10
+	retry.MaxInterval = max(maxReopen, retry.InitialInterval)
+	for {
+		select {
+		case s.moves.slots <- struct{}{}:
+			sources, err = s.openProject(current, i, l)
+			<-s.moves.slots
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrLeaseLost) || s.state.Load().config != current.config {
+			return sources, err
+		}
+		closeAll(sources)
+		level.Warn(s.logger).Log("msg", "the project cannot be read yet, will retry", "project", l.Project, "err", err)
+		select {
+		case <-time.After(retry.NextBackOff()):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func closeAll(sources []*Source) {
+	for _, src := range sources {
+		src.close()
+	}
+}
 
 // startProjects reads the projects that have been opened, if they still are to be read.
 func (s *Service) startProjects(use map[string]*lease.Lease) {
@@ -240,9 +267,7 @@ func (s *Service) startProjects(use map[string]*lease.Lease) {
 			start = append(start, o)
 			continue
 		}
-		for _, src := range o.sources {
-			src.close()
-		}
+		closeAll(o.sources)
 		if held {
 			level.Error(s.logger).Log("msg", "the project cannot be read here; another replica may try, this one will retry", "project", project, "err", o.err)
 			current.keeper.Fail(o.lease)

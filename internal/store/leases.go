@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,6 +15,18 @@ import (
 // Leases are the leases in the database. Its methods are one statement each: a round trip, in
 // a transaction of its own.
 type Leases struct{ store *Postgres }
+
+// do makes a statement, and takes each of its rows.
+func (l *Leases) do(ctx context.Context, statement string, args []any, into []any, row func() error) error {
+	batch := &pgx.Batch{}
+	batch.Queue("BEGIN " + readWrite)
+	batch.Queue(l.store.sql(statement), args...).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, into, row)
+		return err
+	})
+	batch.Queue("COMMIT")
+	return l.store.unavailable(l.store.beats.SendBatch(ctx, batch).Close())
+}
 
 // Leases returns the leases of the projects in the store.
 func (s *Postgres) Leases() *Leases { return &Leases{s} }
@@ -41,7 +52,8 @@ const beatSQL = `
 const (
 	joinSQL = `INSERT INTO store.replicas (owner, expires, config, projects)
 		VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3, $4::text[])`
-	renewSQL = `UPDATE store.replicas SET expires = clock_timestamp() + make_interval(secs => $2), config = $3, projects = $4::text[]
+	renewSQL = `UPDATE store.replicas SET expires = clock_timestamp() + make_interval(secs => $2), config = $3,
+		projects = CASE WHEN config = $3 THEN projects ELSE $4::text[] END -- so that a long list is not written again and again
 		WHERE owner = $1 AND expires > clock_timestamp()`
 )
 
@@ -57,10 +69,10 @@ func (l *Leases) Beat(ctx context.Context, r lease.Replica, first bool) (*lease.
 	var alive int
 	var projects, owners, others, configs, lists []string
 	var epochs []int64
-	err := l.store.beats.QueryRow(ctx, l.store.sql(fmt.Sprintf(beatSQL, own)), r.Owner, r.Duration.Seconds(), r.Config, r.Projects).
-		Scan(&alive, &projects, &owners, &epochs, &others, &configs, &lists)
+	err := l.do(ctx, fmt.Sprintf(beatSQL, own), []any{r.Owner, r.Duration.Seconds(), r.Config, r.Projects},
+		[]any{&alive, &projects, &owners, &epochs, &others, &configs, &lists}, func() error { return nil })
 	if err != nil {
-		return nil, l.store.unavailable(err)
+		return nil, err
 	}
 	if alive == 0 {
 		return nil, lease.ErrExpired
@@ -105,28 +117,21 @@ func (l *Leases) Take(ctx context.Context, owner string, seen map[string]int64) 
 	for i, project := range projects {
 		epochs[i] = seen[project]
 	}
-	rows, err := l.store.beats.Query(ctx, l.store.sql(takeSQL), owner, projects, epochs)
-	if err != nil {
-		return nil, l.store.unavailable(err)
-	}
 	taken := map[string]int64{}
 	var project string
 	var epoch int64
-	_, err = pgx.ForEachRow(rows, []any{&project, &epoch}, func() error {
-		taken[strings.Clone(project)] = epoch
+	return taken, l.do(ctx, takeSQL, []any{owner, projects, epochs}, []any{&project, &epoch}, func() error {
+		taken[project] = epoch
 		return nil
 	})
-	return taken, l.store.unavailable(err)
 }
 
 // GiveBack implements lease.Registry.
 func (l *Leases) GiveBack(ctx context.Context, owner string, projects []string) error {
-	_, err := l.store.beats.Exec(ctx, l.store.sql(`UPDATE store.leases SET owner = '' WHERE owner = $1 AND project = ANY ($2::text[])`), owner, projects)
-	return l.store.unavailable(err)
+	return l.do(ctx, `UPDATE store.leases SET owner = '' WHERE owner = $1 AND project = ANY ($2::text[])`, []any{owner, projects}, nil, func() error { return nil })
 }
 
 // Leave implements lease.Registry.
 func (l *Leases) Leave(ctx context.Context, owner string) error {
-	_, err := l.store.beats.Exec(ctx, l.store.sql(`DELETE FROM store.replicas WHERE owner = $1`), owner)
-	return l.store.unavailable(err)
+	return l.do(ctx, `DELETE FROM store.replicas WHERE owner = $1`, []any{owner}, nil, func() error { return nil })
 }

@@ -133,6 +133,10 @@ func (s *Postgres) parse(dsn func() (string, error)) (*pgxpool.Config, error) {
 	if _, given := c.ConnConfig.RuntimeParams["application_name"]; !given {
 		c.ConnConfig.RuntimeParams["application_name"] = "workspace_exporter"
 	}
+	// What the defaults of role or database would change. Poolers know these.
+	for name, value := range map[string]string{"client_encoding": "UTF8", "datestyle": "ISO", "standard_conforming_strings": "on"} {
+		c.ConnConfig.RuntimeParams[name] = value
+	}
 	c.MaxConnLifetime, c.MaxConnLifetimeJitter, c.MaxConnIdleTime = connectionLife, connectionLife/5, connectionLife
 	c.PingTimeout = connectTimeout
 	return c, nil
@@ -248,14 +252,14 @@ func (s *Postgres) explain(err error) error {
 	return s.unavailable(err)
 }
 
-// limits are for the transaction alone. A commit is on disk when it is answered, whatever the
+// limits are for the transaction alone, as how it writes bytes. A commit is on disk when it is answered, whatever the
 // server's default.
 func limits(timeout time.Duration) string {
 	idle := timeout
 	if timeout == statementTimeout { // others wait for what this one has locked
 		idle = idleTimeout
 	}
-	return fmt.Sprintf(`SELECT set_config('statement_timeout', '%d', true), set_config('lock_timeout', '%d', true), set_config('idle_in_transaction_session_timeout', '%d', true),
+	return fmt.Sprintf(`SELECT set_config('bytea_output', 'hex', true), set_config('statement_timeout', '%d', true), set_config('lock_timeout', '%d', true), set_config('idle_in_transaction_session_timeout', '%d', true),
 		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)`,
 		timeout.Milliseconds(), rowLockTimeout.Milliseconds(), idle.Milliseconds())
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/workspace-exporter/workspace_exporter/internal/lease"
 	"github.com/workspace-exporter/workspace_exporter/internal/pgtest"
 )
 
@@ -338,9 +339,9 @@ func TestLeaseLost(t *testing.T) {
 	d := newDatabase(t)
 	s := openAt(t, d).(*Postgres)
 	var told []error
-	lease := newLease(s, "p")
-	lease.Lost = func(err error) { told = append(told, err) }
-	old := &counter{partition: s.Partition("p", "s", lease), n: -1}
+	own := newLease(s, "p")
+	own.Lost = func(err error) { told = append(told, err) }
+	old := &counter{partition: s.Partition("p", "s", own), n: -1}
 	old.to(t, 2)
 
 	next := newLease(s, "p")
@@ -378,8 +379,8 @@ func TestLeaseExpired(t *testing.T) {
 func TestSomebodyElseWrites(t *testing.T) {
 	d := newDatabase(t)
 	s := openAt(t, d).(*Postgres)
-	lease := newLease(s, "p")
-	one, two := &counter{partition: s.Partition("p", "s", lease), n: -1}, &counter{partition: s.Partition("p", "s", lease), n: -1}
+	own := newLease(s, "p")
+	one, two := &counter{partition: s.Partition("p", "s", own), n: -1}, &counter{partition: s.Partition("p", "s", own), n: -1}
 	one.to(t, 2)
 	require.NoError(t, two.load())
 	require.NoError(t, two.add())
@@ -586,4 +587,116 @@ func TestLargeCommit(t *testing.T) {
 	got, err := load(partition)
 	require.NoError(t, err)
 	assert.Len(t, got, 22_000)
+}
+
+// While a replica reads a partition, another one can take it over: nothing is locked.
+func TestReadingLocksNothing(t *testing.T) {
+	t.Parallel()
+	s := openAt(t, newDatabase(t)).(*Postgres)
+	old := &counter{partition: s.Partition("p", "s", newLease(s, "p")), n: -1}
+	old.to(t, 3)
+	var next *counter
+	require.NoError(t, old.partition.Load(func(string, []byte, []byte) error {
+		if next == nil {
+			next = &counter{partition: s.Partition("p", "s", newLease(s, "p")), n: -1}
+			next.to(t, 4)
+		}
+		return nil
+	}))
+	require.ErrorIs(t, old.add(), ErrLeaseLost)
+	next.to(t, 5)
+}
+
+// locked locks a partition until the test ends, as a client does that has got stuck.
+func locked(t *testing.T, d *database, s *Postgres, project string) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), d.dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	_, err = c.Exec(t.Context(), "BEGIN")
+	require.NoError(t, err)
+	_, err = c.Exec(t.Context(), s.sql(`SELECT FROM store.partitions WHERE project = $1 FOR UPDATE`), project)
+	require.NoError(t, err)
+}
+
+// Whoever waits for a lock gives up soon, and keeps its connection from nobody. What was not
+// written is written later.
+func TestLockedPartition(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	s := openAt(t, d).(*Postgres)
+	c := &counter{partition: s.Partition("p", "s", newLease(s, "p")), n: -1}
+	c.to(t, 3)
+	t.Run("locked", func(t *testing.T) {
+		locked(t, d, s, "p")
+		err := c.add()
+		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorContains(t, err, "lock timeout")
+		err = c.load()
+		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorContains(t, err, "lock timeout")
+	})
+	c.to(t, 5)
+}
+
+// What waits for the database ends with the lease.
+func TestStatementsEndWithTheirLease(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	s := openAt(t, d).(*Postgres)
+	own := newLease(s, "p")
+	ctx, lose := context.WithCancel(t.Context())
+	own.Context = ctx
+	c := &counter{partition: s.Partition("p", "s", own), n: -1}
+	c.to(t, 3)
+	lose()
+	require.ErrorIs(t, ctx.Err(), context.Canceled)
+	require.ErrorContains(t, c.add(), "context canceled")
+	assert.Equal(t, 3, d.commitsOf(t, "p"))
+}
+
+// The defaults of a role or a database do not change how the store works.
+func TestDefaultsOfARole(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	role := d.schema + "_role"
+	pgtest.Shared(t).Exec(t, fmt.Sprintf(`CREATE ROLE %[1]s LOGIN SUPERUSER PASSWORD 'p';
+		ALTER ROLE %[1]s SET default_transaction_isolation = 'serializable';
+		ALTER ROLE %[1]s SET search_path = 'nowhere';
+		ALTER ROLE %[1]s SET timezone = 'Asia/Kathmandu';
+		ALTER ROLE %[1]s SET datestyle = 'German';
+		ALTER ROLE %[1]s SET bytea_output = 'escape';
+		ALTER ROLE %[1]s SET client_encoding = 'LATIN1';
+		ALTER ROLE %[1]s SET standard_conforming_strings = off;
+		ALTER ROLE %[1]s SET synchronous_commit = off`, role))
+	d.dsn = strings.Replace(d.dsn, "postgres:"+pgtest.Shared(t).Password, role+":p", 1)
+	s := openAt(t, d).(*Postgres)
+	var isolation, idle string
+	require.NoError(t, s.in(t.Context(), statementTimeout, readWrite, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT current_setting('transaction_isolation'), current_setting('idle_in_transaction_session_timeout')`).Scan(&isolation, &idle)
+	}))
+	assert.Equal(t, []string{"read committed", "5s"}, []string{isolation, idle})
+	e, err := s.Examine(t.Context())
+	require.NoError(t, err)
+	assert.InDelta(t, 0, e.Skew.Seconds(), 60)
+	leases := s.Leases()
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			me := lease.Replica{Owner: fmt.Sprint("r", i), Duration: time.Hour, Projects: []string{"生产"}}
+			for n := range 30 {
+				_, err := leases.Beat(t.Context(), me, n == 0)
+				assert.NoError(t, err)
+			}
+		})
+		all.Go(func() {
+			name := fmt.Sprint("生产", i)
+			c := &counter{partition: s.Partition(name, "s", newLease(s, name)), n: -1}
+			for range 30 {
+				assert.NoError(t, c.load())
+				assert.NoError(t, c.add())
+			}
+		})
+	}
+	all.Wait()
 }
