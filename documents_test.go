@@ -1,6 +1,10 @@
 package main
 
 import (
+	"cmp"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"net/url"
 	"os"
@@ -110,6 +114,45 @@ func TestLinesAreShort(t *testing.T) {
 			assert.LessOrEqual(t, utf8.RuneCountInString(line), longest, "%s: %s", path, line)
 		}
 	}
+}
+
+// Texts for people have plain words: documents, values of the chart, and whatever the program
+// says.
+func TestPlainWords(t *testing.T) {
+	vague := regexp.MustCompile(`(?i)\b(no|some|any|every)body\b`)
+	check := func(path, text string) { assert.Empty(t, vague.FindString(text), "%s: %s", path, text) }
+	for path, text := range documents(t) {
+		for line := range strings.SplitSeq(codeSpan.ReplaceAllString(text, ""), "\n") {
+			check(path, line)
+		}
+	}
+	literals := 0
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if name := entry.Name(); err != nil || entry.IsDir() && path != "." && (name == "testdata" || name == "files" || name[0] == '.') {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if strings.HasPrefix(path, "deploy/helm/") && !entry.IsDir() {
+			text, err := os.ReadFile(path)
+			check(path, string(text))
+			return err
+		}
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				literals++
+				check(path, literal.Value)
+			}
+			return true
+		})
+		return nil
+	}))
+	assert.Greater(t, literals, 1000)
 }
 
 // The Chinese documents have the headings and tables of the English ones: as many of each

@@ -97,7 +97,7 @@ func configFlags(c *kingpin.CmdClause) *command.ConfigFile {
 	f := &command.ConfigFile{}
 	c.Flag("config.file", "Path to the configuration file.").Default(command.Name + ".yml").StringVar(&f.Path)
 	c.Flag("shard", "Which of the shards to read, from 0: the projects whose names hash to it.").Default("0").IntVar(&f.Shard.Number)
-	c.Flag("total-shards", "In how many shards the projects are divided, each read by an exporter with a store of its own.").Default("1").IntVar(&f.Shard.Total)
+	c.Flag("total-shards", "Number of shards that the projects are divided into, each read by an exporter with a store of its own.").Default("1").IntVar(&f.Shard.Total)
 	c.Validate(func(*kingpin.CmdClause) error { return f.Shard.Validate() })
 	return f
 }
@@ -163,7 +163,7 @@ func addChecks(cli *kingpin.Application, commands map[string]action) {
 	checkFile := configFlags(check)
 	commands[check.FullCommand()] = func(*logging.Log) error { return command.CheckConfig(*checkFile, os.Stdout) }
 
-	doctor := cli.Command("doctor", "Make one call for each source, and try proxies and the list of export tasks; report what works and what does not; changes nothing.")
+	doctor := cli.Command("doctor", "Make a few calls for each source, and try proxies, the list of export tasks and the database; report what works and what does not; changes nothing.")
 	doctorFile := configFlags(doctor)
 	commands[doctor.FullCommand()] = func(l *logging.Log) error {
 		return command.Doctor(context.Background(), *doctorFile, os.Stdout, l)

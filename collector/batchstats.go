@@ -14,12 +14,12 @@ const (
 
 var (
 	recordsTotal = &Metric{Name: "workspace_exporter_records_total", Type: Counter, Labels: []Label{disposition}, AboutSource: true,
-		Help: "Readings of records, by what became of them: counted, pending (new, without an outcome yet), expired (none within pending_timeout: counted as a failure), reclassified (a counted success that became a failure), updated (known, and changed), duplicate (known, and unchanged), invalid (not an object), given_up (too many are unfinished: no end is looked for). A record is read in every poll while it is within the lookback."}
+		Help: "Readings of records by outcome: counted, pending (new, without an outcome yet), expired (none within pending_timeout: counted as a failure), reclassified (a counted success that became a failure), updated (known, and changed), duplicate (known, and unchanged), invalid (not an object), given_up (too many are unfinished: no end is looked for). A record is read in every poll while it is within the lookback."}
 	invalidFields = &Metric{Name: "workspace_exporter_invalid_fields_total", Type: Counter, Labels: []Label{fieldName}, AboutSource: true,
 		Help: "Fields that could not be read and were treated as missing, once per record. login_duration and session_duration stand for times in the wrong order."}
 	recordDelay = &Metric{Name: "workspace_exporter_record_delay_seconds", Type: Histogram, AboutSource: true,
 		Buckets: []float64{1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 86400},
-		Help:    "Time from a record's own time to its being counted."}
+		Help:    "Delay from the time of a record until it is counted."}
 )
 
 // batchStats counts what became of the records that were read.

@@ -15,12 +15,12 @@ var (
 	desktopsTotal = &Metric{Name: "workspace_desktops", Type: Gauge, Labels: []Label{desktopPool},
 		Help: "Cloud desktops by pool. Those of no pool, dedicated ones, have an empty desktop_pool; unknown is of pools that the API does not name."}
 	desktopsByLogin = &Metric{Name: "workspace_desktops_by_login_state", Type: Gauge, Labels: []Label{desktopPool, desktopState},
-		Help:     "Cloud desktops by who is on them: in_use, disconnected, ready, unregistered, unable_to_connect.",
+		Help:     "Cloud desktops by login state: in_use, disconnected, ready, unregistered, unable_to_connect.",
 		Headline: "Desktops", HeadlineBy: desktopState}
 	desktopsByRun = &Metric{Name: "workspace_desktops_by_run_state", Type: Gauge, Labels: []Label{desktopPool, desktopState},
-		Help: "Cloud desktops by how they run: active, stop, hibernated, error."}
+		Help: "Cloud desktops by run state: active, stop, hibernated, error."}
 	desktopsByAttach = &Metric{Name: "workspace_desktops_by_attach_state", Type: Gauge, Labels: []Label{desktopPool, desktopState},
-		Help: "Cloud desktops by whether they belong to a user: attached, unattached, attaching, attach_error."}
+		Help: "Cloud desktops by assignment to a user: attached, unattached, attaching, attach_error."}
 )
 
 // newDesktopNumbers shows how many desktops there are.

@@ -10,9 +10,9 @@ const longerThan Label = "longer_than"
 
 var (
 	sessionsDisconnected = &Metric{Name: "workspace_sessions_disconnected", Type: Gauge, Labels: []Label{serverGroup, longerThan},
-		Help: "Sessions that nobody has been connected to for longer than 1h, 8h or 24h, as of the newest complete snapshot. One of 9 hours is in 1h and in 8h."}
+		Help: "Sessions without a connected user for longer than 1h, 8h or 24h, as of the newest complete snapshot. Cumulative: 9 hours count in 1h and in 8h."}
 	sessionsDisconnectedUndated = &Metric{Name: "workspace_sessions_disconnected_undated", Type: Gauge, Labels: []Label{serverGroup},
-		Help: "Disconnected sessions of which the API does not say, or not readably, since when. They are not in workspace_sessions_disconnected."}
+		Help: "Disconnected sessions whose time of disconnection is missing or unreadable. They are not in workspace_sessions_disconnected."}
 )
 
 // disconnectedFor are the values of longer_than.

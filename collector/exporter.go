@@ -68,7 +68,7 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		lastSuccess: gauge("source_last_success_timestamp_seconds", "When a poll of the source last came up to date, by the server's clock."),
 		cursor:      gauge("source_cursor_timestamp_seconds", "The end of the last window that was read whole: every record up to it is counted."),
 		catchingUp:  gauge("source_catching_up", "1 while the source is more than one poll behind."),
-		serverClock: gauge("server_clock_ahead_seconds", "By how much the server's clock is ahead of the local one, as of the last poll. Not there while answers have no Date."),
+		serverClock: gauge("server_clock_ahead_seconds", "How far the server's clock is ahead of the local one, as of the last poll. Absent while answers have no Date."),
 		polls:       counter("polls_total", "Polls of a source, by result: success, error.", "project", "source", "result"),
 		pollDuration: histogram("poll_duration_seconds", "Duration of the polls of a source.",
 			seconds, "project", "source"),
@@ -78,11 +78,11 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 			seconds, "project", "operation"),
 		mismatches: counter("count_mismatches_total", "Windows that were read twice with the same records, and did not match the API's count.", source...),
 		gap:        counter("gap_seconds_total", "Time whose records are lost, because the exporter did not read them within the API's 30 days.", source...),
-		exportTasks: counter("export_tasks_total", "Export tasks, by what became of them: created, resumed after a restart, success, fail, expired, missing, timeout, deleted.",
+		exportTasks: counter("export_tasks_total", "Export tasks by outcome: created, resumed after a restart, success, fail, expired, missing, timeout, deleted.",
 			"project", "source", "status"),
 		rowsSkipped: counter("file_rows_skipped_total", "Rows of files that were left out: no_record for totals, comments and trailing characters, sheet for the rows of a sheet that is no part of the table.",
 			"project", "source", "reason"),
-		difference: gauge("reconciliation_difference", "In how many records pages and export of the newest closed hour differ."),
+		difference: gauge("reconciliation_difference", "Number of records in which pages and export of the newest closed hour differ."),
 		unfinished: gauge("unfinished_records", "Records that are pending or open. Those behind the lookback are read again in rounds."),
 		rereadFailures: counter("reread_failures_total", "Windows of pending or open records behind the lookback that failed, or have too many other records, and were skipped until the next round.",
 			source...),
@@ -105,7 +105,7 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		reloadTime:       single("config_last_reload_success_timestamp_seconds", "When the configuration was last loaded."),
 	}
 	e.totalShards = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "workspace_exporter_total_shards",
-		Help: "In how many shards the projects are divided, by the shard that this exporter reads. Not there with one."}, []string{"shard"})
+		Help: "Number of shards that the projects are divided into, by the shard that this exporter reads. Absent without shards."}, []string{"shard"})
 	e.leases = newLeaseMetrics()
 	r.MustRegister(e.totalShards, e.leases, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "workspace_exporter_log_lines_lost_total",
 		Help: "Lines of the exporter's log that could not be written: a full disk, or a reader that has gone away or stopped."},

@@ -21,7 +21,7 @@ var (
 	accessStageFailures = &Metric{Name: "workspace_access_stage_failures_total", Type: Counter, AskedFor: true, Labels: []Label{stageName, errorCode},
 		Help: "Failed accesses by the first stage that failed, each asked for once, if `stages` is on and its budget allows."}
 	stageLookups = &Metric{Name: "workspace_exporter_stage_lookups_total", Type: Counter, AboutSource: true, Labels: []Label{lookupResult},
-		Help: "Failed accesses whose stages were to be asked for, by what became of that: found (counted by stage), no_failed_stage, not_found (the API does not know the access), denied (the permission is missing), failed (no answer that can be read), left_out (more than the budget allows), no_transaction_id (nothing to ask by)."}
+		Help: "Failed accesses whose stages were to be asked for, by outcome: found (counted by stage), no_failed_stage, not_found (the API does not know the access), denied (the permission is missing), failed (no answer that can be read), left_out (more than the budget allows), no_transaction_id (nothing to ask by)."}
 	stagesWaiting = &Metric{Name: "workspace_exporter_stage_lookups_waiting", Type: Gauge, AboutSource: true,
 		Help: "Failed accesses that wait to have their stages asked for."}
 )

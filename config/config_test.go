@@ -252,8 +252,8 @@ projects:
 	require.NoError(t, err)
 	assert.Equal(t, []string{
 		path + `:5: projects[0].endpoints.appstream: "http://appstream.example.com" is not encrypted: whoever sits in between can read the token; use https`,
-		path + ":6: projects[0].credentials.aksk.access_key_file: everybody on this machine can read " + dir + "/open; chmod o-r is safer",
-		path + ":7: projects[0].tls_config.insecure_skip_verify: nobody checks who the server is; give ca_file instead",
+		path + ":6: projects[0].credentials.aksk.access_key_file: all users of this machine can read " + dir + "/open; chmod o-r is safer",
+		path + ":7: projects[0].tls_config.insecure_skip_verify: the certificate of the server is not verified; give ca_file instead",
 	}, c.Warnings)
 }
 
@@ -336,23 +336,23 @@ func TestOpenFilesAreWarnedOf(t *testing.T) {
 	const inline = "token: {token: hunter2}"
 	assert.Empty(t, warnings(inline, 0o640))
 	assert.Empty(t, warnings("default_chain: {}", 0o644), "there is no secret in it")
-	assert.Contains(t, warnings(inline, 0o644), file+": everybody on this machine can read the configuration")
+	assert.Contains(t, warnings(inline, 0o644), file+": all users of this machine can read the configuration")
 	require.NoError(t, os.Mkdir(data, 0o700))
 	require.NoError(t, os.WriteFile(failed, nil, 0o600))
 	assert.Empty(t, warnings(inline, 0o600))
 	require.NoError(t, os.Chmod(data, 0o777))
 	require.NoError(t, os.Chmod(failed, 0o644))
-	assert.Contains(t, warnings(inline, 0o600), "storage.path: everybody on this machine can write to "+data)
-	assert.Contains(t, warnings(inline, 0o600), "failed_logins_log.path: everybody on this machine can read "+failed)
+	assert.Contains(t, warnings(inline, 0o600), "storage.path: all users of this machine can write to "+data)
+	assert.Contains(t, warnings(inline, 0o600), "failed_logins_log.path: all users of this machine can read "+failed)
 	// A store that was copied back, and what everybody can change.
 	copied := filepath.Join(data, "state.db")
 	require.NoError(t, os.WriteFile(copied, nil, 0o600))
 	require.NoError(t, os.Chmod(copied, 0o644))
 	require.NoError(t, os.Chmod(data, 0o755))
 	require.NoError(t, os.Chmod(failed, 0o622))
-	assert.Contains(t, warnings(inline, 0o600), "storage.path: everybody on this machine can read "+copied)
-	assert.Contains(t, warnings(inline, 0o600), "failed_logins_log.path: everybody on this machine can write to "+failed)
-	assert.Contains(t, warnings("default_chain: {}", 0o602), "everybody on this machine can write to the configuration")
+	assert.Contains(t, warnings(inline, 0o600), "storage.path: all users of this machine can read "+copied)
+	assert.Contains(t, warnings(inline, 0o600), "failed_logins_log.path: all users of this machine can write to "+failed)
+	assert.Contains(t, warnings("default_chain: {}", 0o602), "all users of this machine can write to the configuration")
 	require.NoError(t, os.Chmod(data, 0o700))
 	require.NoError(t, os.Chmod(failed, 0o600))
 	assert.Empty(t, warnings(inline, 0o600), "the folder is closed to others")

@@ -70,10 +70,10 @@ func Load(path string) (*Config, error) {
 	}
 	mode := others(path)
 	if masked, err := c.MaskedYAML(); err == nil && mode&mayRead != 0 && hasSecrets(masked) {
-		c.Warnings = append(c.Warnings, path+": everybody on this machine can read the configuration, and there are secrets in it; chmod o-r, or secrets in files of their own, are safer")
+		c.Warnings = append(c.Warnings, path+": all users of this machine can read the configuration, and there are secrets in it; chmod o-r, or secrets in files of their own, are safer")
 	}
 	if mode&mayWrite != 0 {
-		c.Warnings = append(c.Warnings, path+": everybody on this machine can write to the configuration, and have keys used elsewhere; chmod o-w is safer")
+		c.Warnings = append(c.Warnings, path+": all users of this machine can write to the configuration, and have keys used elsewhere; chmod o-w is safer")
 	}
 	return c, nil
 }

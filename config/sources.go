@@ -271,7 +271,7 @@ func (d *DesktopConnections) check(r *reader, at string) {
 	r.oneOf(at+".language", d.Language, "en_US", "zh_CN")
 	r.checkStages(at, d.Stages)
 	if d.DesktopNames {
-		r.warn(at+".desktop_names", "the names of desktops become labels of metrics: if desktops are named after persons, everybody who can read metrics sees who logs in")
+		r.warn(at+".desktop_names", "the names of desktops become labels of metrics: if desktops are named after persons, all who can read metrics see who logs in")
 	}
 }
 

@@ -330,7 +330,7 @@ func others(file string) fs.FileMode {
 func (r *reader) store(folder string) {
 	mode := others(folder)
 	if mode&mayWrite != 0 {
-		r.warn("storage.path", "everybody on this machine can write to %s, and replace the counters in it; chmod o-w is safer", folder)
+		r.warn("storage.path", "all users of this machine can write to %s, and replace the counters in it; chmod o-w is safer", folder)
 	}
 	if mode&mayEnter == 0 {
 		return
@@ -345,11 +345,11 @@ func (r *reader) store(folder string) {
 func (r *reader) private(at, file string) {
 	switch mode := others(file) & (mayRead | mayWrite); mode {
 	case mayRead:
-		r.warn(at, "everybody on this machine can read %s; chmod o-r is safer", file)
+		r.warn(at, "all users of this machine can read %s; chmod o-r is safer", file)
 	case mayWrite:
-		r.warn(at, "everybody on this machine can write to %s; chmod o-w is safer", file)
+		r.warn(at, "all users of this machine can write to %s; chmod o-w is safer", file)
 	case mayRead | mayWrite:
-		r.warn(at, "everybody on this machine can read and write to %s; chmod o-rw is safer", file)
+		r.warn(at, "all users of this machine can read and write to %s; chmod o-rw is safer", file)
 	}
 }
 
@@ -499,7 +499,7 @@ func (r *reader) tls(at string, t *TLSConfig) {
 		r.refuse(at+".max_version", "TLS12 is below min_version, TLS13")
 	}
 	if t.InsecureSkipVerify {
-		r.warn(at+".insecure_skip_verify", "nobody checks who the server is; give ca_file instead")
+		r.warn(at+".insecure_skip_verify", "the certificate of the server is not verified; give ca_file instead")
 	}
 }
 

@@ -373,7 +373,7 @@ var texts = map[string]translations{
 		"zh": {"数据是否正常？", "其他面板所示应用使用记录的新旧程度及原因：最近一次轮询失败的原因，或 Prometheus 无法访问 exporter。超过 15 分钟时，当前状况未知。多个项目时取最差者。点击查看 exporter。"},
 	},
 	"applications.launches": {
-		"en": {"Launches", "How often the chosen applications were opened, or somebody tried to, in the time shown."},
+		"en": {"Launches", "How often the chosen applications were launched, or failed to, in the time shown."},
 		"zh": {"启动次数", "所选时间内所选应用被启动（或尝试启动）的次数。"},
 	},
 	"applications.failures": {
@@ -801,7 +801,7 @@ var texts = map[string]translations{
 		"zh": {"就绪", "就绪且空闲的桌面。"},
 	},
 	"capacity.unable": {
-		"en": {"Cannot be connected", "Desktops to which nobody can connect, as the vendor counts them."},
+		"en": {"Cannot be connected", "Desktops that cannot be connected to, as the vendor counts them."},
 		"zh": {"无法连接", "厂商统计的无法连接的桌面。"},
 	},
 	"capacity.pools": {
@@ -854,7 +854,7 @@ var texts = map[string]translations{
 		"zh": {"各服务器失败", "失败最多的 20 台服务器，每格为一个时间段。"},
 	},
 	"servers.attempts_grid": {
-		"en": {"Attempts by server", "The 20 servers with the most attempts: each cell is an interval. A row that ends is a server nobody reaches."},
+		"en": {"Attempts by server", "The 20 servers with the most attempts: each cell is an interval. A row that ends is a server that no login reaches."},
 		"zh": {"各服务器登录", "登录最多的 20 台服务器，每格为一个时间段。若某行中断，说明该服务器无人登录。"},
 	},
 	"servers.sessions_by_server": {
@@ -891,7 +891,7 @@ var texts = map[string]translations{
 		"zh": {"各失败码的失败次数", "所选服务器各失败码的失败次数：所选时间内最多的七个，以及其余。"},
 	},
 	"servers.unused_table": {
-		"en": {"Sessions without a user by server group", "Disconnected sessions that nobody has been connected to for longer than that: they hold room on the servers. A policy of the group can end them. Without time: the API does not say since when. Needs the source sessions. Not filtered by desktop group and server."},
+		"en": {"Sessions without a user by server group", "Sessions that have been disconnected for longer than that: they hold room on the servers. A policy of the group can end them. Without time: the API does not say since when. Needs the source sessions. Not filtered by desktop group and server."},
 		"zh": {"各服务器组无人使用的会话", "断开超过相应时长、无人连接的会话，它们占用服务器容量，可通过组策略结束。“无时间”：API 未说明断开时间。需要启用 sessions 采集源。不按桌面组和服务器筛选。"},
 	},
 	"servers.unused": {

@@ -237,11 +237,11 @@ func (t *Tasks) delete(ctx context.Context, id string) {
 		t.Observe("deleted")
 	case errors.As(err, &refused) && refused.Status == http.StatusForbidden:
 		t.notPermitted.Do(func() {
-			level.Warn(t.Logger).Log("msg", "export tasks are not deleted after use, only when they expire; this is said once", "err", err)
+			level.Warn(t.Logger).Log("msg", "export tasks cannot be deleted after use, and expire instead; logged once", "err", err)
 		})
 	case errors.As(err, &refused) && refused.Status == http.StatusNotFound:
 	default:
-		level.Warn(t.Logger).Log("msg", "an export task is left to expire", "task", id, "err", err)
+		level.Warn(t.Logger).Log("msg", "an export task could not be deleted, and expires instead", "task", id, "err", err)
 	}
 }
 

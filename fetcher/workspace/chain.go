@@ -101,7 +101,7 @@ func profilePath() (string, error) {
 // warnIfOpen warns of a file with secrets that is not closed to others.
 func warnIfOpen(logger log.Logger, path string) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
-		level.Warn(logger).Log("msg", "everybody on this machine can read the profile file; chmod o-r is safer", "file", path)
+		level.Warn(logger).Log("msg", "all users of this machine can read the profile file; chmod o-r is safer", "file", path)
 	}
 }
 

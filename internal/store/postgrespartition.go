@@ -435,7 +435,7 @@ func (b *postgresPartition) reclaim() error {
 		}
 		if b.known && found.last != b.last && (found.last != b.unknown || b.unknown == 0) {
 			b.warnOfLost(&found)
-			return fmt.Errorf("%w: somebody else has written to it, or the database was restored", ErrLeaseLost)
+			return fmt.Errorf("%w: another process has written to it, or the database was restored", ErrLeaseLost)
 		}
 		return nil
 	})
