@@ -57,6 +57,26 @@ func TestOneIncidentIsOnePage(t *testing.T) {
 	}
 }
 
+// TestNoOneStartsApplicationsInAnOutage: what hits logins hits all that comes after them.
+func TestNoOneStartsApplicationsInAnOutage(t *testing.T) {
+	fires := func(alert, severity string, from int32, more ...string) *alarm {
+		all := labels.FromStrings(append(more, "alertname", alert, "severity", severity, "job", "workspace", "project", "p", "product", "app_streaming")...)
+		return &alarm{labels: all, rule: &rule{Alert: alert, Labels: map[string]string{"severity": severity}}, from: from, to: 60}
+	}
+	apps := []*alarm{
+		fires("WorkspaceAppLaunchFailureRatioHigh", "critical", 12),
+		fires("WorkspaceAppLaunchFailureRatioHigh", "warning", 11, "app_group", "Office", "app_name", "Calc"),
+		fires("WorkspaceAppLaunchFailureRatioHigh", "warning", 30, "app_group", "Office", "app_name", "Writer"),
+	}
+	sent := deliver(t, apps)
+	assert.Equal(t, 1, sent.count("pager"), sent)
+	assert.Zero(t, sent.count("mail"), sent)
+
+	sent = deliver(t, append(apps, fires("WorkspaceLoginOutage", "critical", 10), fires("WorkspaceServerGroupFull", "warning", 10, "server_group", "Office")))
+	assert.Equal(t, 1, sent.count("pager"), sent)
+	assert.Zero(t, sent.count("mail"), sent)
+}
+
 // notification is what a receiver is sent: a page, a mail.
 type notification struct {
 	minute   int32
