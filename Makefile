@@ -51,9 +51,10 @@ test-stack:
 test-recovery:
 	$(GO) test -count 1 -timeout 60m -run '^TestDemoInRealServers$$' ./internal/stack -servers -recovery -v
 
-## soak: the program under random kills and faults, for SOAK_DURATION, from SOAK_SEED (random, and printed)
+## soak: the program under random kills and faults, for SOAK_DURATION, from SOAK_SEED (random, and printed); STORE=postgres: replicas
 soak:
-	SOAK_DURATION=$${SOAK_DURATION:-10m} SOAK_SEED=$${SOAK_SEED:-$$(date +%s)} $(GO) test ./internal/e2e -run '^TestSoak$$' -count 1 -timeout 0 -v
+	SOAK_DURATION=$${SOAK_DURATION:-10m} SOAK_SEED=$${SOAK_SEED:-$$(date +%s)} \
+		$(GO) test ./internal/e2e -run '^TestSoak$(if $(filter postgres,$(STORE)),OfReplicas)$$' -count 1 -timeout 0 -v
 
 ## quick: lint, and the tests that start no server and no browser
 quick: lint

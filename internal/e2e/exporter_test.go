@@ -265,6 +265,10 @@ type response struct {
 
 // request asks the exporter; the error is about the connection.
 func (e *exporter) request(method, path string, header http.Header) (response, error) {
+	return e.requestBy(e.client, method, path, header)
+}
+
+func (e *exporter) requestBy(client *http.Client, method, path string, header http.Header) (response, error) {
 	e.mu.Lock()
 	hostPort := e.hostPort
 	e.mu.Unlock()
@@ -278,7 +282,7 @@ func (e *exporter) request(method, path string, header http.Header) (response, e
 	if e.user != "" {
 		r.SetBasicAuth(e.user, webPassword)
 	}
-	resp, err := e.client.Do(r)
+	resp, err := client.Do(r)
 	if err != nil {
 		return response{}, err
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,12 +12,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -27,32 +25,14 @@ import (
 
 // TestSoak lets the program live under everything that can go wrong, mixed from a seed:
 // it is killed, ended and reloaded, with good and bad configurations, while the API
-// throttles, fails, hangs, lies and moves its lists. In the end every counter equals
-// what the API holds, and no scrape in between has seen one fall or vanish.
+// throttles, fails, hangs, lies and moves its lists. Now and then, and in the end, every
+// counter equals what the API holds, and no scrape in between has seen one fall or vanish.
 //
 // SOAK_DURATION is how long, SOAK_SEED from which seed: always the same one if it is not
 // given. What a failed run leaves behind is kept.
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	s := newSoak(t)
-	s.e.start()
-	var others sync.WaitGroup
-	for _, l := range s.lives {
-		others.Go(l.live)
-	}
-	scrapes := make(chan struct{})
-	others.Go(func() { s.scrape(scrapes) })
-	defer others.Wait()
-	defer close(scrapes)
-
-	for time.Since(s.begun) < s.length {
-		s.pause(time.Duration(s.IntN(1500)) * time.Millisecond)
-		s.act()
-	}
-	for _, l := range s.lives {
-		l.end()
-	}
-	s.drain()
+	newSoak(t, 45*time.Second, "north", "south", "west").run()
 }
 
 // soak is one run.
@@ -64,12 +44,50 @@ type soak struct {
 	length     time.Duration
 	options    simulator.Options
 	world      *world
-	e          *exporter
+	replicas   []*soakReplica // one, if it has a store of its own
+	database   *soakDatabase  // nil: a store in a folder
 	lives      []*life
+	quiet      atomic.Bool // nothing happens in any life
 	kills      int
 
 	mu    sync.Mutex
 	story strings.Builder
+	seen  soakScrapes
+}
+
+// run lets everything happen, and compares.
+func (s *soak) run() {
+	s.t.Cleanup(s.keep)
+	for _, r := range s.replicas {
+		r.start()
+	}
+	var others sync.WaitGroup
+	for _, l := range s.lives {
+		others.Go(l.live)
+	}
+	scrapes := make(chan struct{})
+	for _, r := range s.replicas {
+		others.Go(func() { s.scrape(r, scrapes) })
+	}
+	defer others.Wait()
+	defer close(scrapes)
+
+	compared := s.begun
+	for time.Since(s.begun) < s.length {
+		s.pause(time.Duration(s.IntN(1500)) * time.Millisecond)
+		s.endOutages(time.Now())
+		s.act()
+		if time.Since(compared) > s.length/2 {
+			s.quiet.Store(true)
+			s.settle()
+			s.quiet.Store(false)
+			compared = time.Now()
+		}
+	}
+	for _, l := range s.lives {
+		l.end()
+	}
+	s.drain()
 }
 
 const (
@@ -77,10 +95,21 @@ const (
 	soakLate     = 10 * time.Second // how late a record comes, at most
 	soakSettle   = 5 * time.Second
 	sources      = 7 // of each project
+
+	soakPatience = 4 * time.Minute
 )
 
-func newSoak(t *testing.T) *soak {
-	s := &soak{t: t, begun: time.Now(), length: 45 * time.Second, seed: 1}
+// newSoak makes a run of an exporter with a store of its own.
+func newSoak(t *testing.T, length time.Duration, projects ...string) *soak {
+	s := newSoakOf(t, length, projects...)
+	s.replicas = []*soakReplica{{exporter: install(t, setup{URL: s.world.url})}}
+	s.configure()
+	return s
+}
+
+// newSoakOf makes a run without any exporter yet.
+func newSoakOf(t *testing.T, length time.Duration, projects ...string) *soak {
+	s := &soak{t: t, begun: time.Now(), length: length, seed: 1, seen: newSoakScrapes()}
 	if text := os.Getenv("SOAK_DURATION"); text != "" {
 		var err error
 		s.length, err = time.ParseDuration(text)
@@ -91,18 +120,16 @@ func newSoak(t *testing.T) *soak {
 		s.seed, err = strconv.ParseUint(text, 10, 64)
 		require.NoError(t, err, "SOAK_SEED")
 	}
-	t.Logf("make soak SOAK_DURATION=%s SOAK_SEED=%d", s.length, s.seed)
+	t.Logf("make soak SOAK_DURATION=%s SOAK_SEED=%d; with STORE=postgres for replicas", s.length, s.seed)
 	s.Rand = rand.New(rand.NewPCG(s.seed, 0))
 	s.options = simulator.Options{
-		ProjectIDs: []string{"north", "south", "west"}, AccessKey: accessKey, SecretKey: secretKey,
+		ProjectIDs: projects, AccessKey: accessKey, SecretKey: secretKey,
 		Domain: "example-domain", User: "example-user", Password: "example-password-0001", TokenLife: 5 * time.Second,
 		Seed: s.seed, Order: simulator.Order(s.IntN(3)), FilterOn: simulator.FilterTime(s.IntN(4)), EndExcluded: s.IntN(2) == 0,
 		RequestsPerSecond: 60, RetryAfter: s.IntN(2), TaskDuration: 300 * time.Millisecond, MaxTasks: 1_000_000,
 		File: simulator.FileFormat{Kind: simulator.FileKind(s.IntN(2)), Header: simulator.Header(s.IntN(3)), Shuffled: s.IntN(2) == 0},
 	}
 	s.world = newWorld(t, s.options, nil)
-	s.e = install(t, setup{URL: s.world.url})
-	t.Cleanup(s.keep)
 	for i, project := range s.options.ProjectIDs {
 		l := newLife(s, project, uint64(i+1))
 		l.history(100)
@@ -113,7 +140,6 @@ func newSoak(t *testing.T) *soak {
 			s.lives[i].move()
 		}
 	})
-	s.configure()
 	return s
 }
 
@@ -129,18 +155,22 @@ func (s *soak) keep() {
 	if !s.t.Failed() {
 		return
 	}
-	s.e.kill()
 	dir, err := os.MkdirTemp("", "workspace_exporter-soak-")
-	if err == nil {
-		err = os.CopyFS(dir, os.DirFS(s.e.dir))
-	}
-	for name, text := range map[string]string{"exporter.log": s.e.logs.String(), "story.txt": s.story.String()} {
+	for i, r := range s.replicas {
+		r.kill()
+		to := filepath.Join(dir, fmt.Sprint(i))
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)
+			err = os.CopyFS(to, os.DirFS(r.dir))
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, "exporter.log"), []byte(r.logs.String()), 0o600)
 		}
 	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "story.txt"), []byte(s.story.String()), 0o600)
+	}
 	story := s.story.String()
-	s.t.Logf("seed %d; order %d, filter %d, ends excluded: %t, file %+v; log, store and story are in %s (%v); the story's end:\n%s", s.seed,
+	s.t.Logf("seed %d; order %d, filter %d, ends excluded: %t, file %+v; logs, store and story are in %s (%v); the story's end:\n%s", s.seed,
 		s.options.Order, s.options.FilterOn, s.options.EndExcluded, s.options.File, dir, err, story[max(0, len(story)-5000):])
 }
 
@@ -155,6 +185,13 @@ func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 // configure writes a configuration of which everything that may change is drawn.
 func (s *soak) configure() {
+	text := s.draw()
+	for _, r := range s.replicas {
+		r.write("workspace_exporter.yml", r.storage+text)
+	}
+}
+
+func (s *soak) draw() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "global: {poll_interval: 2s, request_timeout: 2s}\nprojects:\n")
 	for i, project := range s.options.ProjectIDs {
@@ -174,28 +211,33 @@ func (s *soak) configure() {
 		fmt.Fprintf(&b, "      servers: {poll_interval: 1s}\n      desktops: {poll_interval: 1s}\n")
 	}
 	fmt.Fprintf(&b, "metrics: {new_series_hold: %s, user_windows: [%s]}\n", pick(s.Rand, "0s", "700ms", "3s"), pick(s.Rand, "15m, 1h", "5m"))
-	s.e.write("workspace_exporter.yml", b.String())
+	return b.String()
 }
 
 // act does one thing that an operator, a machine or the API may do.
 func (s *soak) act() {
+	running := s.running()
+	if s.database != nil && s.IntN(2) == 0 || len(running) == 0 {
+		s.disturb()
+		return
+	}
+	r := pick(s.Rand, running...)
 	switch n := s.IntN(20); {
 	case n < 2:
-		s.tell("kill -9")
-		s.e.kill()
-		s.restart()
+		s.tell("kill -9 %s", r.name)
+		r.kill()
+		s.restart(r)
 	case n < 3:
-		s.tell("SIGTERM")
-		s.e.signal(syscall.SIGTERM)
-		require.Equal(s.t, 0, s.e.exitCode(patience))
-		s.e.kill()
-		s.restart()
+		s.terminate(r)
+		s.restart(r)
 	case n < 6:
 		s.tell("reload")
 		s.configure()
-		s.e.signal(syscall.SIGHUP)
+		for _, r := range running {
+			r.signal(syscall.SIGHUP)
+		}
 	case n < 7:
-		s.badReload()
+		s.badReload(r)
 	case n < 8:
 		s.tell("revoke all tokens")
 		s.world.RevokeTokens()
@@ -204,36 +246,43 @@ func (s *soak) act() {
 	}
 }
 
+// terminate ends the program as an administrator does.
+func (s *soak) terminate(r *soakReplica) {
+	s.tell("SIGTERM %s", r.name)
+	require.Equal(s.t, 0, r.stop())
+	r.kill()
+}
+
 // restart starts the program. What it learns first of the server's time it must
 // believe: it has nothing to compare it with.
-func (s *soak) restart() {
+func (s *soak) restart(r *soakReplica) {
 	s.kills++
 	for _, f := range s.world.Faults() {
 		if f.Kind == simulator.FaultSkew {
 			s.world.RemoveFault(f.ID)
 		}
 	}
-	s.e.start()
+	r.start()
 }
 
 // badReload has a configuration refused whole, and puts the old one back.
-func (s *soak) badReload() {
-	s.tell("reload of a bad configuration")
-	good, err := os.ReadFile(s.e.configFile())
+func (s *soak) badReload(r *soakReplica) {
+	s.tell("reload of a bad configuration %s", r.name)
+	good, err := os.ReadFile(r.configFile())
 	require.NoError(s.t, err)
-	s.e.write("workspace_exporter.yml", pick(s.Rand, string(good)+"no_such_key: 1\n", strings.Replace(string(good), "lookback: ", "lookback: -", 1), "{", ""))
-	s.e.signal(syscall.SIGHUP)
+	r.write("workspace_exporter.yml", pick(s.Rand, string(good)+"no_such_key: 1\n", strings.Replace(string(good), "lookback: ", "lookback: -", 1), "{", ""))
+	r.signal(syscall.SIGHUP)
 	const refused = "workspace_exporter_config_last_reload_successful"
-	eventually(s.t, "the bad configuration is refused", func() bool { return s.e.only(refused).sum(refused) == 0 })
-	s.e.write("workspace_exporter.yml", string(good))
-	s.e.signal(syscall.SIGHUP)
-	eventually(s.t, "the good configuration is taken", func() bool { return s.e.only(refused).sum(refused) == 1 })
+	eventually(s.t, "the bad configuration is refused", func() bool { return r.only(refused).sum(refused) == 0 })
+	r.write("workspace_exporter.yml", string(good))
+	r.signal(syscall.SIGHUP)
+	eventually(s.t, "the good configuration is taken", func() bool { return r.only(refused).sum(refused) == 1 })
 }
 
 // clockIsKnown reports whether every source has polled since the program started.
 func (s *soak) clockIsKnown() bool {
 	known := 0
-	for key, polls := range s.e.only("workspace_exporter_polls_total") {
+	for key, polls := range s.replicas[0].only("workspace_exporter_polls_total") {
 		if strings.Contains(key, `result="success"`) && polls > 0 {
 			known++
 		}
@@ -250,6 +299,9 @@ func (s *soak) fault() {
 	f.Kind = pick(s.Rand, simulator.FaultError, simulator.FaultError, simulator.FaultError, simulator.FaultHang, simulator.FaultDrop,
 		simulator.FaultDropBody, simulator.FaultTruncate, simulator.FaultOversize, simulator.FaultGarbage, simulator.FaultSlow, simulator.FaultEmpty,
 		simulator.FaultSkew, simulator.FaultSkew, simulator.FaultCount, simulator.FaultTaskFail, simulator.FaultTaskExpire, simulator.FaultTaskHang)
+	if f.Kind == simulator.FaultSkew && s.database != nil {
+		return // a replica may take the project at any time: see restart
+	}
 	switch f.Kind {
 	case simulator.FaultError:
 		f.Status = pick(s.Rand, 400, 401, 403, 404, 429, 429, 429, 500, 502, 503, 504)
@@ -278,42 +330,6 @@ func (s *soak) fault() {
 	}
 	s.tell("fault %+v", f)
 	s.world.AddFault(f)
-}
-
-// scrape reads the metrics until it is stopped: they can always be read, nothing
-// that is counted falls or vanishes, and no label set has more failures than attempts.
-func (s *soak) scrape(end <-chan struct{}) {
-	highest := series{}
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-end:
-			assert.NotEmpty(s.t, highest)
-			return
-		case <-tick.C:
-		}
-		r, err := s.e.request(http.MethodGet, "/metrics", nil)
-		if err != nil {
-			continue // it is being killed or started
-		}
-		parser := expfmt.NewTextParser(model.UTF8Validation)
-		families, err := parser.TextToMetricFamilies(strings.NewReader(r.body))
-		if !assert.NoError(s.t, err, r.body) || !assert.Equal(s.t, http.StatusOK, r.status, r.body) {
-			continue
-		}
-		now := series{}
-		for name, family := range families {
-			for _, m := range family.Metric {
-				now.read(name, m)
-			}
-		}
-		for _, problem := range append(now.fallen(highest), now.moreFailures()...) {
-			s.tell("a scrape shows: %s", problem)
-			assert.Fail(s.t, problem)
-		}
-		maps.Copy(highest, now.cumulative())
-	}
 }
 
 // aCode is the label that failures have and attempts do not; it never stands last.
@@ -352,26 +368,38 @@ func (s series) moreFailures() (problems []string) {
 	return problems
 }
 
-// drain waits until all is well, and compares: at once, and again when the last record
-// is behind the lookback.
-func (s *soak) drain() {
+// settle waits until all is well, and every counter equals what the API holds.
+func (s *soak) settle() {
+	s.endOutages(time.Now().Add(time.Hour))
 	for _, f := range s.world.Faults() {
 		s.world.RemoveFault(f.ID)
 	}
 	s.tell("no faults any more")
+	begun := time.Now()
+	s.isExact("the metrics are not what the API holds")
+	s.tell("all is counted, after %s", time.Since(begun))
+}
+
+func (s *soak) isExact(what string) {
+	var problems []string
+	if !holdsWithin(soakPatience, func() bool {
+		shown, double := s.metrics()
+		problems = append(s.uneven(), append(double, s.counted(shown).diff(s.counted(s.truth()))...)...)
+		return len(problems) == 0
+	}) {
+		require.Fail(s.t, what, "seed %d\n%s", s.seed, strings.Join(problems, "\n"))
+	}
+}
+
+// drain waits until all is well, and compares: at once, and again when the last record
+// is behind the lookback.
+func (s *soak) drain() {
 	ended := time.Now()
-	var diff []string
-	compare := func() bool {
-		diff = s.counted(s.e.metrics()).diff(s.counted(s.truth()))
-		return len(diff) == 0
-	}
-	if !holdsWithin(2*time.Minute, compare) {
-		require.Fail(s.t, "the metrics are not what the API holds", "seed %d\n%s", s.seed, strings.Join(diff, "\n"))
-	}
-	s.tell("all is counted, after %s", time.Since(ended))
-	passed := holdsWithin(2*time.Minute, func() bool {
+	s.settle()
+	passed := holdsWithin(soakPatience, func() bool {
 		last := float64(ended.Add(soakLookback + soakLate).Unix())
-		for _, cursor := range s.e.metrics().named("workspace_exporter_source_cursor_timestamp_seconds") {
+		m, _ := s.metrics()
+		for _, cursor := range m.named("workspace_exporter_source_cursor_timestamp_seconds") {
 			if cursor < last {
 				return false
 			}
@@ -379,21 +407,31 @@ func (s *soak) drain() {
 		return true
 	})
 	require.True(s.t, passed, "some source does not get on: seed %d", s.seed)
-	require.True(s.t, holdsWithin(patience, compare), "the metrics were right, and are wrong later: seed %d\n%s", s.seed, strings.Join(diff, "\n"))
+	s.isExact("the metrics were right, and are wrong later")
 	assert.Empty(s.t, slices.DeleteFunc(s.world.Violations(), func(v string) bool {
 		return strings.Contains(v, "must be within the last 30 days") // by a clock that was shown an hour behind
 	}))
 	eventually(s.t, "every source is up", func() bool {
-		return s.e.only("workspace_exporter_source_up").sum("workspace_exporter_source_up") == float64(sources*len(s.lives))
+		m, _ := s.metrics()
+		return m.sum("workspace_exporter_source_up") == float64(sources*len(s.lives))
 	})
-	m := s.e.metrics()
+	s.isExact("the metrics were right twice, and are wrong later")
+	assert.Empty(s.t, s.seen.twice())
+	m, _ := s.metrics()
 	assert.Zero(s.t, m.sum("workspace_exporter_records_total", `"expired"`)+m.sum("workspace_exporter_records_total", `"invalid"`))
 	stages := m.sum("workspace_access_stage_failures_total")
 	assert.Equal(s.t, m.sum("workspace_exporter_stage_lookups_total", `"found"`), stages)
 	s.t.Logf("%v stages counted", stages)
-	s.t.Logf("%d starts, %v logins counted", 1+s.kills, m.sum("workspace_login_attempts_total"))
-	for _, secret := range []string{secretKey, "example-password-0001", "corp.example", "colleague"} {
-		assert.NotContains(s.t, s.e.logs.String(), secret)
+	s.t.Logf("%d restarts, %v logins counted, %v leases taken and %v lost by the last processes", s.kills, m.sum("workspace_login_attempts_total"),
+		s.sum("workspace_exporter_leases_taken_total"), s.sum("workspace_exporter_leases_lost_total"))
+	secrets := []string{secretKey, "example-password-0001", "corp.example", "colleague"}
+	if s.database != nil {
+		secrets = append(secrets, s.database.Password)
+	}
+	for _, r := range s.replicas {
+		for _, secret := range secrets {
+			assert.NotContains(s.t, r.logs.String(), secret)
+		}
 	}
 }
 
@@ -455,7 +493,9 @@ func (l *life) live() {
 		case <-l.over:
 			return
 		case <-tick.C:
-			l.happen()
+			if !l.s.quiet.Load() {
+				l.happen()
+			}
 		}
 	}
 }
@@ -638,6 +678,9 @@ func (l *life) move() {
 	case <-l.over:
 		return
 	default:
+	}
+	if l.s.quiet.Load() {
+		return
 	}
 	switch l.IntN(6) {
 	case 0:
