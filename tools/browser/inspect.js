@@ -41,6 +41,8 @@
     Pale: [...new Set(pale)],
     Unnamed: [...document.querySelectorAll('svg:not([aria-hidden]), img')].filter(e => !named(e)).map(e => e.outerHTML.slice(0, 80)),
     Outside: all.filter(e => e.getBoundingClientRect().right > width + 1).map(e => `${e.tagName} ${e.className.baseVal ?? e.className}`),
+    // Text at the window's edge: the margins are gone.
+    Edge: all.filter(e => e.matches('h1, h2, p, summary') && (e.getBoundingClientRect().left < 8 || e.getBoundingClientRect().right > width - 8)).map(e => `${e.tagName} ${e.textContent.slice(0, 40)}`),
     Back: getComputedStyle(document.body).backgroundColor,
     Text: document.body.innerText,
   };
