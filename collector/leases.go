@@ -10,6 +10,8 @@ type Leases struct {
 	Held map[string]bool
 	// Taken and Lost are how many leases were taken, and lost other than by being given back.
 	Taken, Lost int64
+	// LostCommits are how many commits the database has lost.
+	LostCommits int64
 	// Alike are the replicas with the same configuration of projects, this one included; Unlike
 	// are those with another.
 	Alike, Unlike int
@@ -23,6 +25,7 @@ func (e *Exporter) ShowLeases(leases func() (l Leases, ok bool)) { e.leases.leas
 type leaseMetrics struct {
 	leases                      func() (Leases, bool)
 	held, taken, lost, replicas *prometheus.Desc
+	lostCommits                 *prometheus.Desc
 }
 
 func newLeaseMetrics() *leaseMetrics {
@@ -30,17 +33,18 @@ func newLeaseMetrics() *leaseMetrics {
 		return prometheus.NewDesc("workspace_exporter_"+name, help, labels, nil)
 	}
 	return &leaseMetrics{
-		leases:   func() (Leases, bool) { return Leases{}, false },
-		held:     desc("lease_held", "1 if this replica holds the lease of the project: then it reads and shows it. Only with storage.postgres.", "project"),
-		taken:    desc("leases_taken_total", "Leases of projects that this replica has taken. Only with storage.postgres."),
-		lost:     desc("leases_lost_total", "Leases of projects that this replica has lost, other than by giving them back: it was paused, or without the database. Only with storage.postgres."),
-		replicas: desc("replicas", "Replicas that share the store, as this one sees them, by whether their configuration of projects is the same or another. Only with storage.postgres.", "config"),
+		leases:      func() (Leases, bool) { return Leases{}, false },
+		held:        desc("lease_held", "1 if this replica holds the lease of the project: then it reads and shows it. Only with storage.postgres.", "project"),
+		taken:       desc("leases_taken_total", "Leases of projects that this replica has taken. Only with storage.postgres."),
+		lost:        desc("leases_lost_total", "Leases of projects that this replica has lost, other than by giving them back: it was paused, or without the database. Only with storage.postgres."),
+		lostCommits: desc("store_lost_commits_total", "Commits that the database has lost, as far as this replica knew them: it was restored, or failed over to a server that was behind. Counters have fallen, and count the same records again. Only with storage.postgres."),
+		replicas:    desc("replicas", "Replicas that share the store, as this one sees them, by whether their configuration of projects is the same or another. Only with storage.postgres.", "config"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (m *leaseMetrics) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.held, m.taken, m.lost, m.replicas} {
+	for _, d := range []*prometheus.Desc{m.held, m.taken, m.lost, m.lostCommits, m.replicas} {
 		c <- d
 	}
 }
@@ -60,6 +64,7 @@ func (m *leaseMetrics) Collect(c chan<- prometheus.Metric) {
 	}
 	c <- prometheus.MustNewConstMetric(m.taken, prometheus.CounterValue, float64(l.Taken))
 	c <- prometheus.MustNewConstMetric(m.lost, prometheus.CounterValue, float64(l.Lost))
+	c <- prometheus.MustNewConstMetric(m.lostCommits, prometheus.CounterValue, float64(l.LostCommits))
 	c <- prometheus.MustNewConstMetric(m.replicas, prometheus.GaugeValue, float64(l.Alike), "same")
 	c <- prometheus.MustNewConstMetric(m.replicas, prometheus.GaugeValue, float64(l.Unlike), "other")
 }

@@ -33,6 +33,7 @@ func (s *Service) openShared(next *state) error {
 	if err != nil {
 		return err
 	}
+	database.OnLost(func(commits int64) { s.lostCommits.Add(commits) })
 	next.store = database
 	next.keeper = lease.NewKeeper(database.Leases(), lease.Options{Duration: time.Duration(next.config.Storage.Postgres.LeaseDuration), Logger: s.logger,
 		Taken: func(n int) { s.leasesTaken.Add(int64(n)) }, Lost: func(n int) { s.leasesLost.Add(int64(n)) }})
@@ -306,7 +307,7 @@ func (s *Service) leases() (l collector.Leases, ok bool) {
 	}
 	use, _ := current.keeper.Held()
 	status := current.keeper.Status()
-	l = collector.Leases{Held: map[string]bool{}, Taken: s.leasesTaken.Load(), Lost: s.leasesLost.Load(), Alike: status.Alike, Unlike: status.Unlike}
+	l = collector.Leases{Held: map[string]bool{}, Taken: s.leasesTaken.Load(), Lost: s.leasesLost.Load(), LostCommits: s.lostCommits.Load(), Alike: status.Alike, Unlike: status.Unlike}
 	for _, p := range current.config.Projects {
 		l.Held[p.Name] = use[p.Name] != nil
 	}

@@ -43,7 +43,7 @@ type Service struct {
 	// refused is the last reload, if it failed; nil if it succeeded.
 	refused atomic.Pointer[Refusal]
 
-	leasesTaken, leasesLost atomic.Int64
+	leasesTaken, leasesLost, lostCommits atomic.Int64
 
 	// running is done when the service shuts down: then nothing that takes long goes on.
 	running  context.Context

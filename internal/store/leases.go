@@ -51,9 +51,9 @@ const beatSQL = `
 
 const (
 	joinSQL = `INSERT INTO store.replicas (owner, expires, config, projects)
-		VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3, $4::text[])`
+		VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3, coalesce($4::text[], '{}'))`
 	renewSQL = `UPDATE store.replicas SET expires = clock_timestamp() + make_interval(secs => $2), config = $3,
-		projects = CASE WHEN config = $3 THEN projects ELSE $4::text[] END -- so that a long list is not written again and again
+		projects = CASE WHEN config = $3 THEN projects ELSE coalesce($4::text[], '{}') END -- so that a long list is not written again and again
 		WHERE owner = $1 AND expires > clock_timestamp()`
 )
 
@@ -76,6 +76,11 @@ func (l *Leases) Beat(ctx context.Context, r lease.Replica, first bool) (*lease.
 	}
 	if alive == 0 {
 		return nil, lease.ErrExpired
+	}
+	if first {
+		if err := l.store.lookForLost(ctx); err != nil {
+			return nil, err
+		}
 	}
 	view := &lease.View{Replicas: map[string]lease.Replica{r.Owner: r}, Holders: map[string]lease.Holder{}}
 	for i, project := range projects {

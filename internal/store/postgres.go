@@ -74,6 +74,7 @@ type Postgres struct {
 	key    []byte
 	reads  bool // and does nothing else
 	logger log.Logger
+	known  known
 
 	secretsMu sync.Mutex
 	secrets   map[string]bool // that no error may show
@@ -86,7 +87,7 @@ type Postgres struct {
 func OpenPostgres(o PostgresOptions) (*Postgres, error) {
 	quoted := pgx.Identifier{o.Schema}.Sanitize()
 	s := &Postgres{schema: o.Schema, title: fmt.Sprintf("storage.postgres, schema %s", o.Schema), key: o.Key, reads: o.ReadOnly, logger: o.Logger,
-		names: strings.NewReplacer("store.", quoted+".workspace_exporter_"), secrets: map[string]bool{}}
+		names: strings.NewReplacer("store.", quoted+".workspace_exporter_"), secrets: map[string]bool{}, known: known{partitions: map[partitionName]lastCommit{}}}
 	if s.logger == nil {
 		s.logger = log.NewNopLogger()
 	}
@@ -281,8 +282,10 @@ func (s *Postgres) Prepare(ctx context.Context) error {
 		if err := s.migrate(ctx, tx); err != nil {
 			return err
 		}
-		own, err = s.checkNames(ctx, tx)
-		return err
+		if own, err = s.checkNames(ctx, tx); err != nil {
+			return err
+		}
+		return s.comparePlace(ctx, tx)
 	})
 	if err != nil {
 		return databaseError{fmt.Errorf("%s: %w", s.title, err)}

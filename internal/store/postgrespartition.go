@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/go-kit/log/level"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -109,7 +108,6 @@ func (b *postgresPartition) Load(row func(table string, key, value []byte) error
 	if err != nil {
 		return b.refuse(err)
 	}
-	b.warnOfLost(&found)
 	b.claim = found.claim
 	b.keep(&found)
 	return nil
@@ -180,16 +178,19 @@ func (b *postgresPartition) readAll(ctx context.Context, claim int64, row func(t
 	return found, err
 }
 
-// warnOfLost tells of a database that has less than it once had.
-func (b *postgresPartition) warnOfLost(found *claimed) {
-	if lost := b.commits - found.commits; lost > 0 {
-		level.Error(b.store.logger).Log("msg", "the database has lost commits: it was restored, or failed over to a server that was behind; counters fall, and rise again as the same records are read again",
-			"project", b.project, "source", b.source, "lost", lost)
+// remember remembers how the partition is, for longer than it is open here.
+func (b *postgresPartition) remember(commits, number int64) {
+	if b.lease == nil {
+		return
+	}
+	if lost := b.store.known.keep(partitionName{b.project, b.source}, lastCommit{commits, number}); lost > 0 {
+		b.store.warnOfLost(lost, "project", b.project, "source", b.source)
 	}
 }
 
 // keep remembers how the partition was found.
 func (b *postgresPartition) keep(found *claimed) {
+	b.remember(found.commits, found.last)
 	b.id, b.commits, b.last, b.unknown, b.known = found.id, found.commits, found.last, 0, true
 }
 
@@ -419,6 +420,7 @@ func (b *postgresPartition) write(c *rowChanges, commit int64) error {
 		return fmt.Errorf("%w: %w: the lease of the project has expired, or another replica has it", errWrite, ErrLeaseLost)
 	}
 	b.commits, b.last, b.unknown = b.commits+1, commit, 0
+	b.remember(b.commits, b.last)
 	return nil
 }
 
@@ -434,7 +436,7 @@ func (b *postgresPartition) reclaim() error {
 			return errOtherKey
 		}
 		if b.known && found.last != b.last && (found.last != b.unknown || b.unknown == 0) {
-			b.warnOfLost(&found)
+			b.remember(found.commits, found.last)
 			return fmt.Errorf("%w: another process has written to it, or the database was restored", ErrLeaseLost)
 		}
 		return nil

@@ -3,7 +3,8 @@ CREATE TABLE store.store (
   version integer NOT NULL, -- of these tables
   format  integer NOT NULL, -- of the rows
   own_key bytea   NOT NULL, -- seals the rows, unless storage.pseudonym_key does
-  names   bigint  NOT NULL  -- digest of the names of all partitions
+  names   bigint  NOT NULL, -- digest of the names of all partitions
+  place   text    NOT NULL DEFAULT '' -- tells a database that was restored
 );
 
 CREATE TABLE store.replicas (
