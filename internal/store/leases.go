@@ -3,11 +3,13 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/lease"
 )
@@ -25,8 +27,14 @@ func (l *Leases) do(ctx context.Context, statement string, args []any, into []an
 		return err
 	})
 	batch.Queue("COMMIT")
-	return l.store.unavailable(l.store.beats.SendBatch(ctx, batch).Close())
+	err := l.store.beats.SendBatch(ctx, batch).Close()
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == tooManyConnections {
+		l.store.pool.Reset() // those of ours that are idle keep the leases from being renewed
+	}
+	return l.store.unavailable(err)
 }
+
+const tooManyConnections = "53300"
 
 // Leases returns the leases of the projects in the store.
 func (s *Postgres) Leases() *Leases { return &Leases{s} }

@@ -700,3 +700,21 @@ func TestDefaultsOfARole(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Where there are too few connections, leases come first: idle ones of the store are closed.
+func TestLeasesComeFirst(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	s := openAt(t, d).(*Postgres)
+	role := d.schema + "_role"
+	pgtest.Shared(t).Exec(t, fmt.Sprintf(`CREATE ROLE %[1]s LOGIN PASSWORD 'example-password' CONNECTION LIMIT 1; GRANT USAGE ON SCHEMA %[2]s TO %[1]s;
+		GRANT ALL ON ALL TABLES IN SCHEMA %[2]s TO %[1]s`, role, s.schema))
+	few := *d
+	few.dsn = strings.Replace(d.dsn, "postgres:"+pgtest.Shared(t).Password, role+":example-password", 1)
+	narrow := openAt(t, &few).(*Postgres) // with a connection that is idle now
+	me := lease.Replica{Owner: "me", Duration: time.Hour}
+	require.Eventually(t, func() bool {
+		_, err := narrow.Leases().Beat(t.Context(), me, true)
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+}
