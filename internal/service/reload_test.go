@@ -96,10 +96,11 @@ func TestReloadsAtTheSameTimeAreOne(t *testing.T) {
 	defer func() { require.NoError(t, s.Close()) }()
 	cfg, err := load("15m")
 	require.NoError(t, err)
-	var loaded atomic.Int64
+	var loaded, asked atomic.Int64
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	var all sync.WaitGroup
 	reload := func() {
+		asked.Add(1)
 		assert.NoError(t, s.Reload(func() (*config.Config, error) {
 			if loaded.Add(1) == 1 {
 				close(begun)
@@ -113,12 +114,12 @@ func TestReloadsAtTheSameTimeAreOne(t *testing.T) {
 	for range 100 {
 		all.Go(reload)
 	}
-	for asked := 0; asked == 0; { // until one of them waits for its turn
+	waits := func() bool {
 		s.reloads.mu.Lock()
-		if s.reloads.next != nil {
-			asked++
-		}
-		s.reloads.mu.Unlock()
+		defer s.reloads.mu.Unlock()
+		return s.reloads.next != nil
+	}
+	for asked.Load() <= 100 || !waits() { // until all have come, and one of them waits for its turn
 		runtime.Gosched()
 	}
 	close(goOn)

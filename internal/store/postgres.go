@@ -210,6 +210,10 @@ func (s *Postgres) remedy(err error) string {
 		return "; it is a standby or read-only: name all servers in the dsn, with target_session_attrs=read-write"
 	case "53100":
 		return "; make room there"
+	case "53300":
+		return "; raise max_connections or the role's limit, or lower pool_max_conns in the dsn"
+	case "22P05":
+		return "; make the database with ENCODING 'UTF8', or name projects without such characters"
 	}
 	return ""
 }
