@@ -65,6 +65,7 @@ type increase struct {
 
 // newHistory returns a history in which nothing has happened yet.
 func newHistory(o collector.Options, p period) *history {
+	o.Rules.Unsaved = true
 	return &history{period: p, ledger: ledger.New(o.Rules), counters: collector.NewCounters(o, p.since),
 		lookback: o.Lookback, series: map[*collector.Series]*steps{}}
 }

@@ -119,7 +119,7 @@ func newReplay(o *ReplayOptions, f io.ReaderAt, size int64, why io.Writer) (*rep
 	if len(o.SuccessCodes) > 0 && !r.source.CodesFromReasons {
 		codes = o.SuccessCodes
 	}
-	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: cursor.Retention} // no record expires in a replay
+	options.Rules = ledger.Rules{SuccessCodes: codes, PendingTimeout: cursor.Retention, Unsaved: true} // no record expires in a replay
 	options.Explanations = explanations
 	options.Lookback = replayLookback
 	options.UserWindows = service.UserWindows(config.DefaultMetrics().UserWindows)

@@ -74,12 +74,7 @@ func (e *entry) merge(login *record.Login, latest time.Time, ev *Event) (newest 
 	take(&e.setup, login.Setup)
 	take(&e.end, login.End)
 	take(&e.updated, login.Updated)
-	if newest && !e.has(settled) && (e.login == nil || !sameLabels(e.login, login)) {
-		version := *login                                  // not a pointer into the batch, which would keep all of it
-		if version.TransactionID == "" && e.login != nil { // files may have none
-			version.TransactionID = e.login.TransactionID
-		}
-		e.login = &version
+	if newest && !e.has(settled) {
 		e.set(toSharedDesktop, login.ConnectType == record.ToSharedDesktop)
 		e.set(toApplication, login.ConnectType == record.ToApplication)
 	}
@@ -95,6 +90,18 @@ func (e *entry) merge(login *record.Login, latest time.Time, ev *Event) (newest 
 		e.keep = min(max(e.preConnect, e.start, e.setup, e.end, e.updated), latest.UnixMilli())
 	}
 	return newest
+}
+
+// keepVersion keeps a version of a record that is still pending.
+func (e *entry) keepVersion(login *record.Login) {
+	if e.login != nil && sameLabels(e.login, login) {
+		return
+	}
+	version := *login                                  // not a pointer into the batch, which would keep all of it
+	if version.TransactionID == "" && e.login != nil { // files may have none
+		version.TransactionID = e.login.TransactionID
+	}
+	e.login = &version
 }
 
 // connectType is what flags hold of that of a pending record: rows of every release have

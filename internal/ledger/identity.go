@@ -105,7 +105,7 @@ func (l *Ledger) learn(e *entry, login *record.Login) *entry {
 	before := *e
 	if e.has(nameless) && !isNameless(login) {
 		// A second record which looks the same is counted too.
-		l.forgotten = append(l.forgotten, e.rowKey())
+		l.dropRow(e)
 		l.memory.rename(e, l.freeID(login))
 		e.set(nameless, false)
 	}
@@ -122,7 +122,7 @@ func (l *Ledger) learn(e *entry, login *record.Login) *entry {
 	if *e == before {
 		return e
 	}
-	l.changed[e.ref] = struct{}{}
+	l.noteChanged(e.ref)
 	return l.memory.put(e)
 }
 

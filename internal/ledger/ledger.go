@@ -138,6 +138,9 @@ func (l *Ledger) update(e *entry, login *record.Login, b *record.Batch, ev *Even
 		}
 		newest := e.merge(version, latest(b), ev)
 		l.settle(e, version, newest, ev)
+		if newest && !e.has(settled) {
+			e.keepVersion(version)
+		}
 		e.measure(version, ev)
 		e.move(version, newest)
 		e.compare(&before, ev)
@@ -168,9 +171,9 @@ func (l *Ledger) track(e, before *entry, isNew bool) *entry {
 	l.countOpen(before, -1)
 	l.countOpen(e, 1)
 	if !isNew && before.rowKey() != e.rowKey() {
-		l.forgotten = append(l.forgotten, before.rowKey())
+		l.dropRow(before)
 	}
-	l.changed[e.ref] = struct{}{}
+	l.noteChanged(e.ref)
 	if e.has(settled) {
 		e.login = nil
 	}
@@ -207,7 +210,7 @@ func (l *Ledger) Forget(horizon time.Time) {
 		case e.keep/1000 >= h/1000 || e.batch == l.batch || r == l.lastGivenUp:
 			l.memory.file(r, e.keep)
 		default:
-			l.forgotten = append(l.forgotten, e.rowKey())
+			l.dropRow(e)
 			delete(l.changed, r)
 			l.memory.remove(e)
 		}

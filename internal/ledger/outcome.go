@@ -24,6 +24,9 @@ type Rules struct {
 	// HideMachines keeps names of machines out of what is kept and counted. They still
 	// distinguish records.
 	HideMachines bool
+	// Unsaved is true if nothing is to be saved: what has changed is not noted, which would
+	// take memory for each record that is read, and Save writes nothing.
+	Unsaved bool
 	// MaxUnfinished is how many records may be pending or open; 0 is MaxUnfinished.
 	MaxUnfinished int
 }

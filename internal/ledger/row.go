@@ -151,7 +151,7 @@ func (l *Ledger) Load(key, value []byte) error {
 	}
 	l.memory.add(e)
 	if l.rules.HideMachines && e.hideMachine() {
-		l.changed[e.ref] = struct{}{}
+		l.noteChanged(e.ref)
 	}
 	l.countOpen(e, 1)
 	e = l.memory.put(e)
@@ -169,6 +169,20 @@ func (e *entry) hideMachine() bool {
 		e.login.Machine = ""
 	}
 	return was != ""
+}
+
+// noteChanged notes that a record has a row to be written.
+func (l *Ledger) noteChanged(r ref) {
+	if !l.rules.Unsaved {
+		l.changed[r] = struct{}{}
+	}
+}
+
+// dropRow notes that the row of a record, as it is now, is to be deleted.
+func (l *Ledger) dropRow(e *entry) {
+	if !l.rules.Unsaved {
+		l.forgotten = append(l.forgotten, e.rowKey())
+	}
 }
 
 // Save writes what has changed since the last Save.
