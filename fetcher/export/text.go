@@ -179,7 +179,7 @@ type textRows struct {
 }
 
 func newTextRows(r io.Reader, separator rune) *textRows {
-	w := &window{in: r, separator: byte(separator)}
+	w := &window{in: r, separator: []byte(string(separator))}
 	reader := csv.NewReader(w)
 	reader.Comma = separator
 	reader.FieldsPerRecord = -1
@@ -266,7 +266,7 @@ func blanksBehind(line string, separator rune) string {
 // read a row again, and to stop at one without end.
 type window struct {
 	in        io.Reader
-	separator byte
+	separator []byte
 	kept      []byte
 	start     int64 // offset of kept
 	cells     int   // of the line that was read last, as far as it was
@@ -277,15 +277,12 @@ func (w *window) Read(p []byte) (int, error) {
 		return 0, fmt.Errorf("a row is larger than %d bytes: is a quote never closed?", maxRowBytes)
 	}
 	n, err := w.in.Read(p)
-	for _, c := range p[:n] {
-		switch c {
-		case '\n':
-			w.cells = 0
-		case w.separator:
-			w.cells++
-		}
-		if w.cells > maxRowCells {
+	for line := range bytes.Lines(p[:n]) {
+		if w.cells += bytes.Count(line, w.separator); w.cells > maxRowCells {
 			return 0, fmt.Errorf("a row has more than %d cells", maxRowCells)
+		}
+		if line[len(line)-1] == '\n' {
+			w.cells = 0
 		}
 	}
 	w.kept = append(w.kept, p[:n]...)
