@@ -10,10 +10,13 @@ import (
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
 
-// Pieces are read ahead as long as there are not so many, with about so many records.
+// Pieces are read ahead as long as there are not so many, with about so many records. While
+// it is not known how many a piece has, and none was too large yet, there are fewer: what is
+// too large costs two requests.
 const (
-	maxPiecesAhead  = 4
-	maxRecordsAhead = 3 * maxRecords
+	maxPiecesAhead     = 6
+	maxRecordsAhead    = 6 * maxRecords
+	unknownPiecesAhead = 3
 )
 
 // ahead reads pieces before it is their turn, while those before them are read or counted:
@@ -49,14 +52,14 @@ func (a *ahead) take() *readingAhead {
 
 // topUp begins to read what is likely to follow a piece.
 func (a *ahead) topUp(ctx context.Context, p *pieces, current cursor.Window, most int) {
-	if a.source == nil || p.likely == 0 || p.windows == windowsIgnored || p.length <= cursor.Second {
+	if a.source == nil || p.windows == windowsIgnored || p.length <= cursor.Second {
 		return
 	}
 	done := current.To
 	if n := len(a.queue); n > 0 {
 		done = a.queue[n-1].piece.To
 	}
-	for len(a.queue) < min(maxPiecesAhead, maxRecordsAhead/p.likely) && done.Before(p.todo.To) {
+	for len(a.queue) < p.room() && done.Before(p.todo.To) {
 		next := p.after(done)
 		a.begin(ctx, next, most)
 		done = next.To
@@ -102,4 +105,15 @@ func (r *readingAhead) orRead(source LoginReader) LoginReader {
 		}
 		return handle(to, r.logins)
 	})
+}
+
+// room is how many pieces may be read ahead.
+func (p *pieces) room() int {
+	switch {
+	case p.likely > 0:
+		return min(maxPiecesAhead, maxRecordsAhead/p.likely)
+	case p.length == p.longest:
+		return unknownPiecesAhead
+	}
+	return 0
 }

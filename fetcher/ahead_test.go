@@ -97,7 +97,7 @@ func TestCatchesUpAsFastAsTheAPIAnswers(t *testing.T) {
 		back time.Duration
 	}{{"query", 10 * time.Hour}, {"query", 15 * day}, {"auto", 15 * day}} {
 		inWorld(t, func(t *testing.T, w *world) {
-			assert.Greater(t, w.catchUp(t, c.mode, 30_000, c.back), 0.65)
+			assert.Greater(t, w.catchUp(t, c.mode, 30_000, c.back), 0.75)
 		})
 	}
 }
@@ -148,8 +148,7 @@ func (c committing) Commit(b *record.Batch) error {
 	return c.world.Commit(b)
 }
 
-// Nothing is read ahead where it could do harm: under a quota, and before it is known how
-// many records a piece has.
+// Nothing is read ahead where it could do harm: under a quota.
 func TestNothingIsReadAheadUnderAQuota(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		p, d := w.distantPoller(t, "query", 20_000, 20*day)

@@ -65,14 +65,12 @@ func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
 	defer func() { w.late = true }()
 	defer r.ahead.giveUp()
 	for !w.over {
-		piece, most := w.next(), w.most(r.quota.mostOr(maxRecords))
+		piece, most := w.next(), r.most()
 		begun := r.ahead.take()
 		if begun != nil {
 			piece, most = begun.piece, begun.most
 		}
-		if !r.quota.isLimited() {
-			r.ahead.topUp(ctx, w.pieces, piece, most)
-		}
+		r.readAhead(ctx, piece)
 		n, end, err := read(ctx, piece, most, begun)
 		switch {
 		case err == nil:
@@ -90,6 +88,7 @@ func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
 			err = errWrongClock
 		case w.adapt(err, most):
 			r.ahead.giveUp()
+			r.readAhead(ctx, cursor.Window{To: w.done}) // while it is found out whether windows are heeded
 			err = r.testWindows(ctx)
 		default:
 			err = w.explain(err)
@@ -109,6 +108,16 @@ func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
 	}
 	r.unread = nil
 	return nil
+}
+
+// most is how many records the next piece may have.
+func (r *windowReader) most() int { return r.unread.most(r.quota.mostOr(maxRecords)) }
+
+// readAhead begins to read what is likely to follow a piece, unless there is a quota.
+func (r *windowReader) readAhead(ctx context.Context, current cursor.Window) {
+	if !r.quota.isLimited() {
+		r.ahead.topUp(ctx, r.unread.pieces, current, r.most())
+	}
 }
 
 // pieceCommitted is called after each commit. A gap is reported with the first one: the cursor

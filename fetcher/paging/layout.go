@@ -58,10 +58,6 @@ func layoutOf(size, passes int, short, single bool) layout {
 	return l
 }
 
-// maxPagesAtOnce bounds the goroutines of one reading; how many requests are really in
-// flight is the client's to decide.
-const maxPagesAtOnce = 16
-
 // more is how many pages are to be read at once beyond those that were; 0 at the end of
 // the list. How many are left is a claim: as many are read as have been read before, at
 // most, so that a claim that is too high costs no more than the records themselves.

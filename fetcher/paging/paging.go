@@ -62,6 +62,7 @@ type Reader[T any] struct {
 	Trusting bool
 
 	claims claims
+	turns  turns
 	mu     sync.Mutex
 	kept   *reading[T] // what failed last
 	keptAt time.Time

@@ -101,7 +101,11 @@ func (r *Reader[T]) noteVersions(a *reading[T]) map[record.Identity]struct{} {
 
 // getPage gets one page.
 func (r *Reader[T]) getPage(ctx context.Context, w cursor.Window, limit, offset int) (page, []T, error) {
+	if err := r.turns.take(ctx, w); err != nil {
+		return page{}, nil, err
+	}
 	claim, items, err := r.Get(ctx, workspace.PageQuery{From: w.From, To: w.To, Limit: limit, Offset: offset})
+	r.turns.leave()
 	if offset > 0 && workspace.IsRefused(err) {
 		r.claims.offsetRefused(offset)
 	}
