@@ -157,14 +157,16 @@ func (l *Login) keepTransaction(id string) {
 // and what never changes in it, for which the machine is named by itself: a record that
 // is pending may have none yet.
 func (l *Login) identifyBy(kind string, id Identity, machine string, user string, client ...string) {
-	l.Who = identify(kind+"who", append([]string{user}, client...)...)
+	var buf [8]string // so that it is not allocated for each record
+	l.Who = identify(kind+"who", append(append(buf[:0], user), client...)...)
 	l.Invariant = l.form(l.began())
-	parts := append([]string{user, l.began().Format(time.RFC3339), ""}, client...)
-	legacy := func(machine string) Identity {
-		parts[2] = machine
-		return identify(kind+"invariant", parts...)
+	parts := append(append(buf[:0], user, l.began().Format(time.RFC3339), machine), client...)
+	l.Legacy = identify(kind+"invariant", parts...)
+	l.LegacyPending = l.Legacy
+	if machine != "" {
+		parts[2] = ""
+		l.LegacyPending = identify(kind+"invariant", parts...)
 	}
-	l.Legacy, l.LegacyPending = legacy(machine), legacy("")
 	l.ID = id
 	if id == (Identity{}) {
 		l.ID = l.Invariant
