@@ -37,7 +37,7 @@ func logins(n int, from time.Time, within, lasting time.Duration) func(yield fun
 				end, updated = "", start
 			}
 			of := map[string]string{
-				"id": fmt.Sprintf("%016x", random.Uint64()), "user_name": fmt.Sprintf("user%05d@example.com", user), "desktop_group_name": fmt.Sprintf("group%d", random.IntN(20)),
+				"id": fmt.Sprintf("%016x", random.Uint64()), "user_name": fmt.Sprintf("user%05d@example.com", user), "desktop_group_name": fmt.Sprintf("group%d", user%300%20),
 				"pre_conn_time": text(0), "start_time": start, "end_time": end, "update_time": updated, "failed_reason": reason, "failed_code": code,
 				"machine_sid": fmt.Sprintf("S-1-5-21-1213649063-4191095369-2401105760-%d", user%300), "machine_name": fmt.Sprintf("APS-%d", user%300),
 				"client_mac": "c8-d9-d2-01-3a-57", "client_name": fmt.Sprintf("PC%d", user), "client_ip": fmt.Sprintf("10.1.%d.%d", user%250, user*31%250),
