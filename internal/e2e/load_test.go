@@ -186,3 +186,86 @@ func TestLoadAMillionRecordsInTheLookback(t *testing.T) {
 	t.Logf("it ended and began again in %s", time.Since(begun).Round(time.Second/10))
 	e.report("after a restart")
 }
+
+// The polls of many projects are spread over the interval, and commits that queue are joined:
+// here beside a disk that something else keeps busy.
+func TestLoad2000Projects(t *testing.T) {
+	var projects []string
+	for i := range 2000 {
+		projects = append(projects, fmt.Sprintf("project%d", i))
+	}
+	e := servePlenty(t, &plenty{everyMilli: 20_000, distinct: 10}, setup{Projects: projects, Interval: "60s", InitialLookback: "15m"})
+	stop := make(chan struct{})
+	var writer sync.WaitGroup
+	writer.Go(func() { keepDiskBusy(t, e.dir, stop) })
+	defer writer.Wait()
+	defer close(stop)
+	polls := func() (n, seconds float64) {
+		m := e.metrics()
+		return m.sum("workspace_exporter_poll_duration_seconds_count"), m.sum("workspace_exporter_poll_duration_seconds_sum")
+	}
+	firstPolls := time.Now()
+	for n, _ := polls(); n < 2000; n, _ = polls() {
+		<-time.After(time.Second)
+	}
+	t.Logf("the first polls of all took %s", time.Since(firstPolls).Round(time.Second))
+	<-time.After(time.Minute) // until they are spread
+	busy := e.processorTime()
+	before, seconds := polls()
+	<-time.After(2 * time.Minute)
+	n, total := polls()
+	t.Logf("%.0f polls in 2 minutes, mean %.1f ms, %.1f s of the processor", n-before, 1000*(total-seconds)/(n-before), (e.processorTime() - busy).Seconds())
+	e.report("2,000 projects")
+}
+
+// keepDiskBusy writes to a file, and waits for the disk each time, until it is stopped.
+func keepDiskBusy(t *testing.T, dir string, stop chan struct{}) {
+	f, err := os.Create(filepath.Join(dir, "busy"))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = f.Close() }()
+	for block := make([]byte, 1<<20); ; {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		if _, err := f.WriteAt(block, 0); err != nil {
+			t.Error(err)
+			return
+		}
+		if err := f.Sync(); err != nil {
+			t.Error(err)
+			return
+		}
+	}
+}
+
+func TestLoadIdle(t *testing.T) {
+	e := servePlenty(t, &plenty{everyMilli: 1 << 50, distinct: 1}, setup{Interval: "60s"})
+	e.caughtUp()
+	<-time.After(30 * time.Second)
+	const minutes = 3
+	before := e.processorTime()
+	<-time.After(minutes * time.Minute)
+	t.Logf("%.1f ms of the processor a minute", (e.processorTime()-before).Seconds()*1000/minutes)
+	e.report("idle")
+}
+
+// processorTime is what all threads of the exporter have used.
+func (e *exporter) processorTime() (used time.Duration) {
+	e.t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", e.process.Process.Pid))
+	require.NoError(e.t, err)
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		require.NoError(e.t, err)
+		var ns int64
+		_, err = fmt.Sscan(string(stat), &ns)
+		require.NoError(e.t, err)
+		used += time.Duration(ns)
+	}
+	return used
+}

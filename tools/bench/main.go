@@ -89,7 +89,7 @@ func read(in io.Reader, name string) ([]*row, error) {
 // add adds a result to its row.
 func add(rows map[string]*row, result *benchfmt.Result) {
 	var names []string
-	size, of, by := 0, "", us
+	sizes, size, of, by := 0, 0, "", us
 	for part := range strings.SplitSeq(string(result.Name), "/") {
 		key, value, _ := strings.Cut(part, "=")
 		n, err := strconv.Atoi(value)
@@ -98,11 +98,12 @@ func add(rows map[string]*row, result *benchfmt.Result) {
 			by = value
 		case err == nil:
 			of, size = key, n
+			sizes++
 		default:
 			names = append(names, part)
 		}
 	}
-	if size == 0 {
+	if sizes != 1 {
 		return
 	}
 	name := strings.Join(append(names, of), " ")
@@ -148,13 +149,21 @@ func (r *row) write(out io.Writer) {
 		}
 	}
 	for i, size := range sizes {
-		costs = append(costs, strconv.FormatFloat(r.costs[us][size], 'g', 3, 64))
+		costs = append(costs, short(r.costs[us][size]))
 		if i > 0 {
 			power := math.Log(r.costs[us][size]/r.costs[us][sizes[i-1]]) / math.Log(float64(size)/float64(sizes[i-1]))
 			powers = append(powers, strconv.FormatFloat(power, 'f', 2, 64))
 		}
 	}
 	fmt.Fprintf(out, "| %s | %s | %s | %s | %s |\n", r.name, strings.Join(peers, ", "), textOf(sizes), strings.Join(costs, " / ")+" "+r.unit, strings.Join(powers, ", "))
+}
+
+// short is a number with three digits that say something.
+func short(n float64) string {
+	if n >= 100 {
+		return strconv.FormatFloat(n, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(n, 'g', 3, 64)
 }
 
 func textOf(sizes []int) string {
@@ -168,7 +177,7 @@ func textOf(sizes []int) string {
 // paint draws a plot for each row: both axes are logarithmic, so that what follows the size is
 // a straight line at 45 degrees, and what does not depend on it is level.
 func paint(rows []*row, out io.Writer) error {
-	const columns, width, height = 4, 6 * vg.Centimeter, 5 * vg.Centimeter
+	const columns, width, height, margin = 3, 8 * vg.Centimeter, 6 * vg.Centimeter, 4 * vg.Millimeter
 	lines := (len(rows) + columns - 1) / columns
 	plots := make([][]*plot.Plot, lines)
 	for i := range plots {
@@ -182,7 +191,7 @@ func paint(rows []*row, out io.Writer) error {
 		plots[i/columns][i%columns] = p
 	}
 	canvas := vgsvg.New(columns*width, vg.Length(lines)*height)
-	tiles := draw.Tiles{Rows: lines, Cols: columns, PadX: vg.Millimeter * 3, PadY: vg.Millimeter * 3}
+	tiles := draw.Tiles{Rows: lines, Cols: columns, PadX: 6 * vg.Millimeter, PadY: 4 * vg.Millimeter, PadLeft: margin, PadRight: margin, PadTop: margin, PadBottom: margin}
 	for i, line := range plot.Align(plots, tiles, draw.New(canvas)) {
 		for j, tile := range line {
 			if plots[i][j] != nil {
@@ -198,9 +207,10 @@ func (r *row) plot() (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = r.name, r.of, r.unit
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Scale, axis.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		axis.Scale, axis.Tick.Marker = plot.LogScale{}, decades{}
+		axis.Label.TextStyle.Font.Size, axis.Tick.Label.Font.Size = 8, 7
 	}
-	p.Title.TextStyle.Font.Size, p.Legend.TextStyle.Font.Size = 8, 6
+	p.Title.TextStyle.Font.Size, p.Legend.TextStyle.Font.Size = 9, 7
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Add(plotter.NewGrid())
 	for i, by := range r.who() {
@@ -217,8 +227,32 @@ func (r *row) plot() (*plot.Plot, error) {
 		p.Add(line, marks)
 		p.Legend.Add(by, line, marks)
 	}
-	if p.Y.Min == p.Y.Max { // a line that is level
-		p.Y.Min, p.Y.Max = p.Y.Min/2, p.Y.Max*2
-	}
+	// Whole decades have a tick at both ends, and the legend stands above all lines.
+	low, high := math.Floor(math.Log10(p.Y.Min)), math.Ceil(math.Log10(p.Y.Max)+0.01)
+	p.Y.Min, p.Y.Max = math.Pow(10, low), math.Pow(10, high+math.Ceil((high-low)*0.12*float64(len(r.costs))))
 	return p, nil
+}
+
+// inThousands writes 1000 as 1k, so that labels do not meet.
+func inThousands(n float64) string {
+	unit := ""
+	for _, larger := range []string{"k", "M"} {
+		if n >= 1000 {
+			n, unit = n/1000, larger
+		}
+	}
+	return strconv.FormatFloat(n, 'g', 3, 64) + unit
+}
+
+// decades are ticks at the powers of ten.
+type decades struct{}
+
+func (decades) Ticks(least, most float64) []plot.Tick {
+	ticks := plot.LogTicks{Prec: -1}.Ticks(least, most)
+	for i := range ticks {
+		if ticks[i].Label != "" {
+			ticks[i].Label = inThousands(ticks[i].Value)
+		}
+	}
+	return ticks
 }
