@@ -110,6 +110,8 @@ func (r *readingAhead) orRead(source LoginReader) LoginReader {
 // room is how many pieces may be read ahead.
 func (p *pieces) room() int {
 	switch {
+	case p.likely > maxRecords:
+		return 0 // it goes by export task, in its turn
 	case p.likely > 0:
 		return min(maxPiecesAhead, maxRecordsAhead/p.likely)
 	case p.length == p.longest:
