@@ -210,7 +210,7 @@ func (r *row) plot() (*plot.Plot, error) {
 		axis.Scale, axis.Tick.Marker = plot.LogScale{}, decades{}
 		axis.Label.TextStyle.Font.Size, axis.Tick.Label.Font.Size = 8, 7
 	}
-	p.Title.TextStyle.Font.Size, p.Legend.TextStyle.Font.Size = 9, 7
+	p.Title.TextStyle.Font.Size, p.Legend.TextStyle.Font.Size = 7.5, 7
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Add(plotter.NewGrid())
 	for i, by := range r.who() {
