@@ -22,8 +22,8 @@ func TestUnsavedNotesNothing(t *testing.T) {
 	}
 	assert.Equal(t, 3000, events)
 	assert.Less(t, l.Len(), 2000, "some are forgotten")
-	assert.Empty(t, l.changed)
-	assert.Empty(t, l.forgotten)
+	assert.Zero(t, len(l.changed))
+	assert.Zero(t, len(l.forgotten))
 	var changes store.Changes
 	l.Save(&changes)
 	assert.True(t, changes.Empty())
