@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/go-kit/log/level"
@@ -103,11 +102,11 @@ func (s *Postgres) comparePlace(ctx context.Context, tx pgx.Tx) error {
 		Scan(&before, &now); err != nil {
 		return err
 	}
-	timeline := 0 // grows when a server recovers to a point in time, or takes over from another
+	var timeline string // grows when a server recovers to a point in time, or takes over from another
 	if err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT timeline_id FROM pg_control_checkpoint()`).Scan(&timeline)
+		return tx.QueryRow(ctx, `SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)`).Scan(&timeline)
 	}); err == nil { // not every server has it
-		now += fmt.Sprint("/", timeline)
+		now += "/" + timeline
 	}
 	if before == now || s.reads {
 		return nil
