@@ -524,13 +524,16 @@ func TestOtherProjectsAreLogged(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		assert.Equal(t, 2, one.Status().Alike)
 		time.Sleep(2 * rolloutTime)
+		synctest.Wait()
 		assert.NotContains(t, logged.String(), "other projects")
 
 		two.Know(append(other, "q"), "")
 		time.Sleep(rolloutTime / 2)
 		assert.Equal(t, 1, two.Status().Unlike)
+		synctest.Wait()
 		assert.NotContains(t, logged.String(), "other projects")
 		time.Sleep(2 * rolloutTime)
+		synctest.Wait()
 		assert.Equal(t, 1, strings.Count(logged.String(), "other projects"))
 	})
 }
