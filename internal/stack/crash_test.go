@@ -46,6 +46,43 @@ var recordCounters = []string{
 	"workspace_login_duration_seconds_count",
 }
 
+// logins are what happens, of ever new groups, servers, versions and codes.
+type logins struct {
+	*rand.Rand
+	api   *simulator.Simulator
+	n     int
+	truth map[string]float64 // by family
+}
+
+func newLogins(api *simulator.Simulator) *logins {
+	return &logins{Rand: rand.New(rand.NewPCG(1, 2)), api: api, truth: map[string]float64{}}
+}
+
+// happen lets so many logins of so many kinds happen, in one project after the other.
+func (l *logins) happen(count, kinds int, projects ...string) {
+	for range count {
+		l.n++
+		at := time.Now().UTC()
+		kind := l.IntN(kinds)
+		r := simulator.Record{ID: fmt.Sprint(l.n), UserName: fmt.Sprint("user", l.n), DesktopGroupName: fmt.Sprint("g", kind%3), ConnectType: fmt.Sprint(1 + kind%2),
+			MachineName: fmt.Sprint("m", kind), AgentVersion: fmt.Sprint("1.", kind), ClientVersion: fmt.Sprint("2.", kind), ClientType: "Windows 10",
+			PreConnTime: at.Add(-20 * time.Second).Format(time.RFC3339), UpdateTime: at.Format(time.RFC3339)}
+		if l.n%3 == 0 {
+			r.FailedCode = fmt.Sprint("C", kind)
+		} else {
+			r.StartTime = at.Format(time.RFC3339)
+			l.truth["workspace_login_duration_seconds_count"]++
+		}
+		l.api.Put(projects[l.n%len(projects)], r)
+		for _, family := range recordCounters {
+			if strings.HasSuffix(family, "_attempts_total") || strings.HasSuffix(family, "_failures_total") && r.FailedCode != "" {
+				l.truth[family]++
+			}
+		}
+		<-time.After(50 * time.Millisecond) // as logins come, and scrapes see them
+	}
+}
+
 // TestCrashesInRealServers kills an exporter again and again while logins of ever new groups,
 // servers, versions and codes go on. What increase() of a real Prometheus sees of each family
 // must be what happened, the first event of every new series included.
@@ -81,40 +118,16 @@ projects:
 		now.Store(at)
 		return e
 	}
-	random := rand.New(rand.NewPCG(1, 2))
-	truth, first := map[string]float64{}, map[string]float64{}
-	happened := 0
-	logins := func(count, kinds int) {
-		for range count {
-			happened++
-			at := time.Now().UTC()
-			kind := random.IntN(kinds)
-			r := simulator.Record{ID: fmt.Sprint(happened), UserName: fmt.Sprint("user", happened), DesktopGroupName: fmt.Sprint("g", kind%3), ConnectType: fmt.Sprint(1 + kind%2),
-				MachineName: fmt.Sprint("m", kind), AgentVersion: fmt.Sprint("1.", kind), ClientVersion: fmt.Sprint("2.", kind), ClientType: "Windows 10",
-				PreConnTime: at.Add(-20 * time.Second).Format(time.RFC3339), UpdateTime: at.Format(time.RFC3339)}
-			if happened%3 == 0 {
-				r.FailedCode = fmt.Sprint("C", kind)
-			} else {
-				r.StartTime = at.Format(time.RFC3339)
-				truth["workspace_login_duration_seconds_count"]++
-			}
-			api.Put("p", r)
-			for _, family := range recordCounters {
-				if strings.HasSuffix(family, "_attempts_total") || strings.HasSuffix(family, "_failures_total") && r.FailedCode != "" {
-					truth[family]++
-				}
-			}
-			<-time.After(50 * time.Millisecond) // as logins come, and scrapes see them
-		}
-	}
-	logins(6, 2)
+	l := newLogins(api)
+	first := map[string]float64{}
+	l.happen(6, 2, "p")
 	e := start()
 	s := &stack{}
 	s.prometheus = startPrometheus(t, filepath.Join(dir, "data"), writeFile(t, dir, "prometheus.yml", fmt.Sprintf(crashConfig, strings.TrimPrefix(gate.URL, "http://"), relabelings(t), operatorLabels)))
 	sees := func() {
 		s.prometheus.wait(t, "sees all logins", time.Minute, func() bool {
 			for _, job := range []string{"workspace", "operator"} {
-				for family, count := range truth {
+				for family, count := range l.truth {
 					found := s.query(t, fmt.Sprintf("sum(%s{job=%q})", family, job), 0, 0)
 					if len(found) == 0 || fmt.Sprint(found[0].Value[1]) != fmt.Sprint(count) {
 						return false
@@ -125,24 +138,24 @@ projects:
 		})
 	}
 	sees()
-	maps.Copy(first, truth)
+	maps.Copy(first, l.truth)
 	for round := range 4 {
-		logins(30, 4+4*round)
+		l.happen(30, 4+4*round, "p")
 		stop := syscall.SIGKILL
 		if round == 1 {
 			stop = syscall.SIGTERM
 		}
 		require.NoError(t, e.command.Process.Signal(stop)) // a new series may be held at 0
 		<-e.ended
-		logins(10, 6+4*round)
+		l.happen(10, 6+4*round, "p")
 		e = start()
 	}
 	sees()
 	for _, job := range []string{"workspace", "operator"} {
-		for _, family := range slices.Sorted(maps.Keys(truth)) {
+		for _, family := range slices.Sorted(maps.Keys(l.truth)) {
 			seen := s.number(t, fmt.Sprintf("sum(increase(%s{job=%q}[10m]))", family, job))
-			t.Logf("%s %s: %v happened, increase() sees %.1f", job, family, truth[family]-first[family], seen)
-			assert.InEpsilon(t, truth[family]-first[family], seen, 0.1, "%s: %s", job, family)
+			t.Logf("%s %s: %v happened, increase() sees %.1f", job, family, l.truth[family]-first[family], seen)
+			assert.InEpsilon(t, l.truth[family]-first[family], seen, 0.1, "%s: %s", job, family)
 		}
 	}
 }
