@@ -17,6 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -80,6 +81,28 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		}
 	}
 	assert.Greater(t, links, 50)
+}
+
+// What documents have people type is a script for any shell, and has commands and flags that
+// there are.
+func TestCommandsAreUnderstood(t *testing.T) {
+	block := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+	ours := regexp.MustCompile(`(?m)(?:^|\| )(?:\./)?workspace_exporter((?: [^#|\n]*)?)`)
+	commands := 0
+	for path, text := range documents(t) {
+		for _, m := range block.FindAllStringSubmatch(text, -1) {
+			out, err := exec.Command("sh", "-n", "-c", m[1]).CombinedOutput()
+			require.NoError(t, err, "%s: %s%s", path, out, m[1])
+			for _, line := range ours.FindAllStringSubmatch(strings.ReplaceAll(m[1], "\\\n", " "), -1) {
+				cli := kingpin.New("workspace_exporter", "").Terminate(nil)
+				addCommands(cli)
+				_, err := cli.Parse(strings.Fields(strings.ReplaceAll(line[1], `"`, "")))
+				assert.NoError(t, err, "%s: %s", path, line[0])
+				commands++
+			}
+		}
+	}
+	assert.Greater(t, commands, 10)
 }
 
 // anchors are those that GitHub gives to headings.

@@ -43,16 +43,7 @@ func run(args []string) int {
 
 	logLevel := cli.Flag("log.level", "Log messages of this level and above: debug, info, warn or error.").Default("info").Enum("debug", "info", "warn", "error")
 	logFormat := cli.Flag("log.format", "Format of the log: logfmt or json.").Default("logfmt").Enum("logfmt", "json")
-	commands := map[string]action{}
-	addRun(cli, commands)
-	addDemo(cli, commands)
-	addSimulate(cli, commands)
-	addChecks(cli, commands)
-	addBackfill(cli, commands)
-	addPseudonym(cli, commands)
-	addCodes(cli, commands)
-	addMigrateStore(cli, commands)
-	addReplay(cli, commands)
+	commands := addCommands(cli)
 
 	name, err := cli.Parse(args)
 	if terminated >= 0 { // --help or --version
@@ -72,6 +63,20 @@ func run(args []string) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+func addCommands(cli *kingpin.Application) map[string]action {
+	commands := map[string]action{}
+	addRun(cli, commands)
+	addDemo(cli, commands)
+	addSimulate(cli, commands)
+	addChecks(cli, commands)
+	addBackfill(cli, commands)
+	addPseudonym(cli, commands)
+	addCodes(cli, commands)
+	addMigrateStore(cli, commands)
+	addReplay(cli, commands)
+	return commands
 }
 
 // formatOf finds --log.format in a command line that kingpin has refused, and of which it
