@@ -18,8 +18,9 @@ import (
 // openedAtOnce is how many projects are loaded from a shared store at a time.
 const openedAtOnce = 8
 
-// maxReopen is the longest time until a project is opened again that could not be.
-const maxReopen = 15 * time.Second
+// reopenFor is for how long a project is opened again and again while the database cannot be
+// used. Then it is left to others.
+const reopenFor = 30 * time.Second
 
 // keeping is what keeps leases while it runs.
 type keeping struct {
@@ -213,16 +214,15 @@ func (s *Service) openProjects(ctx context.Context, use map[string]*lease.Lease)
 	}
 }
 
-// openUnder opens the i-th project, once there is a slot. As long as it is the database that
-// cannot be used, it tries again: other replicas could do no better.
+// openUnder opens the i-th project, once there is a slot. If it is the database that cannot be
+// used, it tries again for a while: other replicas could do no better.
 func (s *Service) openUnder(ctx context.Context, current *state, i int, l *lease.Lease) (sources []*Source, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.Context(), cancel)()
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval = time.Duration(current.config.Storage.Postgres.LeaseDuration) / 10
-	retry.MaxInterval = max(maxReopen, retry.InitialInterval)
-	for {
+	for begun := time.Now(); ; {
 		select {
 		case s.moves.slots <- struct{}{}:
 			sources, err = s.openProject(current, i, l)
@@ -230,7 +230,8 @@ func (s *Service) openUnder(ctx context.Context, current *state, i int, l *lease
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrLeaseLost) || s.state.Load().config != current.config {
+		again := errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrLeaseLost) && time.Since(begun) < reopenFor
+		if !again || s.state.Load().config != current.config {
 			return sources, err
 		}
 		closeAll(sources)
@@ -299,17 +300,27 @@ func (s *Source) close() {
 	s.metrics.Forget()
 }
 
+// read are the projects that are read here, under leases that hold at this moment. A project
+// that cannot be opened is not read by who has its lease.
+func (s *state) read() map[string]bool {
+	read := map[string]bool{}
+	for _, src := range s.sources {
+		read[src.project] = read[src.project] || src.lease.Valid()
+	}
+	return read
+}
+
 // leases are what /metrics shows of leases.
 func (s *Service) leases() (l collector.Leases, ok bool) {
 	current := s.state.Load()
 	if current == nil || current.keeper == nil {
 		return l, false
 	}
-	use, _ := current.keeper.Held()
+	read := current.read()
 	status := current.keeper.Status()
 	l = collector.Leases{Held: map[string]bool{}, Taken: s.leasesTaken.Load(), Lost: s.leasesLost.Load(), LostCommits: s.lostCommits.Load(), Alike: status.Alike, Unlike: status.Unlike}
 	for _, p := range current.config.Projects {
-		l.Held[p.Name] = use[p.Name] != nil
+		l.Held[p.Name] = read[p.Name]
 	}
 	return l, true
 }
@@ -329,10 +340,10 @@ func (s *Service) Replica() *Replica {
 	if current.keeper == nil {
 		return nil
 	}
-	use, _ := current.keeper.Held()
+	read := current.read()
 	r := &Replica{Status: current.keeper.Status(), Others: map[string]string{}}
 	for _, p := range current.config.Projects {
-		if use[p.Name] != nil {
+		if read[p.Name] {
 			r.Held = append(r.Held, p.Name)
 		} else {
 			r.Others[p.Name] = r.Holders[p.Name]

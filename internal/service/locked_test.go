@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
@@ -55,6 +56,10 @@ func TestALockedProjectHoldsUpNoOther(t *testing.T) {
 	require.NoError(t, err)
 	two := start()
 	require.Eventually(t, func() bool { return polled(two) == 11 }, time.Minute, 10*time.Millisecond, "all others are read")
+	held, shared := two.leases()
+	assert.True(t, shared)
+	assert.True(t, held.Held["b"])
+	assert.False(t, held.Held["a"], "who cannot read a project does not hold it, as far as an alert can see")
 	three := start()
 	require.Eventually(t, func() bool { return polled(two)+polled(three) == 11 && polled(three) >= 5 }, time.Minute, 10*time.Millisecond, "half of them move")
 	_, err = c.Exec(t.Context(), "ROLLBACK")
