@@ -41,7 +41,7 @@ type landingPage struct {
 	Version, Revision, Telemetry string
 	Style                        template.CSS
 	Now                          time.Time
-	// Demo is a page of made-up data.
+	// Demo is a page of simulated data.
 	Demo bool
 	// Replica is this one of several; nil if the store is not shared.
 	Replica *Replica

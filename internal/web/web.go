@@ -86,7 +86,7 @@ type Options struct {
 	// OpenMetricsCreatedSamples adds the creation times of counters to OpenMetrics, as
 	// lines which Prometheus stores as series of their own. The Exporter applies it.
 	OpenMetricsCreatedSamples bool
-	// Demo says on the page that its data is made up.
+	// Demo says on the page that its data is simulated.
 	Demo bool
 	// Listening is called with the URL of each address that is served. May be nil.
 	Listening func(url string)
