@@ -105,7 +105,7 @@ func TestAMissingExportPermissionIsNamed(t *testing.T) {
 		w, _ := tapped(t, simulator.Options{Denied: []string{"workspace:tenants:deleteExportTasks"}, TaskDuration: atOnce})
 		e := runExporter(t, setup{URL: w.url, Sources: "{sessions: {poll_interval: 300ms}}"})
 		e.pollsEnd(project, "sessions", "success", 3)
-		assert.Equal(t, 1, strings.Count(e.log.String(), "export tasks are not deleted"), "it is logged once")
+		assert.Equal(t, 1, strings.Count(e.log.String(), "export tasks cannot be deleted"), "it is logged once")
 	})
 }
 
