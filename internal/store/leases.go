@@ -67,7 +67,11 @@ const (
 
 // Beat implements lease.Registry.
 func (l *Leases) Beat(ctx context.Context, r lease.Replica, first bool) (*lease.View, error) {
-	if err := l.store.Prepare(ctx); err != nil {
+	prepare := l.store.Prepare
+	if first {
+		prepare = l.store.prepareAgain
+	}
+	if err := prepare(ctx); err != nil {
 		return nil, err
 	}
 	own := renewSQL

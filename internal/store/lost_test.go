@@ -98,4 +98,28 @@ func TestRestoredDatabaseIsReported(t *testing.T) {
 	assert.NotContains(t, text.String(), "was restored")
 }
 
+// The database is made anew while a replica runs. What the replica writes from then on can be
+// read by others, and by itself after a restart.
+func TestDatabaseMadeAnew(t *testing.T) {
+	d := newDatabase(t)
+	s, _, lost := logged(t, d)
+	c := &counter{partition: s.Partition("p", "s", newLease(s, "p")), n: -1}
+	c.to(t, 4)
+	d.do(t, func(ctx context.Context, _ *Postgres, c *pgx.Conn) {
+		_, err := c.Exec(ctx, "DROP SCHEMA "+d.schema+" CASCADE")
+		require.NoError(t, err)
+	})
+	require.ErrorIs(t, c.add(), ErrUnavailable)
+	openAt(t, d) // another replica makes it
+	_, err := s.Leases().Beat(t.Context(), lease.Replica{Owner: "me", Duration: time.Minute}, true)
+	require.NoError(t, err)
+	assert.EqualValues(t, 4, *lost)
+	c = &counter{partition: s.Partition("p", "s", newLease(s, "p")), n: -1}
+	c.to(t, 2)
+	other := openAt(t, d).(*Postgres)
+	c = &counter{partition: other.Partition("p", "s", newLease(other, "p")), n: -1}
+	require.NoError(t, c.load())
+	assert.Equal(t, 2, c.n)
+}
+
 func nothing(string, []byte, []byte) error { return nil }

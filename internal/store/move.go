@@ -275,7 +275,7 @@ func (s *Postgres) inPartition(n partitionName, err error) error {
 // fill makes a partition of another one's rows.
 func (s *Postgres) fill(ctx context.Context, tx pgx.Tx, n partitionName, from Partition) (c tally, err error) {
 	b := &postgresPartition{store: s, project: n.project, source: n.source}
-	mark := s.seals[0].check()
+	mark := s.first().check()
 	digest := markDigest(mark)
 	err = tx.QueryRow(ctx, s.sql(`INSERT INTO store.partitions (project, source, epoch, claim, seal, digest, commits, last_commit)
 		VALUES ($1, $2, 0, 0, $3, 0, 1, $4) RETURNING id`), n.project, n.source, mark, random()).Scan(&b.id)

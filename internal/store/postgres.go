@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -79,8 +80,8 @@ type Postgres struct {
 	secretsMu sync.Mutex
 	secrets   map[string]bool // that no error may show
 
-	mu    sync.Mutex // guards what follows
-	seals []*seal    // nil until the store is prepared
+	preparing sync.Mutex
+	seals     atomic.Pointer[[]*seal] // nil until the store is prepared
 }
 
 // OpenPostgres opens a store. It does not connect yet.
@@ -273,11 +274,22 @@ func limits(timeout time.Duration) string {
 // what must be right before anything is counted. Several processes may do it at once. What
 // needs the store does it, if it is not done.
 func (s *Postgres) Prepare(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.seals != nil {
+	s.preparing.Lock()
+	defer s.preparing.Unlock()
+	if s.seals.Load() != nil {
 		return nil
 	}
+	return s.prepare(ctx)
+}
+
+// prepareAgain is for who joins: the database may be another one than before, with another key.
+func (s *Postgres) prepareAgain(ctx context.Context) error {
+	s.preparing.Lock()
+	defer s.preparing.Unlock()
+	return s.prepare(ctx)
+}
+
+func (s *Postgres) prepare(ctx context.Context) error {
 	var own []byte
 	err := s.in(ctx, loadTimeout, readWrite, func(ctx context.Context, tx pgx.Tx) (err error) {
 		if err := s.checkServer(ctx, tx); err != nil {
@@ -294,10 +306,12 @@ func (s *Postgres) Prepare(ctx context.Context) error {
 	if err != nil {
 		return databaseError{fmt.Errorf("%s: %w", s.title, err)}
 	}
+	var seals []*seal
 	if s.key != nil {
-		s.seals = append(s.seals, newSeal(s.key))
+		seals = append(seals, newSeal(s.key))
 	}
-	s.seals = append(s.seals, newSeal(own))
+	seals = append(seals, newSeal(own))
+	s.seals.Store(&seals)
 	return nil
 }
 
@@ -434,9 +448,12 @@ func nameDigest(project, source string) int64 {
 	return int64(xxhash.Sum64String(project + "\x00" + source))
 }
 
+// first is the seal that rows are written under.
+func (s *Postgres) first() *seal { return (*s.seals.Load())[0] }
+
 // sealed is the seal with this mark; nil if it is not among the store's.
 func (s *Postgres) sealed(mark []byte) *seal {
-	for _, known := range s.seals {
+	for _, known := range *s.seals.Load() {
 		if bytes.Equal(mark, known.check()) {
 			return known
 		}

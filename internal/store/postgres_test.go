@@ -423,7 +423,7 @@ func TestPrepareAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	for _, s := range stores {
-		assert.True(t, bytes.Equal(stores[0].seals[0].check(), s.seals[0].check()), "they have one key")
+		assert.True(t, bytes.Equal(stores[0].first().check(), s.first().check()), "they have one key")
 	}
 }
 

@@ -127,7 +127,7 @@ func (b *postgresPartition) claimAnew(ctx context.Context) (found claimed, err e
 	if b.lease == nil {
 		return found, nil
 	}
-	if found, err = b.claimIt(ctx); err != nil || bytes.Equal(found.seal, b.store.seals[0].check()) {
+	if found, err = b.claimIt(ctx); err != nil || bytes.Equal(found.seal, b.store.first().check()) {
 		return found, err
 	}
 	err = b.store.in(ctx, loadTimeout, readWrite, func(ctx context.Context, tx pgx.Tx) error {
@@ -199,7 +199,7 @@ func (b *postgresPartition) find(ctx context.Context, tx pgx.Tx, claim int64) (f
 	if b.lease == nil {
 		return found, found.scan(tx.QueryRow(ctx, b.store.sql(readSQL), b.project, b.source))
 	}
-	mark := b.store.seals[0].check()
+	mark := b.store.first().check()
 	err = found.scan(tx.QueryRow(ctx, b.store.sql(claimSQL), b.project, b.source, b.lease.Epoch, claim, mark, int64(markDigest(mark)), nameDigest(b.project, b.source)))
 	if err == nil && !found.there {
 		err = fmt.Errorf("%w: it has expired, or another replica has it", ErrLeaseLost)
@@ -297,7 +297,7 @@ func (b *postgresPartition) rewrite(ctx context.Context, tx pgx.Tx, id int64, ro
 	if err != nil {
 		return err
 	}
-	mark := b.store.seals[0].check()
+	mark := b.store.first().check()
 	digest := markDigest(mark)
 	for _, d := range c.digests {
 		digest ^= uint64(d)
@@ -349,9 +349,9 @@ func (b *postgresPartition) prepare(changes *Changes) (*rowChanges, error) {
 		var key, value []byte
 		var err error
 		if c.deletes {
-			key, err = b.store.seals[0].hideKey(c.table, c.key)
+			key, err = b.store.first().hideKey(c.table, c.key)
 		} else {
-			key, value, err = b.store.seals[0].hide(c.table, c.key, c.value)
+			key, value, err = b.store.first().hide(c.table, c.key, c.value)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("table %s: %w", c.table, err)
@@ -432,7 +432,7 @@ func (b *postgresPartition) reclaim() error {
 		if found, err = b.find(ctx, tx, random()); err != nil {
 			return err
 		}
-		if !bytes.Equal(found.seal, b.store.seals[0].check()) {
+		if !bytes.Equal(found.seal, b.store.first().check()) {
 			return errOtherKey
 		}
 		if b.known && found.last != b.last && (found.last != b.unknown || b.unknown == 0) {

@@ -105,7 +105,7 @@ func sealsOf(s Store) []*seal {
 	if s, ok := s.(*Embedded); ok {
 		return s.seals
 	}
-	return s.(*Postgres).seals
+	return *s.(*Postgres).seals.Load()
 }
 
 func TestBlocks(t *testing.T) {
