@@ -110,8 +110,11 @@ func TestDatabaseMadeAnew(t *testing.T) {
 		require.NoError(t, err)
 	})
 	require.ErrorIs(t, c.add(), ErrUnavailable)
-	openAt(t, d) // another replica makes it
-	_, err := s.Leases().Beat(t.Context(), lease.Replica{Owner: "me", Duration: time.Minute}, true)
+	me := lease.Replica{Owner: "me", Duration: time.Minute}
+	_, err := s.Leases().Beat(t.Context(), me, true)
+	require.ErrorIs(t, err, ErrDamaged, "it may be about to be restored")
+	openAt(t, d) // who starts makes it anew
+	_, err = s.Leases().Beat(t.Context(), me, true)
 	require.NoError(t, err)
 	assert.EqualValues(t, 4, *lost)
 	c = &counter{partition: s.Partition("p", "s", newLease(s, "p")), n: -1}

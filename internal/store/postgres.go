@@ -338,6 +338,9 @@ func (s *Postgres) migrate(ctx context.Context, tx pgx.Tx) error {
 	if err != nil || version == tablesVersion {
 		return err
 	}
+	if version == 0 && s.seals.Load() != nil { // they may be about to be restored
+		return s.damaged("its tables are gone")
+	}
 	if version < tablesVersion && s.reads {
 		return fmt.Errorf("%w: %w: its tables are not made yet, or are of an earlier release: start the exporter first", ErrRefused, fs.ErrNotExist)
 	}

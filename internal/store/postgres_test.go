@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -701,17 +702,26 @@ func TestDefaultsOfARole(t *testing.T) {
 	all.Wait()
 }
 
+func acquire(t *testing.T, s *Postgres) *pgxpool.Conn {
+	c, err := s.pool.Acquire(t.Context())
+	require.NoError(t, err)
+	return c
+}
+
 // Where there are too few connections, leases come first: idle ones of the store are closed.
 func TestLeasesComeFirst(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t)
 	s := openAt(t, d).(*Postgres)
 	role := d.schema + "_role"
-	pgtest.Shared(t).Exec(t, fmt.Sprintf(`CREATE ROLE %[1]s LOGIN PASSWORD 'example-password' CONNECTION LIMIT 1; GRANT USAGE ON SCHEMA %[2]s TO %[1]s;
+	pgtest.Shared(t).Exec(t, fmt.Sprintf(`CREATE ROLE %[1]s LOGIN PASSWORD 'example-password' CONNECTION LIMIT 2; GRANT USAGE ON SCHEMA %[2]s TO %[1]s;
 		GRANT ALL ON ALL TABLES IN SCHEMA %[2]s TO %[1]s`, role, s.schema))
 	few := *d
 	few.dsn = strings.Replace(d.dsn, "postgres:"+pgtest.Shared(t).Password, role+":example-password", 1)
-	narrow := openAt(t, &few).(*Postgres) // with a connection that is idle now
+	narrow := openAt(t, &few).(*Postgres)
+	for _, c := range []*pgxpool.Conn{acquire(t, narrow), acquire(t, narrow)} {
+		c.Release() // both are idle now
+	}
 	me := lease.Replica{Owner: "me", Duration: time.Hour}
 	require.Eventually(t, func() bool {
 		_, err := narrow.Leases().Beat(t.Context(), me, true)
