@@ -205,10 +205,12 @@ func TestChineseHasOneWordForOneThing(t *testing.T) {
 	require.Greater(t, len(unused), 20)
 
 	paths := []string{"README.zh-CN.md", "dashboards/source/texts.go", "deploy/alertmanager/china.example.yml", "internal/failurecode/builtin.go", "internal/command/demo.go"}
-	found, err := filepath.Glob("docs/zh-CN/*.md")
-	require.NoError(t, err)
-	require.NotEmpty(t, found)
-	paths = append(paths, found...)
+	for _, pattern := range []string{"docs/zh-CN/*.md", "dashboards/rules/zh/*.yml"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, found, pattern)
+		paths = append(paths, found...)
+	}
 	grafanas := regexp.MustCompile(`(Grafana|Prometheus|Loki) 数据源`)
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
