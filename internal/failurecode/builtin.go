@@ -42,7 +42,7 @@ func builtIn(code, reason string) Explanation {
 // which one page calls a policy group and another a missing permission.
 var codes = map[string]Explanation{
 	"unknown": {Class: noCode, Source: own,
-		Text: "The login failed with a reason, but without a code", TextZH: "登录失败,有原因但没有失败码",
+		Text: "The login failed with a reason, but without a code", TextZH: "登录失败，有原因但没有失败码",
 		Action: "Read the reason"},
 	"pending_timeout": {Class: noOutcome, Source: own,
 		Text: "The login neither started nor failed within pending_timeout", TextZH: "登录在 pending_timeout 内既未成功也未失败",

@@ -19,6 +19,8 @@ var (
 	details  = flag.Bool("details", false, "print every alarm")
 	timing   = flag.Bool("timing", false, "print what each rule takes")
 	focus    = flag.String("kinds", "", "part of the kind of the incidents to play")
+	times    = flag.Int("times", 3, "how often to play each kind of incident")
+	days     = flag.Int("days", 28, "days without an incident to measure")
 )
 
 var sizes = map[string]size{"small": small, "medium": medium, "large": large}
@@ -50,7 +52,7 @@ func measureBase(t *testing.T, s size, seed uint64) {
 	d := tn.expose(49)
 	e := newEvaluator(t, d, loadRules(t, *rulesOf))
 	made := time.Since(began)
-	alarms := e.run(21*1440, 49*1440)
+	alarms := e.run(21*1440, int32(21+*days)*1440)
 	type tally struct {
 		n, holiday, minutes int
 		days                map[int32]bool
@@ -73,7 +75,7 @@ func measureBase(t *testing.T, s size, seed uint64) {
 			}
 		}
 	}
-	fmt.Printf("== %s seed %d: 4 weeks, %d logins; made in %s, evaluated in %s\n", s.name, seed, len(tn.logins), made.Round(time.Second), (time.Since(began) - made).Round(time.Second))
+	fmt.Printf("== %s seed %d: %d days, %d logins; made in %s, evaluated in %s\n", s.name, seed, *days, len(tn.logins), made.Round(time.Second), (time.Since(began) - made).Round(time.Second))
 	keys := make([]string, 0)
 	for k := range tallies {
 		keys = append(keys, k)
@@ -110,7 +112,7 @@ func (e *evaluator) printTiming() {
 func packs(s size, seed uint64) (all [][]*incident) {
 	r := random(seed, "packs")
 	var todo []*incident
-	for rep := range 3 {
+	for rep := range *times {
 		for _, c := range []incident{
 			{kind: providerDown}, {kind: givingUp}, {kind: groupDown}, {kind: groupPartly, share: 0.3}, {kind: capacity, share: 0.5}, {kind: knownCode, share: 0.4},
 			{kind: nobodyComes, share: 1}, {kind: nobodyComes, share: 0.8}, {kind: serverDead}, {kind: serverDrawing},
