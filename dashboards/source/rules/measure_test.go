@@ -218,11 +218,11 @@ func (c *incident) summary(t *testing.T, alarms []*alarm, claimed map[*alarm]boo
 		after := a.from - int32(c.from/minute)
 		switch a.rule.Labels["severity"] {
 		case "critical":
-			if page < 0 {
+			if page < 0 || after < page {
 				page = after
 			}
 		case "warning":
-			if mail < 0 {
+			if mail < 0 || after < mail {
 				mail = after
 			}
 		}

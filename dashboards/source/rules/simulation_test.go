@@ -33,12 +33,12 @@ var cases = map[string][]told{
 	"medium": {
 		{incident{kind: providerDown}, 0, 9*hour + 10*minute, 10, 0, 0},
 		{incident{kind: nobodyComes, share: 1}, 1, 8*hour + 50*minute, 20, 0, 0},
-		{incident{kind: nobodyComes, share: 1}, 1, 14*hour + 30*minute, 50, 0, 15},
 		{incident{kind: clientRollOut, share: 0.9}, 2, 9 * hour, 0, 30, 0},
-		{incident{kind: givingUp}, 2, 15 * hour, 50, 0, 15},
+		{incident{kind: givingUp}, 2, 15 * hour, 25, 0, 20},
 		{incident{kind: givingUp}, 3, 9 * hour, 30, 0, 0},
 		{incident{kind: spray, share: 1}, 3, 14 * hour, 0, 20, 0},
 		{incident{kind: nightOutage}, 4, 1 * hour, 60, 0, 40},
+		{incident{kind: nobodyComes, share: 0.8}, 4, 9 * hour, 35, 0, 20},
 	},
 	"large": {
 		{incident{kind: providerDown}, 0, 15 * hour, 10, 0, 0},
