@@ -43,7 +43,7 @@ var cases = map[string][]told{
 	"large": {
 		{incident{kind: providerDown}, 0, 15 * hour, 10, 0, 0},
 		{incident{kind: nobodyComes, share: 0.8}, 1, 14*hour + 30*minute, 25, 0, 0},
-		{incident{kind: agentRollOut, share: 0.35}, 2, 10 * hour, 0, 30, 0},
+		{incident{kind: agentRollOut, share: 0.35}, 2, 10 * hour, 0, 30, 15},
 		{incident{kind: groupDown, group: 2}, 3, 9 * hour, 10, 0, 20}, // a device fails on and on
 		{incident{kind: capacity, share: 0.5}, 4, 10*hour + 30*minute, 0, 30, 15},
 	},
