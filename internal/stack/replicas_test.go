@@ -157,6 +157,7 @@ func TestHandOversInRealServers(t *testing.T) {
 	} {
 		s.prometheus.wait(t, "sees that "+what, 2*time.Minute, func() bool { return len(s.query(t, fmt.Sprintf(expr, len(projects)), 0, 0)) == 1 })
 	}
+	t.Logf("increase() of what the store has of the exporter's own: %.1f records", s.number(t, `sum(increase(workspace_exporter_records_total{disposition="counted"}[10m]))`))
 	requests := s.number(t, `sum(increase(workspace_exporter_api_requests_total[10m]))`)
 	asked := 0
 	for _, n := range api.Calls() {
