@@ -289,7 +289,9 @@ func TestConnection(t *testing.T) {
 			defer s.Close()
 			c := newClient(t, &http.Transport{DisableKeepAlives: true}, func(o *Options) {
 				o.Endpoints.AppStream = s.URL
-				o.RequestTimeout = 300 * time.Millisecond
+				if name == "slow" {
+					o.RequestTimeout = 2 * time.Second
+				}
 			})
 			_, err := list(t.Context(), c)
 			require.NoError(t, err)
