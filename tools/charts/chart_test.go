@@ -661,7 +661,7 @@ func TestReadmeShowsTheExample(t *testing.T) {
 }
 
 func TestNotes(t *testing.T) {
-	for values, want := range map[string]string{"demo.yaml": "made-up records", "values.yaml": "doctor", "shards.yaml": "check-config --total-shards=3", "ephemeral.yaml": "WARNING"} {
+	for values, want := range map[string]string{"demo.yaml": "simulated records", "values.yaml": "doctor", "shards.yaml": "check-config --total-shards=3", "ephemeral.yaml": "WARNING"} {
 		files, err := render(theChart(t), examples(t)[values])
 		require.NoError(t, err)
 		assert.Contains(t, files["workspace-exporter/templates/NOTES.txt"], want)
