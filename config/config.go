@@ -69,7 +69,7 @@ type Project struct {
 	TLSConfig   TLSConfig   `yaml:"tls_config,omitempty"`
 	Proxy       `yaml:",inline"`
 	RateLimit   RateLimit `yaml:"rate_limit"`
-	// Concurrency is how many requests are in flight at once.
+	// Concurrency is how many requests are in flight at once; those of one list are 16 at most.
 	Concurrency int     `yaml:"concurrency"`
 	Sources     Sources `yaml:"sources"`
 }
