@@ -216,13 +216,7 @@ func (k *Keeper) Status() Status {
 	if k.view == nil {
 		return s
 	}
-	for _, r := range k.view.Replicas {
-		if sameConfig(r.Config, k.seenAs) {
-			s.Alike++
-		} else {
-			s.Unlike++
-		}
-	}
+	s.Alike, s.Unlike = k.alike()
 	for project, h := range k.view.Holders {
 		if _, alive := k.view.Replicas[h.Owner]; alive {
 			s.Holders[project] = h.Owner
@@ -355,14 +349,22 @@ func (k *Keeper) answer(sent Moment, me Replica, view *View, err error) (take ma
 	return k.act(me, view)
 }
 
-// warnOfUnlike reports replicas that have other projects, once a rollout should have ended.
-func (k *Keeper) warnOfUnlike() {
-	unlike := 0
+// alike are how many replicas have the same configuration of projects as this one, itself
+// included, and how many have another.
+func (k *Keeper) alike() (alike, unlike int) {
 	for _, r := range k.view.Replicas {
-		if !sameConfig(r.Config, k.seenAs) {
+		if sameConfig(r.Config, k.seenAs) {
+			alike++
+		} else {
 			unlike++
 		}
 	}
+	return alike, unlike
+}
+
+// warnOfUnlike reports replicas that have other projects, once a rollout should have ended.
+func (k *Keeper) warnOfUnlike() {
+	_, unlike := k.alike()
 	switch {
 	case unlike == 0:
 		k.unlikeSince, k.unlikeTold = time.Time{}, false
@@ -398,14 +400,13 @@ func (k *Keeper) act(me Replica, view *View) (take map[string]int64, free []stri
 	}
 	owners := Assign(knows, holders)
 	take = map[string]int64{}
+	// Others may be joining too, as after a restart of the database: all share then.
+	justJoined := k.life.renewed.Load().since(k.life.joined) < k.pause()
 	for _, project := range me.Projects {
-		if k.life.renewed.Load().since(k.life.joined) < k.pause() {
-			break // others may be joining too, as after a restart of the database: all share then
-		}
 		h := view.Holders[project]
 		_, alive := view.Replicas[h.Owner]
 		free := !alive || h.Owner == owner // ours, and not held: the answer to the taking was lost
-		if owners[project] == owner && free && k.held[project] == nil {
+		if !justJoined && owners[project] == owner && free && k.held[project] == nil {
 			take[project] = h.Epoch
 		}
 	}

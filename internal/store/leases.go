@@ -41,7 +41,7 @@ func (s *Postgres) Leases() *Leases { return &Leases{s} }
 
 // A row of store.replicas is a replica that is alive. Once it is gone, by expiry or by the
 // replica's own will, it never comes back: so a lease whose owner has no row is free. Rows
-// that somebody else is about to renew or delete are left alone.
+// that another process is about to renew or delete are left alone.
 const beatSQL = `
 	WITH gone AS (
 		DELETE FROM store.replicas WHERE owner IN (

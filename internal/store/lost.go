@@ -94,8 +94,8 @@ func (s *Postgres) warnOfLost(lost int64, more ...any) {
 		"lost", lost}, more...)...)
 }
 
-// comparePlace warns if the database is not the one that was prepared last. Nobody may be left
-// who knows what was in that one.
+// comparePlace warns if the database is not the one that was prepared last. There may be no
+// process left that knows what was in that one.
 func (s *Postgres) comparePlace(ctx context.Context, tx pgx.Tx) error {
 	var before, now string
 	if err := tx.QueryRow(ctx, s.sql(`SELECT m.place, d.oid || '/' || $1::regclass::oid FROM store.store m, pg_database d WHERE d.datname = current_database()`), s.Table("store")).

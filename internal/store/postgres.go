@@ -164,8 +164,8 @@ func (s *Postgres) sql(statement string) string { return s.names.Replace(stateme
 // from answering.
 var ErrUnavailable = errors.New("the database cannot be used")
 
-// ErrLeaseLost is wrapped by what a partition is refused with whose lease has gone to somebody
-// else, or that somebody else has written to.
+// ErrLeaseLost is wrapped by what a partition is refused with whose lease has gone to another
+// process, or that another process has written to.
 var ErrLeaseLost = errors.New("the lease is lost")
 
 // databaseError is every error of a store in a database, so that it is not looked for on this
@@ -258,8 +258,8 @@ func (s *Postgres) explain(err error) error {
 	return s.unavailable(err)
 }
 
-// limits are for the transaction alone, as how it writes bytes. A commit is on disk when it is answered, whatever the
-// server's default.
+// limits are settings of the transaction alone, whatever the defaults of the role: how bytes are
+// written, what it waits for, and that a commit is on disk when it is answered.
 func limits(timeout time.Duration) string {
 	idle := timeout
 	if timeout == statementTimeout { // others wait for what this one has locked
