@@ -20,6 +20,7 @@ const (
 
 	explanationZH Label = "explanation_zh"
 	action        Label = "action"
+	actionZH      Label = "action_zh"
 	link          Label = "url"
 )
 
@@ -27,8 +28,8 @@ var failureCodeInfo = &Metric{Name: "workspace_login_failure_code_info", Type: G
 	Help: "Always 1, one series a code: a reason text that came with a failure code, without personal data, its class and its explanation. The text stays until most failures of an hour have another one."}
 
 // failureCodeAdvice stands beside failureCodeInfo, whose labels are fixed.
-var failureCodeAdvice = &Metric{Name: "workspace_login_failure_code_advice_info", Type: Gauge, Labels: []Label{failedCode, class, explanation, explanationZH, action, link},
-	Help: "Always 1, one series a code that has an explanation: its class, the explanation in two languages, what to do, and where to read more."}
+var failureCodeAdvice = &Metric{Name: "workspace_login_failure_code_advice_info", Type: Gauge, Labels: []Label{failedCode, class, explanation, explanationZH, action, actionZH, link},
+	Help: "Always 1, one series a code that has an explanation: its class, the explanation and what to do, each in two languages, and where to read more."}
 
 // failureCodes remembers a reason text for each failure code. Texts of one code differ, and
 // each that is shown is a series of its own: so a text stays until nearly all failures
@@ -149,7 +150,8 @@ func (c *failureCodes) show(code, text string) {
 	if record.Label(e.URL) != e.URL {
 		e.URL = "" // a part of it leads nowhere
 	}
-	c.advice.add(1, failedCode.is(code), inClass, meaning, explanationZH.is(record.Label(e.TextZH)), action.is(record.Label(e.Action)), link.is(e.URL))
+	c.advice.add(1, failedCode.is(code), inClass, meaning, explanationZH.is(record.Label(e.TextZH)),
+		action.is(record.Label(e.Action)), actionZH.is(record.Label(e.ActionZH)), link.is(e.URL))
 }
 
 func (k *reason) learn(hour int64, counts textCounts) {

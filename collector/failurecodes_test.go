@@ -123,11 +123,11 @@ const wrongPassword = "80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurity
 // TestExplanations reads failures with codes and reasons that have an explanation.
 func TestExplanations(t *testing.T) {
 	own := failurecode.Rules{{Code: "1003", Explanation: failurecode.Explanation{Class: "capacity", Text: "No server is free", TextZH: "没有空闲的服务器",
-		Action: "Add servers", URL: "https://wiki.example.com/1003"}}}
+		Action: "Add servers", ActionZH: "增加服务器", URL: "https://wiki.example.com/1003"}}}
 	b := newBench(t, func(o *Options) { o.Explanations = own })
 	explained := func() map[string]float64 { return b.values(failureCodeInfo, "failed_code", "class", "explanation") }
 	advice := func() map[string]float64 {
-		return b.values(failureCodeAdvice, "failed_code", "class", "explanation_zh", "action", "url")
+		return b.values(failureCodeAdvice, "failed_code", "class", "explanation_zh", "action", "action_zh", "url")
 	}
 	waiting := login(9, t0, func(l *record.Login) { l.Start = time.Time{} })
 	require.NoError(t, b.read(t0, login(1, t0, failing("1003")), login(2, t0, failing("7"), because("No idea.")), login(3, t0, failing("8"), because(wrongPassword)),
@@ -137,7 +137,7 @@ func TestExplanations(t *testing.T) {
 		"unknown/unknown/The login failed with a reason, but without a code": 1, "pending_timeout/no_outcome/The login neither started nor failed within pending_timeout": 1}
 	assert.Equal(t, want, explained())
 	assert.Len(t, advice(), 4, "of codes with an explanation only")
-	assert.Contains(t, advice(), "1003/capacity/没有空闲的服务器/Add servers/https://wiki.example.com/1003")
+	assert.Contains(t, advice(), "1003/capacity/没有空闲的服务器/Add servers/增加服务器/https://wiki.example.com/1003")
 	b.restart()
 	assert.Equal(t, want, explained())
 
@@ -148,7 +148,7 @@ func TestExplanations(t *testing.T) {
 	b.options.Explanations = failurecode.Rules{{Reason: regexp.MustCompile("(?i)acceptsecuritycontext"), Explanation: failurecode.Explanation{Class: "mine", Text: long, URL: "https://" + long}}}
 	b.restart()
 	assert.Contains(t, explained(), "8/mine/"+long[1:])
-	assert.Contains(t, advice(), "8/mine/"+long[1:]+"//", "a part of a link leads nowhere")
+	assert.Contains(t, advice(), "8/mine/"+long[1:]+"///", "a part of a link leads nowhere")
 	assert.Contains(t, explained(), "1003//", "what was configured before is gone")
 }
 

@@ -173,6 +173,8 @@ type FailureCode struct {
 	TextZH string `yaml:"text_zh,omitempty"`
 	// Action says what to do.
 	Action string `yaml:"action,omitempty"`
+	// ActionZH says the same in Chinese.
+	ActionZH string `yaml:"action_zh,omitempty"`
 	// URL leads to more about it.
 	URL string `yaml:"url,omitempty"`
 }

@@ -24,7 +24,7 @@ func (c *Config) Explanations() failurecode.Rules {
 	rules := make(failurecode.Rules, len(c.FailureCodes))
 	for i, f := range c.FailureCodes {
 		rules[i] = failurecode.Rule{Code: record.Label(f.Code), Explanation: failurecode.Explanation{Class: f.Class, Text: f.Text, TextZH: f.TextZH,
-			Action: f.Action, URL: f.URL, Source: "failure_codes"}}
+			Action: f.Action, ActionZH: f.ActionZH, URL: f.URL, Source: "failure_codes"}}
 		if f.Reason != "" {
 			rules[i].Reason = regexp.MustCompile(f.Reason) // as validated
 		}
@@ -63,7 +63,8 @@ func (r *reader) failureCode(at string, f *FailureCode) {
 	} else if err := checkPattern(f.Reason); err != nil {
 		r.refuse(at+".reason", "is no regular expression: %v; https://github.com/google/re2/wiki/Syntax has all that is allowed", err)
 	}
-	for _, label := range []struct{ key, text string }{{"code", f.Code}, {"class", f.Class}, {"text", f.Text}, {"text_zh", f.TextZH}, {"action", f.Action}} {
+	for _, label := range []struct{ key, text string }{{"code", f.Code}, {"class", f.Class}, {"text", f.Text}, {"text_zh", f.TextZH},
+		{"action", f.Action}, {"action_zh", f.ActionZH}} {
 		if record.Label(label.text) != label.text {
 			r.warn(at+"."+label.key, "is shown as %q in metrics: labels have at most %d bytes, no control characters, no blanks around them",
 				record.Label(label.text), record.MaxLabelBytes)

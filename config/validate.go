@@ -47,7 +47,7 @@ var ownLabels = []string{
 	"project", "product", "source", "desktop_group", "failed_code", "reason", "class", "explanation", "client_type", "client_version", "agent_version",
 	"machine_name", "server_group", "session_state", "desktop_pool", "state", "window", "error_code", "operation", "code", "disposition",
 	"app_group", "app_name", "connect_type", "longer_than", "config",
-	"explanation_zh", "action", "url", "shard",
+	"explanation_zh", "action", "action_zh", "url", "shard",
 	"field", "family", "result", "status", "stage", "le", "quantile",
 	"version", "revision", "branch", "goversion", "goos", "goarch", "tags",
 }

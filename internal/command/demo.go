@@ -51,11 +51,16 @@ projects:
 %[5]smetrics:
   new_series_hold: 5s
 failure_codes: # by the reason, since connections to desktops have no codes
-- {reason: '(?i)username or password is incorrect', class: credentials, text: Wrong user name or password, text_zh: 用户名或密码错误, action: "One user: a saved password. Many: a password spray"}
-- {reason: '(?i)account .*is locked', class: account, text: The account is locked, text_zh: 帐户已锁定, action: Find out what tried wrong passwords before you unlock it}
-- {reason: '(?i)server .*is unreachable', class: server, text: A server has lost its connection, text_zh: 服务器失去连接, action: Put the server into maintenance and restart its agent}
-- {reason: '(?i)agent .*could not start', class: agent, text: The agent cannot start sessions, text_zh: Agent 无法启动会话, action: Roll the agent back to the version before}
-- {reason: '(?i)\bsessions?\b.* limit', class: capacity, text: The server is full, text_zh: 服务器会话数已满, action: Add servers or end idle sessions}
+- {reason: '(?i)username or password is incorrect', class: credentials, text: Wrong user name or password, text_zh: 用户名或密码错误, action: "One user: a saved password. Many: a password spray",
+  action_zh: 单个用户：检查保存的旧密码；多个用户：可能是密码喷洒}
+- {reason: '(?i)account .*is locked', class: account, text: The account is locked, text_zh: 帐户已锁定, action: Find out what tried wrong passwords before you unlock it,
+  action_zh: 先查明错误密码的来源，再解锁帐户}
+- {reason: '(?i)server .*is unreachable', class: server, text: A server has lost its connection, text_zh: 服务器失去连接, action: Put the server into maintenance and restart its agent,
+  action_zh: 将该服务器设为维护状态，并重启其 Agent}
+- {reason: '(?i)agent .*could not start', class: agent, text: The agent cannot start sessions, text_zh: Agent 无法启动会话, action: Roll the agent back to the version before,
+  action_zh: 将 Agent 回退到上一版本}
+- {reason: '(?i)\bsessions?\b.* limit', class: capacity, text: The server is full, text_zh: 服务器会话数已满, action: Add servers or end idle sessions,
+  action_zh: 增加服务器，或结束空闲会话}
 `
 
 // demoSources are the sources of the demo's configuration: all.

@@ -3,12 +3,14 @@ package command
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestWhatTakesTooLongIsAbandoned(t *testing.T) {
@@ -25,5 +27,14 @@ func TestWhatTakesTooLongIsAbandoned(t *testing.T) {
 			assert.Equal(t, min(takes, time.Second+shutdownTimeout), time.Since(start))
 			time.Sleep(takes)
 		})
+	}
+}
+
+// TestDemoExplainsInBothLanguages compares the number of texts of its failure codes.
+func TestDemoExplainsInBothLanguages(t *testing.T) {
+	_, codes, found := strings.Cut(demoConfig, "\nfailure_codes:")
+	require.True(t, found)
+	for _, key := range []string{"text: ", "text_zh: ", "action: ", "action_zh: "} {
+		assert.Equal(t, strings.Count(codes, "reason: "), strings.Count(codes, key), key)
 	}
 }

@@ -28,7 +28,7 @@ func TestFailureCodesAreExplained(t *testing.T) {
 	s := setup{URL: w.url, Hold: "0s", More: `
 failed_logins_log: {path: failed.jsonl}
 failure_codes:
-- {code: 1003, class: capacity, text: No <server> is free, text_zh: 没有空闲的服务器, action: Add servers, url: https://wiki.example.com/1003}
+- {code: 1003, class: capacity, text: No <server> is free, text_zh: 没有空闲的服务器, action: Add servers, action_zh: 增加服务器, url: https://wiki.example.com/1003}
 `}
 	e := runExporter(t, s, "--web.enable-lifecycle")
 	explained := func(labels ...string) func() bool {
@@ -38,12 +38,12 @@ failure_codes:
 	eventually(t, "and those that are built in", explained(`failed_code="2002"`, `class="account"`, `explanation="The account is locked"`))
 	eventually(t, "and codes without one", explained(`failed_code="3003"`, `class=""`, `explanation=""`))
 	assert.Equal(t, 1.0, e.metrics().sum("workspace_login_failure_code_advice_info",
-		`failed_code="1003"`, `class="capacity"`, `explanation_zh="没有空闲的服务器"`, `action="Add servers"`, `url="https://wiki.example.com/1003"`))
+		`failed_code="1003"`, `class="capacity"`, `explanation_zh="没有空闲的服务器"`, `action="Add servers"`, `action_zh="增加服务器"`, `url="https://wiki.example.com/1003"`))
 	page := e.get("/").body
 	assert.True(t, containsAll(page, "No &lt;server&gt; is free", "Add servers", `href="https://wiki.example.com/1003"`, "The account is locked", "No explanation yet"), page)
 	lines, err := os.ReadFile(filepath.Join(e.dir, "failed.jsonl"))
 	require.NoError(t, err)
-	assert.True(t, containsAll(string(lines), `"class":"capacity","explanation":"No <server> is free","explanation_zh":"没有空闲的服务器","action":"Add servers"`, `"explanation":"The account is locked"`), string(lines))
+	assert.True(t, containsAll(string(lines), `"class":"capacity","explanation":"No <server> is free","explanation_zh":"没有空闲的服务器","action":"Add servers","action_zh":"增加服务器"`, `"explanation":"The account is locked"`), string(lines))
 
 	s.More = `failure_codes: [{reason: "(?i)acceptsecuritycontext", class: directory, text: Ask the directory's team}]`
 	e.configure(s)

@@ -9,12 +9,13 @@ import (
 
 // Explanation is what is known of a failure. Its zero value is nothing.
 type Explanation struct {
-	Class  string // a word by which codes are grouped, such as credentials
-	Text   string
-	TextZH string // the same in Chinese
-	Action string // what to do
-	URL    string // where more is to be read
-	Source string // where the explanation comes from
+	Class    string // a word by which codes are grouped, such as credentials
+	Text     string
+	TextZH   string // the same in Chinese
+	Action   string // what to do
+	ActionZH string // the same in Chinese
+	URL      string // where more is to be read
+	Source   string // where the explanation comes from
 }
 
 // Rule gives an explanation to failures. What it does not state matches any.
@@ -39,6 +40,7 @@ func (r Rules) Explain(code, reason string) Explanation {
 		if r[i].matches(code, reason) {
 			e := r[i].Explanation
 			e.Text, e.TextZH = cmp.Or(e.Text, e.TextZH), cmp.Or(e.TextZH, e.Text)
+			e.Action, e.ActionZH = cmp.Or(e.Action, e.ActionZH), cmp.Or(e.ActionZH, e.Action)
 			return e
 		}
 	}

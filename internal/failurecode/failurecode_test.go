@@ -59,9 +59,17 @@ func TestBuiltInExplanationsAreWhole(t *testing.T) {
 			assert.NotEmpty(t, text, e.Text)
 			assert.Equal(t, text, record.Label(text))
 		}
-		assert.LessOrEqual(t, len(e.Action), record.MaxLabelBytes, e.Action)
-		assert.True(t, strings.ContainsFunc(e.TextZH, func(r rune) bool { return unicode.Is(unicode.Han, r) }), e.TextZH)
+		for _, text := range []string{e.Action, e.ActionZH} {
+			assert.Equal(t, text, record.Label(text))
+			assert.Equal(t, e.Action == "", text == "", "advice is in both languages, or in none: %s", e.Text)
+		}
+		assert.True(t, chinese(e.TextZH), e.TextZH)
+		assert.Equal(t, e.Action != "", chinese(e.ActionZH), e.ActionZH)
 	}
+}
+
+func chinese(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Han, r) })
 }
 
 func TestOwnRulesWin(t *testing.T) {
@@ -84,4 +92,8 @@ func TestOwnRulesWin(t *testing.T) {
 	full := rules.Explain("1001", "")
 	assert.Equal(t, Explanation{Class: "capacity", Text: "full", TextZH: "full"}, full)
 	assert.Equal(t, "目录", rules.Explain("1002", ldap("52e")).Text)
+
+	advice := Rules{{Code: "1", Explanation: Explanation{Action: "Add servers"}}, {Code: "2", Explanation: Explanation{ActionZH: "增加服务器"}}}
+	assert.Equal(t, Explanation{Action: "Add servers", ActionZH: "Add servers"}, advice.Explain("1", ""))
+	assert.Equal(t, Explanation{Action: "增加服务器", ActionZH: "增加服务器"}, advice.Explain("2", ""))
 }

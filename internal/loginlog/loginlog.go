@@ -146,6 +146,7 @@ type line struct {
 	Explanation   string             `json:"explanation,omitempty"`
 	ExplanationZH string             `json:"explanation_zh,omitempty"`
 	Action        string             `json:"action,omitempty"`
+	ActionZH      string             `json:"action_zh,omitempty"`
 	URL           string             `json:"url,omitempty"`
 }
 
@@ -171,7 +172,7 @@ func (l *Log) Write(from Origin, failures []ledger.Event) {
 		}
 		line := line{at.UTC(), Message, from.Project, from.Source, from.Product, e.Login.Group, "", e.Login.App, e.Login.Machine, e.FailedCode, e.Login.FailedReason,
 			e.Login.ClientType, e.Login.ClientVersion, e.Login.AgentVersion, e.Disposition, pseudonym(e.Login.User), "",
-			meaning.Class, meaning.Text, meaning.TextZH, meaning.Action, meaning.URL}
+			meaning.Class, meaning.Text, meaning.TextZH, meaning.Action, meaning.ActionZH, meaning.URL}
 		if from.Launches {
 			line.Msg, line.DesktopGroup, line.AppGroup = LaunchMessage, "", e.Login.Group
 		}

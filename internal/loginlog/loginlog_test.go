@@ -139,10 +139,10 @@ func TestOnlyAFileCanBeOpened(t *testing.T) {
 
 func TestALineExplainsItsFailure(t *testing.T) {
 	f := &full{room: 4000}
-	own := failurecode.Rules{{Code: "1001", Explanation: failurecode.Explanation{Class: "capacity", TextZH: "满", Action: "Add servers", URL: "https://wiki.example.com/"}}}
+	own := failurecode.Rules{{Code: "1001", Explanation: failurecode.Explanation{Class: "capacity", TextZH: "满", Action: "Add servers", ActionZH: "增加服务器", URL: "https://wiki.example.com/"}}}
 	(&Log{Options: Options{Explanations: own}, out: f}).Write(Origin{Project: "p", Source: "user_connections", Product: "app_streaming"}, failures("1001", "unknown", "9"))
 	lines := strings.Split(f.String(), "\n")
-	assert.Contains(t, lines[0], `"disposition":"counted","class":"capacity","explanation":"满","explanation_zh":"满","action":"Add servers","url":"https://wiki.example.com/"}`)
+	assert.Contains(t, lines[0], `"disposition":"counted","class":"capacity","explanation":"满","explanation_zh":"满","action":"Add servers","action_zh":"增加服务器","url":"https://wiki.example.com/"}`)
 	assert.Contains(t, lines[1], `"class":"unknown","explanation":"The login failed with a reason, but without a code"`)
 	assert.True(t, strings.HasSuffix(lines[2], `"disposition":"counted"}`), lines[2])
 }
