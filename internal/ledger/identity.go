@@ -40,6 +40,9 @@ func (l *Ledger) byID(login *record.Login) *entry {
 // alike finds a record that has an id only here, or only in memory, or nowhere: by the
 // newest form of what never changes in it, or else by an older one.
 func (l *Ledger) alike(login *record.Login) *entry {
+	if !isNameless(login) && l.memory.nameless == 0 {
+		return nil // as nearly always, where records have ids
+	}
 	if e := l.best(login, login.Invariant, false); e != nil {
 		return e
 	}
@@ -106,8 +109,7 @@ func (l *Ledger) learn(e *entry, login *record.Login) *entry {
 	if e.has(nameless) && !isNameless(login) {
 		// A second record which looks the same is counted too.
 		l.dropRow(e)
-		l.memory.rename(e, l.freeID(login))
-		e.set(nameless, false)
+		l.memory.name(e, l.freeID(login))
 	}
 	if !e.knows(login.Invariant) {
 		if len(e.forms) == maxForms*len(login.Invariant) {

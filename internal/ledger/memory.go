@@ -17,6 +17,7 @@ type memory struct {
 	later        map[record.Identity][]ref // by its later forms, which few have
 	whole        map[ref]*entry            // those of which not all is in their slots
 	ending       *btree.BTreeG[second]     // finished ones, by the second of keep that they had then
+	nameless     int                       // how many have no id
 	unpacked     entry                     // scratch
 }
 
@@ -80,6 +81,9 @@ func (m *memory) add(e *entry) {
 	s.id, s.invariant = e.id, e.invariant
 	m.byID.add(e.ref)
 	m.byForm.add(e.ref)
+	if e.has(nameless) {
+		m.nameless++
+	}
 	for form := range e.laterForms() {
 		m.addLater(form, e.ref)
 	}
@@ -101,8 +105,10 @@ func (m *memory) put(e *entry) *entry {
 	return e
 }
 
-// rename gives a record another id.
-func (m *memory) rename(e *entry, id record.Identity) {
+// name gives a record that was nameless an id.
+func (m *memory) name(e *entry, id record.Identity) {
+	m.nameless--
+	e.set(nameless, false)
 	m.byID.remove(e.ref)
 	e.id, m.at(e.ref).id = id, id
 	m.byID.add(e.ref)
@@ -124,6 +130,9 @@ func (m *memory) removeLater(form record.Identity, r ref) {
 func (m *memory) remove(e *entry) {
 	m.byID.remove(e.ref)
 	m.byForm.remove(e.ref)
+	if e.has(nameless) {
+		m.nameless--
+	}
 	for form := range e.laterForms() {
 		m.removeLater(form, e.ref)
 	}

@@ -106,6 +106,13 @@ func TestMemoryIsAPlainList(t *testing.T) {
 					}
 				}
 				require.Nil(t, m.withID(identity('x', 1)))
+				without := 0
+				for _, e := range plain {
+					if e.has(nameless) {
+						without++
+					}
+				}
+				require.Equal(t, without, m.nameless)
 			},
 			"add": func(t *rapid.T) {
 				for range rapid.IntRange(1, 40).Draw(t, "how many") {
@@ -127,9 +134,9 @@ func TestMemoryIsAPlainList(t *testing.T) {
 					}
 					change := drawEntry(t)
 					got := m.get(r)
-					got.keep, got.is, got.end, got.batch = change.keep, change.is, change.end, change.batch
-					if rapid.Bool().Draw(t, "is renamed") {
-						m.rename(got, identity('r', next))
+					got.keep, got.is, got.end, got.batch = change.keep, change.is&^nameless|got.is&nameless, change.end, change.batch
+					if got.has(nameless) && rapid.Bool().Draw(t, "gets an id") {
+						m.name(got, identity('r', next))
 						next++
 					}
 					if got.forms == "" && change.forms != "" {

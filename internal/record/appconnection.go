@@ -123,7 +123,7 @@ func (r *reading) failedStatus(place int) string {
 // appPrivate lists the personal text of the record.
 func appPrivate(r *reading) []private {
 	return slices.Concat(userForms(r.plain(appUserName)),
-		addressForms(r.plain(appClientMAC), r.plain(appClientIP), r.plain(appPublicIP), r.plain(appVMIP), r.plain(appVirtualIP), r.plain(appWIIP)),
+		addresses(r.plain(appClientMAC), r.plain(appClientIP), r.plain(appPublicIP), r.plain(appVMIP), r.plain(appVirtualIP), r.plain(appWIIP)),
 		[]private{
 			{r.plain(appClientName), "<client>"}, {r.plain(appMachineName), "<server>"}, {r.plain(appInstanceName), "<server>"},
 			{r.plain(appSID), "<id>"}, {r.plain(appTenantID), "<id>"}, {r.plain(appID), "<id>"}, {r.plain(appTransactionID), "<id>"},

@@ -171,15 +171,27 @@ func initial(name string) string {
 	return name[:n]
 }
 
-// addressForms are the forms in which a reason may have an address, beside those that
-// differ in their separators only.
-func addressForms(addresses ...string) []private {
+// addressPlaceholder stands where an address of the record stood.
+const addressPlaceholder = "<address>"
+
+func addresses(texts ...string) []private {
+	all := make([]private, len(texts))
+	for i, text := range texts {
+		all[i] = private{strings.TrimSpace(text), addressPlaceholder}
+	}
+	return all
+}
+
+// addressForms are the forms in which a reason may have the addresses among names, beside
+// those that differ in their separators only.
+func addressForms(names []private) []private {
 	var forms []private
-	for _, address := range addresses {
-		address = strings.TrimSpace(address)
-		forms = append(forms, private{address, "<address>"})
-		for _, form := range slices.Concat(macForms(address), ipForms(address)) {
-			forms = append(forms, private{form, "<address>"})
+	for _, name := range names {
+		if name.placeholder != addressPlaceholder {
+			continue
+		}
+		for _, form := range slices.Concat(macForms(name.text), ipForms(name.text)) {
+			forms = append(forms, private{form, addressPlaceholder})
 		}
 	}
 	return forms
@@ -244,14 +256,37 @@ func withoutPersonal(reason string, own []private) string {
 // ScrubReason replaces, beside what ScrubText does, ids and telephone numbers: they are of no
 // use to those who read why others failed.
 func ScrubReason(s string) string {
-	s = idPattern.ReplaceAllString(s, "<id>")
-	s = phonePattern.ReplaceAllString(s, "<phone>")
+	if longestRun(s, isHex) >= 8 {
+		s = idPattern.ReplaceAllString(s, "<id>")
+	}
+	if strings.Contains(s, "+") || longestRun(s, isDigit) >= 11 {
+		s = phonePattern.ReplaceAllString(s, "<phone>")
+	}
 	return ScrubText(s)
 }
+
+// longestRun is how many bytes of a kind stand together in s, at most.
+func longestRun[T string | []byte](s T, is func(byte) bool) int {
+	longest, n := 0, 0
+	for i := range len(s) {
+		if n++; !is(s[i]) {
+			n = 0
+		}
+		longest = max(longest, n)
+	}
+	return longest
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isHex(c byte) bool { return isDigit(c) || lower(c) >= 'a' && lower(c) <= 'f' }
 
 // ScrubText replaces whatever looks like a person's name, a MAC or an IP address in
 // text that comes from outside and is about to be shown.
 func ScrubText(s string) string {
+	if strings.Count(s, "-") < 4 { // no UUID
+		return scrub(s)
+	}
 	if id := uuidPattern.FindStringIndex(s); id != nil {
 		return scrub(s[:id[0]]) + s[id[0]:id[1]] + ScrubText(s[id[1]:])
 	}
@@ -282,7 +317,7 @@ func scrub(s string) string {
 			return "<address>"
 		})
 	}
-	if strings.ContainsAny(s, ":-.") {
+	if strings.Count(s, ":")+strings.Count(s, "-") >= 5 || longestRun(s, isHex) >= 4 {
 		s = macPattern.ReplaceAllString(s, "<address>") // after IPv6, whose groups may have two digits
 	}
 	if strings.Count(s, "-") >= 3 || strings.Count(s, "_") >= 3 {

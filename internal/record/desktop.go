@@ -113,7 +113,7 @@ func (l *Login) identifyDesktop(r *reading) {
 // deskPrivate lists the personal text of the record.
 func deskPrivate(r *reading) []private {
 	return slices.Concat(userForms(r.plain(deskUserName)),
-		addressForms(r.plain(deskTerminalMAC), r.plain(deskTerminalIP), r.plain(deskDesktopIP), r.plain(deskSourceIP), r.plain(deskPublicIP)),
+		addresses(r.plain(deskTerminalMAC), r.plain(deskTerminalIP), r.plain(deskDesktopIP), r.plain(deskSourceIP), r.plain(deskPublicIP)),
 		[]private{
 			{r.plain(deskTerminalName), "<client>"}, {r.plain(deskComputerName), "<server>"},
 			{r.plain(deskTransactionID), "<id>"}, {r.plain(deskSID), "<id>"},

@@ -21,6 +21,9 @@ func withoutNames(text string, names []private) string {
 		return ""
 	}
 	in := fold(text)
+	if in.mayHoldAddress() {
+		names = append(names, addressForms(names)...)
+	}
 	names = slices.DeleteFunc(names, func(name private) bool { return !in.mayHold(name.text) })
 	if len(names) == 0 {
 		return text
@@ -119,6 +122,12 @@ func (f *folded) mayHold(name string) bool {
 	var buffer [maxNameBytes]byte
 	key := appendKey(buffer[:0], visible(cut(strings.TrimSpace(name), maxNameBytes)))
 	return len(key) > 0 && bytes.Contains(f.key, key)
+}
+
+// mayHoldAddress is the quick way out of making all forms of each address: the shortest has
+// four hexadecimal digits, or an x among them.
+func (f *folded) mayHoldAddress() bool {
+	return longestRun(f.key, func(c byte) bool { return isHex(c) || c == 'x' }) >= 4
 }
 
 // find yields where a name stands in the text, from left to right. Texts and names are

@@ -178,7 +178,7 @@ func (r *reading) identifySession(s *Session) {
 // sessPrivate lists the personal text of the record.
 func sessPrivate(r *reading) []private {
 	return slices.Concat(userForms(r.plain(sessLoginUser)),
-		addressForms(r.plain(sessClientMAC), r.plain(sessClientIP), r.plain(sessPublicIP), r.plain(sessVMIP)),
+		addresses(r.plain(sessClientMAC), r.plain(sessClientIP), r.plain(sessPublicIP), r.plain(sessVMIP)),
 		[]private{
 			{r.plain(sessClientName), "<client>"}, {r.plain(sessMachineName), "<server>"},
 			{r.plain(sessMachineSID), "<id>"}, {r.plain(sessTenantID), "<id>"}, {r.plain(sessStamp), "<id>"}, {r.plain(sessID), "<id>"},

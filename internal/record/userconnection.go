@@ -115,7 +115,7 @@ func (r *reading) connectType(place int) string {
 // connPrivate lists the personal text of the record.
 func connPrivate(r *reading) []private {
 	return slices.Concat(userForms(r.plain(connUserName)),
-		addressForms(r.plain(connClientMAC), r.plain(connClientIP), r.plain(connPublicIP), r.plain(connVMIP), r.plain(connVirtualIP), r.plain(connWIIP)),
+		addresses(r.plain(connClientMAC), r.plain(connClientIP), r.plain(connPublicIP), r.plain(connVMIP), r.plain(connVirtualIP), r.plain(connWIIP)),
 		[]private{
 			{r.plain(connClientName), "<client>"}, {r.plain(connMachineName), "<server>"},
 			{r.plain(connMachineSID), "<id>"}, {r.plain(connTenantID), "<id>"}, {r.plain(connID), "<id>"},
