@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,37 +84,6 @@ func cut(s string, n int) string {
 
 // private is personal text that a record holds, and what stands in its place.
 type private struct{ text, placeholder string }
-
-// Patterns of personal text that may stand in a reason although the record has
-// no field with it.
-var (
-	emailPattern = regexp.MustCompile(`[\w.+*-]+(?:/[\w.+*-]+)?[@＠][\w.*-]+`)
-	macPattern   = regexp.MustCompile(`(?i)\b[0-9a-f*]{1,2}([:-][0-9a-fx*]{1,2}){5}\b|\b[0-9a-f]{4}[.-][0-9a-f]{4}[.-][0-9a-f]{4}\b`)
-	ipv4Pattern  = regexp.MustCompile(`\d+(\.[\d*]+){3,}(:\d+)?`)
-	ipv6Pattern  = regexp.MustCompile(`(?i)[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(\.\d{1,3}){0,3}(%\w+)?`)
-	// hostPattern is an address in a host's name, such as ip-10-20-30-40.
-	hostPattern = regexp.MustCompile(`\b\d{1,3}(?:-\d{1,3}){3}\b|\b\d{1,3}(?:_\d{1,3}){3}\b`)
-
-	// uuidPattern is an id of a request, a session, a host. It may hold what looks like a MAC.
-	uuidPattern = regexp.MustCompile(`(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
-	// idPattern is an id of any kind, phonePattern an international number or a Chinese mobile.
-	idPattern    = regexp.MustCompile(`(?i)\b[0-9a-f]{32}\b|` + uuidPattern.String())
-	phonePattern = regexp.MustCompile(`\+\d[\d ()-]{7,16}\d\b|\b1[3-9]\d{9}\b`)
-
-	// longNumber is a part of a dotted number that no address has.
-	longNumber = regexp.MustCompile(`(^|\.)\d{4,}($|[.:])`)
-
-	// otherMail is a mail name that is not all ASCII. It would take in the words of
-	// a Chinese sentence around an ASCII one, so it comes second.
-	otherMail = regexp.MustCompile(`[^\s@＠<>,;:()，。；：（）]+[@＠][^\s@＠<>,;:()，。；：（）]+`)
-
-	sidPattern = regexp.MustCompile(`(?i)\bS-1-\d+(-\d+)+\b`)
-	// folderPattern is a person's folder, domainPattern a Windows account, dnPattern a
-	// name as directories write it.
-	folderPattern = regexp.MustCompile(`(?i)([\\/](?:users|home|profiles|documents and settings)\$?[\\/]+)[^\s\\/"'<>|:*?,;]+`)
-	domainPattern = regexp.MustCompile(`(^|[^\w\\/:.$<>-])[A-Za-z0-9][\w.-]{0,63}\\{1,2}[\w.$-]+`)
-	dnPattern     = regexp.MustCompile(`(?i)\b(CN|UID|SN|sAMAccountName|displayName|givenName|userPrincipalName|UPN)=[^,;<>)"]+`)
-)
 
 // maxNames is how many names of a person are looked for in every order.
 const maxNames = 4
@@ -251,85 +219,4 @@ func withoutPersonal(reason string, own []private) string {
 	}
 	// Its end may be a part of a name. Something stays: an empty reason is no failure.
 	return cmp.Or(strings.TrimSpace(cut(reason, max(0, len(reason)-maxNameBytes))), "…")
-}
-
-// ScrubReason replaces, beside what ScrubText does, ids and telephone numbers: they are of no
-// use to those who read why others failed.
-func ScrubReason(s string) string {
-	if longestRun(s, isHex) >= 8 {
-		s = idPattern.ReplaceAllString(s, "<id>")
-	}
-	if strings.Contains(s, "+") || longestRun(s, isDigit) >= 11 {
-		s = phonePattern.ReplaceAllString(s, "<phone>")
-	}
-	return ScrubText(s)
-}
-
-// longestRun is how many bytes of a kind stand together in s, at most.
-func longestRun[T string | []byte](s T, is func(byte) bool) int {
-	longest, n := 0, 0
-	for i := range len(s) {
-		if n++; !is(s[i]) {
-			n = 0
-		}
-		longest = max(longest, n)
-	}
-	return longest
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
-func isHex(c byte) bool { return isDigit(c) || lower(c) >= 'a' && lower(c) <= 'f' }
-
-// ScrubText replaces whatever looks like a person's name, a MAC or an IP address in
-// text that comes from outside and is about to be shown.
-func ScrubText(s string) string {
-	if strings.Count(s, "-") < 4 { // no UUID
-		return scrub(s)
-	}
-	if id := uuidPattern.FindStringIndex(s); id != nil {
-		return scrub(s[:id[0]]) + s[id[0]:id[1]] + ScrubText(s[id[1]:])
-	}
-	return scrub(s)
-}
-
-func scrub(s string) string {
-	if strings.ContainsAny(s, "@＠") {
-		s = emailPattern.ReplaceAllString(s, "<user>")
-		s = otherMail.ReplaceAllString(s, "<user>")
-	}
-	if strings.ContainsAny(s, `\/`) {
-		s = folderPattern.ReplaceAllString(s, "$1<user>")
-		s = domainPattern.ReplaceAllString(s, "$1<user>")
-	}
-	if strings.Contains(s, "=") {
-		s = dnPattern.ReplaceAllString(s, "$1=<user>")
-	}
-	// Each pattern is looked for only where its signs are: that is quick to see.
-	if strings.Contains(s, "-1-") {
-		s = sidPattern.ReplaceAllString(s, "<id>")
-	}
-	if strings.Count(s, ":") >= 2 {
-		s = ipv6Pattern.ReplaceAllStringFunc(s, func(m string) string {
-			if _, err := netip.ParseAddr(m); err != nil {
-				return m // a time of day, a code
-			}
-			return "<address>"
-		})
-	}
-	if strings.Count(s, ":")+strings.Count(s, "-") >= 5 || longestRun(s, isHex) >= 4 {
-		s = macPattern.ReplaceAllString(s, "<address>") // after IPv6, whose groups may have two digits
-	}
-	if strings.Count(s, "-") >= 3 || strings.Count(s, "_") >= 3 {
-		s = hostPattern.ReplaceAllString(s, "<address>")
-	}
-	if strings.Contains(s, ".") { // after IPv6, which may end in such an address
-		s = ipv4Pattern.ReplaceAllStringFunc(s, func(m string) string {
-			if strings.Count(m, ".") == 3 && longNumber.MatchString(m) {
-				return m // a version, such as 23.5.0.0519
-			}
-			return "<address>"
-		})
-	}
-	return s
 }
