@@ -72,7 +72,7 @@ func NewVersion() Version { return Version{n: lastVersion.Add(1)} }
 // once in each format that is asked for, and not at all in others.
 type part struct {
 	metrics []*dto.Metric
-	labels  []string         // of each, as text; nil of the process
+	labels  *labelBytes      // of each; nil of the process
 	written [formats]written // guarded by the turn of the exposition
 }
 
@@ -221,12 +221,14 @@ func (e *Exposition) write(f *section, p *part, as Format) *written {
 		return w
 	}
 	switch {
-	case as == Protobuf:
+	case p.labels == nil && as == Protobuf:
 		w.plain = e.encode(&dto.MetricFamily{Metric: p.metrics}, as)
-	case p.labels != nil:
-		w.plain = e.text(f, p, as)
-	default:
+	case p.labels == nil:
 		w.plain = withoutComments(e.encode(f.family(p.metrics), as))
+	case as == Protobuf:
+		w.plain = e.protobuf(p)
+	default:
+		w.plain = e.text(f, p, as)
 	}
 	if len(w.plain) > few {
 		e.version = NewVersion().n
@@ -238,10 +240,21 @@ func (e *Exposition) write(f *section, p *part, as Format) *written {
 func (e *Exposition) text(f *section, p *part, as Format) []byte {
 	w := textWriter{openMetrics: as == OpenMetrics, created: e.CreatedSamples, name: f.name, text: e.scratch[:0]}
 	for i, m := range p.metrics {
-		w.series(m, p.labels[i])
+		w.series(m, p.labels.text[i])
 	}
 	e.scratch = w.text
 	return bytes.Clone(w.text)
+}
+
+// protobuf writes the series of a part of our own.
+func (e *Exposition) protobuf(p *part) []byte {
+	w := protobufWriter{check: e.check, bytes: e.scratch[:0]}
+	labels := p.labels.inProtobuf(p.metrics, e.check)
+	for i, m := range p.metrics {
+		w.series(m, labels[i])
+	}
+	e.scratch = w.bytes
+	return bytes.Clone(w.bytes)
 }
 
 func withoutComments(b []byte) []byte {

@@ -165,8 +165,9 @@ func TestTextIsTheLibrarys(t *testing.T) {
 		{name: "c_total", kind: dto.MetricType_HISTOGRAM, parts: []*part{{metrics: histograms}}},
 	} {
 		p := s.parts[0]
+		p.labels = &labelBytes{}
 		for _, m := range p.metrics {
-			p.labels = append(p.labels, labelText(m.Label))
+			p.labels.text = append(p.labels.text, labelText(m.Label))
 		}
 		for _, created := range []bool{false, true} {
 			for _, format := range []Format{Text, OpenMetrics} {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -32,11 +31,12 @@ type family struct {
 	start  *seriesStart
 
 	series  map[string]*series
-	made    []*series            // all of them, as they were made
-	changed map[*series]struct{} // to be saved
-	held    map[*series]struct{} // shown as 0
-	key     store.Row            // scratch
-	ordered []string             // scratch
+	made    []*series              // all of them, as they were made
+	changed map[*series]struct{}   // to be saved
+	held    map[*series]struct{}   // shown as 0
+	key     store.Row              // scratch
+	ordered []string               // scratch
+	began   *timestamppb.Timestamp // see timestamp
 
 	exposed *part     // as exposed last
 	sorted  []*series // those that are exposed, by their values
@@ -49,16 +49,15 @@ type series struct {
 	count     int64 // of a counter or gauge
 	histogram *histogram
 	labels    []*dto.LabelPair
-	text      string // of the labels
-	stale     bool   // it has changed since it was exposed
-	summed    int64  // what of the count is in the sums by code: see state.failureCodes
+	stale     bool  // it has changed since it was exposed
+	summed    int64 // what of the count is in the sums by code: see state.failureCodes
 }
 
 func compareSeries(a, b *series) int { return slices.Compare(a.values, b.values) }
 
 func newFamily(m *Metric, scope []*dto.LabelPair, start *seriesStart, limits *Limits) *family {
 	return &family{Metric: m, scope: scope, start: start, limits: limits,
-		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}, exposed: &part{}}
+		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}, exposed: &part{labels: &labelBytes{}}}
 }
 
 // volatile reports whether the series are set with each batch, and not stored.
@@ -111,8 +110,8 @@ func (f *family) admitsWithin(share float64, labels ...pair) bool {
 }
 
 func (f *family) make(values []string) *series {
-	labels := f.labelPairs(values)
-	s := &series{values: slices.Clone(values), start: *f.start, labels: labels, text: labelText(labels)}
+	s := &series{values: slices.Clone(values), start: *f.start}
+	s.labels = f.labelPairs(s.values)
 	switch f.Type {
 	case Gauge:
 		s.start.heldUntil = time.Time{} // a gauge has no increase to be missed
@@ -202,7 +201,7 @@ func (f *family) clear() {
 	clear(f.series)
 	clear(f.changed)
 	clear(f.held)
-	f.made, f.sorted, f.stale, f.exposed = nil, nil, nil, &part{}
+	f.made, f.sorted, f.stale, f.exposed = nil, nil, nil, &part{labels: &labelBytes{}}
 }
 
 // size is the number of series that count against the limit.
@@ -213,11 +212,13 @@ func (f *family) size() int {
 	return len(f.series)
 }
 
-// labelPairs are the labels of a series, sorted by name.
+// labelPairs are the labels of a series, sorted by name. They point to the values.
 func (f *family) labelPairs(values []string) []*dto.LabelPair {
-	pairs := slices.Clone(f.scope)
-	for i, name := range f.Labels {
-		pairs = append(pairs, &dto.LabelPair{Name: proto.String(string(name)), Value: proto.String(values[i])})
+	own := make([]dto.LabelPair, len(values)) // at once, as there are very many
+	pairs := slices.Grow(slices.Clone(f.scope), len(own))
+	for i := range own {
+		own[i].Name, own[i].Value = (*string)(&f.Labels[i]), &values[i]
+		pairs = append(pairs, &own[i])
 	}
 	return sortLabels(pairs)
 }
@@ -250,7 +251,7 @@ func (f *family) expose() *part {
 		at := places(f.sorted, fresh, compareSeries)
 		f.sorted = insertAt(f.sorted, at, fresh)
 		next.metrics = insertAt(next.metrics, at, make([]*dto.Metric, len(fresh)))
-		next.labels = insertAt(slices.Clone(next.labels), at, texts(fresh))
+		next.labels = &labelBytes{text: sideBySide(insertAt(slices.Clone(next.labels.text), at, texts(fresh)))}
 	}
 	for _, s := range f.stale {
 		i, _ := slices.BinarySearchFunc(f.sorted, s, compareSeries)
@@ -264,7 +265,7 @@ func (f *family) expose() *part {
 func texts(list []*series) []string {
 	texts := make([]string, len(list))
 	for i, s := range list {
-		texts[i] = s.text
+		texts[i] = labelText(s.labels)
 	}
 	return texts
 }
@@ -287,18 +288,39 @@ func (f *family) heldUntil() (first time.Time) {
 	return first
 }
 
+// metric is a series with a value. There are very many: each is one piece of memory.
 func (f *family) metric(s *series, count int64, h *histogram) *dto.Metric {
-	created := timestamppb.New(s.start.created)
-	m := &dto.Metric{Label: s.labels}
 	switch f.Type {
 	case Counter:
-		m.Counter = &dto.Counter{Value: proto.Float64(float64(count)), CreatedTimestamp: created}
+		var m struct {
+			dto.Metric
+			counter dto.Counter
+			value   float64
+		}
+		m.value = float64(count)
+		m.counter.Value, m.counter.CreatedTimestamp = &m.value, f.timestamp(s.start.created)
+		m.Label, m.Counter = s.labels, &m.counter
+		return &m.Metric
 	case Gauge:
-		m.Gauge = &dto.Gauge{Value: proto.Float64(float64(count))}
-	case Histogram:
-		m.Histogram = h.write(f.Buckets, created)
+		var m struct {
+			dto.Metric
+			gauge dto.Gauge
+			value float64
+		}
+		m.value = float64(count)
+		m.gauge.Value = &m.value
+		m.Label, m.Gauge = s.labels, &m.gauge
+		return &m.Metric
 	}
-	return m
+	return &dto.Metric{Label: s.labels, Histogram: h.write(f.Buckets, f.timestamp(s.start.created))}
+}
+
+// timestamp is when a series began. Those that follow each other and began together share it.
+func (f *family) timestamp(t time.Time) *timestamppb.Timestamp {
+	if f.began == nil || !f.began.AsTime().Equal(t) {
+		f.began = timestamppb.New(t)
+	}
+	return f.began
 }
 
 // seriesTable is the table of the stored series: the key is the family's name and

@@ -116,12 +116,12 @@ func TestGaugesThatFollowChangesAreWhole(t *testing.T) {
 			before := b.accumulator.published()[serverAttempts]
 			var labels []string
 			if before != nil {
-				labels = slices.Clone(before.labels)
+				labels = slices.Clone(before.labels.text)
 			}
 			b.clock = now
 			require.NoError(rt, b.accumulator.Commit(&record.Batch{From: now.Add(-time.Second), To: now, Now: now, Logins: changed, UpToDate: true}))
 			if before != nil {
-				require.Equal(rt, labels, before.labels, "what is published does not change any more")
+				require.Equal(rt, labels, before.labels.text, "what is published does not change any more")
 			}
 			known = newest(known, changed)
 			if rapid.IntRange(0, 4).Draw(rt, "restart") == 0 {
@@ -180,7 +180,7 @@ func requireWhole(t *rapid.T, a *Accumulator) {
 	for _, f := range a.state.families.list {
 		var metrics []*dto.Metric
 		for i, s := range f.inOrder() {
-			require.Equal(t, s.text, f.exposed.labels[i])
+			require.Equal(t, labelText(s.labels), f.exposed.labels.text[i])
 			metrics = append(metrics, f.shown(s))
 			if f.Metric == loginFailures && s.count > 0 {
 				failures[s.values[1]] += s.count

@@ -17,9 +17,11 @@ type textWriter struct {
 	created     bool // with _created lines
 	text        []byte
 
-	name   string // of the family
-	labels string // of the series
-	bound  []byte // scratch
+	name      string // of the family
+	labels    string // of the series
+	bound     []byte // scratch
+	began     int64  // when a series began for which that was written last
+	beginning []byte // as it was written
 }
 
 // series writes the samples of a series. Its labels are as labelText writes them.
@@ -59,7 +61,10 @@ func (w *textWriter) creation(base string, created *timestamppb.Timestamp) {
 		name := w.name
 		w.name = base
 		w.line("_created", "")
-		w.float(float64(created.AsTime().UnixNano()) / 1e9)
+		if at := created.AsTime().UnixNano(); at != w.began || w.beginning == nil { // most began together
+			w.began, w.beginning = at, append(w.appendFloat(w.beginning[:0], float64(at)/1e9), '\n')
+		}
+		w.text = append(w.text, w.beginning...)
 		w.name = name
 	}
 }
@@ -93,30 +98,15 @@ func (w *textWriter) count(n uint64) {
 
 func (w *textWriter) appendFloat(b []byte, v float64) []byte {
 	n := len(b)
-	if whole := int64(v); float64(whole) == v && -1e6 < v && v < 1e6 {
+	whole := int64(v)
+	isWhole := float64(whole) == v && -1e6 < v && v < 1e6
+	if isWhole {
 		b = strconv.AppendInt(b, whole, 10) // the same, and sooner
 	} else {
 		b = strconv.AppendFloat(b, v, 'g', -1, 64)
 	}
-	if w.openMetrics && !bytes.ContainsAny(b[n:], "e.IN") {
+	if w.openMetrics && (isWhole || !bytes.ContainsAny(b[n:], "e.IN")) {
 		b = append(b, ".0"...)
 	}
 	return b
-}
-
-var labelEscapes = strings.NewReplacer("\\", `\\`, "\n", `\n`, `"`, `\"`)
-
-// labelText is what stands between the braces of a series.
-func labelText(labels []*dto.LabelPair) string {
-	var b strings.Builder
-	for i, l := range labels {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(l.GetName())
-		b.WriteString(`="`)
-		_, _ = labelEscapes.WriteString(&b, l.GetValue())
-		b.WriteByte('"')
-	}
-	return b.String()
 }
