@@ -79,7 +79,7 @@ type Accumulator struct {
 
 // snapshot is what an accumulator shows, all of it as of one commit.
 type snapshot struct {
-	metrics   map[*Metric]*part
+	metrics   map[*Metric][]*part
 	heldUntil time.Time // when the first hold ends; zero if nothing is held
 }
 
@@ -254,7 +254,7 @@ func (a *Accumulator) publish() {
 	if !a.state.position.Complete {
 		return
 	}
-	next := &snapshot{metrics: make(map[*Metric]*part, len(a.state.families.list))}
+	next := &snapshot{metrics: make(map[*Metric][]*part, len(a.state.families.list))}
 	for _, f := range a.state.families.list {
 		next.metrics[f.Metric] = f.expose()
 		if until := f.heldUntil(); next.heldUntil.IsZero() || !until.IsZero() && until.Before(next.heldUntil) {
@@ -268,7 +268,7 @@ func (a *Accumulator) publish() {
 }
 
 // published is what the accumulator shows, as of its last commit.
-func (a *Accumulator) published() map[*Metric]*part {
+func (a *Accumulator) published() map[*Metric][]*part {
 	if a.options.Shown != nil && !a.options.Shown() {
 		return nil
 	}

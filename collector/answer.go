@@ -68,7 +68,7 @@ var lastVersion atomic.Uint64
 // NewVersion is one that no answer has had.
 func NewVersion() Version { return Version{n: lastVersion.Add(1)} }
 
-// part is what /metrics shows of a metric of one accumulator, until that changes: it is written
+// part is what /metrics shows of a block of series, until one of them changes: it is written
 // once in each format that is asked for, and not at all in others.
 type part struct {
 	metrics []*dto.Metric
@@ -117,7 +117,7 @@ func (e *Exposition) Answer(ctx context.Context, s Scrape) (*Answer, error) {
 func (e *Exposition) sections(asked time.Time, s Scrape) []section {
 	contents := e.contents.Load()
 	// Each accumulator is looked at once: all that a scrape shows of it is of one commit.
-	var snapshots []map[*Metric]*part
+	var snapshots []map[*Metric][]*part
 	for _, b := range contents.accumulators {
 		if len(s.Projects) == 0 || slices.Contains(s.Projects, b.options.Project) {
 			snapshots = append(snapshots, b.published())
@@ -127,9 +127,7 @@ func (e *Exposition) sections(asked time.Time, s Scrape) []section {
 	for _, m := range Metrics {
 		section := section{name: m.Name, help: m.Help, kind: m.kind()}
 		for _, snapshot := range snapshots {
-			if p := snapshot[m]; p != nil && len(p.metrics) > 0 {
-				section.parts = append(section.parts, p)
-			}
+			section.parts = append(section.parts, snapshot[m]...)
 		}
 		if len(section.parts) > 0 {
 			all = append(all, section)

@@ -225,9 +225,11 @@ func TestAnswersShareWhatHasNotChanged(t *testing.T) {
 	require.NoError(t, benches[0].read(t0.Add(2*time.Minute), login(2000, t0)))
 	require.NotEqual(t, first, version(Scrape{}))
 	for _, b := range benches {
-		for _, p := range b.accumulator.published() {
-			require.Nil(t, p.written[Protobuf].plain)
-			require.Nil(t, p.written[Text].packed)
+		for _, parts := range b.accumulator.published() {
+			for _, p := range parts {
+				require.Nil(t, p.written[Protobuf].plain)
+				require.Nil(t, p.written[Text].packed)
+			}
 		}
 	}
 }

@@ -89,7 +89,7 @@ func (e *Exposition) Gather() ([]*dto.MetricFamily, error) {
 		addLabels(f, s.constants)
 	}
 	// Each accumulator is looked at once: all that a scrape shows of it is of one commit.
-	snapshots := make([]map[*Metric]*part, len(s.accumulators))
+	snapshots := make([]map[*Metric][]*part, len(s.accumulators))
 	for i, b := range s.accumulators {
 		snapshots[i] = b.published()
 	}
@@ -111,11 +111,11 @@ func addLabels(f *dto.MetricFamily, labels []*dto.LabelPair) {
 	}
 }
 
-func gather(m *Metric, snapshots []map[*Metric]*part) *dto.MetricFamily {
+func gather(m *Metric, snapshots []map[*Metric][]*part) *dto.MetricFamily {
 	kind := m.kind()
 	f := &dto.MetricFamily{Name: proto.String(m.Name), Help: proto.String(m.Help), Type: &kind}
 	for _, snapshot := range snapshots {
-		if p := snapshot[m]; p != nil {
+		for _, p := range snapshot[m] {
 			f.Metric = append(f.Metric, p.metrics...)
 		}
 	}

@@ -38,9 +38,10 @@ type family struct {
 	ordered []string               // scratch
 	began   *timestamppb.Timestamp // see timestamp
 
-	exposed *part     // as exposed last
-	sorted  []*series // those that are exposed, by their values
-	stale   []*series // those that have changed since
+	stale    []*series // those that have changed since they were exposed
+	blocks   []block   // of those that are exposed
+	inBlocks int       // how many of made those are
+	exposed  []*part   // of the blocks
 }
 
 type series struct {
@@ -57,7 +58,7 @@ func compareSeries(a, b *series) int { return slices.Compare(a.values, b.values)
 
 func newFamily(m *Metric, scope []*dto.LabelPair, start *seriesStart, limits *Limits) *family {
 	return &family{Metric: m, scope: scope, start: start, limits: limits,
-		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}, exposed: &part{labels: &labelBytes{}}}
+		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}}
 }
 
 // volatile reports whether the series are set with each batch, and not stored.
@@ -201,7 +202,7 @@ func (f *family) clear() {
 	clear(f.series)
 	clear(f.changed)
 	clear(f.held)
-	f.made, f.sorted, f.stale, f.exposed = nil, nil, nil, &part{labels: &labelBytes{}}
+	f.made, f.stale, f.blocks, f.inBlocks, f.exposed = nil, nil, nil, 0, nil
 }
 
 // size is the number of series that count against the limit.
@@ -239,36 +240,6 @@ func (f *family) pairs(s *series) []pair {
 
 // inOrder are the series, sorted by their values.
 func (f *family) inOrder() []*series { return slices.SortedFunc(slices.Values(f.made), compareSeries) }
-
-// expose returns what /metrics shows of the family until the next commit: 0 for a
-// series that is held. What has not changed is taken as it was exposed last.
-func (f *family) expose() *part {
-	if len(f.stale) == 0 {
-		return f.exposed
-	}
-	next := &part{metrics: slices.Clone(f.exposed.metrics), labels: f.exposed.labels}
-	if fresh := slices.SortedFunc(slices.Values(f.made[len(f.sorted):]), compareSeries); len(fresh) > 0 {
-		at := places(f.sorted, fresh, compareSeries)
-		f.sorted = insertAt(f.sorted, at, fresh)
-		next.metrics = insertAt(next.metrics, at, make([]*dto.Metric, len(fresh)))
-		next.labels = &labelBytes{text: sideBySide(insertAt(slices.Clone(next.labels.text), at, texts(fresh)))}
-	}
-	for _, s := range f.stale {
-		i, _ := slices.BinarySearchFunc(f.sorted, s, compareSeries)
-		next.metrics[i] = f.shown(s)
-		s.stale = false
-	}
-	f.stale, f.exposed = f.stale[:0], next
-	return next
-}
-
-func texts(list []*series) []string {
-	texts := make([]string, len(list))
-	for i, s := range list {
-		texts[i] = labelText(s.labels)
-	}
-	return texts
-}
 
 // shown is a series as it is exposed.
 func (f *family) shown(s *series) *dto.Metric {

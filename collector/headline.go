@@ -24,9 +24,10 @@ type HeadlinePart struct {
 // are empty until the source has ended its first poll.
 func (a *Accumulator) Headlines() []Headline {
 	var list []Headline
-	for m, exposed := range a.published() {
+	published := a.published()
+	for m := range published {
 		if m.Headline != "" {
-			list = append(list, headlineOf(m, exposed.metrics))
+			list = append(list, headlineOf(m, gather(m, []map[*Metric][]*part{published}).Metric))
 		}
 	}
 	slices.SortFunc(list, func(a, b Headline) int { return cmp.Compare(a.Title, b.Title) })

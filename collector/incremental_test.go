@@ -114,15 +114,12 @@ func TestGaugesThatFollowChangesAreWhole(t *testing.T) {
 			now = now.Add(time.Duration(rapid.IntRange(0, 20).Draw(rt, "minutes")) * time.Minute)
 			changed := drawLogins(rt, known, now)
 			before := b.accumulator.published()[serverAttempts]
-			var labels []string
-			if before != nil {
-				labels = slices.Clone(before.labels.text)
-			}
+			metrics, labels := contentOf(before)
 			b.clock = now
 			require.NoError(rt, b.accumulator.Commit(&record.Batch{From: now.Add(-time.Second), To: now, Now: now, Logins: changed, UpToDate: true}))
-			if before != nil {
-				require.Equal(rt, labels, before.labels.text, "what is published does not change any more")
-			}
+			metricsNow, labelsNow := contentOf(before)
+			require.Equal(rt, metrics, metricsNow, "what is published does not change any more")
+			require.Equal(rt, labels, labelsNow, "what is published does not change any more")
 			known = newest(known, changed)
 			if rapid.IntRange(0, 4).Draw(rt, "restart") == 0 {
 				b.restart()
@@ -174,19 +171,30 @@ func TestGaugesWithoutRoomAddUp(t *testing.T) {
 	})
 }
 
+// contentOf are the metrics of all parts, and their labels.
+func contentOf(parts []*part) (metrics []*dto.Metric, labels []string) {
+	for _, p := range parts {
+		metrics, labels = append(metrics, p.metrics...), append(labels, p.labels.text...)
+	}
+	return metrics, labels
+}
+
 // requireWhole compares what is exposed, and the failures by code, with all series.
 func requireWhole(t *rapid.T, a *Accumulator) {
 	failures := map[string]int64{}
 	for _, f := range a.state.families.list {
 		var metrics []*dto.Metric
-		for i, s := range f.inOrder() {
-			require.Equal(t, labelText(s.labels), f.exposed.labels.text[i])
+		var labels []string
+		for _, s := range f.inOrder() {
+			labels = append(labels, labelText(s.labels))
 			metrics = append(metrics, f.shown(s))
 			if f.Metric == loginFailures && s.count > 0 {
 				failures[s.values[1]] += s.count
 			}
 		}
-		require.Equal(t, metrics, f.exposed.metrics, f.Name)
+		exposedMetrics, exposedLabels := contentOf(f.exposed)
+		require.Equal(t, metrics, exposedMetrics, f.Name)
+		require.Equal(t, labels, exposedLabels, f.Name)
 	}
 	got := map[string]int64{}
 	for _, c := range a.FailureCodes() {
