@@ -185,7 +185,7 @@ func TestJoinChecksums(t *testing.T) {
 		for _, first := range []int{0, 1, 7, whole / 3, whole} {
 			first = min(first, whole)
 			require.Equal(t, crc32.ChecksumIEEE(text[:whole]),
-				joinChecksums(crc32.ChecksumIEEE(text[:first]), crc32.ChecksumIEEE(text[first:whole]), whole-first), "%d of %d", first, whole)
+				joinChecksums(crc32.ChecksumIEEE(text[:first]), crc32.ChecksumIEEE(text[first:whole]), shiftOf(whole-first)), "%d of %d", first, whole)
 		}
 	}
 }

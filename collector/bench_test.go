@@ -164,21 +164,24 @@ func commitPage(b *testing.B, accumulator *Accumulator, now time.Time, n *int) {
 
 // BenchmarkCommit counts ten records beside much that is known, none of which changes.
 func BenchmarkCommit(b *testing.B) {
-	inGroup := func(n int) func(int) string { return func(i int) string { return fmt.Sprint("group ", i%n) } }
-	one := func(int) string { return "one" }
+	one := func(int, int) string { return "one" }
+	group := func(i, n int) string { return fmt.Sprint("group ", i%n) }
+	server := func(i, n int) string { return fmt.Sprint("APS-", i%n) }
+	newServer := func(i, _ int) string { return fmt.Sprint("APS-", i) }
+	someServer := func(i, _ int) string { return fmt.Sprint("APS-", i%100) }
 	for _, beside := range []struct {
 		what           string
 		most           int
-		group, machine func(i int) string
+		group, machine func(i, n int) string
 		open           bool
 		codes          int
 	}{
-		{what: "servers", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i%100_000) }},
-		{what: "servers-and-new-ones", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i) }},
-		{what: "groups", most: 10_000, group: inGroup(10_000), machine: one, codes: 3},
-		{what: "open", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i%100) }, open: true},
-		{what: "visits", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i%100) }, codes: 3},
-		{what: "visits-in-one-second", most: 100_000, group: one, machine: func(i int) string { return fmt.Sprint("APS-", i%100) }, codes: 3},
+		{what: "servers", most: 100_000, group: one, machine: server},
+		{what: "servers-and-new-ones", most: 100_000, group: one, machine: newServer},
+		{what: "groups", most: 10_000, group: group, machine: one, codes: 3},
+		{what: "open", most: 100_000, group: one, machine: someServer, open: true},
+		{what: "visits", most: 100_000, group: one, machine: someServer, codes: 3},
+		{what: "visits-in-one-second", most: 100_000, group: one, machine: someServer, codes: 3},
 	} {
 		for _, n := range []int{beside.most / 100, beside.most / 10, beside.most} {
 			b.Run(fmt.Sprintf("%s=%d", beside.what, n), func(b *testing.B) {
@@ -188,7 +191,7 @@ func BenchmarkCommit(b *testing.B) {
 				require.NoError(b, err)
 				newLogin := func(i int, at time.Time) record.Login {
 					return login(i, at, func(l *record.Login) {
-						l.Group, l.Machine = beside.group(i), beside.machine(i)
+						l.Group, l.Machine = beside.group(i, n), beside.machine(i, n)
 						if l.End = at; beside.open {
 							l.End = time.Time{}
 						}

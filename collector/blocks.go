@@ -8,7 +8,7 @@ import (
 
 // maxBlock is how many series a block has at most. It is a matter of how much is written again
 // for a series that has changed, and of how well a block is compressed by itself.
-const maxBlock = 256
+const maxBlock = 512
 
 // block is a stretch of the series of a family that are exposed, in the order of their values:
 // what changes is copied, written and compressed with its block, and nothing else is.

@@ -2,9 +2,12 @@ package collector
 
 import "hash/crc32"
 
-// joinChecksums is the CRC-32 of two texts one after the other, of which the second has n
-// bytes. A checksum is a polynomial over one bit: n bytes behind it multiply it by x^8n.
-func joinChecksums(first, second uint32, n int) uint32 {
+// joinChecksums is the CRC-32 of two texts one after the other, with the shift of the second. A
+// checksum is a polynomial over one bit: what stands behind it multiplies it.
+func joinChecksums(first, second, shift uint32) uint32 { return multiply(first, shift) ^ second }
+
+// shiftOf is by what n bytes behind a checksum multiply it: x^8n.
+func shiftOf(n int) uint32 {
 	const one, x8 = 1 << 31, 1 << 23 // the highest bit is the lowest power
 	shift := uint32(one)
 	for power := uint32(x8); n > 0; n >>= 1 {
@@ -13,7 +16,7 @@ func joinChecksums(first, second uint32, n int) uint32 {
 		}
 		power = multiply(power, power)
 	}
-	return multiply(first, shift) ^ second
+	return shift
 }
 
 // multiply multiplies polynomials modulo that of the CRC-32.
