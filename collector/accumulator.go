@@ -53,6 +53,8 @@ type Options struct {
 	Failed func([]ledger.Event)
 	// Committed is called with the duration of each commit. May be nil.
 	Committed func(time.Duration)
+	// Held is called when new series are shown as 0, which EndHolds is to end. May be nil.
+	Held func()
 	// Shown reports whether metrics may be shown at this moment. Nil is always.
 	Shown func() bool
 	// Now is the clock by which holds end. Nil is time.Now.
@@ -211,9 +213,10 @@ func (a *Accumulator) Commit(b *record.Batch) error {
 }
 
 // EndHolds shows the series whose hold is over with their values, once that is on disk.
-// Call it often; it costs next to nothing while no hold ends.
+// It costs next to nothing while no hold ends.
 func (a *Accumulator) EndHolds() error {
-	if s := a.snapshot.Load(); s == nil || s.heldUntil.IsZero() || a.options.Now().Before(s.heldUntil) || a.options.Shown != nil && !a.options.Shown() {
+	until := a.heldUntil()
+	if until.IsZero() || a.options.Now().Before(until) || a.options.Shown != nil && !a.options.Shown() {
 		return nil
 	}
 	a.mu.Lock()
@@ -228,6 +231,14 @@ func (a *Accumulator) EndHolds() error {
 		}
 		return a.storage.Commit(changes)
 	})
+}
+
+// heldUntil is when the first hold ends; zero if nothing is held.
+func (a *Accumulator) heldUntil() time.Time {
+	if s := a.snapshot.Load(); s != nil {
+		return s.heldUntil
+	}
+	return time.Time{}
 }
 
 // change changes the state and commits it, then publishes it. While that is not known to
@@ -265,6 +276,9 @@ func (a *Accumulator) publish() {
 		p.publish()
 	}
 	a.snapshot.Store(next)
+	if !next.heldUntil.IsZero() && a.options.Held != nil {
+		a.options.Held()
+	}
 }
 
 // published is what the accumulator shows, as of its last commit.

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -24,6 +25,7 @@ type Exposition struct {
 
 	process  prometheus.Gatherer
 	contents atomic.Pointer[contents]
+	held     chan struct{} // has something in it when series may have begun to be held
 
 	turn      chan struct{} // taken while an answer is made; it guards what follows
 	gathered  time.Time     // when the metrics of the process were
@@ -40,7 +42,7 @@ type contents struct {
 
 // NewExposition shows the metrics of process, and of the accumulators that Publish is given.
 func NewExposition(process prometheus.Gatherer) *Exposition {
-	e := &Exposition{process: process, turn: make(chan struct{}, 1)}
+	e := &Exposition{process: process, held: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 	e.contents.Store(&contents{})
 	return e
 }
@@ -54,21 +56,37 @@ func (e *Exposition) Publish(accumulators []*Accumulator, constantLabels map[str
 		s.constants = append(s.constants, &dto.LabelPair{Name: proto.String(name), Value: proto.String(value)})
 	}
 	e.contents.Store(s)
+	e.Held()
 }
 
-// Holds are looked at this often, and after a failure that much later.
+// Holds are looked at as often as this at most, and after a failure that much later.
 const (
 	holdInterval = time.Second
 	holdRetry    = 30 * time.Second
 )
 
-// EndHolds lets the holds of all accumulators end in time, until ctx ends.
+// Held is to be called after series have begun to be held: see Options.
+func (e *Exposition) Held() {
+	select {
+	case e.held <- struct{}{}:
+	default:
+	}
+}
+
+// EndHolds lets the holds of all accumulators end in time, until ctx ends. While nothing is
+// held it sleeps: an idle process is woken by its polls alone.
 func (e *Exposition) EndHolds(ctx context.Context, logger log.Logger) {
 	for wait := holdInterval; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.holdEnds():
+		case <-e.held:
 		}
 		wait = holdInterval
 		for _, b := range e.contents.Load().accumulators {
@@ -79,6 +97,22 @@ func (e *Exposition) EndHolds(ctx context.Context, logger log.Logger) {
 			}
 		}
 	}
+}
+
+// holdEnds is when a hold may end next, of those that there are: nil if there is none. It is
+// within a minute, since clocks may be set, and machines suspended.
+func (e *Exposition) holdEnds() <-chan time.Time {
+	none := time.Duration(math.MaxInt64)
+	wait := none
+	for _, a := range e.contents.Load().accumulators {
+		if until := a.heldUntil(); !until.IsZero() {
+			wait = min(wait, time.Minute, until.Sub(a.options.Now()))
+		}
+	}
+	if wait == none {
+		return nil
+	}
+	return time.After(wait)
 }
 
 // Gather implements prometheus.Gatherer.

@@ -43,7 +43,7 @@ func HistorySources(cfg *config.Config, logger log.Logger) ([]*HistorySource, er
 		if err != nil {
 			return nil, err
 		}
-		project := &project{p, cfg, client, &clients, exporter, limits, logger}
+		project := &project{p, cfg, client, &clients, exporter, limits, logger, nil}
 		if err := project.on(func(s *source.Source, block config.Block) error {
 			if s.HasHistory() {
 				list = append(list, &HistorySource{Project: p.Name, Source: s.Name, InitialLookback: s.InitialLookback(block),

@@ -60,6 +60,7 @@ type project struct {
 	exporter *collector.Exporter
 	limits   *collector.Limits
 	logger   log.Logger
+	held     func() // see collector.Options
 }
 
 // on calls open for each source that is on.
@@ -124,7 +125,7 @@ func (p *project) counting(s *source.Source, block config.Block) collector.Optio
 	o.NewSeriesHold = time.Duration(p.config.Metrics.NewSeriesHold)
 	o.UserWindows = UserWindows(p.config.Metrics.UserWindows)
 	o.Explanations = p.config.Explanations()
-	o.Limits, o.Committed = p.limits, p.exporter.Committed
+	o.Limits, o.Committed, o.Held = p.limits, p.exporter.Committed, p.held
 	return o
 }
 

@@ -80,7 +80,7 @@ func (s *Service) openSources(next *state) error {
 
 // openProject opens the sources of the i-th project.
 func (s *Service) openProject(current *state, i int, l *lease.Lease) (sources []*Source, err error) {
-	project := &project{current.config.Projects[i], current.config, current.clients[i], &s.clients, s.exporter, current.limits, s.logger}
+	project := &project{current.config.Projects[i], current.config, current.clients[i], &s.clients, s.exporter, current.limits, s.logger, s.exposition.Held}
 	err = project.on(func(described *source.Source, block config.Block) error {
 		opened, err := project.open(described, block, current, l)
 		if err == nil {
