@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -86,6 +87,12 @@ func (p *Project) Transport() (*http.Transport, error) {
 		MaxIdleConnsPerHost:    p.Concurrency,
 		IdleConnTimeout:        2 * time.Minute,
 	}, nil
+}
+
+// SharesConnections reports whether requests of two projects may go through the same
+// connections: to the same hosts, by the same proxy, with the same TLS settings.
+func (p *Project) SharesConnections(other *Project) bool {
+	return p.Endpoints == other.Endpoints && reflect.DeepEqual(p.TLSConfig, other.TLSConfig) && reflect.DeepEqual(p.Proxy, other.Proxy)
 }
 
 // connectHeader is what a proxy is sent to connect.

@@ -43,6 +43,9 @@ func ColumnsOf(r record.Columns) Columns {
 // `columns:` in the configuration gives them; an empty field drops the column. They win
 // over the names that c knows. An unknown field is an error.
 func (c Columns) With(more map[string]string) (Columns, error) {
+	if len(more) == 0 {
+		return c, nil // what nobody changes is shared by all sources
+	}
 	known := maps.Clone(c.fields)
 	for column, field := range more {
 		if field != "" && c.fields[key(field)] != field {

@@ -29,7 +29,7 @@ const maxAsideBody = 1 << 20
 func (c *Client) Aside(o Aside) *Client {
 	a := &Client{
 		projectID: c.projectID, appStream: c.appStream, workspace: c.workspace, iam: c.iam,
-		transports: transports{base: c.transports.base}, timeout: c.timeout, maxBody: maxAsideBody,
+		connections: c.connections.apart(), timeout: c.timeout, maxBody: maxAsideBody,
 		auth: c.auth, local: c.local, lookup: c.lookup, private: c.private,
 		slots: semaphore.NewWeighted(1), limiter: &limitedBudget{o.Budget, o.PerMinute}, pause: o.Pause, signIns: c.signIns,
 		attempts: 1, isAside: true, observe: c.observe, logger: c.logger,

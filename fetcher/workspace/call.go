@@ -144,7 +144,7 @@ func (c *Client) attempt(ctx context.Context, k call, p credential, body []byte)
 		return c.notSent(k, err)
 	}
 	defer c.slots.Release(1)
-	t := c.transports.use()
+	t := c.connections.use()
 	defer t.done()
 	failed := c.exchange(ctx, k, t, p, body)
 	if failed != nil && ctx.Err() == nil {

@@ -7,6 +7,7 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,8 @@ type Options struct {
 	// Transport has TLS and proxy set up; nil is http.DefaultTransport. An
 	// *http.Transport is copied each time that new connections are wanted.
 	Transport http.RoundTripper
+	// Connections are shared with other clients, in place of a transport. Nil if they are not.
+	Connections *Connections
 	// Secrets are what must not be shown, beside the credentials: those of a proxy.
 	Secrets []string
 	// RequestTimeout limits one attempt, its body included.
@@ -73,15 +76,15 @@ type Client struct {
 	projectID                 string
 	appStream, workspace, iam *url.URL
 
-	transports transports
-	timeout    time.Duration
-	maxBody    int // bytes
-	auth       authenticator
-	local      func() time.Time  // the local clock
-	clocks     map[string]*clock // by host
-	private    *redactor
-	tasks      sync.Map // the base URL, by the id of an export task, of the host that knows it
-	lookup     func(ctx context.Context, host string) ([]netip.Addr, error)
+	connections *Connections
+	timeout     time.Duration
+	maxBody     int // bytes
+	auth        authenticator
+	local       func() time.Time  // the local clock
+	clocks      map[string]*clock // by host
+	private     *redactor
+	tasks       sync.Map // the base URL, by the id of an export task, of the host that knows it
+	lookup      func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	slots    *semaphore.Weighted
 	limiter  limiter
@@ -101,14 +104,14 @@ type Client struct {
 // sends nothing.
 func New(o Options) (*Client, error) {
 	c := &Client{
-		projectID:  o.ProjectID,
-		transports: transports{base: o.Transport},
-		timeout:    orDefault(o.RequestTimeout, DefaultRequestTimeout),
-		maxBody:    maxBodyBytes,
-		attempts:   maxAttempts,
-		private:    &redactor{},
-		local:      o.Now,
-		slots:      semaphore.NewWeighted(int64(orDefault(o.Concurrency, DefaultConcurrency))),
+		projectID:   o.ProjectID,
+		connections: o.Connections,
+		timeout:     orDefault(o.RequestTimeout, DefaultRequestTimeout),
+		maxBody:     maxBodyBytes,
+		attempts:    maxAttempts,
+		private:     &redactor{},
+		local:       o.Now,
+		slots:       semaphore.NewWeighted(int64(orDefault(o.Concurrency, DefaultConcurrency))),
 		limiter: rate.NewLimiter(rate.Limit(orDefault(o.RequestsPerSecond, DefaultRequestsPerSecond)),
 			orDefault(o.Burst, DefaultBurst)),
 		observe: o.Observe,
@@ -123,8 +126,8 @@ func New(o Options) (*Client, error) {
 	if c.signIns = o.SignIns; c.signIns == nil {
 		c.signIns = &SignIns{}
 	}
-	if c.transports.base == nil {
-		c.transports.base = http.DefaultTransport
+	if c.connections == nil {
+		c.connections = NewConnections(cmp.Or[http.RoundTripper](o.Transport, http.DefaultTransport))
 	}
 	if c.local == nil {
 		c.local = time.Now
@@ -145,17 +148,18 @@ func New(o Options) (*Client, error) {
 // limiter says when the next request may be sent.
 type limiter interface{ Wait(context.Context) error }
 
-// SetTransport has requests from now on use another transport.
+// SetTransport has requests from now on use another transport, also those of clients that
+// share its connections.
 func (c *Client) SetTransport(t http.RoundTripper) {
 	for _, one := range c.withAsides() {
-		one.transports.replace(t)
+		one.connections.replace(t)
 	}
 }
 
 // Close closes the connections of a client that is not used any more.
 func (c *Client) Close() {
 	for _, one := range c.withAsides() {
-		one.transports.replace(one.transports.base)
+		one.connections.renew()
 	}
 }
 

@@ -16,17 +16,22 @@ const (
 	settledAge = 30 * time.Second
 )
 
-// transports gives requests a transport, whose connections are not used for ever.
-type transports struct {
+// Connections gives requests a transport, whose connections are not used for ever. Clients
+// that share them ask the same servers through the same proxy, with the same TLS settings.
+type Connections struct {
 	mu      sync.Mutex
 	base    http.RoundTripper // of which each transport is a copy, or which is all there is
 	current *transport
 }
 
+// NewConnections are those that a transport makes. An *http.Transport is copied each time
+// that new ones are wanted.
+func NewConnections(base http.RoundTripper) *Connections { return &Connections{base: base} }
+
 // transport is one transport with its connections.
 type transport struct {
 	http.RoundTripper
-	owner *transports
+	owner *Connections
 	made  time.Time
 
 	// Guarded by the owner's mu.
@@ -36,31 +41,41 @@ type transport struct {
 
 // use returns the transport for a request that begins; its done must be called when the
 // answer has been read.
-func (t *transports) use() *transport {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.current != nil && time.Since(t.current.made) >= maxConnectionAge {
-		t.current.retire()
+func (c *Connections) use() *transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current != nil && time.Since(c.current.made) >= maxConnectionAge {
+		c.current.retire()
 	}
-	if t.current == nil {
-		t.current = &transport{RoundTripper: t.base, owner: t, made: time.Now()}
-		if base, ok := t.base.(*http.Transport); ok {
-			t.current.RoundTripper = base.Clone()
+	if c.current == nil {
+		c.current = &transport{RoundTripper: c.base, owner: c, made: time.Now()}
+		if base, ok := c.base.(*http.Transport); ok {
+			c.current.RoundTripper = base.Clone()
 		}
 	}
-	t.current.inFlight++
-	return t.current
+	c.current.inFlight++
+	return c.current
 }
 
 // replace gives later requests another transport.
-func (t *transports) replace(base http.RoundTripper) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.base = base
-	if t.current != nil {
-		t.current.retire()
+func (c *Connections) replace(base http.RoundTripper) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.base = base
+	if c.current != nil {
+		c.current.retire()
 	}
 }
+
+// apart are connections by the same transport that share nothing with these.
+func (c *Connections) apart() *Connections {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return NewConnections(c.base)
+}
+
+// renew has later requests use new connections.
+func (c *Connections) renew() { c.replace(c.apart().base) }
 
 // done is called when a request that uses the transport has its answer, or an error.
 func (t *transport) done() {

@@ -248,3 +248,29 @@ func TestNoConnectionIsLeftBehind(t *testing.T) {
 		n.served.Wait() // every connection was closed
 	})
 }
+
+// Thousands of projects need no connection each, but what is aside has its own.
+func TestClientsShareConnections(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		n := &names{t: t, served: &sync.WaitGroup{}, servers: map[string]http.HandlerFunc{"": func(w http.ResponseWriter, _ *http.Request) { ok(w) }}}
+		shared := NewConnections(&http.Transport{DialContext: n.dial})
+		var clients []*Client
+		for range 10 {
+			clients = append(clients, newClient(t, nil, func(o *Options) { o.Endpoints.AppStream, o.Connections = "http://appstream.test", shared }))
+		}
+		for _, client := range clients {
+			_, err := list(t.Context(), client)
+			require.NoError(t, err)
+		}
+		assert.EqualValues(t, 1, n.lookups.Load())
+		aside := clients[0].Aside(Aside{Budget: &Budget{}, PerMinute: 10, Pause: &Pause{}})
+		_, err := list(t.Context(), aside)
+		require.NoError(t, err)
+		assert.EqualValues(t, 2, n.lookups.Load())
+		for _, client := range clients {
+			client.Close()
+		}
+		synctest.Wait()
+		n.served.Wait()
+	})
+}

@@ -39,12 +39,12 @@ func Doctor(ctx context.Context, file ConfigFile, out io.Writer, logger log.Logg
 		d.database(ctx, cfg, logger)
 	}
 	var clients service.Clients
-	for _, p := range cfg.Projects {
-		client, err := clients.New(cfg, p, nil, logger)
-		if err != nil {
-			return err
-		}
-		d.project(ctx, p, client)
+	made, err := clients.New(cfg, nil, logger)
+	if err != nil {
+		return err
+	}
+	for i, p := range cfg.Projects {
+		d.project(ctx, p, made[i])
 	}
 	if d.wrong > 0 {
 		return fmt.Errorf("%d thing(s) do not work: see WRONG", d.wrong)

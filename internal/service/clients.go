@@ -59,35 +59,70 @@ func (c *Clients) forStages(client *workspace.Client, p *config.Project, source 
 	return client.Aside(workspace.Aside{Budget: c.budget(p, source), PerMinute: perMinute, Pause: c.pause(p, "stages")})
 }
 
-// New makes the client of a project.
-func (c *Clients) New(cfg *config.Config, p *config.Project, observe func(string, string, time.Duration), logger log.Logger) (*workspace.Client, error) {
-	transport, err := p.Transport()
+// New makes the clients of all projects of a configuration. Observe may be nil.
+func (c *Clients) New(cfg *config.Config, observe func(project string) func(operation, code string, d time.Duration), logger log.Logger) ([]*workspace.Client, error) {
+	made, err := transports(cfg)
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := p.ProxySecrets()
-	if err != nil {
-		return nil, err
+	connections := map[*http.Transport]*workspace.Connections{}
+	clients := make([]*workspace.Client, len(cfg.Projects))
+	for i, p := range cfg.Projects {
+		if connections[made[i]] == nil {
+			connections[made[i]] = workspace.NewConnections(made[i])
+		}
+		secrets, err := p.ProxySecrets()
+		if err != nil {
+			return nil, err
+		}
+		options := workspace.Options{
+			ProjectID:         p.ProjectID,
+			Endpoints:         workspace.Endpoints(p.Endpoints),
+			Credentials:       credentials(&p.Credentials),
+			Connections:       connections[made[i]],
+			Secrets:           secrets,
+			RequestTimeout:    time.Duration(cfg.Global.RequestTimeout),
+			RequestsPerSecond: p.RateLimit.RequestsPerSecond,
+			Burst:             p.RateLimit.Burst,
+			Concurrency:       p.Concurrency,
+			Pause:             c.pause(p, ""),
+			SignIns:           &c.signIns,
+			Logger:            log.With(logger, "project", p.Name),
+		}
+		if observe != nil {
+			options.Observe = observe(p.Name)
+		}
+		if clients[i], err = workspace.New(options); err != nil {
+			return nil, fmt.Errorf("project %q: %w", p.Name, err)
+		}
 	}
-	client, err := workspace.New(workspace.Options{
-		ProjectID:         p.ProjectID,
-		Endpoints:         workspace.Endpoints(p.Endpoints),
-		Credentials:       credentials(&p.Credentials),
-		Transport:         http.RoundTripper(transport),
-		Secrets:           secrets,
-		RequestTimeout:    time.Duration(cfg.Global.RequestTimeout),
-		RequestsPerSecond: p.RateLimit.RequestsPerSecond,
-		Burst:             p.RateLimit.Burst,
-		Concurrency:       p.Concurrency,
-		Pause:             c.pause(p, ""),
-		SignIns:           &c.signIns,
-		Observe:           observe,
-		Logger:            log.With(logger, "project", p.Name),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("project %q: %w", p.Name, err)
+	return clients, nil
+}
+
+// transports makes a transport for each project of a configuration. Projects that can share
+// their connections have the same one: two thousand of a region need no more of them than
+// have requests at once.
+func transports(cfg *config.Config) ([]*http.Transport, error) {
+	all := make([]*http.Transport, len(cfg.Projects))
+	first := map[config.Endpoints][]int{} // the projects with each of the transports
+	for i, p := range cfg.Projects {
+		for _, other := range first[p.Endpoints] {
+			if p.SharesConnections(cfg.Projects[other]) {
+				all[i] = all[other]
+				all[i].MaxIdleConnsPerHost += p.Concurrency
+				break
+			}
+		}
+		if all[i] != nil {
+			continue
+		}
+		var err error
+		if all[i], err = p.Transport(); err != nil {
+			return nil, err
+		}
+		first[p.Endpoints] = append(first[p.Endpoints], i)
 	}
-	return client, nil
+	return all, nil
 }
 
 func credentials(c *config.Credentials) workspace.Credentials {

@@ -37,13 +37,13 @@ func HistorySources(cfg *config.Config, logger log.Logger) ([]*HistorySource, er
 	exporter := collector.NewExporter(prometheus.NewRegistry())
 	limits := collector.NewLimits(cfg.Metrics.MaxSeries, exporter.Limited())
 	var clients Clients
+	made, err := clients.New(cfg, nil, logger)
+	if err != nil {
+		return nil, err
+	}
 	var list []*HistorySource
-	for _, p := range cfg.Projects {
-		client, err := clients.New(cfg, p, nil, logger)
-		if err != nil {
-			return nil, err
-		}
-		project := &project{p, cfg, client, &clients, exporter, limits, logger, nil}
+	for i, p := range cfg.Projects {
+		project := &project{p, cfg, made[i], &clients, exporter, limits, logger, nil}
 		if err := project.on(func(s *source.Source, block config.Block) error {
 			if s.HasHistory() {
 				list = append(list, &HistorySource{Project: p.Name, Source: s.Name, InitialLookback: s.InitialLookback(block),

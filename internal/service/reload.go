@@ -3,7 +3,6 @@ package service
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -129,12 +128,9 @@ func same(a, b *config.Config) bool {
 // reopen reopens what is read only once: certificates, the headers for a proxy, the log of
 // failed logins. Polls go on meanwhile.
 func (s *Service) reopen(cfg *config.Config) error {
-	transports := make([]*http.Transport, len(cfg.Projects))
-	for i, p := range cfg.Projects {
-		var err error
-		if transports[i], err = p.Transport(); err != nil {
-			return err
-		}
+	transports, err := transports(cfg)
+	if err != nil {
+		return err
 	}
 	if err := s.state.Load().failures.Reopen(); err != nil {
 		return err

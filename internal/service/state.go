@@ -42,14 +42,8 @@ func (s *Service) prepare(cfg *config.Config, before *state) (next *state, err e
 	} else if err = s.openStore(next); err != nil {
 		return next, err
 	}
-	for _, p := range cfg.Projects {
-		client, err := s.clients.New(cfg, p, s.exporter.Request(p.Name), s.logger)
-		if err != nil {
-			return next, err
-		}
-		next.clients = append(next.clients, client)
-	}
-	return next, nil
+	next.clients, err = s.clients.New(cfg, s.exporter.Request, s.logger)
+	return next, err
 }
 
 // sameStore reports whether two configurations have the same store.
