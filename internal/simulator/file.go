@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"math/rand/v2"
@@ -12,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xuri/excelize/v2"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
@@ -198,29 +196,4 @@ func (f FileFormat) writeCSV(file io.Writer, lines iter.Seq[[]string]) error {
 	}
 	w.Flush()
 	return errors.Join(w.Error(), encoded.Close())
-}
-
-func writeXLSX(file io.Writer, lines iter.Seq[[]string]) (err error) {
-	book := excelize.NewFile()
-	defer func() { err = errors.Join(err, book.Close()) }()
-	sheet, err := book.NewStreamWriter("Sheet1")
-	if err != nil {
-		return err
-	}
-	row := 0
-	for line := range lines {
-		row++
-		cells := make([]any, len(line))
-		for i, text := range line {
-			cells[i] = text
-		}
-		if err := sheet.SetRow(fmt.Sprintf("A%d", row), cells); err != nil {
-			return err
-		}
-	}
-	if err := sheet.Flush(); err != nil {
-		return err
-	}
-	_, err = book.WriteTo(file)
-	return err
 }

@@ -247,6 +247,24 @@ func readXLSX(t *testing.T, file []byte) [][]string {
 	return rows
 }
 
+func TestColumnNames(t *testing.T) {
+	for i := range 1000 {
+		want, err := excelize.ColumnNumberToName(i + 1)
+		require.NoError(t, err)
+		require.Equal(t, want, columnName(i))
+	}
+}
+
+// What XML cannot hold, or has a meaning of its own, is read again as it was, or replaced.
+func TestTextsOfWorkbooks(t *testing.T) {
+	var file bytes.Buffer
+	lines := [][]string{{"<a> & \"b\"", " blanks ", "", "line\nfeed", "张三 🙂"}, {"\x01", "\xff"}}
+	require.NoError(t, writeXLSX(&file, slices.Values(lines)))
+	rows := readXLSX(t, file.Bytes())
+	assert.Equal(t, lines[0], rows[0])
+	assert.Equal(t, []string{"\ufffd", "\ufffd"}, rows[1])
+}
+
 func readCSV(t *testing.T, file []byte, comma rune) [][]string {
 	t.Helper()
 	r := csv.NewReader(bytes.NewReader(file))
