@@ -100,15 +100,15 @@ func (p *pieces) read(piece cursor.Window, records, most int) {
 // it. What is too large is cut, down to a second. What shows nothing, though it is to have
 // records, may do so because the count is not of the window: a longer piece shows
 // something to judge the count by, if there is anything.
-func (p *pieces) adapt(err error, most int) bool {
+func (p *pieces) adapt(piece cursor.Window, err error, most int) bool {
 	if p.windows == windowsIgnored && !workspace.IsRefused(err) {
 		return false // a smaller one would show the same
 	}
-	length := min(p.length, p.next().To.Sub(p.done))
+	length := min(p.length, piece.To.Sub(p.done))
 	var next time.Duration
 	switch {
 	case errors.Is(err, paging.ErrNoItems):
-		if p.empty = length; !p.next().To.Before(p.todo.To) {
+		if p.empty = length; !piece.To.Before(p.todo.To) {
 			return false
 		}
 		next = 2 * length

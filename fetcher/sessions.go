@@ -44,7 +44,7 @@ func (s *SessionPages) ReadAll(ctx context.Context, from, to time.Time) (*record
 		if workspace.IsThrottled(err) {
 			s.quota.refused()
 		}
-		if err != nil && !w.adapt(err, most) {
+		if err != nil && !w.adapt(piece, err, most) {
 			return &record.Batch{}, w.explain(err)
 		}
 		if err != nil {

@@ -86,7 +86,7 @@ func (r *windowReader) readPieces(ctx context.Context, read readPiece) error {
 			err = r.testWindows(ctx)
 		case workspace.IsRefused(err) && r.clock.wasWrong():
 			err = errWrongClock
-		case w.adapt(err, most):
+		case w.adapt(piece, err, most):
 			r.ahead.giveUp()
 			r.readAhead(ctx, cursor.Window{To: w.done}) // while it is found out whether windows are heeded
 			err = r.testWindows(ctx)

@@ -1,0 +1,36 @@
+package fetcher
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
+)
+
+// A piece that was begun ahead when pieces were shorter is what an error is about, and not
+// the longer one that would be begun now: that would be the same piece again.
+func TestWhatIsCutIsThePieceThatFailed(t *testing.T) {
+	from := time.Date(2026, 3, 11, 0, 0, 0, 0, time.UTC)
+	few := &paging.TooManyError{Count: 6000, Read: 100}
+	for name, c := range map[string]struct {
+		err  error
+		want func(length time.Duration) bool
+	}{
+		"too large": {few, func(l time.Duration) bool { return l < time.Hour }},
+		"empty":     {paging.ErrNoItems, func(l time.Duration) bool { return l == 2*time.Hour }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &pieces{todo: cursor.Window{From: from, To: from.Add(10 * 24 * time.Hour)}, done: from, length: time.Hour, longest: maxPiece}
+			first := p.next()
+			begun := p.after(first.To)
+			p.read(first, 10, maxRecords)
+			require.Equal(t, 2*time.Hour, p.length)
+			require.True(t, p.adapt(begun, c.err, maxRecords))
+			assert.True(t, c.want(p.next().To.Sub(begun.To.Add(-time.Hour))), "the next piece is %s", p.next())
+		})
+	}
+}
