@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,14 +67,6 @@ var lastVersion atomic.Uint64
 // NewVersion is one that no answer has had.
 func NewVersion() Version { return Version{n: lastVersion.Add(1)} }
 
-// part is what /metrics shows of a block of series, until one of them changes: it is written
-// once in each format that is asked for, and not at all in others.
-type part struct {
-	metrics []*dto.Metric
-	labels  *labelBytes      // of each; nil of the process
-	written [formats]written // guarded by the turn of the exposition
-}
-
 // written is a part without what stands before its first series, and the same compressed.
 type written struct {
 	plain, packed   []byte
@@ -84,9 +75,8 @@ type written struct {
 
 // section is a metric family as it is shown.
 type section struct {
-	name, help string
-	kind       dto.MetricType
-	parts      []*part
+	name  string
+	write func(*output)
 }
 
 // few is how many bytes are not worth being kept compressed.
@@ -108,7 +98,7 @@ func (e *Exposition) Answer(ctx context.Context, s Scrape) (*Answer, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err // its client has gone
 		}
-		o.section(section)
+		section.write(o)
 	}
 	return o.end(), nil
 }
@@ -123,14 +113,17 @@ func (e *Exposition) sections(asked time.Time, s Scrape) []section {
 			snapshots = append(snapshots, b.published())
 		}
 	}
-	all := e.processSections(asked, contents, s.Projects)
+	var all []section
+	for _, f := range e.processFamilies(asked, contents, s.Projects) {
+		all = append(all, section{f.GetName(), func(o *output) { o.process(f) }})
+	}
 	for _, m := range Metrics {
-		section := section{name: m.Name, help: m.Help, kind: m.kind()}
+		var parts []*part
 		for _, snapshot := range snapshots {
-			section.parts = append(section.parts, snapshot[m]...)
+			parts = append(parts, snapshot[m]...)
 		}
-		if len(section.parts) > 0 {
-			all = append(all, section)
+		if len(parts) > 0 {
+			all = append(all, section{m.Name, func(o *output) { o.ours(m, parts) }})
 		}
 	}
 	if len(s.Names) > 0 {
@@ -140,54 +133,37 @@ func (e *Exposition) sections(asked time.Time, s Scrape) []section {
 	return all
 }
 
-// processSections are the families of the process. Scrapes that wait at the same time
+// processFamilies are the families of the process. Scrapes that wait at the same time
 // share them: they are gathered after the last of them asked.
-func (e *Exposition) processSections(asked time.Time, c *contents, projects []string) []section {
+func (e *Exposition) processFamilies(asked time.Time, c *contents, projects []string) []*dto.MetricFamily {
 	if !e.gathered.After(asked) {
 		e.gathered = time.Now()
-		families, err := e.process.Gather()
-		if err != nil && e.Failed != nil {
-			e.Failed(err)
-		}
-		e.processed = make([]section, 0, len(families))
-		for _, f := range families {
+		var err error
+		e.processed, err = e.process.Gather()
+		e.check(err)
+		for _, f := range e.processed {
 			addLabels(f, c.constants)
-			e.processed = append(e.processed, section{name: f.GetName(), help: f.GetHelp(), kind: f.GetType(), parts: []*part{{metrics: f.Metric}}})
 		}
 	}
 	if len(projects) == 0 {
-		return slices.Clone(e.processed)
+		return e.processed
 	}
-	var wanted []section
+	var wanted []*dto.MetricFamily
 	for _, f := range e.processed {
-		metrics := slices.DeleteFunc(slices.Clone(f.parts[0].metrics), func(m *dto.Metric) bool {
+		metrics := slices.DeleteFunc(slices.Clone(f.Metric), func(m *dto.Metric) bool {
 			return !slices.ContainsFunc(m.Label, func(l *dto.LabelPair) bool {
 				return l.GetName() == "project" && slices.Contains(projects, l.GetValue())
 			})
 		})
 		if len(metrics) > 0 {
-			wanted = append(wanted, section{name: f.name, help: f.help, kind: f.kind, parts: []*part{{metrics: metrics}}})
+			wanted = append(wanted, &dto.MetricFamily{Name: f.Name, Help: f.Help, Type: f.Type, Metric: metrics})
 		}
 	}
 	return wanted
 }
 
-func (m *Metric) kind() dto.MetricType {
-	return dto.MetricType(dto.MetricType_value[strings.ToUpper(string(m.Type))])
-}
-
-// family is the section with some metrics.
-func (f *section) family(metrics []*dto.Metric) *dto.MetricFamily {
-	return &dto.MetricFamily{Name: &f.name, Help: &f.help, Type: &f.kind, Metric: metrics}
-}
-
-// encode writes a family as the library does, but for its length before it.
+// encode writes a family as the library does.
 func (e *Exposition) encode(f *dto.MetricFamily, as Format) []byte {
-	if as == Protobuf {
-		b, err := proto.Marshal(f)
-		e.check(err)
-		return b
-	}
 	var options []expfmt.EncoderOption
 	if e.CreatedSamples {
 		options = append(options, expfmt.WithCreatedLines())
@@ -199,60 +175,56 @@ func (e *Exposition) encode(f *dto.MetricFamily, as Format) []byte {
 
 func (e *Exposition) check(err error) {
 	if err != nil && e.Failed != nil {
-		e.Failed(err) // of what is valid by construction
+		e.Failed(err)
 	}
 }
 
-// head is what stands before the first series of a section.
-func (e *Exposition) head(f *section, as Format) []byte {
+// head is what stands before the first series of a metric, but for the length in protobuf.
+func (e *Exposition) head(m *Metric, first *part, as Format) []byte {
+	f := m.family()
 	if as == Protobuf {
-		return e.encode(f.family(nil), as)
+		b, err := proto.Marshal(f)
+		e.check(err)
+		return b
 	}
-	b := e.encode(f.family(f.parts[0].metrics[:1]), as)
+	f.Metric = []*dto.Metric{first.metric(m, 0)} // without any the library writes nothing
+	b := e.encode(f, as)
 	return b[:len(b)-len(withoutComments(b))]
 }
 
-// write returns a part as it stands in its section.
-func (e *Exposition) write(f *section, p *part, as Format) *written {
+// write returns a part of a metric as it stands behind the head.
+func (e *Exposition) write(m *Metric, p *part, as Format) *written {
 	w := &p.written[as]
 	if w.plain != nil {
 		return w
 	}
-	switch {
-	case p.labels == nil && as == Protobuf:
-		w.plain = e.encode(&dto.MetricFamily{Metric: p.metrics}, as)
-	case p.labels == nil:
-		w.plain = withoutComments(e.encode(f.family(p.metrics), as))
-	case as == Protobuf:
-		w.plain = e.protobuf(p)
-	default:
-		w.plain = e.text(f, p, as)
+	if as == Protobuf {
+		e.scratch = e.protobuf(e.scratch[:0], m, p)
+	} else {
+		e.scratch = e.text(e.scratch[:0], m, p, as)
 	}
+	w.plain = bytes.Clone(e.scratch)
 	if len(w.plain) > few {
 		e.version = NewVersion().n
 	}
 	return w
 }
 
-// text writes the series of a part of our own.
-func (e *Exposition) text(f *section, p *part, as Format) []byte {
-	w := textWriter{openMetrics: as == OpenMetrics, created: e.CreatedSamples, name: f.name, text: e.scratch[:0]}
-	for i, m := range p.metrics {
-		w.series(m, p.labels.text[i])
+func (e *Exposition) text(b []byte, m *Metric, p *part, as Format) []byte {
+	w := textWriter{Metric: m, openMetrics: as == OpenMetrics, createdLines: e.CreatedSamples, name: m.Name, text: b}
+	for i, v := range p.values {
+		w.series(p.labels[i], p.created[i], v)
 	}
-	e.scratch = w.text
-	return bytes.Clone(w.text)
+	return w.text
 }
 
-// protobuf writes the series of a part of our own.
-func (e *Exposition) protobuf(p *part) []byte {
-	w := protobufWriter{check: e.check, bytes: e.scratch[:0]}
-	labels := p.labels.inProtobuf(p.metrics, e.check)
-	for i, m := range p.metrics {
-		w.series(m, labels[i])
+func (e *Exposition) protobuf(b []byte, m *Metric, p *part) []byte {
+	w := protobufWriter{Metric: m, check: e.check, bytes: b}
+	labels := p.inProtobuf(e.check)
+	for i, v := range p.values {
+		w.series(labels[i], p.created[i], v)
 	}
-	e.scratch = w.bytes
-	return bytes.Clone(w.bytes)
+	return w.bytes
 }
 
 func withoutComments(b []byte) []byte {
@@ -276,19 +248,25 @@ type output struct {
 	size    uint32
 }
 
-func (o *output) section(f section) {
-	head := o.exposition.head(&f, o.format)
-	parts := make([]*written, len(f.parts))
+// process writes a family of the process.
+func (o *output) process(f *dto.MetricFamily) {
+	o.add(&written{plain: o.exposition.encode(f, o.format)})
+}
+
+// ours writes a metric of our own.
+func (o *output) ours(m *Metric, parts []*part) {
+	head := o.exposition.head(m, parts[0], o.format)
+	list := make([]*written, len(parts))
 	size := len(head)
-	for i, p := range f.parts {
-		parts[i] = o.exposition.write(&f, p, o.format)
-		size += len(parts[i].plain)
+	for i, p := range parts {
+		list[i] = o.exposition.write(m, p, o.format)
+		size += len(list[i].plain)
 	}
 	if o.format == Protobuf {
 		head = append(protowire.AppendVarint(nil, uint64(size)), head...)
 	}
 	o.add(&written{plain: head})
-	for _, w := range parts {
+	for _, w := range list {
 		o.add(w)
 	}
 }

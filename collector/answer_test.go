@@ -64,8 +64,9 @@ func busy(t testing.TB) (*Exposition, []*bench) {
 				o.NewSeriesHold = time.Minute
 			})
 			var logins []record.Login
-			for n := range 60 * (i + 1) {
+			for n := range 600 * (i + 1) {
 				logins = append(logins, login(n, t0, inGroup(fmt.Sprint("group ", n%20)), func(l *record.Login) {
+					l.Machine = fmt.Sprint("m", n) // more than a block of them
 					if n%3 == 0 {
 						l.FailedCode, l.FailedReason = fmt.Sprint("WKS.", n%12), "ein \\ \"Grund\" \u2028"
 					}
@@ -133,7 +134,7 @@ func TestAnswersAreTheLibrarys(t *testing.T) {
 }
 
 // So are values and labels that no source gives today.
-func TestTextIsTheLibrarys(t *testing.T) {
+func TestSeriesAreTheLibrarys(t *testing.T) {
 	values := []float64{0, math.Copysign(0, -1), 1, -1, 2, 0.1, -0.5, 1e-7, 5e-324, 123456, 999999, 999999.5, 1e6, -1e6, 1234567, 1e15, 1 << 53, 1e21, math.MaxFloat64,
 		math.NaN(), math.Inf(1), math.Inf(-1)}
 	labels := [][]*dto.LabelPair{nil, {}}
@@ -141,7 +142,12 @@ func TestTextIsTheLibrarys(t *testing.T) {
 		labels = append(labels, []*dto.LabelPair{{Name: proto.String("a"), Value: &value}, {Name: proto.String("b_2"), Value: &value}})
 	}
 	created := []*timestamppb.Timestamp{nil, {}, timestamppb.New(t0), timestamppb.New(t0.Add(123456789)), {Seconds: -1}}
-	var counters, gauges, histograms []*dto.Metric
+	var wants [3][]*dto.Metric
+	var parts [3]part
+	types := []Type{Counter, Gauge, Histogram}
+	for i := range parts {
+		parts[i].block = &block{}
+	}
 	for _, l := range labels {
 		for i, v := range values {
 			created, bound := created[i%len(created)], values[(i+1)%len(values)]
@@ -153,28 +159,34 @@ func TestTextIsTheLibrarys(t *testing.T) {
 			if bound == math.Inf(1) {
 				h.Bucket = nil // we have none
 			}
-			counters = append(counters, &dto.Metric{Label: l, Counter: &dto.Counter{Value: &v, CreatedTimestamp: created}})
-			gauges = append(gauges, &dto.Metric{Label: l, Gauge: &dto.Gauge{Value: &v}})
-			histograms = append(histograms, &dto.Metric{Label: l, Histogram: h})
-		}
-	}
-	for _, s := range []section{
-		{name: "a_total", kind: dto.MetricType_COUNTER, parts: []*part{{metrics: counters}}},
-		{name: "a", kind: dto.MetricType_COUNTER, parts: []*part{{metrics: counters}}},
-		{name: "b", kind: dto.MetricType_GAUGE, parts: []*part{{metrics: gauges}}},
-		{name: "c_total", kind: dto.MetricType_HISTOGRAM, parts: []*part{{metrics: histograms}}},
-	} {
-		p := s.parts[0]
-		p.labels = &labelBytes{}
-		for _, m := range p.metrics {
-			p.labels.text = append(p.labels.text, labelText(m.Label))
-		}
-		for _, created := range []bool{false, true} {
-			for _, format := range []Format{Text, OpenMetrics} {
-				e := &Exposition{CreatedSamples: created, Failed: func(err error) { t.Error(err) }}
-				require.Equal(t, string(withoutComments(e.encode(s.family(p.metrics), format))), string(e.text(&s, p, format)), "%s, %d, %t", s.name, format, created)
+			wants[0] = append(wants[0], &dto.Metric{Label: l, Counter: &dto.Counter{Value: &v, CreatedTimestamp: created}})
+			wants[1] = append(wants[1], &dto.Metric{Label: l, Gauge: &dto.Gauge{Value: &v}})
+			wants[2] = append(wants[2], &dto.Metric{Label: l, Histogram: h})
+			for k := range parts {
+				p := &parts[k]
+				wire, err := labelWire(l)
+				require.NoError(t, err)
+				p.labels, p.wire = append(p.labels, labelText(l)), append(p.wire, wire)
+				p.created, p.values = append(p.created, created), append(p.values, value{v, h})
 			}
 		}
+	}
+	for i, kind := range types {
+		for _, name := range []string{"a_total", "a"} {
+			m := &Metric{Name: name, Type: kind}
+			for _, created := range []bool{false, true} {
+				e := &Exposition{CreatedSamples: created, Failed: func(err error) { t.Error(err) }}
+				f := m.family()
+				f.Metric = wants[i]
+				for _, format := range []Format{Text, OpenMetrics} {
+					require.Equal(t, string(withoutComments(e.encode(f, format))), string(e.text(nil, m, &parts[i], format)), "%s %s, %d, %t", kind, name, format, created)
+				}
+			}
+		}
+		want, err := proto.Marshal(&dto.MetricFamily{Metric: wants[i]})
+		require.NoError(t, err)
+		got := NewExposition(nil).protobuf(nil, &Metric{Type: kind}, &parts[i])
+		require.Equal(t, want, got, kind)
 	}
 }
 

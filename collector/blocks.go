@@ -2,19 +2,51 @@ package collector
 
 import (
 	"slices"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // maxBlock is how many series a block has at most. It is a matter of how much is written again
 // for a series that has changed, and of how well a block is compressed by itself.
 const maxBlock = 512
 
-// block is a stretch of the series of a family that are exposed, in the order of their values:
-// what changes is copied, written and compressed with its block, and nothing else is.
+// block is a stretch of the series of a family that are exposed, in the order of their values.
+// It is replaced when there is a new series.
 type block struct {
-	series []*series
-	part   *part
+	series  []*series
+	created []*timestamppb.Timestamp
+	labels  []string // as labelText writes them
+	wire    []string // as labelWire does; nil until they are asked for; guarded by the turn of the exposition
+}
+
+// part is what /metrics shows of a block, until one of its series changes: it is copied, written
+// and compressed by itself, once in each format that is asked for, and not at all in others.
+type part struct {
+	*block
+	values  []value
+	written [formats]written // guarded by the turn of the exposition
+}
+
+// value is what is shown of a series: the number of a counter or a gauge, or a histogram.
+type value struct {
+	number    float64
+	histogram *dto.Histogram
+}
+
+// metric is a series as the library knows it.
+func (p *part) metric(m *Metric, i int) *dto.Metric {
+	shown, v := &dto.Metric{Label: p.series[i].Labels()}, p.values[i]
+	switch m.Type {
+	case Counter:
+		shown.Counter = &dto.Counter{Value: &v.number, CreatedTimestamp: p.created[i]}
+	case Gauge:
+		shown.Gauge = &dto.Gauge{Value: &v.number}
+	case Histogram:
+		shown.Histogram = v.histogram
+	}
+	return shown
 }
 
 // expose returns what /metrics shows of the family until the next commit: 0 for a
@@ -23,14 +55,11 @@ func (f *family) expose() []*part {
 	if len(f.stale) == 0 {
 		return f.exposed
 	}
+	f.exposed = slices.Clone(f.exposed)
 	f.byBlock(f.made[f.inBlocks:], f.insert)
 	f.inBlocks = len(f.made)
 	f.byBlock(f.stale, f.update)
 	f.stale = f.stale[:0]
-	f.exposed = make([]*part, len(f.blocks))
-	for i, b := range f.blocks {
-		f.exposed[i] = b.part
-	}
 	return f.exposed
 }
 
@@ -38,13 +67,13 @@ func (f *family) expose() []*part {
 func (f *family) byBlock(list []*series, do func(block int, list []*series)) {
 	list = slices.SortedFunc(slices.Values(list), compareSeries)
 	for len(list) > 0 {
-		i, first := slices.BinarySearchFunc(f.blocks, list[0], func(b block, s *series) int { return compareSeries(b.series[0], s) })
+		i, first := slices.BinarySearchFunc(f.exposed, list[0], func(p *part, s *series) int { return compareSeries(p.series[0], s) })
 		if !first {
 			i = max(i-1, 0)
 		}
 		n := len(list)
-		if i+1 < len(f.blocks) {
-			n, _ = slices.BinarySearchFunc(list, f.blocks[i+1].series[0], compareSeries)
+		if i+1 < len(f.exposed) {
+			n, _ = slices.BinarySearchFunc(list, f.exposed[i+1].series[0], compareSeries)
 		}
 		do(i, list[:n])
 		list = list[n:]
@@ -53,45 +82,77 @@ func (f *family) byBlock(list []*series, do func(block int, list []*series)) {
 
 // insert puts new series into a block, and divides it if it becomes too large.
 func (f *family) insert(i int, fresh []*series) {
-	end := min(i+1, len(f.blocks)) // there is none yet for the first series
-	var all []*series
-	var metrics []*dto.Metric
-	var labels []string
-	for _, b := range f.blocks[i:end] {
-		all, metrics, labels = b.series, slices.Clone(b.part.metrics), slices.Clone(b.part.labels.text)
+	end := min(i+1, len(f.exposed)) // there is none yet for the first series
+	old := &part{block: &block{}}
+	if i < end {
+		old = f.exposed[i]
 	}
-	at := places(all, fresh, compareSeries)
-	all = insertAt(all, at, fresh)
-	metrics = insertAt(metrics, at, make([]*dto.Metric, len(fresh)))
-	labels = insertAt(labels, at, texts(fresh))
-	size := len(all)
+	labels, created := make([]string, len(fresh)), make([]*timestamppb.Timestamp, len(fresh))
+	for i, s := range fresh {
+		labels[i], created[i] = labelText(s.Labels()), f.timestamp(s.start.created)
+	}
+	at := places(old.series, fresh, compareSeries)
+	all := block{
+		series:  insertAt(slices.Clone(old.series), at, fresh),
+		labels:  insertAt(slices.Clone(old.labels), at, labels),
+		created: insertAt(slices.Clone(old.created), at, created),
+	}
+	values := insertAt(slices.Clone(old.values), at, make([]value, len(fresh)))
+	size := len(values)
 	if size > maxBlock {
 		halves := size / (maxBlock / 2)
 		size = (size + halves - 1) / halves
 	}
-	var blocks []block
-	for from := 0; from < len(all); from += size {
-		to := min(from+size, len(all))
-		blocks = append(blocks, block{slices.Clone(all[from:to]), &part{metrics: metrics[from:to], labels: &labelBytes{text: sideBySide(labels[from:to])}}})
+	var parts []*part
+	for from := 0; from < len(values); from += size {
+		to := min(from+size, len(values))
+		parts = append(parts, &part{values: values[from:to],
+			block: &block{series: all.series[from:to], labels: sideBySide(all.labels[from:to]), created: all.created[from:to]}})
 	}
-	f.blocks = slices.Replace(f.blocks, i, end, blocks...)
-}
-
-func texts(list []*series) []string {
-	texts := make([]string, len(list))
-	for i, s := range list {
-		texts[i] = labelText(s.labels)
-	}
-	return texts
+	f.exposed = slices.Replace(f.exposed, i, end, parts...)
 }
 
 // update shows the series of a block that have changed.
 func (f *family) update(i int, changed []*series) {
-	b := &f.blocks[i]
-	b.part = &part{metrics: slices.Clone(b.part.metrics), labels: b.part.labels}
+	p := &part{block: f.exposed[i].block, values: slices.Clone(f.exposed[i].values)}
 	for _, s := range changed {
-		place, _ := slices.BinarySearchFunc(b.series, s, compareSeries)
-		b.part.metrics[place] = f.shown(s)
+		place, _ := slices.BinarySearchFunc(p.series, s, compareSeries)
+		p.values[place] = f.shown(s)
 		s.stale = false
 	}
+	f.exposed[i] = p
+}
+
+// shown is what is exposed of a series.
+func (f *family) shown(s *series) value {
+	count, h := s.count, s.histogram
+	if _, held := f.held[s]; held {
+		count, h = 0, newHistogram(f.Buckets)
+	}
+	if f.Type == Histogram {
+		return value{histogram: h.write(f.Buckets, f.timestamp(s.start.created))}
+	}
+	return value{number: float64(count)}
+}
+
+// timestamp is when a series began. Those that follow each other and began together share it.
+func (f *family) timestamp(t time.Time) *timestamppb.Timestamp {
+	if f.began == nil || !f.began.AsTime().Equal(t) {
+		f.began = timestamppb.New(t)
+	}
+	return f.began
+}
+
+// inProtobuf are the labels in protobuf.
+func (b *block) inProtobuf(check func(error)) []string {
+	if b.wire == nil {
+		wire := make([]string, len(b.series))
+		for i, s := range b.series {
+			var err error
+			wire[i], err = labelWire(s.Labels())
+			check(err)
+		}
+		b.wire = sideBySide(wire)
+	}
+	return b.wire
 }

@@ -14,7 +14,13 @@ import (
 type Series = series
 
 // Labels are all labels of the series, sorted by name.
-func (s *series) Labels() []*dto.LabelPair { return s.labels }
+func (s *series) Labels() []*dto.LabelPair {
+	labels := slices.Clone(s.family.scope)
+	for i, name := range s.family.Labels {
+		labels = append(labels, &dto.LabelPair{Name: (*string)(&name), Value: &s.values[i]})
+	}
+	return sortLabels(labels)
+}
 
 // Counts is all that the series counts: one number, or those of a histogram's classic
 // buckets, each by itself, and the sum in milliseconds.

@@ -29,7 +29,7 @@ type Exposition struct {
 
 	turn      chan struct{} // taken while an answer is made; it guards what follows
 	gathered  time.Time     // when the metrics of the process were
-	processed []section
+	processed []*dto.MetricFamily
 	version   uint64 // another with each part that is written
 	scratch   []byte
 }
@@ -146,12 +146,19 @@ func addLabels(f *dto.MetricFamily, labels []*dto.LabelPair) {
 }
 
 func gather(m *Metric, snapshots []map[*Metric][]*part) *dto.MetricFamily {
-	kind := m.kind()
-	f := &dto.MetricFamily{Name: proto.String(m.Name), Help: proto.String(m.Help), Type: &kind}
+	f := m.family()
 	for _, snapshot := range snapshots {
 		for _, p := range snapshot[m] {
-			f.Metric = append(f.Metric, p.metrics...)
+			for i := range p.values {
+				f.Metric = append(f.Metric, p.metric(m, i))
+			}
 		}
 	}
 	return f
+}
+
+// family is the metric as the library knows it, without series.
+func (m *Metric) family() *dto.MetricFamily {
+	kind := dto.MetricType(dto.MetricType_value[strings.ToUpper(string(m.Type))])
+	return &dto.MetricFamily{Name: &m.Name, Help: &m.Help, Type: &kind}
 }

@@ -39,9 +39,8 @@ type family struct {
 	began   *timestamppb.Timestamp // see timestamp
 
 	stale    []*series // those that have changed since they were exposed
-	blocks   []block   // of those that are exposed
-	inBlocks int       // how many of made those are
-	exposed  []*part   // of the blocks
+	exposed  []*part
+	inBlocks int // how many of made are exposed
 }
 
 type series struct {
@@ -49,7 +48,7 @@ type series struct {
 	start     seriesStart
 	count     int64 // of a counter or gauge
 	histogram *histogram
-	labels    []*dto.LabelPair
+	family    *family
 	stale     bool  // it has changed since it was exposed
 	summed    int64 // what of the count is in the sums by code: see state.failureCodes
 }
@@ -111,8 +110,7 @@ func (f *family) admitsWithin(share float64, labels ...pair) bool {
 }
 
 func (f *family) make(values []string) *series {
-	s := &series{values: slices.Clone(values), start: *f.start}
-	s.labels = f.labelPairs(s.values)
+	s := &series{family: f, values: slices.Clone(values), start: *f.start}
 	switch f.Type {
 	case Gauge:
 		s.start.heldUntil = time.Time{} // a gauge has no increase to be missed
@@ -202,7 +200,7 @@ func (f *family) clear() {
 	clear(f.series)
 	clear(f.changed)
 	clear(f.held)
-	f.made, f.stale, f.blocks, f.inBlocks, f.exposed = nil, nil, nil, 0, nil
+	f.made, f.stale, f.exposed, f.inBlocks = nil, nil, nil, 0
 }
 
 // size is the number of series that count against the limit.
@@ -211,17 +209,6 @@ func (f *family) size() int {
 		return len(f.series) - 1
 	}
 	return len(f.series)
-}
-
-// labelPairs are the labels of a series, sorted by name. They point to the values.
-func (f *family) labelPairs(values []string) []*dto.LabelPair {
-	own := make([]dto.LabelPair, len(values)) // at once, as there are very many
-	pairs := slices.Grow(slices.Clone(f.scope), len(own))
-	for i := range own {
-		own[i].Name, own[i].Value = (*string)(&f.Labels[i]), &values[i]
-		pairs = append(pairs, &own[i])
-	}
-	return sortLabels(pairs)
 }
 
 func sortLabels(pairs []*dto.LabelPair) []*dto.LabelPair {
@@ -241,14 +228,6 @@ func (f *family) pairs(s *series) []pair {
 // inOrder are the series, sorted by their values.
 func (f *family) inOrder() []*series { return slices.SortedFunc(slices.Values(f.made), compareSeries) }
 
-// shown is a series as it is exposed.
-func (f *family) shown(s *series) *dto.Metric {
-	if _, held := f.held[s]; held {
-		return f.metric(s, 0, newHistogram(f.Buckets))
-	}
-	return f.metric(s, s.count, s.histogram)
-}
-
 // heldUntil is when the first hold ends; zero if nothing is held.
 func (f *family) heldUntil() (first time.Time) {
 	for s := range f.held {
@@ -257,41 +236,6 @@ func (f *family) heldUntil() (first time.Time) {
 		}
 	}
 	return first
-}
-
-// metric is a series with a value. There are very many: each is one piece of memory.
-func (f *family) metric(s *series, count int64, h *histogram) *dto.Metric {
-	switch f.Type {
-	case Counter:
-		var m struct {
-			dto.Metric
-			counter dto.Counter
-			value   float64
-		}
-		m.value = float64(count)
-		m.counter.Value, m.counter.CreatedTimestamp = &m.value, f.timestamp(s.start.created)
-		m.Label, m.Counter = s.labels, &m.counter
-		return &m.Metric
-	case Gauge:
-		var m struct {
-			dto.Metric
-			gauge dto.Gauge
-			value float64
-		}
-		m.value = float64(count)
-		m.gauge.Value = &m.value
-		m.Label, m.Gauge = s.labels, &m.gauge
-		return &m.Metric
-	}
-	return &dto.Metric{Label: s.labels, Histogram: h.write(f.Buckets, f.timestamp(s.start.created))}
-}
-
-// timestamp is when a series began. Those that follow each other and began together share it.
-func (f *family) timestamp(t time.Time) *timestamppb.Timestamp {
-	if f.began == nil || !f.began.AsTime().Equal(t) {
-		f.began = timestamppb.New(t)
-	}
-	return f.began
 }
 
 // seriesTable is the table of the stored series: the key is the family's name and

@@ -3,8 +3,6 @@ package collector
 import (
 	"cmp"
 	"slices"
-
-	dto "github.com/prometheus/client_model/go"
 )
 
 // Headline is the sum of a gauge, for the landing page.
@@ -24,25 +22,25 @@ type HeadlinePart struct {
 // are empty until the source has ended its first poll.
 func (a *Accumulator) Headlines() []Headline {
 	var list []Headline
-	published := a.published()
-	for m := range published {
+	for m, exposed := range a.published() {
 		if m.Headline != "" {
-			list = append(list, headlineOf(m, gather(m, []map[*Metric][]*part{published}).Metric))
+			list = append(list, headlineOf(m, exposed))
 		}
 	}
 	slices.SortFunc(list, func(a, b Headline) int { return cmp.Compare(a.Title, b.Title) })
 	return list
 }
 
-func headlineOf(m *Metric, series []*dto.Metric) Headline {
+func headlineOf(m *Metric, exposed []*part) Headline {
 	h := Headline{Title: m.Headline}
 	parts := map[string]int64{}
-	for _, s := range series {
-		n := int64(s.GetGauge().GetValue())
-		h.Total += n
-		for _, l := range s.GetLabel() {
-			if l.GetName() == string(m.HeadlineBy) {
-				parts[l.GetValue()] += n
+	by := slices.Index(m.Labels, m.HeadlineBy)
+	for _, p := range exposed {
+		for i, s := range p.series {
+			n := int64(p.values[i].number)
+			h.Total += n
+			if by >= 0 {
+				parts[s.values[by]] += n
 			}
 		}
 	}

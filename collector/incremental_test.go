@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -114,11 +113,11 @@ func TestGaugesThatFollowChangesAreWhole(t *testing.T) {
 			now = now.Add(time.Duration(rapid.IntRange(0, 20).Draw(rt, "minutes")) * time.Minute)
 			changed := drawLogins(rt, known, now)
 			before := b.accumulator.published()[serverAttempts]
-			metrics, labels := contentOf(before)
+			values, labels := contentOf(before)
 			b.clock = now
 			require.NoError(rt, b.accumulator.Commit(&record.Batch{From: now.Add(-time.Second), To: now, Now: now, Logins: changed, UpToDate: true}))
-			metricsNow, labelsNow := contentOf(before)
-			require.Equal(rt, metrics, metricsNow, "what is published does not change any more")
+			valuesNow, labelsNow := contentOf(before)
+			require.Equal(rt, values, valuesNow, "what is published does not change any more")
 			require.Equal(rt, labels, labelsNow, "what is published does not change any more")
 			known = newest(known, changed)
 			if rapid.IntRange(0, 4).Draw(rt, "restart") == 0 {
@@ -171,29 +170,29 @@ func TestGaugesWithoutRoomAddUp(t *testing.T) {
 	})
 }
 
-// contentOf are the metrics of all parts, and their labels.
-func contentOf(parts []*part) (metrics []*dto.Metric, labels []string) {
+// contentOf are the values of all parts, and their labels.
+func contentOf(parts []*part) (values []value, labels []string) {
 	for _, p := range parts {
-		metrics, labels = append(metrics, p.metrics...), append(labels, p.labels.text...)
+		values, labels = append(values, p.values...), append(labels, p.labels...)
 	}
-	return metrics, labels
+	return values, labels
 }
 
 // requireWhole compares what is exposed, and the failures by code, with all series.
 func requireWhole(t *rapid.T, a *Accumulator) {
 	failures := map[string]int64{}
 	for _, f := range a.state.families.list {
-		var metrics []*dto.Metric
+		var values []value
 		var labels []string
 		for _, s := range f.inOrder() {
-			labels = append(labels, labelText(s.labels))
-			metrics = append(metrics, f.shown(s))
+			labels = append(labels, labelText(s.Labels()))
+			values = append(values, f.shown(s))
 			if f.Metric == loginFailures && s.count > 0 {
 				failures[s.values[1]] += s.count
 			}
 		}
-		exposedMetrics, exposedLabels := contentOf(f.exposed)
-		require.Equal(t, metrics, exposedMetrics, f.Name)
+		exposedValues, exposedLabels := contentOf(f.exposed)
+		require.Equal(t, values, exposedValues, f.Name)
 		require.Equal(t, labels, exposedLabels, f.Name)
 	}
 	got := map[string]int64{}

@@ -7,27 +7,6 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// labelBytes are the labels of the series of a part, as they are written. Parts share them until
-// there is a new series.
-type labelBytes struct {
-	text []string
-	wire []string // in protobuf; nil until they are asked for; guarded by the turn of the exposition
-}
-
-// inProtobuf are the labels of metrics in protobuf.
-func (l *labelBytes) inProtobuf(metrics []*dto.Metric, check func(error)) []string {
-	if l.wire == nil {
-		wire := make([]string, len(metrics))
-		for i, m := range metrics {
-			b, err := proto.Marshal(&dto.Metric{Label: m.Label})
-			check(err)
-			wire[i] = string(b)
-		}
-		l.wire = sideBySide(wire)
-	}
-	return l.wire
-}
-
 // sideBySide copies texts that are read one after the other into one piece of memory: read from
 // all over the memory, they cost more than all else of an answer.
 func sideBySide(texts []string) []string {
@@ -54,4 +33,10 @@ func labelText(labels []*dto.LabelPair) string {
 		b.WriteByte('"')
 	}
 	return b.String()
+}
+
+// labelWire is the same in protobuf.
+func labelWire(labels []*dto.LabelPair) (string, error) {
+	b, err := proto.Marshal(&dto.Metric{Label: labels})
+	return string(b), err
 }

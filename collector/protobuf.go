@@ -21,6 +21,7 @@ const (
 // protobufWriter writes the series of our own metrics in protobuf, byte for byte as the library
 // does. It knows no more than what our metrics have.
 type protobufWriter struct {
+	*Metric
 	check func(error)
 	bytes []byte
 
@@ -29,23 +30,23 @@ type protobufWriter struct {
 	timestamp []byte                 // as it was written
 }
 
-// series writes a series. Its labels are as inProtobuf writes them.
-func (w *protobufWriter) series(m *dto.Metric, labels string) {
-	value := w.value[:0]
-	switch {
-	case m.Counter != nil:
-		value = w.number(value, metricCounter, m.Counter.GetValue(), m.Counter.CreatedTimestamp)
-	case m.Gauge != nil:
-		value = w.number(value, metricGauge, m.Gauge.GetValue(), nil)
-	case m.Histogram != nil:
+// series writes a series. Its labels are as labelWire writes them.
+func (w *protobufWriter) series(labels string, created *timestamppb.Timestamp, v value) {
+	b := w.value[:0]
+	switch w.Type {
+	case Counter:
+		b = w.number(b, metricCounter, v.number, created)
+	case Gauge:
+		b = w.number(b, metricGauge, v.number, nil)
+	case Histogram:
 		var err error
-		value, err = proto.MarshalOptions{}.MarshalAppend(value, &dto.Metric{Histogram: m.Histogram})
+		b, err = proto.MarshalOptions{}.MarshalAppend(b, &dto.Metric{Histogram: v.histogram})
 		w.check(err)
 	}
-	w.value = value
+	w.value = b
 	w.bytes = protowire.AppendTag(w.bytes, familyMetric, protowire.BytesType)
-	w.bytes = protowire.AppendVarint(w.bytes, uint64(len(labels)+len(value)))
-	w.bytes = append(append(w.bytes, labels...), value...)
+	w.bytes = protowire.AppendVarint(w.bytes, uint64(len(labels)+len(b)))
+	w.bytes = append(append(w.bytes, labels...), b...)
 }
 
 // number appends a field of a metric: the message of a gauge or a counter.
@@ -68,7 +69,7 @@ func (w *protobufWriter) number(b []byte, field protowire.Number, v float64, cre
 
 // setTimestamp writes when a series began. Most began together.
 func (w *protobufWriter) setTimestamp(t *timestamppb.Timestamp) {
-	if w.created == nil || w.created.GetSeconds() != t.GetSeconds() || w.created.GetNanos() != t.GetNanos() {
+	if w.created != t {
 		b, err := proto.MarshalOptions{}.MarshalAppend(w.timestamp[:0], t)
 		w.check(err)
 		w.created, w.timestamp = t, b

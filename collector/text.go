@@ -13,30 +13,28 @@ import (
 // library does: after each commit, many are rewritten. It knows no more than what our
 // metrics have: neither exemplars nor timestamps, and names that need no quotes.
 type textWriter struct {
-	openMetrics bool
-	created     bool // with _created lines
-	text        []byte
+	*Metric
+	openMetrics, createdLines bool
+	text                      []byte
 
-	name      string // of the family
-	labels    string // of the series
-	bound     []byte // scratch
-	began     int64  // when a series began for which that was written last
-	beginning []byte // as it was written
+	name      string                 // of the line
+	labels    string                 // of the series
+	bound     []byte                 // scratch
+	created   *timestamppb.Timestamp // that was written last
+	timestamp []byte                 // as it was written
 }
 
 // series writes the samples of a series. Its labels are as labelText writes them.
-func (w *textWriter) series(m *dto.Metric, labels string) {
+func (w *textWriter) series(labels string, created *timestamppb.Timestamp, v value) {
 	w.labels = labels
-	switch {
-	case m.Counter != nil:
+	if w.Type == Histogram {
+		w.histogram(v.histogram)
+	} else {
 		w.line("", "")
-		w.float(m.Counter.GetValue())
-		w.creation(strings.TrimSuffix(w.name, "_total"), m.Counter.CreatedTimestamp)
-	case m.Gauge != nil:
-		w.line("", "")
-		w.float(m.Gauge.GetValue())
-	case m.Histogram != nil:
-		w.histogram(m.Histogram)
+		w.float(v.number)
+	}
+	if w.openMetrics && w.createdLines && w.Type != Gauge && created != nil {
+		w.creation(created)
 	}
 }
 
@@ -52,21 +50,20 @@ func (w *textWriter) histogram(h *dto.Histogram) {
 	w.float(h.GetSampleSum())
 	w.line("_count", "")
 	w.count(h.GetSampleCount())
-	w.creation(w.name, h.CreatedTimestamp)
 }
 
-// creation writes when a series began, where that is wanted.
-func (w *textWriter) creation(base string, created *timestamppb.Timestamp) {
-	if w.openMetrics && w.created && created != nil {
-		name := w.name
-		w.name = base
-		w.line("_created", "")
-		if at := created.AsTime().UnixNano(); at != w.began || w.beginning == nil { // most began together
-			w.began, w.beginning = at, append(w.appendFloat(w.beginning[:0], float64(at)/1e9), '\n')
-		}
-		w.text = append(w.text, w.beginning...)
-		w.name = name
+// creation writes when a series began. Most began together.
+func (w *textWriter) creation(created *timestamppb.Timestamp) {
+	if w.created != created {
+		w.created = created
+		w.timestamp = append(w.appendFloat(w.timestamp[:0], float64(created.AsTime().UnixNano())/1e9), '\n')
 	}
+	if w.Type == Counter {
+		w.name = strings.TrimSuffix(w.Name, "_total")
+	}
+	w.line("_created", "")
+	w.text = append(w.text, w.timestamp...)
+	w.name = w.Name
 }
 
 // line begins a line: all but its value. A bound is that of a bucket.

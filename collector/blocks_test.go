@@ -1,0 +1,58 @@
+package collector
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// Whatever is new or changes, all series are exposed in order, in blocks that are neither empty
+// nor too large, and a block in which nothing has changed stays what it was.
+func TestBlocks(t *testing.T) {
+	m := &Metric{Name: "a_total", Type: Counter, Labels: []Label{"a"}}
+	rapid.Check(t, func(t *rapid.T) {
+		f := newFamily(m, nil, &seriesStart{created: t0}, NewLimits(1<<20, nil))
+		for range rapid.IntRange(1, 8).Draw(t, "commits") {
+			before := f.expose()
+			untouched := map[*part][]value{}
+			for _, p := range before {
+				untouched[p] = slices.Clone(p.values)
+			}
+			// New and known ones, in a stretch of names or all over them.
+			from, span := rapid.IntRange(0, 9000).Draw(t, "from"), rapid.SampledFrom([]int{1, 10, 1000}).Draw(t, "span")
+			f.start.created = f.start.created.Add(time.Minute)
+			for i := range rapid.IntRange(0, 1500).Draw(t, "additions") {
+				f.add(1, Label("a").is(fmt.Sprint((from+i*7919)%(9*span))))
+			}
+			touched := slices.Clone(f.stale)
+			exposed := f.expose()
+
+			var values []value
+			var labels []string
+			var created []time.Time
+			for _, p := range exposed {
+				require.NotEmpty(t, p.values)
+				require.LessOrEqual(t, len(p.values), maxBlock)
+				values, labels = append(values, p.values...), append(labels, p.labels...)
+				for _, c := range p.created {
+					created = append(created, c.AsTime())
+				}
+				same := !slices.ContainsFunc(touched, func(s *series) bool { return slices.Contains(p.series, s) })
+				require.Equal(t, same, slices.Contains(before, p))
+			}
+			for p, was := range untouched {
+				require.Equal(t, was, p.values, "what is published does not change any more")
+			}
+			for i, s := range f.inOrder() {
+				require.Equal(t, value{number: float64(s.count)}, values[i])
+				require.Equal(t, labelText(s.Labels()), labels[i])
+				require.Equal(t, s.start.created, created[i])
+			}
+			require.Len(t, values, len(f.series))
+		}
+	})
+}
