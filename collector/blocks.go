@@ -67,8 +67,8 @@ func (f *family) expose() []*part {
 func (f *family) byBlock(list []*series, do func(block int, list []*series)) {
 	list = slices.SortedFunc(slices.Values(list), compareSeries)
 	for len(list) > 0 {
-		i, first := slices.BinarySearchFunc(f.exposed, list[0], func(p *part, s *series) int { return compareSeries(p.series[0], s) })
-		if !first {
+		i, isFirst := slices.BinarySearchFunc(f.exposed, list[0], func(p *part, s *series) int { return compareSeries(p.series[0], s) })
+		if !isFirst {
 			i = max(i-1, 0)
 		}
 		n := len(list)
@@ -100,7 +100,7 @@ func (f *family) insert(i int, fresh []*series) {
 	values := insertAt(slices.Clone(old.values), at, make([]value, len(fresh)))
 	size := len(values)
 	if size > maxBlock {
-		halves := size / (maxBlock / 2)
+		halves := size / (maxBlock / 2) // new blocks are half full: there is room for more series
 		size = (size + halves - 1) / halves
 	}
 	var parts []*part
