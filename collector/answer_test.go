@@ -64,9 +64,13 @@ func busy(t testing.TB) (*Exposition, []*bench) {
 				o.NewSeriesHold = time.Minute
 			})
 			var logins []record.Login
-			for n := range 600 * (i + 1) {
+			count := 60 * (i + 1)
+			if kind == Logins {
+				count *= 10 // servers: more than a block of them
+			}
+			for n := range count {
 				logins = append(logins, login(n, t0, inGroup(fmt.Sprint("group ", n%20)), func(l *record.Login) {
-					l.Machine = fmt.Sprint("m", n) // more than a block of them
+					l.Machine = fmt.Sprint("m", n)
 					if n%3 == 0 {
 						l.FailedCode, l.FailedReason = fmt.Sprint("WKS.", n%12), "ein \\ \"Grund\" \u2028"
 					}

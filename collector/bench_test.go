@@ -46,10 +46,6 @@ func benchmarkScrape(b *testing.B, n int) {
 	e := NewExposition(prometheus.NewRegistry())
 	e.CreatedSamples = true
 	e.Publish([]*Accumulator{a}, nil)
-	// The library has nothing to do but write: it is given what it would have to gather.
-	var gathered []*dto.MetricFamily
-	library := promhttp.HandlerFor(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return gathered, nil }), promhttp.HandlerOpts{EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true})
-	request := httptest.NewRequest("GET", "/metrics", nil)
 	series := 0
 	change := func(every int) {
 		n := 0
@@ -70,25 +66,18 @@ func benchmarkScrape(b *testing.B, n int) {
 			changed string
 			every   int
 		}{{"none", 0}, {"some", 100}, {"all", 1}} {
-			run := func(by string, scrape func()) {
+			// Each gets ready by itself, so that nobody has to collect the garbage of others.
+			run := func(by string, ready func() (scrape func())) {
 				b.Run(fmt.Sprintf("%s/changed=%s/series=%d/by=%s", format, c.changed, n, by), func(b *testing.B) {
 					b.ReportAllocs()
-					prepare := func() {
-						if c.every > 0 {
-							change(c.every)
-						}
-						if gathered = nil; by == "library" {
-							var err error
-							gathered, err = e.Gather()
-							require.NoError(b, err)
-						}
-					}
-					prepare()
+					scrape := ready()
 					scrape()
 					var took time.Duration
 					for b.Loop() {
 						b.StopTimer()
-						prepare()
+						if c.every > 0 {
+							change(c.every)
+						}
 						b.StartTimer()
 						before := processorTime(b)
 						scrape()
@@ -98,22 +87,73 @@ func benchmarkScrape(b *testing.B, n int) {
 					b.ReportMetric(float64(series), "series")
 				})
 			}
-			ours := func(zipped bool) func() {
-				return func() {
-					answer, err := e.Answer(b.Context(), Scrape{Format: as, Gzip: zipped})
-					require.NoError(b, err)
-					for _, chunk := range answer.Chunks {
-						_, _ = io.Discard.Write(chunk)
+			ours := func(zipped bool) func() func() {
+				return func() func() {
+					return func() {
+						answer, err := e.Answer(b.Context(), Scrape{Format: as, Gzip: zipped})
+						require.NoError(b, err)
+						for _, chunk := range answer.Chunks {
+							_, _ = io.Discard.Write(chunk)
+						}
 					}
+				}
+			}
+			library := func(of func(*testing.B, *Exposition) prometheus.Gatherer) func() func() {
+				return func() func() {
+					h := promhttp.HandlerFor(of(b, e), promhttp.HandlerOpts{EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true})
+					request := httptest.NewRequest("GET", "/metrics", nil)
+					request.Header.Set("Accept", accepts[as])
+					return func() { h.ServeHTTP(discard{http.Header{}}, request) }
 				}
 			}
 			change(1)
 			run("us", ours(false))
 			run("us-gzip", ours(true))
-			request.Header.Set("Accept", accepts[as])
-			run("library", func() { library.ServeHTTP(discard{http.Header{}}, request) })
+			run("client_golang", library(registryOf))
+			run("expfmt", library(gathered))
 		}
 	}
+}
+
+// gathered is what is shown, gathered once: the library has nothing to do but write it.
+func gathered(b *testing.B, e *Exposition) prometheus.Gatherer {
+	families, err := e.Gather()
+	require.NoError(b, err)
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return families, nil })
+}
+
+// registryOf is a registry of the library with the series that are shown. It gathers and writes
+// all of them each time, whether they have changed or not.
+func registryOf(b *testing.B, e *Exposition) prometheus.Gatherer {
+	families, err := e.Gather()
+	require.NoError(b, err)
+	r := prometheus.NewRegistry()
+	for _, f := range families {
+		var names []string
+		for _, l := range f.Metric[0].Label {
+			names = append(names, l.GetName())
+		}
+		counters := prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.GetName(), Help: f.GetHelp()}, names)
+		gauges := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: f.GetName(), Help: f.GetHelp()}, names)
+		histograms := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: f.GetName(), Help: f.GetHelp(),
+			Buckets: loginDuration.Buckets, NativeHistogramBucketFactor: 1.1}, names)
+		for _, m := range f.Metric {
+			var values []string
+			for _, l := range m.Label {
+				values = append(values, l.GetValue())
+			}
+			switch f.GetType() {
+			case dto.MetricType_COUNTER:
+				counters.WithLabelValues(values...).Add(m.Counter.GetValue())
+			case dto.MetricType_GAUGE:
+				gauges.WithLabelValues(values...).Set(m.Gauge.GetValue())
+			case dto.MetricType_HISTOGRAM:
+				histograms.WithLabelValues(values...).Observe(1)
+			}
+		}
+		r.MustRegister(map[dto.MetricType]prometheus.Collector{dto.MetricType_COUNTER: counters, dto.MetricType_GAUGE: gauges, dto.MetricType_HISTOGRAM: histograms}[f.GetType()])
+	}
+	return r
 }
 
 // processorTime is what the process has used: a busy machine changes it less than the time
