@@ -11,6 +11,10 @@ const (
 	// maxConnectionAge is how long connections are used for new requests: a name that
 	// has moved is looked up again, also while its old address still answers.
 	maxConnectionAge = 4 * time.Minute
+	// youngAge is from when on a connection that breaks, or does not answer, makes us use new
+	// ones. Of many clients that share theirs, one that has this happen all the time must not
+	// have the others connect each time.
+	youngAge = time.Second
 	// settledAge is from when on an answer that is an error of the server makes us look
 	// its name up again.
 	settledAge = 30 * time.Second
@@ -128,7 +132,7 @@ func (t *transport) closeUnused() {
 func (t *transport) failed(e *Error) {
 	switch {
 	case e.Status == 0, errors.Is(e, ErrCut):
-		t.giveUp(0)
+		t.giveUp(youngAge)
 	case e.Status >= 500:
 		t.giveUp(settledAge)
 	}

@@ -274,3 +274,37 @@ func TestClientsShareConnections(t *testing.T) {
 		n.served.Wait()
 	})
 }
+
+// One client whose every request is cut off does not have the others connect each time.
+func TestAClientThatFailsLeavesTheOthersTheirConnections(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		n := &names{t: t, served: &sync.WaitGroup{}, servers: map[string]http.HandlerFunc{"": func(w http.ResponseWriter, r *http.Request) {
+			if r.Host == "cut.test" {
+				panic(http.ErrAbortHandler)
+			}
+			ok(w)
+		}}}
+		shared := NewConnections(&http.Transport{DialContext: n.dial, MaxIdleConnsPerHost: 4})
+		at := func(url string) *Client {
+			return newClient(t, nil, func(o *Options) { o.Endpoints.AppStream, o.Connections = url, shared })
+		}
+		cut, good := at("http://cut.test"), at("http://good.test")
+		cut.attempts = 1
+		used := map[*transport]bool{}
+		begun := time.Now()
+		for time.Since(begun) < 10*time.Second {
+			_, err := list(t.Context(), cut)
+			require.Error(t, err)
+			_, err = list(t.Context(), good)
+			require.NoError(t, err)
+			used[shared.current] = true
+			time.Sleep(10 * time.Millisecond)
+		}
+		assert.LessOrEqual(t, len(used), 11)
+		assert.Greater(t, len(used), 5, "what breaks is given up")
+		good.Close()
+		cut.Close()
+		synctest.Wait()
+		n.served.Wait()
+	})
+}
