@@ -114,15 +114,15 @@ func TestAnswersAreTheLibrarys(t *testing.T) {
 		for round := range 3 {
 			for format, accept := range accepts {
 				for _, names := range [][]string{nil, {"workspace_login_failures_total", "workspace_exporter_source_up", "none"}, {"none"}} {
+					r := httptest.NewRequest("GET", "/metrics", nil)
+					r.URL.RawQuery = "name[]=" + strings.Join(names, "&name[]=")
+					if names == nil {
+						r.URL.RawQuery = ""
+					}
+					r.Header.Set("Accept", accept)
+					w := httptest.NewRecorder()
+					library.ServeHTTP(w, r)
 					for _, zipped := range []bool{false, true} {
-						r := httptest.NewRequest("GET", "/metrics", nil)
-						r.URL.RawQuery = "name[]=" + strings.Join(names, "&name[]=")
-						if names == nil {
-							r.URL.RawQuery = ""
-						}
-						r.Header.Set("Accept", accept)
-						w := httptest.NewRecorder()
-						library.ServeHTTP(w, r)
 						a, err := e.Answer(t.Context(), Scrape{Format: format, Gzip: zipped, Names: names})
 						require.NoError(t, err)
 						require.Equal(t, w.Body.String(), plain(t, a, zipped), "%s, %s, created %t, gzip %t, round %d", accept, names, created, zipped, round)
