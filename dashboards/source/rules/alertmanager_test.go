@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +24,7 @@ import (
 	"github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/alertmanager/provider/mem"
 	"github.com/prometheus/alertmanager/silence"
+	"github.com/prometheus/alertmanager/template"
 	"github.com/prometheus/alertmanager/timeinterval"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
@@ -247,3 +250,46 @@ func (r *receiver) Notify(_ context.Context, alerts ...*alert.Alert) (bool, erro
 }
 
 func (*receiver) SendResolved() bool { return true }
+
+// TestReceiversOfTheExample takes the receivers of the example out of their comments, and has
+// Alertmanager fill their texts in: of an incident that is partly over, and of one that is.
+func TestReceiversOfTheExample(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(repository, alertmanager))
+	require.NoError(t, err)
+	rules, receivers, found := strings.Cut(string(text), "\nreceivers:\n")
+	require.True(t, found)
+	c, err := config.Load(rules + "\nreceivers:\n" + regexp.MustCompile(`(?m)^    # ?( *)`).ReplaceAllString(receivers, "    $1"))
+	require.NoError(t, err)
+	of := map[string]config.Receiver{}
+	for _, r := range c.Receivers {
+		of[r.Name] = r
+	}
+	require.Len(t, of["pager"].PagerdutyConfigs, 1)
+	require.Len(t, of["mail"].EmailConfigs, 1)
+	pager, mail := of["pager"].PagerdutyConfigs[0], of["mail"].EmailConfigs[0]
+	assert.Empty(t, mail.HTML)
+
+	fill, err := template.New()
+	require.NoError(t, err)
+	one := func(status, summary string) template.Alert {
+		return template.Alert{Status: status, Annotations: template.KV{"summary": summary, "description": "5 of 5.", "dashboard_url": "http://d", "runbook_url": "http://r"}}
+	}
+	filled := func(text string, alerts ...template.Alert) string {
+		status := "resolved"
+		for _, a := range alerts {
+			if a.Status == "firing" {
+				status = "firing"
+			}
+		}
+		got, err := fill.ExecuteTextString(text, &template.Data{Status: status, Alerts: alerts})
+		require.NoError(t, err)
+		return got
+	}
+	over, fires := one("resolved", "A"), one("firing", "B")
+	assert.Equal(t, "B (and 1 more)", filled(pager.Description, over, fires))
+	assert.Equal(t, "Over: A", filled(pager.Description, over))
+	details := fmt.Sprint(pager.Details["alerts"])
+	assert.Equal(t, "Over: A\n5 of 5.\nDashboard: http://d\nRunbook: http://r\n\nB\n5 of 5.\nDashboard: http://d\nRunbook: http://r\n\n\n", filled(details, over, fires))
+	assert.Equal(t, "B (and 1 more)", filled(mail.Headers["Subject"], fires, over))
+	assert.Contains(t, filled(mail.Text, fires), "B\n5 of 5.\nDashboard: http://d\nRunbook: http://r\n")
+}

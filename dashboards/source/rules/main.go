@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -49,15 +50,18 @@ var (
 	rulesTemplate string
 	//go:embed runbooks.md.tmpl
 	runbooksTemplate string
+	//go:embed runbooks.zh.md.tmpl
+	chineseRunbooksTemplate string
 )
 
 // Paths from the repository's root.
 const (
-	valuesFile   = "dashboards/rules/values.yaml"
-	rulesFile    = "dashboards/rules/workspace.rules.yml"
-	chineseFile  = "dashboards/rules/zh/workspace.rules.yml"
-	runbooksFile = "docs/runbooks.md"
-	alertmanager = "dashboards/rules/alertmanager.example.yml"
+	valuesFile          = "dashboards/rules/values.yaml"
+	rulesFile           = "dashboards/rules/workspace.rules.yml"
+	chineseFile         = "dashboards/rules/zh/workspace.rules.yml"
+	runbooksFile        = "docs/runbooks.md"
+	chineseRunbooksFile = "docs/zh-CN/runbooks.md"
+	alertmanager        = "dashboards/rules/alertmanager.example.yml"
 )
 
 // generate makes every file, by its path from the repository's root.
@@ -70,21 +74,44 @@ func generate(repository string) (map[string][]byte, error) {
 	if err := yaml.Unmarshal(text, &values); err != nil {
 		return nil, err
 	}
+	if err := check(values); err != nil {
+		return nil, err
+	}
 	files := map[string][]byte{}
 	for file, language := range map[string]string{rulesFile: values["language"].(string), chineseFile: "zh"} {
 		if files[file], err = render(rulesTemplate, values, language); err != nil {
 			return nil, err
 		}
 	}
-	logins, err := render(runbooksTemplate, values, "en")
+	for _, runbooks := range []struct{ file, template, begin, end string }{
+		{runbooksFile, runbooksTemplate, "# Logins\n", "# Capacity\n"},
+		{chineseRunbooksFile, chineseRunbooksTemplate, "# 登录\n", "# 容量\n"},
+	} {
+		logins, err := render(runbooks.template, values, "en")
+		if err != nil {
+			return nil, err
+		}
+		if files[runbooks.file], err = between(filepath.Join(repository, runbooks.file), runbooks.begin, runbooks.end, logins); err != nil {
+			return nil, err
+		}
+	}
+	days, err := holidays(values["holidays"].([]any))
 	if err != nil {
 		return nil, err
 	}
-	if files[runbooksFile], err = between(filepath.Join(repository, runbooksFile), "# Logins\n", "# Capacity\n", logins); err != nil {
-		return nil, err
-	}
-	files[alertmanager], err = between(filepath.Join(repository, alertmanager), "    time_intervals:\n", "\nreceivers:\n", append([]byte("    time_intervals:\n"), holidays(values["holidays"].([]any))...))
+	files[alertmanager], err = between(filepath.Join(repository, alertmanager), "    time_intervals:", "\nreceivers:\n", days)
 	return files, err
+}
+
+// check refuses severities of alerts that are not there.
+func check(values map[string]any) error {
+	severities, _ := values["severities"].(map[string]any)
+	for alert := range severities {
+		if !strings.Contains(rulesTemplate, fmt.Sprintf("index $.severities %q", alert)) {
+			return fmt.Errorf("severities: no alert is %q; it must be an alert and its own severity, such as WorkspaceLoginVolumeDrop/critical", alert)
+		}
+	}
+	return nil
 }
 
 // between replaces the part of a file that begins with one text and ends before another.
@@ -101,13 +128,23 @@ func between(file, begin, end string, part []byte) ([]byte, error) {
 	return slices.Concat(text[:from], part, text[to:]), nil
 }
 
-// holidays are the days as Alertmanager names them.
-func holidays(days []any) (lines []byte) {
-	for _, d := range days {
-		day := fmt.Sprint(d)
-		lines = fmt.Appendf(lines, "      - {years: ['%s'], months: ['%s'], days_of_month: ['%s']}\n", day[:4], day[5:7], day[8:10])
+// holidays are the days as Alertmanager names them. YAML reads a day without quotes as a time.
+func holidays(days []any) ([]byte, error) {
+	if len(days) == 0 {
+		return []byte("    time_intervals: []\n"), nil
 	}
-	return lines
+	lines := []byte("    time_intervals:\n")
+	for _, d := range days {
+		day, ok := d.(time.Time)
+		if !ok {
+			var err error
+			if day, err = time.Parse(time.DateOnly, fmt.Sprint(d)); err != nil {
+				return nil, fmt.Errorf("holidays: %q is no day such as 2027-01-01", d)
+			}
+		}
+		lines = fmt.Appendf(lines, "      - {years: ['%d'], months: ['%02d'], days_of_month: ['%02d']}\n", day.Year(), day.Month(), day.Day())
+	}
+	return lines, nil
 }
 
 // render fills a template in. Its functions are those of Helm, which renders the rules, too.
@@ -121,6 +158,7 @@ func render(text string, values map[string]any, language string) ([]byte, error)
 			}
 			return strings.Join(words, by)
 		},
+		"ceil":    math.Ceil,
 		"percent": func(ratio float64) string { return fmt.Sprintf("%g %%", math.Round(1000*ratio)/10) },
 		"dict": func(pairs ...any) map[string]any {
 			all := map[string]any{}
