@@ -708,6 +708,7 @@ func TestRefusedValues(t *testing.T) {
 		"{demo: true, serviceMonitor: {metricRelabelings: {}}}":                                        "metricRelabelings",
 		"{demo: true, serviceMonitor: {endpoint: {relabelings: 1}}}":                                   "relabelings",
 		"{demo: true, config: null, web: {tls: 1}}":                                                    "tls",
+		"{demo: true, image: {repository: r}, prometheusRule: {enabled: true, values: {severities: {WorkspaceLoginVolumDrop/critical: info}}}}": "no alert is",
 	} {
 		var v map[string]any
 		require.NoError(t, yaml.Unmarshal([]byte(values), &v))
@@ -718,13 +719,20 @@ func TestRefusedValues(t *testing.T) {
 	}
 }
 
+// TestRulesOfTheChart has promtool read them, those of regular expressions with backslashes and
+// quotes, too.
 func TestRulesOfTheChart(t *testing.T) {
-	found := rendered(t, examples(t)["everything.yaml"])
-	spec, err := yaml.Marshal(found.rule.Spec)
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "rules.yml")
-	require.NoError(t, os.WriteFile(file, spec, 0o600))
-	output(t, tool(t, "promtool"), "check", "rules", file)
+	odd := []any{`A\.1`, `"b"`}
+	for _, values := range []map[string]any{{}, {"leaveOutGroups": odd, "capacityCodes": odd, "userErrorCodes": odd, "severities": map[string]any{"WorkspaceLoginVolumeDrop/critical": "info"}}} {
+		all := examples(t)["everything.yaml"]
+		all["prometheusRule"].(map[string]any)["values"] = values
+		found := rendered(t, all)
+		spec, err := yaml.Marshal(found.rule.Spec)
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), "rules.yml")
+		require.NoError(t, os.WriteFile(file, spec, 0o600))
+		output(t, tool(t, "promtool"), "check", "rules", file)
+	}
 }
 
 func TestVersions(t *testing.T) {

@@ -103,12 +103,15 @@ func generate(repository string) (map[string][]byte, error) {
 	return files, err
 }
 
-// check refuses severities of alerts that are not there.
+// check refuses severities that are none, and those of alerts that are not there.
 func check(values map[string]any) error {
 	severities, _ := values["severities"].(map[string]any)
-	for alert := range severities {
+	for alert, severity := range severities {
 		if !strings.Contains(rulesTemplate, fmt.Sprintf("index $.severities %q", alert)) {
 			return fmt.Errorf("severities: no alert is %q; it must be an alert and its own severity, such as WorkspaceLoginVolumeDrop/critical", alert)
+		}
+		if !slices.Contains([]any{"critical", "warning", "info"}, severity) {
+			return fmt.Errorf("severities: %s: %v is none of critical, warning, info", alert, severity)
 		}
 	}
 	return nil

@@ -147,6 +147,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 	require.NoError(t, check(map[string]any{"severities": map[string]any{"WorkspaceLoginVolumeDrop/critical": "warning"}}))
 	require.ErrorContains(t, check(map[string]any{"severities": map[string]any{"WorkspaceLoginVolumDrop/critical": "warning"}}), `no alert is "WorkspaceLoginVolumDrop/critical"`)
 	require.ErrorContains(t, check(map[string]any{"severities": map[string]any{"WorkspaceLoginVolumeDrop/info": "warning"}}), "its own severity")
+	require.ErrorContains(t, check(map[string]any{"severities": map[string]any{"WorkspaceLoginVolumeDrop/critical": "page"}}), "page is none of critical")
 	for _, day := range []string{"2027-1-1", "1/1", "2027-02-30", ""} {
 		_, err := holidays([]any{day})
 		require.ErrorContains(t, err, "holidays", day)
