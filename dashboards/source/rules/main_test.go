@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +103,8 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 		"widespreadRatio":            {0.33, "0.33", "33 %"},
 		"widespreadUsers":            {77, "77", "77"},
 		"widespreadShare":            {0.33, "0.33", "33 %"},
-		"triesOfOutage":              {1.7, "1.7", "1.7"},
+		"triesOfOutage":              {1.7, "1.7", ""},
+		"triesOfSpray":               {1.7, "1.7", "1.7"},
 		"sprayUsers":                 {77, "77", "77"},
 		"partRatio":                  {0.33, "0.33", "33 %"},
 		"dropRatio":                  {0.77, "0.77", "77 %"},
@@ -120,6 +122,11 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 		"severities":                 {map[string]any{"WorkspaceLoginVolumeDrop/critical": "page"}, "severity: page", ""},
 	}
 	require.ElementsMatch(t, slices.Sorted(maps.Keys(values)), append(slices.Sorted(maps.Keys(changes)), "holidays"))
+	schema, err := os.ReadFile(filepath.Join(repository, "deploy/helm/workspace-exporter/values.schema.json"))
+	require.NoError(t, err)
+	for name := range values {
+		assert.Contains(t, string(schema), strconv.Quote(name)+": {", "Helm takes the same values")
+	}
 	for name, change := range changes {
 		changed := maps.Clone(values)
 		changed[name] = change.to
