@@ -66,7 +66,7 @@ func benchmarkScrape(b *testing.B, n int) {
 			changed string
 			every   int
 		}{{"none", 0}, {"some", 100}, {"all", 1}} {
-			// Each gets ready by itself, so that nobody has to collect the garbage of others.
+			// Each gets ready by itself, so that none has to collect the garbage of others.
 			run := func(by string, ready func() (scrape func())) {
 				b.Run(fmt.Sprintf("%s/changed=%s/series=%d/by=%s", format, c.changed, n, by), func(b *testing.B) {
 					b.ReportAllocs()

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An idle process sleeps: nobody looks for holds that end while there is none. One that
+// An idle process sleeps: holds that end are not looked for while there is none. One that
 // begins is seen, whenever that is, and ends in time.
 func TestHoldsEndInTimeAndWakeNobodyWhileThereIsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

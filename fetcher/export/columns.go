@@ -44,7 +44,7 @@ func ColumnsOf(r record.Columns) Columns {
 // over the names that c knows. An unknown field is an error.
 func (c Columns) With(more map[string]string) (Columns, error) {
 	if len(more) == 0 {
-		return c, nil // what nobody changes is shared by all sources
+		return c, nil // what is not changed is shared by all sources
 	}
 	known := maps.Clone(c.fields)
 	for column, field := range more {

@@ -24,7 +24,7 @@ type told struct {
 // asked for is what docs/alerts.md promises.
 var cases = map[string][]told{
 	"small": {
-		{incident{kind: nightOutage}, 0, 2 * hour, 30, 0, 50}, // until somebody comes
+		{incident{kind: nightOutage}, 0, 2 * hour, 30, 0, 50}, // until a login comes
 		{incident{kind: guessing}, 1, 10 * hour, 0, 15, 0},
 		{incident{kind: groupDown}, 2, 8*hour + 30*minute, 30, 30, 20},
 		{incident{kind: spray}, 3, 14 * hour, 0, 20, 0},
