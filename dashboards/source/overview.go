@@ -165,7 +165,7 @@ func (p *page) worstTable(to, by, filter, attempts, failures, match, least strin
 // alertPages are the pages that alerts lead to, by the names of the alerts. Later ones
 // win.
 var alertPages = [][2]string{
-	{"login-failures", "WorkspaceLogin.+"}, {"login-time", "WorkspaceLoginSlow"}, {"servers", "WorkspaceServer.+"}, {"applications", "WorkspaceApp.+"}, {"exporter", "WorkspaceExporter.+"},
+	{"login-failures", "WorkspaceLogin.+"}, {"login-time", "WorkspaceLoginSlow"}, {"versions", "WorkspaceLoginFailuresOfVersion"}, {"servers", "WorkspaceServer.+"}, {"applications", "WorkspaceApp.+"}, {"exporter", "WorkspaceExporter.+"},
 	{"capacity", "WorkspaceServerGroupFull|WorkspaceServerUnregistered|WorkspaceAgents.+|WorkspaceDesktop.+"}, {"overview", "-"},
 }
 
