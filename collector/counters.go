@@ -49,12 +49,11 @@ func NewCounters(o Options, created time.Time) *Counters {
 func (c *Counters) Count(e *ledger.Event, changed func(*Metric, *Series)) {
 	c.aggregators.observe(e)
 	for _, f := range c.families.list {
-		for s := range f.changed {
+		f.eachChanged(func(s *series) {
 			if f.isOfRecords() {
 				changed(f.Metric, s)
 			}
-		}
-		clear(f.changed)
+		})
 	}
 }
 

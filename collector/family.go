@@ -32,7 +32,7 @@ type family struct {
 
 	series  map[string]*series
 	made    []*series              // all of them, as they were made
-	changed map[*series]struct{}   // to be saved
+	changed []*series              // to be saved
 	held    map[*series]struct{}   // shown as 0
 	key     store.Row              // scratch
 	ordered []string               // scratch
@@ -49,6 +49,7 @@ type series struct {
 	count     int64 // of a counter or gauge
 	histogram *histogram
 	family    *family
+	changed   bool  // since it was saved
 	stale     bool  // it has changed since it was exposed
 	summed    int64 // what of the count is in the sums by code: see state.failureCodes
 }
@@ -57,7 +58,7 @@ func compareSeries(a, b *series) int { return slices.Compare(a.values, b.values)
 
 func newFamily(m *Metric, scope []*dto.LabelPair, start *seriesStart, limits *Limits) *family {
 	return &family{Metric: m, scope: scope, start: start, limits: limits,
-		series: map[string]*series{}, changed: map[*series]struct{}{}, held: map[*series]struct{}{}}
+		series: map[string]*series{}, held: map[*series]struct{}{}}
 }
 
 // volatile reports whether the series are set with each batch, and not stored.
@@ -98,15 +99,18 @@ func (f *family) withValues(values []string) *series {
 func (f *family) admits(labels ...pair) bool { return f.admitsWithin(1, labels...) }
 
 // admitsWithin is admits with only a share of the limit as room.
-func (f *family) admitsWithin(share float64, labels ...pair) bool {
-	if f.find(labels...) != nil {
-		return true
+func (f *family) admitsWithin(share float64, labels ...pair) bool { return f.own(share, labels) != nil }
+
+// own is the series of the labels, made if there is room; nil if there is not.
+func (f *family) own(share float64, labels []pair) *series {
+	values := f.inOwnOrder(labels)
+	if s := f.withValues(values); s != nil {
+		return s
 	}
 	if !f.limits.take(f.Name, share) {
-		return false
+		return nil
 	}
-	f.make(f.inOwnOrder(labels))
-	return true
+	return f.make(values)
 }
 
 func (f *family) make(values []string) *series {
@@ -129,8 +133,8 @@ func (f *family) make(values []string) *series {
 
 // at is the series of the labels, or the one that takes what there is no room for.
 func (f *family) at(labels []pair) *series {
-	if f.admits(labels...) {
-		return f.find(labels...)
+	if s := f.own(1, labels); s != nil {
+		return s
 	}
 	f.limits.limited.WithLabelValues(f.Name).Inc()
 	return f.other()
@@ -160,11 +164,28 @@ func (f *family) endHolds(now time.Time) {
 }
 
 func (f *family) touch(s *series) {
-	f.changed[s] = struct{}{}
+	f.change(s)
 	if !s.stale {
 		s.stale = true
 		f.stale = append(f.stale, s)
 	}
+}
+
+// change has a series saved with the next commit.
+func (f *family) change(s *series) {
+	if !s.changed {
+		s.changed = true
+		f.changed = append(f.changed, s)
+	}
+}
+
+// eachChanged calls do with each series that is to be saved, for the last time.
+func (f *family) eachChanged(do func(*series)) {
+	for _, s := range f.changed {
+		s.changed = false
+		do(s)
+	}
+	f.changed = f.changed[:0]
 }
 
 func (f *family) add(n int64, labels ...pair) {
@@ -198,9 +219,8 @@ func (f *family) observe(d time.Duration, labels ...pair) {
 func (f *family) clear() {
 	f.limits.add(f.Name, -f.size())
 	clear(f.series)
-	clear(f.changed)
 	clear(f.held)
-	f.made, f.stale, f.exposed, f.inBlocks = nil, nil, nil, 0
+	f.made, f.changed, f.stale, f.exposed, f.inBlocks = nil, nil, nil, nil, 0
 }
 
 // size is the number of series that count against the limit.
@@ -243,12 +263,11 @@ func (f *family) heldUntil() (first time.Time) {
 const seriesTable = "series"
 
 func (f *family) save(changes *store.Changes) {
-	if f.volatile() {
-		clear(f.changed)
-		return
-	}
-	for s := range f.changed {
-		var value store.Row
+	f.eachChanged(func(s *series) {
+		if f.volatile() {
+			return
+		}
+		value := make(store.Row, 0, 32)
 		value.Int(s.start.created.UnixMilli())
 		value.Int(s.start.heldUntil.UnixMilli())
 		value.Int(s.count)
@@ -256,8 +275,7 @@ func (f *family) save(changes *store.Changes) {
 			s.histogram.save(&value)
 		}
 		changes.Put(seriesTable, seriesKey(f.Name, f.pairs(s)), value)
-	}
-	clear(f.changed)
+	})
 }
 
 // seriesKey is where the row of a series stands: under the metric's name, and each label
@@ -322,7 +340,7 @@ func (f *family) load(labels []pair, value []byte, latest time.Time) (*series, e
 // restore makes a series that is stored.
 func (f *family) restore(values []string, b seriesStart) *series {
 	s := f.make(values)
-	delete(f.changed, s)
+	s.changed, f.changed = false, f.changed[:len(f.changed)-1]
 	s.start = b
 	if len(values) == 0 || !slices.Equal(values, f.others()) {
 		f.limits.add(f.Name, 1)
@@ -335,7 +353,7 @@ func (f *family) hold(s *series, latest time.Time) {
 	delete(f.held, s)
 	if s.start.heldUntil.After(latest) {
 		s.start.heldUntil = latest
-		f.changed[s] = struct{}{}
+		f.change(s)
 	}
 	if !s.start.heldUntil.IsZero() {
 		f.held[s] = struct{}{}

@@ -251,8 +251,12 @@ func (u *userWindows) tables() []table {
 	return []table{{name: userWindowsTable, ofProject: true, load: u.load, save: u.save}}
 }
 
+// sampleKeySize is that of the longest key: a time, an identity, and a mark for a failure that
+// came later.
+const sampleKeySize = 8 + len(record.Identity{}) + 1
+
 func (s *sample) key() []byte {
-	k := binary.BigEndian.AppendUint64(nil, uint64(s.at))
+	k := binary.BigEndian.AppendUint64(make([]byte, 0, sampleKeySize), uint64(s.at))
 	k = append(k, s.id[:]...)
 	if s.later {
 		k = append(k, 1)
@@ -261,7 +265,7 @@ func (s *sample) key() []byte {
 }
 
 func (s *sample) row() []byte {
-	var r store.Row
+	r := make(store.Row, 0, 64)
 	r.Blocks(s.user.Block(), s.client.Block())
 	r.String(s.group)
 	r.Bool(s.failed)
@@ -269,10 +273,10 @@ func (s *sample) row() []byte {
 }
 
 func (u *userWindows) load(key, value []byte) error {
-	if len(key) != 24 && len(key) != 25 {
+	if len(key) != sampleKeySize && len(key) != sampleKeySize-1 {
 		return errKey
 	}
-	s := sample{at: int64(binary.BigEndian.Uint64(key)), id: record.Identity(key[8:24]), later: len(key) == 25}
+	s := sample{at: int64(binary.BigEndian.Uint64(key)), id: record.Identity(key[8:24]), later: len(key) == sampleKeySize}
 	r := store.ReadRow(value)
 	persons := r.Blocks()
 	if len(persons) != 2 {
@@ -285,6 +289,7 @@ func (u *userWindows) load(key, value []byte) error {
 }
 
 func (u *userWindows) save(changes *store.Changes) {
+	changes.Grow(len(u.added) + len(u.removed))
 	for _, s := range u.added {
 		changes.Put(userWindowsTable, s.key(), s.row())
 	}

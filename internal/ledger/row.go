@@ -187,6 +187,7 @@ func (l *Ledger) dropRow(e *entry) {
 
 // Save writes what has changed since the last Save.
 func (l *Ledger) Save(changes *store.Changes) {
+	changes.Grow(len(l.forgotten) + len(l.changed))
 	for _, key := range l.forgotten {
 		changes.Delete(Table, key[:])
 	}

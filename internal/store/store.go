@@ -9,6 +9,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // Store is an open store.
@@ -62,6 +63,9 @@ type change struct {
 	key, value []byte
 	deletes    bool
 }
+
+// Grow makes room for n more changes.
+func (b *Changes) Grow(n int) { b.list = slices.Grow(b.list, n) }
 
 // Put writes a row. Changes keeps key and value.
 func (b *Changes) Put(table string, key, value []byte) {
