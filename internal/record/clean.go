@@ -150,56 +150,52 @@ func addresses(texts ...string) []private {
 	return all
 }
 
-// addressForms are the forms in which a reason may have the addresses among names, beside
-// those that differ in their separators only.
-func addressForms(names []private) []private {
-	var forms []private
-	for _, name := range names {
-		if name.placeholder != addressPlaceholder {
-			continue
-		}
-		for _, form := range slices.Concat(macForms(name.text), ipForms(name.text)) {
-			forms = append(forms, private{form, addressPlaceholder})
-		}
+// appendForms appends the forms in which a reason may have an address, beside those that
+// differ in their separators only, each with a blank behind it.
+func appendForms(forms []byte, address string) []byte {
+	if mac, err := net.ParseMAC(address); err == nil && len(mac) == 6 {
+		return appendMACForms(forms, mac)
+	}
+	if ip, err := netip.ParseAddr(address); err == nil {
+		return appendIPForms(forms, ip.Unmap())
 	}
 	return forms
 }
 
-// macForms are those of a MAC: as a number, with and without its zeros, and as a part of an
-// IPv6 address.
-func macForms(address string) []string {
-	mac, err := net.ParseMAC(address)
-	if err != nil || len(mac) != 6 {
-		return nil
-	}
-	eui := slices.Concat(mac[:3], []byte{0xff, 0xfe}, mac[3:])
-	eui[0] ^= 2
-	text, short := hex.EncodeToString(mac), ""
+// appendMACForms appends those of a MAC: as a number, with and without its zeros, and as a
+// part of an IPv6 address.
+func appendMACForms(forms []byte, mac net.HardwareAddr) []byte {
+	forms = append(hex.AppendEncode(append(forms, "0x"...), mac), ' ')
 	for _, b := range mac {
-		short += strconv.FormatUint(uint64(b), 16)
+		forms = strconv.AppendUint(forms, uint64(b), 16)
 	}
-	forms := []string{"0x" + text, short, hex.EncodeToString(eui), strings.TrimLeft(hex.EncodeToString(eui), "0")}
-	if number := strings.TrimLeft(text, "0"); len(number) >= 8 { // a shorter one is not a MAC to who reads it
-		forms = append(forms, number, "0x"+number)
+	eui := [8]byte{mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]}
+	forms = append(hex.AppendEncode(append(forms, ' '), eui[:]), ' ')
+	forms = append(strconv.AppendUint(forms, binary.BigEndian.Uint64(eui[:]), 16), ' ')
+	if number := binary.BigEndian.Uint64(append([]byte{0, 0}, mac...)); number >= 1<<28 { // a shorter one is not a MAC to who reads it
+		forms = append(strconv.AppendUint(append(forms, "0x"...), number, 16), ' ')
+		forms = append(strconv.AppendUint(forms, number, 16), ' ')
 	}
 	return forms
 }
 
-// ipForms are those of an IP address: as a number, and backwards, as name servers have it.
-func ipForms(address string) []string {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return nil
+// appendIPForms appends those of an IP address: as a number, and backwards, as name servers
+// have it.
+func appendIPForms(forms []byte, ip netip.Addr) []byte {
+	b := ip.AsSlice()
+	digits := hex.EncodeToString(b)
+	for _, form := range [...]string{digits, " 0x", digits, " 0x", strings.TrimLeft(digits, "0"), " "} {
+		forms = append(forms, form...)
 	}
-	b := ip.Unmap().AsSlice()
-	text := hex.EncodeToString(b)
-	forms := []string{text, "0x" + text, "0x" + strings.TrimLeft(text, "0")}
-	if v4 := ip.Unmap(); v4.Is4() {
-		return append(forms, netip.AddrFrom4([4]byte{b[3], b[2], b[1], b[0]}).String(), strconv.FormatUint(uint64(binary.BigEndian.Uint32(b)), 10))
+	if ip.Is4() {
+		forms = append(strconv.AppendUint(forms, uint64(binary.BigEndian.Uint32(b)), 10), ' ')
+		slices.Reverse(b)
+		return append(netip.AddrFrom4([4]byte(b)).AppendTo(forms), ' ')
 	}
-	digits := []byte(text)
-	slices.Reverse(digits)
-	return append(forms, string(digits))
+	start := len(forms)
+	forms = append(forms, digits...)
+	slices.Reverse(forms[start:])
+	return append(forms, ' ')
 }
 
 // maxEscapes is how many times a reason may be escaped, once in the other.

@@ -22,7 +22,7 @@ func withoutNames(text string, names []private) string {
 	}
 	in := fold(text)
 	if in.mayHoldAddress() {
-		names = append(names, addressForms(names)...)
+		names = append(names, in.addresses(names)...)
 	}
 	names = slices.DeleteFunc(names, func(name private) bool { return !in.mayHold(name.text) })
 	if len(names) == 0 {
@@ -86,10 +86,10 @@ func fold(text string) *folded {
 }
 
 // appendKey appends the key of a name, which is nearly always ASCII.
-func appendKey(key []byte, name string) []byte {
+func appendKey[T string | []byte](key []byte, name T) []byte {
 	for i := range len(name) {
 		if name[i] >= utf8.RuneSelf {
-			return append(key[:0], fold(name).key...)
+			return append(key[:0], fold(string(name)).key...)
 		}
 		if isWord(name[i]) {
 			key = append(key, lower(name[i]))
@@ -119,8 +119,13 @@ func lower(c byte) byte {
 
 // mayHold is the quick way out for a name that the text has nowhere, as nearly every one.
 func (f *folded) mayHold(name string) bool {
+	return holds(f, visible(cut(strings.TrimSpace(name), maxNameBytes)))
+}
+
+// holds reports whether the key has that of a name in it.
+func holds[T string | []byte](f *folded, name T) bool {
 	var buffer [maxNameBytes]byte
-	key := appendKey(buffer[:0], visible(cut(strings.TrimSpace(name), maxNameBytes)))
+	key := appendKey(buffer[:0], name)
 	return len(key) > 0 && bytes.Contains(f.key, key)
 }
 
@@ -128,6 +133,23 @@ func (f *folded) mayHold(name string) bool {
 // four hexadecimal digits, or an x among them.
 func (f *folded) mayHoldAddress() bool {
 	return longestRun(f.key, func(c byte) bool { return isHex(c) || c == 'x' }) >= 4
+}
+
+// addresses are the forms of the addresses among names that the text may hold.
+func (f *folded) addresses(names []private) (forms []private) {
+	var scratch [256]byte
+	all := scratch[:0]
+	for _, name := range names {
+		if name.placeholder == addressPlaceholder {
+			all = appendForms(all[:0], name.text)
+			for form := range bytes.FieldsSeq(all) {
+				if holds(f, form) {
+					forms = append(forms, private{string(form), addressPlaceholder})
+				}
+			}
+		}
+	}
+	return forms
 }
 
 // find yields where a name stands in the text, from left to right. Texts and names are
