@@ -719,11 +719,26 @@ func TestRefusedValues(t *testing.T) {
 	}
 }
 
+// TestValuesOfRulesAreRefused tries what `make rules` refuses, by the same list.
+func TestValuesOfRulesAreRefused(t *testing.T) {
+	var bad []map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, "dashboards/rules/tests/bad_values.yml")), &bad))
+	require.NotEmpty(t, bad)
+	c := theChart(t)
+	all := examples(t)["everything.yaml"]
+	for _, values := range bad {
+		all["prometheusRule"].(map[string]any)["values"] = values
+		_, err := render(c, all)
+		assert.Error(t, err, "%v", values)
+	}
+}
+
 // TestRulesOfTheChart has promtool read them, those of regular expressions with backslashes and
 // quotes, too.
 func TestRulesOfTheChart(t *testing.T) {
 	odd := []any{`A\.1`, `"b"`}
-	for _, values := range []map[string]any{{}, {"leaveOutGroups": odd, "capacityCodes": odd, "userErrorCodes": odd, "severities": map[string]any{"WorkspaceLoginVolumeDrop/critical": "info"}}} {
+	for _, values := range []map[string]any{{}, {"leaveOutGroups": odd, "capacityCodes": odd, "userErrorCodes": odd, "severities": map[string]any{"WorkspaceLoginVolumeDrop/critical": "info"},
+		"grafana": "https://g.example.com/", "outageFor": "1d", "newCodeFailures": 2, "newCodeFailuresPerThousand": 0}} {
 		all := examples(t)["everything.yaml"]
 		all["prometheusRule"].(map[string]any)["values"] = values
 		found := rendered(t, all)
@@ -732,6 +747,7 @@ func TestRulesOfTheChart(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "rules.yml")
 		require.NoError(t, os.WriteFile(file, spec, 0o600))
 		output(t, tool(t, "promtool"), "check", "rules", file)
+		assert.NotContains(t, string(spec), "com//d/")
 	}
 }
 

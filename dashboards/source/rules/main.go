@@ -13,9 +13,6 @@ import (
 	"slices"
 	"strings"
 	"text/template"
-	"time"
-
-	"go.yaml.in/yaml/v3"
 )
 
 func main() {
@@ -70,11 +67,8 @@ func generate(repository string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var values map[string]any
-	if err := yaml.Unmarshal(text, &values); err != nil {
-		return nil, err
-	}
-	if err := check(values); err != nil {
+	values, err := parseValues(valuesFile, text)
+	if err != nil {
 		return nil, err
 	}
 	files := map[string][]byte{}
@@ -95,26 +89,8 @@ func generate(repository string) (map[string][]byte, error) {
 			return nil, err
 		}
 	}
-	days, err := holidays(values["holidays"].([]any))
-	if err != nil {
-		return nil, err
-	}
-	files[alertmanager], err = between(filepath.Join(repository, alertmanager), "    time_intervals:", "\nreceivers:\n", days)
+	files[alertmanager], err = between(filepath.Join(repository, alertmanager), "    time_intervals:", "\nreceivers:\n", holidays(values["holidays"].([]string)))
 	return files, err
-}
-
-// check refuses severities that are none, and those of alerts that are not there.
-func check(values map[string]any) error {
-	severities, _ := values["severities"].(map[string]any)
-	for alert, severity := range severities {
-		if !strings.Contains(rulesTemplate, fmt.Sprintf("index $.severities %q", alert)) {
-			return fmt.Errorf("severities: no alert is %q; it must be an alert and its own severity, such as WorkspaceLoginVolumeDrop/critical", alert)
-		}
-		if !slices.Contains([]any{"critical", "warning", "info"}, severity) {
-			return fmt.Errorf("severities: %s: %v is none of critical, warning, info", alert, severity)
-		}
-	}
-	return nil
 }
 
 // between replaces the part of a file that begins with one text and ends before another.
@@ -131,36 +107,23 @@ func between(file, begin, end string, part []byte) ([]byte, error) {
 	return slices.Concat(text[:from], part, text[to:]), nil
 }
 
-// holidays are the days as Alertmanager names them. YAML reads a day without quotes as a time.
-func holidays(days []any) ([]byte, error) {
+// holidays are the days as Alertmanager names them.
+func holidays(days []string) []byte {
 	if len(days) == 0 {
-		return []byte("    time_intervals: []\n"), nil
+		return []byte("    time_intervals: []\n")
 	}
 	lines := []byte("    time_intervals:\n")
-	for _, d := range days {
-		day, ok := d.(time.Time)
-		if !ok {
-			var err error
-			if day, err = time.Parse(time.DateOnly, fmt.Sprint(d)); err != nil {
-				return nil, fmt.Errorf("holidays: %q is no day such as 2027-01-01", d)
-			}
-		}
-		lines = fmt.Appendf(lines, "      - {years: ['%d'], months: ['%02d'], days_of_month: ['%02d']}\n", day.Year(), day.Month(), day.Day())
+	for _, day := range days {
+		lines = fmt.Appendf(lines, "      - {years: ['%s'], months: ['%s'], days_of_month: ['%s']}\n", day[:4], day[5:7], day[8:])
 	}
-	return lines, nil
+	return lines
 }
 
 // render fills a template in. Its functions are those of Helm, which renders the rules, too.
 func render(text string, values map[string]any, language string) ([]byte, error) {
 	t, err := template.New("rules").Delims("<%", "%>").Option("missingkey=error").Funcs(template.FuncMap{
-		"list": func(all ...any) []any { return all },
-		"join": func(by string, all []any) string {
-			var words []string
-			for _, one := range all {
-				words = append(words, fmt.Sprint(one))
-			}
-			return strings.Join(words, by)
-		},
+		"list":    func(all ...any) []any { return all },
+		"join":    func(by string, all []string) string { return strings.Join(all, by) },
 		"ceil":    math.Ceil,
 		"percent": func(ratio float64) string { return fmt.Sprintf("%g %%", math.Round(1000*ratio)/10) },
 		"dict": func(pairs ...any) map[string]any {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,14 +58,11 @@ func TestLanguagesDifferInTextsAlone(t *testing.T) {
 
 // TestValuesReachTheRules changes one value of each kind.
 func TestValuesReachTheRules(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(repository, valuesFile))
-	require.NoError(t, err)
-	var values map[string]any
-	require.NoError(t, yaml.Unmarshal(text, &values))
-	maps.Copy(values, map[string]any{
+	values, err := withChanges(t, map[string]any{
 		"grafana": "", "leaveOutGroups": []any{"Test.*", "Lab"}, "outageRatio": 0.77, "capacityCodes": []any{"CAP.*"}, "userErrorCodes": []any{`AUTH\.1`},
 		"severities": map[string]any{"WorkspaceLoginVolumeDrop/critical": "info"}, "outageFor": "17m",
 	})
+	require.NoError(t, err)
 	rules, err := render(rulesTemplate, values, "en")
 	require.NoError(t, err)
 	for _, part := range []string{`desktop_group!~"Test.*|Lab"`, "> 0.77", `failed_code=~"CAP.*"`, `failed_code!~"AUTH\\.1"`, "for: 17m"} {
@@ -85,10 +81,8 @@ func TestValuesReachTheRules(t *testing.T) {
 // TestEachValueReachesWhatItIsFor changes one value after the other, and looks for the new one
 // in rules and runbooks. Regular expressions may have anything in them.
 func TestEachValueReachesWhatItIsFor(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(repository, valuesFile))
+	values, err := withChanges(t, nil)
 	require.NoError(t, err)
-	var values map[string]any
-	require.NoError(t, yaml.Unmarshal(text, &values))
 	odd := []any{`a\.b`, `c"d`, `组`}
 	const oddQuoted = `"a\\.b|c\"d|组"`
 	changes := map[string]struct {
@@ -104,7 +98,7 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 		"widespreadUsers":            {77, "77", "77"},
 		"widespreadShare":            {0.33, "0.33", "33 %"},
 		"triesOfOutage":              {1.7, "1.7", ""},
-		"triesOfSpray":               {1.7, "1.7", "1.7"},
+		"triesOfSpray":               {1.07, "1.07", "1.07"},
 		"sprayUsers":                 {77, "77", "77"},
 		"partRatio":                  {0.33, "0.33", "33 %"},
 		"dropRatio":                  {0.77, "0.77", "77 %"},
@@ -119,7 +113,7 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 		"outageFor":                  {"17m", "for: 17m", "17m"},
 		"groupFor":                   {"17m", "for: 17m", ""},
 		"keepFiringFor":              {"17m", "keep_firing_for: 17m", "17m"},
-		"severities":                 {map[string]any{"WorkspaceLoginVolumeDrop/critical": "page"}, "severity: page", ""},
+		"severities":                 {map[string]any{"WorkspaceLoginVolumeDrop/critical": "info"}, "severity: info", ""},
 	}
 	require.ElementsMatch(t, slices.Sorted(maps.Keys(values)), append(slices.Sorted(maps.Keys(changes)), "holidays"))
 	schema, err := os.ReadFile(filepath.Join(repository, "deploy/helm/workspace-exporter/values.schema.json"))
@@ -128,10 +122,9 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 		assert.Contains(t, string(schema), strconv.Quote(name)+": {", "Helm takes the same values")
 	}
 	for name, change := range changes {
-		changed := maps.Clone(values)
-		changed[name] = change.to
-		language, _ := changed["language"].(string)
-		rules, err := render(rulesTemplate, changed, language)
+		changed, err := withChanges(t, map[string]any{name: change.to})
+		require.NoError(t, err, name)
+		rules, err := render(rulesTemplate, changed, changed["language"].(string))
 		require.NoError(t, err, name)
 		before, err := render(rulesTemplate, values, "en")
 		require.NoError(t, err)
@@ -150,22 +143,73 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 	}
 }
 
+// withChanges are the values of the repository, but for some of them.
+func withChanges(t *testing.T, changes map[string]any) (map[string]any, error) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, valuesFile))
+	require.NoError(t, err)
+	var values map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &values))
+	maps.Copy(values, changes)
+	text, err = yaml.Marshal(values)
+	require.NoError(t, err)
+	return parseValues("values.yaml", text)
+}
+
+// TestBadValuesAreRefused tries what the chart must refuse, too, by the same list.
 func TestBadValuesAreRefused(t *testing.T) {
-	require.NoError(t, check(map[string]any{"severities": map[string]any{"WorkspaceLoginVolumeDrop/critical": "warning"}}))
-	require.ErrorContains(t, check(map[string]any{"severities": map[string]any{"WorkspaceLoginVolumDrop/critical": "warning"}}), `no alert is "WorkspaceLoginVolumDrop/critical"`)
-	require.ErrorContains(t, check(map[string]any{"severities": map[string]any{"WorkspaceLoginVolumeDrop/info": "warning"}}), "its own severity")
-	require.ErrorContains(t, check(map[string]any{"severities": map[string]any{"WorkspaceLoginVolumeDrop/critical": "page"}}), "page is none of critical")
-	for _, day := range []string{"2027-1-1", "1/1", "2027-02-30", ""} {
-		_, err := holidays([]any{day})
-		require.ErrorContains(t, err, "holidays", day)
+	text, err := os.ReadFile(filepath.Join(repository, "dashboards/rules/tests/bad_values.yml"))
+	require.NoError(t, err)
+	var bad []map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &bad))
+	tried := map[string]bool{}
+	for _, change := range bad {
+		_, err := withChanges(t, change)
+		for name := range change {
+			tried[name] = true
+			assert.ErrorContains(t, err, name, "%v", change)
+			assert.Regexp(t, `^values.yaml:\d+: .+(must be|there are) `, err, "%v", change)
+		}
 	}
-	days, err := holidays([]any{"2027-10-01", time.Date(2028, 2, 3, 0, 0, 0, 0, time.UTC)})
+	for name := range limits {
+		assert.Contains(t, tried, name, "a bad value of each is tried")
+	}
+	for change, want := range map[string]string{
+		"outageRatio: -0.4":      "values.yaml:1: outageRatio is -0.4; it must be a number above 0 and below 1",
+		"outageRatio:":           "values.yaml:1: outageRatio is empty; it must be",
+		"language: en":           "values.yaml: outageRatio is missing; it must be",
+		"a: 1\na: 2":             `"a" already defined`,
+		"- a":                    "cannot unmarshal",
+		"holidays: [1/1] # ours": "values.yaml:1: holidays is [1/1]; it must be",
+	} {
+		_, err := parseValues("values.yaml", []byte(change))
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+// TestNumbersAndDaysAreReadAsPeopleWriteThem: YAML knows several ways.
+func TestNumbersAndDaysAreReadAsPeopleWriteThem(t *testing.T) {
+	values, err := withChanges(t, map[string]any{"newCodeFailures": 2, "newCodeFailuresPerThousand": 0, "grafana": "https://g.example.com/", "outageFor": 0})
+	require.NoError(t, err)
+	rules, err := render(rulesTemplate, values, "en")
+	require.NoError(t, err)
+	assert.Contains(t, string(rules), "(2 + 0.001 * 0 *")
+	assert.Contains(t, string(rules), "https://g.example.com/d/")
+	file := filepath.Join(t.TempDir(), "rules.yml")
+	require.NoError(t, os.WriteFile(file, rules, 0o600))
+	loadRules(t, file)
+	_, err = render(runbooksTemplate, values, "en")
+	require.NoError(t, err)
+
+	text, err := os.ReadFile(filepath.Join(repository, valuesFile))
+	require.NoError(t, err)
+	ours := regexp.MustCompile(`(?m)^holidays: .*`)
+	require.Regexp(t, ours, string(text))
+	values, err = parseValues("values.yaml", ours.ReplaceAll(text, []byte(`holidays: [2027-10-01, "2028-02-03"]`)))
 	require.NoError(t, err)
 	assert.Equal(t, `    time_intervals:
       - {years: ['2027'], months: ['10'], days_of_month: ['01']}
       - {years: ['2028'], months: ['02'], days_of_month: ['03']}
-`, string(days))
-	days, err = holidays(nil)
-	require.NoError(t, err)
-	assert.Equal(t, "    time_intervals: []\n", string(days))
+`, string(holidays(values["holidays"].([]string))))
+	assert.Equal(t, "    time_intervals: []\n", string(holidays(nil)))
 }
