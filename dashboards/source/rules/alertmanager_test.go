@@ -292,4 +292,41 @@ func TestReceiversOfTheExample(t *testing.T) {
 	assert.Equal(t, "Over: A\n5 of 5.\nDashboard: http://d\nRunbook: http://r\n\nB\n5 of 5.\nDashboard: http://d\nRunbook: http://r\n\n\n", filled(details, over, fires))
 	assert.Equal(t, "B (and 1 more)", filled(mail.Headers["Subject"], fires, over))
 	assert.Contains(t, filled(mail.Text, fires), "B\n5 of 5.\nDashboard: http://d\nRunbook: http://r\n")
+	withoutGrafana := one("firing", "B")
+	delete(withoutGrafana.Annotations, "dashboard_url")
+	assert.Contains(t, filled(mail.Text, withoutGrafana), "B\n5 of 5.\nRunbook: http://r\n")
+	assert.Contains(t, filled(fmt.Sprint(pager.Details["alerts"]), withoutGrafana), "B\n5 of 5.\nRunbook: http://r\n")
+
+	text, err = os.ReadFile(filepath.Join(repository, "deploy/alertmanager/china.example.yml"))
+	require.NoError(t, err)
+	c, err = config.Load(rules + "\n" + string(text))
+	require.NoError(t, err)
+	chinese := c.Receivers[1].EmailConfigs[0]
+	assert.Equal(t, "B（另有 1 条）", filled(chinese.Headers["Subject"], fires, over))
+	assert.Equal(t, "B", filled(chinese.Headers["Subject"], fires))
+	assert.Contains(t, filled(chinese.Text, fires), "B\n5 of 5.\n仪表盘：http://d\n运维手册：http://r\n")
+	wecom := filled(c.Receivers[0].WechatConfigs[0].Message, over, withoutGrafana)
+	assert.Contains(t, wecom, "【恢复】A\n5 of 5.\n仪表盘：http://d\n运维手册：http://r\n")
+	assert.Contains(t, wecom, "【告警】B\n5 of 5.\n运维手册：http://r\n")
+	for _, r := range c.Receivers {
+		assert.Contains(t, of, r.Name, "the routes have its name")
+	}
+}
+
+// TestRoutesOfSeverities asks who is told of each alert, as rendered and as an administrator
+// may have lowered or raised it.
+func TestRoutesOfSeverities(t *testing.T) {
+	c, err := config.LoadFile(filepath.Join(repository, alertmanager))
+	require.NoError(t, err)
+	root := dispatch.NewRoute(c.Route, nil)
+	for _, r := range loadRules(t, filepath.Join(repository, rulesFile)) {
+		if r.Alert == "" {
+			continue
+		}
+		for severity, receiver := range map[string]string{"critical": "pager", "warning": "mail", "info": "nobody"} {
+			for _, route := range root.Match(model.LabelSet{"alertname": model.LabelValue(r.Alert), "severity": model.LabelValue(severity)}) {
+				assert.Equal(t, receiver, route.RouteOpts.Receiver, "%s, %s", r.Alert, severity)
+			}
+		}
+	}
 }
