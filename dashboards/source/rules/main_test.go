@@ -143,6 +143,28 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 	}
 }
 
+// TestTextsAskOfTheirOwnLogins: two sites may call a project alike, each read by a job of its
+// own; and groups that are left out have no part in numbers of a project.
+func TestTextsAskOfTheirOwnLogins(t *testing.T) {
+	values, err := withChanges(t, map[string]any{"leaveOutGroups": []any{`Test\.1`, `50%`}})
+	require.NoError(t, err)
+	text, err := render(rulesTemplate, values, "en")
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "rules.yml")
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	ofProject := map[string]bool{}
+	for _, r := range loadRules(t, file) {
+		for _, text := range r.Annotations {
+			assert.Equal(t, strings.Count(text, "project=%q"), strings.Count(text, "job=%q,project=%q"), "%s asks all jobs: %s", r.Alert, text)
+			if strings.Contains(text, `"job=%q,project=%q,product=%q%s" $labels.job $labels.project $labels.product ",desktop_group!~\"Test\\\\.1|50%\"" `) {
+				ofProject[r.Alert] = true
+			}
+		}
+	}
+	assert.Equal(t, []string{"WorkspaceLoginBudgetBurn", "WorkspaceLoginFailureSurge", "WorkspaceLoginNewFailureCode", "WorkspaceLoginOutage", "WorkspaceLoginPasswordSpray", "WorkspaceLoginVolumeDrop"},
+		slices.Sorted(maps.Keys(ofProject)))
+}
+
 // withChanges are the values of the repository, but for some of them.
 func withChanges(t *testing.T, changes map[string]any) (map[string]any, error) {
 	t.Helper()
