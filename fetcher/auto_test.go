@@ -134,6 +134,28 @@ func TestShortFileIsAFailedExport(t *testing.T) {
 	})
 }
 
+// Many records of one second that are shuffled for each page, under a count that is false, prove
+// nothing by pages. Only the smallest window goes by export task: others are cut first.
+func TestASecondThatPagesDoNotProveIsExported(t *testing.T) {
+	inBoth(t, 300, func(t *testing.T, b *both) {
+		r := rand.New(rand.NewPCG(1, 2))
+		b.Threshold = 5000
+		b.list.count = func(n int) int { return n + 1 }
+		b.list.arrange = func(items []record.UserConnection) []record.UserConnection {
+			r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+			return items
+		}
+		_, err := b.read(t, 5000)
+		require.ErrorIs(t, err, paging.ErrMoved)
+		assert.Empty(t, b.cloud.made)
+		second := cursor.Window{From: noon, To: noon.Add(2 * time.Second)}
+		logins, err := gather(t.Context(), b, second, 5000)
+		require.NoError(t, err)
+		assert.Len(t, logins, 300)
+		assert.Equal(t, []cursor.Window{second}, b.cloud.made)
+	})
+}
+
 func TestOnlyLargeIsExported(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
 		b.list.after = func(int) error { return errFault }

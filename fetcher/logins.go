@@ -129,8 +129,10 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	err := a.readPages(ctx, from, to, most, handle)
 	var many *paging.TooManyError
 	large := errors.As(err, &many) && many.Count > a.Threshold
-	// What the API refuses to page, and no smaller window makes less, only a file has.
-	if !large && !(workspace.IsRefused(err) && cursor.Window{From: from, To: to}.IsSmallest()) {
+	// What the API refuses to page, or shuffles for each page, and no smaller window makes less,
+	// only a file has.
+	unpageable := workspace.IsRefused(err) || errors.Is(err, paging.ErrMoved)
+	if !large && !(unpageable && cursor.Window{From: from, To: to}.IsSmallest()) {
 		return err
 	}
 	least := 0

@@ -7,7 +7,7 @@
 //
 // A pass reads all pages, each overlapping the one before it, up to where the list ends,
 // whatever its claims: see layout. If a pass proves nothing, another one follows, cut into
-// pages at other places. The reading is done when one of four arguments holds: see proof.
+// pages at other places. The reading is done when one of five arguments holds: see proof.
 // What has been learnt of the claims is kept for the next reading: see claims.
 //
 //	Reader.Read ── pass ── layout (which pages) ── overlap (what two pages have in common)
@@ -131,10 +131,10 @@ type reading[T any] struct {
 // why nothing is missing by now.
 func (r *Reader[T]) conclude(a *reading[T], p *pass) (how proof, instant int) {
 	a.passes = append(a.passes, p)
-	if p.matchesClaim(r.Limit) {
+	if p.matchesClaim() {
 		r.claims.cameTrue(p.claim())
 	}
-	how, instant = a.prove(r.Limit, r.Additive, r.claims.areTrusted())
+	how, instant = a.prove(r.Additive, r.claims.areTrusted())
 	if how == byRepetition {
 		if n := p.number(r.Additive); n != p.claim() && p.claim() >= 0 {
 			r.Mismatch()

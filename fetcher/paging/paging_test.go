@@ -185,6 +185,58 @@ func TestRecordsOfOneSecond(t *testing.T) {
 	}
 }
 
+// Many records of one second, in another order for each page: a true count proves that all were
+// seen, and a false one proves nothing, though so many were seen at some time.
+func TestAShuffledListIsWholeOrNotDone(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	shuffle := func(items []record.UserConnection) []record.UserConnection {
+		r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+		return items
+	}
+	for name, c := range map[string]struct {
+		n, readings int
+		count       func(n int) int
+		least       int // of the readings are done
+	}{
+		"true":              {700, 6, nil, 2}, // chance; a later poll has another
+		"that of the page":  {150, 60, func(int) int { return 100 }, 0},
+		"too small":         {300, 40, func(n int) int { return n - n/3 }, 0},
+		"too small by one":  {300, 10, func(n int) int { return n - 1 }, 0},
+		"too large by one":  {300, 10, func(n int) int { return n + 1 }, 0},
+		"another each time": {150, 60, func(n int) int { return r.IntN(2*n + 3) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			done := 0
+			for range c.readings {
+				l := &list{items: connections(c.n), count: c.count, arrange: shuffle}
+				logins, _, err := read(t, l, 0)
+				if err == nil {
+					requireAll(t, l.items, logins)
+					done++
+					continue
+				}
+				require.ErrorIs(t, err, ErrMoved)
+			}
+			require.GreaterOrEqual(t, done, c.least)
+		})
+	}
+}
+
+// An API that leaves a record out of one answer, and says nothing of how many there are.
+func TestOnePageWithoutACountIsReadAgain(t *testing.T) {
+	l := &list{items: connections(60), count: func(int) int { return -1 }}
+	l.arrange = func(items []record.UserConnection) []record.UserConnection {
+		if l.requests == 1 {
+			return items[1:]
+		}
+		return items
+	}
+	logins, mismatches, err := read(t, l, 0)
+	require.NoError(t, err)
+	requireAll(t, l.items, logins)
+	assert.Zero(t, mismatches)
+}
+
 func TestOrderThatDependsOnTheOffset(t *testing.T) {
 	l := &byOffset{list{items: connections(250)}}
 	logins, err := reader(l.get, func() { t.Error("a mismatch") }).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
@@ -474,11 +526,14 @@ func TestCountAloneProvesNothing(t *testing.T) {
 // look like nothing at all. Several passes together see it.
 func TestPassesHoldTogether(t *testing.T) {
 	saw := func(claim int, ids ...byte) *pass { return brokenPass(claim, ids...) }
-	instantOf := func(passes ...*pass) int { return (&evidence{passes}).instant() }
+	instantOf := func(passes ...*pass) int { return (&evidence{passes}).sightings().instant(false) }
 	assert.False(t, instantOf(saw(3, 1, 2, 3)) > 0, "one pass proves nothing this way")
 	assert.True(t, instantOf(saw(3, 1, 2, 3), saw(3, 1, 2, 3)) > 0)
 	assert.False(t, instantOf(saw(3, 1, 2), saw(3, 1, 2, 3)) > 0, "3 may have come later, and another be missing")
-	assert.True(t, instantOf(saw(3, 1, 2), saw(2, 1, 2, 3)) > 0, "3 came later")
+	later := saw(2, 1, 2, 3)
+	assert.False(t, instantOf(saw(2, 1, 2), later) > 0, "3 came later, and no claim has grown")
+	later.claims[1] = 3
+	assert.True(t, instantOf(saw(2, 1, 2), later) > 0, "3 came later")
 	assert.True(t, instantOf(saw(4, 1, 2, 3, 4), saw(3, 1, 2, 3)) > 0, "4 is gone")
 	assert.True(t, instantOf(saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2, 3)) > 0, "before the third and after")
 	assert.False(t, instantOf(saw(3, 1, 2), saw(3, 3), saw(3, 1), saw(3, 2)) > 0)
@@ -500,7 +555,7 @@ func TestDistrustedClaimProvesNothing(t *testing.T) {
 		e := &evidence{}
 		for range 2 { // each saw three of a list that is longer
 			e.passes = append(e.passes, brokenPass(3, 1, 2, 3))
-			how, _ := e.prove(limit, false, trusted)
+			how, _ := e.prove(false, trusted)
 			assert.Equal(t, trusted && len(e.passes) == 2, how == byInstant)
 			assert.Equal(t, how == byInstant, how != unproved)
 		}

@@ -23,8 +23,15 @@ const (
 
 	// byInstant: a record that was shown by a pass before an instant and by one after it was
 	// there at that instant. If those are as many as were claimed then, they are all that
-	// there were, however the list moved. This needs claims that are to be trusted.
+	// there were, however the list moved. This needs claims that are to be trusted, and that
+	// nothing else of what was shown disproves: see sightings.
 	byInstant
+
+	// byTotal: in many passes each page made the same claim, all of them together have shown
+	// as many different records as that, and the last settledPasses nothing new. It is for a list
+	// that shuffles many records of one second for each page. Additive items are not proved:
+	// no pass has them all.
+	byTotal
 
 	// byRepetition: two passes, one after the other, were steady and showed the same. If the
 	// claim is another, then it is wrong, or the source repeats an id.
@@ -39,20 +46,29 @@ const (
 	byChain
 )
 
-const maxChain = 4
+const (
+	maxChain      = 4
+	settledPasses = 4
+)
 
 // evidence is what all passes over a list have shown.
 type evidence struct{ passes []*pass }
 
 // prove returns the first argument that holds after the last pass; with byInstant, the
-// pass at whose beginning the instant was. Limit is the most items in a page.
-func (e *evidence) prove(limit int, additive, trusted bool) (how proof, instant int) {
+// pass at whose beginning the instant was.
+func (e *evidence) prove(additive, trusted bool) (how proof, instant int) {
 	last := e.passes[len(e.passes)-1]
-	if last.matchesClaim(limit) && (!additive || last.isOnePage()) {
+	if last.matchesClaim() && (!additive || last.isOnePage()) {
 		return byCount, 0
 	}
-	if instant := e.instant(); instant > 0 && trusted {
-		return byInstant, instant
+	if trusted {
+		seen := e.sightings()
+		if instant := seen.instant(additive); instant > 0 {
+			return byInstant, instant
+		}
+		if !additive && seen.isTotal() {
+			return byTotal, 0
+		}
 	}
 	if e.repeats() {
 		return byRepetition, 0
@@ -61,32 +77,6 @@ func (e *evidence) prove(limit int, additive, trusted bool) (how proof, instant 
 		return byChain, 0
 	}
 	return unproved, 0
-}
-
-// instant returns a pass at whose beginning there were, by its claim, just the records
-// that were shown both before and after; or 0.
-func (e *evidence) instant() int {
-	first, last := map[record.Identity]int{}, map[record.Identity]int{}
-	for i, p := range e.passes {
-		for id := range p.ids {
-			if _, ok := first[id]; !ok {
-				first[id] = i
-			}
-			last[id] = i
-		}
-	}
-	for begun := 1; begun < len(e.passes); begun++ {
-		there := 0
-		for id := range first {
-			if first[id] < begun && begun <= last[id] {
-				there++
-			}
-		}
-		if p := e.passes[begun]; there == p.claim() && (there > 0 || len(p.ids) == 0) {
-			return begun
-		}
-	}
-	return 0
 }
 
 // wasThere reports whether a record was in the list when a pass began.
@@ -164,10 +154,7 @@ func (p *pass) isChain() bool {
 }
 
 // matchesClaim reports whether the pass was steady and showed what all of its pages claim.
-func (p *pass) matchesClaim(limit int) bool {
-	if p.claim() < 0 { // one page that is not full needs no other proof
-		return p.isSteady() && len(p.order) < limit
-	}
+func (p *pass) matchesClaim() bool {
 	other := func(claim int) bool { return claim != p.claim() }
 	return p.isSteady() && !slices.ContainsFunc(p.claims, other) && p.reached == p.claim() && len(p.ids) == p.claim()
 }
