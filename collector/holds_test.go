@@ -14,7 +14,7 @@ import (
 
 // An idle process sleeps: holds that end are not looked for while there is none. One that
 // begins is seen, whenever that is, and ends in time.
-func TestHoldsEndInTimeAndWakeNobodyWhileThereIsNone(t *testing.T) {
+func TestHoldsEndInTimeAndCostNothingWhileThereIsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := NewExposition(prometheus.NewRegistry())
 		looked := 0
