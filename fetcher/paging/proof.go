@@ -17,8 +17,7 @@ const (
 	// byCount: the last pass was steady, each of its pages made the same claim, and it has
 	// shown as many different records as that. For a claim to be false and yet agree, it
 	// must be that of the records that are there. A record of the first page may have become
-	// another version by the time of the last: additive items must all be in one page. A
-	// list that makes no claims proves itself with one page that is not full.
+	// another version by the time of the last: additive items must all be in one page.
 	byCount
 
 	// byInstant: a record that was shown by a pass before an instant and by one after it was
