@@ -67,11 +67,31 @@ var lastVersion atomic.Uint64
 // NewVersion is one that no answer has had.
 func NewVersion() Version { return Version{n: lastVersion.Add(1)} }
 
-// written is a part without what stands before its first series, and the same compressed.
+// written is a part without what stands before its first series, and the same compressed, by
+// itself if it is large, or in the run of small ones that it begins.
 type written struct {
-	plain, packed   []byte
-	checksum, shift uint32 // of plain, if it is packed: see joinChecksums
+	plain  []byte
+	packed *packed
+	run    *run
 }
+
+// packed is text that is compressed.
+type packed struct {
+	bytes           []byte
+	size            int    // of the text
+	checksum, shift uint32 // of the text: see joinChecksums
+}
+
+// run is small parts that follow each other, compressed together: those of thousands of projects
+// are most of an answer.
+type run struct {
+	parts []*written
+	*packed
+}
+
+// partsTogether is how many parts a run has at most. If one of them changes, all are compressed
+// again.
+const partsTogether = 16
 
 // section is a metric family as it is shown.
 type section struct {
@@ -204,7 +224,7 @@ func (e *Exposition) write(m *Metric, p *part, as Format) *written {
 		e.scratch = e.text(e.scratch[:0], m, p, as)
 	}
 	w.plain = bytes.Clone(e.scratch)
-	if len(w.plain) > few {
+	if isLarge(w) {
 		e.version = NewVersion().n
 	}
 	return w
@@ -266,9 +286,41 @@ func (o *output) ours(m *Metric, parts []*part) {
 		head = append(protowire.AppendVarint(nil, uint64(size)), head...)
 	}
 	o.add(&written{plain: head})
-	for _, w := range list {
-		o.add(w)
+	for together := range slices.Chunk(list, partsTogether) {
+		o.addTogether(together)
 	}
+}
+
+// addTogether puts parts into the answer that follow each other.
+func (o *output) addTogether(list []*written) {
+	size := 0
+	for _, w := range list {
+		size += len(w.plain)
+	}
+	if !o.gzip || size <= few || slices.ContainsFunc(list, isLarge) {
+		for _, w := range list {
+			o.add(w)
+		}
+		return
+	}
+	first := list[0]
+	if first.run == nil || !slices.Equal(first.run.parts, list) {
+		text := o.exposition.scratch[:0]
+		for _, w := range list {
+			text = append(text, w.plain...)
+		}
+		first.run, o.exposition.scratch = &run{list, o.exposition.pack(text)}, text
+	}
+	o.addPacked(first.run.packed)
+}
+
+// isLarge reports whether a part is worth being compressed by itself.
+func isLarge(w *written) bool { return len(w.plain) > few }
+
+// pack compresses text that other answers will have, too.
+func (e *Exposition) pack(text []byte) *packed {
+	e.version = NewVersion().n
+	return &packed{deflate(text), len(text), crc32.ChecksumIEEE(text), shiftOf(len(text))}
 }
 
 // chunk puts bytes into the answer as they are.
@@ -283,20 +335,23 @@ func (o *output) add(w *written) {
 	switch {
 	case !o.gzip:
 		o.chunk(w.plain)
-		return
-	case len(w.plain) <= few:
+	case isLarge(w):
+		if w.packed == nil {
+			w.packed = o.exposition.pack(w.plain)
+		}
+		o.addPacked(w.packed)
+	default:
 		o.pending = append(o.pending, w.plain...)
 		o.crc = crc32.Update(o.crc, crc32.IEEETable, w.plain)
-	default:
-		o.flush()
-		if w.packed == nil {
-			w.packed, w.checksum, w.shift = deflate(w.plain), crc32.ChecksumIEEE(w.plain), shiftOf(len(w.plain))
-			o.exposition.version = NewVersion().n
-		}
-		o.chunk(w.packed)
-		o.crc = joinChecksums(o.crc, w.checksum, w.shift)
+		o.size += uint32(len(w.plain))
 	}
-	o.size += uint32(len(w.plain))
+}
+
+func (o *output) addPacked(p *packed) {
+	o.flush()
+	o.chunk(p.bytes)
+	o.crc = joinChecksums(o.crc, p.checksum, p.shift)
+	o.size += uint32(p.size)
 }
 
 func (o *output) flush() {
