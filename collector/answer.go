@@ -50,6 +50,8 @@ type Scrape struct {
 type Answer struct {
 	Chunks [][]byte
 	Size   int
+	// Own is how many of its bytes are not shared with any other answer.
+	Own int
 	// Version is that of the shared chunks: answers of the same one keep the same memory.
 	Version Version
 }
@@ -190,7 +192,7 @@ func (e *Exposition) encode(f *dto.MetricFamily, as Format) []byte {
 	}
 	var b bytes.Buffer
 	e.check(expfmt.NewEncoder(&b, encodings[as], options...).Encode(f))
-	return b.Bytes()
+	return bytes.Clone(b.Bytes()) // as long as an answer is sent, and no larger than it must be
 }
 
 func (e *Exposition) check(err error) {
@@ -269,9 +271,7 @@ type output struct {
 }
 
 // process writes a family of the process.
-func (o *output) process(f *dto.MetricFamily) {
-	o.add(&written{plain: o.exposition.encode(f, o.format)})
-}
+func (o *output) process(f *dto.MetricFamily) { o.addOwn(o.exposition.encode(f, o.format)) }
 
 // ours writes a metric of our own.
 func (o *output) ours(m *Metric, parts []*part) {
@@ -285,7 +285,7 @@ func (o *output) ours(m *Metric, parts []*part) {
 	if o.format == Protobuf {
 		head = append(protowire.AppendVarint(nil, uint64(size)), head...)
 	}
-	o.add(&written{plain: head})
+	o.addOwn(head)
 	for together := range slices.Chunk(list, partsTogether) {
 		o.addTogether(together)
 	}
@@ -331,6 +331,13 @@ func (o *output) chunk(b []byte) {
 	}
 }
 
+// ownChunk does so with bytes that no other answer has.
+func (o *output) ownChunk(b []byte) {
+	o.chunk(b)
+	o.answer.Own += len(b)
+}
+
+// add puts a part into the answer.
 func (o *output) add(w *written) {
 	switch {
 	case !o.gzip:
@@ -341,9 +348,29 @@ func (o *output) add(w *written) {
 		}
 		o.addPacked(w.packed)
 	default:
-		o.pending = append(o.pending, w.plain...)
-		o.crc = crc32.Update(o.crc, crc32.IEEETable, w.plain)
-		o.size += uint32(len(w.plain))
+		o.compress(w.plain)
+	}
+}
+
+// addOwn puts text into the answer that no other one has.
+func (o *output) addOwn(text []byte) {
+	if o.gzip {
+		o.compress(text)
+		return
+	}
+	o.ownChunk(text)
+}
+
+// maxPending is how many bytes wait to be compressed.
+const maxPending = 256 << 10
+
+// compress puts text into the answer that is compressed for it alone.
+func (o *output) compress(text []byte) {
+	o.pending = append(o.pending, text...)
+	o.crc = crc32.Update(o.crc, crc32.IEEETable, text)
+	o.size += uint32(len(text))
+	if len(o.pending) > maxPending {
+		o.flush()
 	}
 }
 
@@ -356,7 +383,7 @@ func (o *output) addPacked(p *packed) {
 
 func (o *output) flush() {
 	if len(o.pending) > 0 {
-		o.chunk(deflate(o.pending))
+		o.ownChunk(deflate(o.pending))
 		o.pending = o.pending[:0]
 	}
 }
@@ -365,16 +392,16 @@ func (o *output) flush() {
 // themselves, and end at a byte.
 func (o *output) end() *Answer {
 	if o.format == OpenMetrics {
-		o.add(&written{plain: []byte("# EOF\n")})
+		o.addOwn([]byte("# EOF\n"))
 	}
 	if o.gzip {
 		o.flush()
 		const lastBlock = "\x03\x00"
 		end := binary.LittleEndian.AppendUint32([]byte(lastBlock), o.crc)
-		o.chunk(binary.LittleEndian.AppendUint32(end, o.size))
+		o.ownChunk(binary.LittleEndian.AppendUint32(end, o.size))
 		const header = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" // deflate, no time, no system
 		o.answer.Chunks = slices.Insert(o.answer.Chunks, 0, []byte(header))
-		o.answer.Size += len(header)
+		o.answer.Size, o.answer.Own = o.answer.Size+len(header), o.answer.Own+len(header)
 	}
 	o.answer.Version = Version{o.format, o.gzip, o.exposition.version}
 	return &o.answer

@@ -250,6 +250,44 @@ func TestAnswersShareWhatHasNotChanged(t *testing.T) {
 	}
 }
 
+// Of many small projects, too, nearly all of an answer is shared with the next one, and what is
+// not shared is known.
+func TestAnswersOfManyProjectsShareMemory(t *testing.T) {
+	var accumulators []*Accumulator
+	for i := range 40 {
+		b := newBench(t, func(o *Options) { o.Project, o.Limits = fmt.Sprint("p", i), NewLimits(1<<20, o.Limits.limited) })
+		var logins []record.Login
+		for n := range 40 {
+			logins = append(logins, login(n, t0, inGroup(fmt.Sprint("group ", n%4)), func(l *record.Login) { l.Machine = fmt.Sprint("m", n%8) }))
+		}
+		require.NoError(t, b.read(t0, logins...))
+		accumulators = append(accumulators, b.accumulator)
+	}
+	e := NewExposition(newCounted())
+	e.Publish(accumulators, nil)
+	for format := range accepts {
+		for _, zipped := range []bool{false, true} {
+			known := map[*byte]bool{}
+			answer := func() (a *Answer, shared int) {
+				a, err := e.Answer(t.Context(), Scrape{Format: format, Gzip: zipped})
+				require.NoError(t, err)
+				for _, chunk := range a.Chunks {
+					if known[&chunk[0]] {
+						shared += len(chunk)
+					}
+					known[&chunk[0]] = true
+				}
+				return a, shared
+			}
+			first, _ := answer()
+			second, shared := answer()
+			require.Equal(t, first.Version, second.Version)
+			require.Equal(t, second.Size-second.Own, shared, "%d, gzip %t", format, zipped)
+			require.Less(t, 2*second.Own, second.Size, "%d, gzip %t", format, zipped)
+		}
+	}
+}
+
 // Whoever waits when the metrics of the process are gathered next shares them, and no one
 // sees what was gathered before they asked. Who has gone waits for nothing.
 func TestScrapesThatWait(t *testing.T) {

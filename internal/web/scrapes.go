@@ -19,6 +19,8 @@ const (
 	maxHeldBytes = 256 << 20
 	// maxAcceptBytes is more than any scraper sends in an Accept header.
 	maxAcceptBytes = 4 << 10
+	// chunkBytes are what a chunk of an answer takes beside what is in it.
+	chunkBytes = 24
 	// pieceBytes are sent at a time. A client that takes a piece is not idle.
 	pieceBytes = 64 << 10
 )
@@ -30,24 +32,21 @@ type answerer interface {
 
 // scrapes answers scrapes. No request can ask for much work: there are few formats, and the
 // large parts of an answer are made once for all clients. While answers are sent, they keep
-// their version of the metrics in memory: beyond maxHeld bytes, the answers of the oldest
-// version are cancelled.
+// their version of the metrics in memory, and what is their own: beyond maxHeld bytes, the
+// oldest answers are cancelled.
 type scrapes struct {
 	answerer answerer
 	// findProject says why a project has no metrics here; nil if it has.
 	findProject func(name string) error
 	maxHeld     int
 
-	mu       sync.Mutex
-	versions []*sentVersion // being sent, the oldest first
-	held     int            // bytes of all versions
+	mu   sync.Mutex
+	sent []*sentAnswer // the oldest first
 }
 
-// sentVersion are the answers of one version that are being sent.
-type sentVersion struct {
-	version   collector.Version
-	size      int // of the largest answer
-	clients   int
+// sentAnswer is an answer that is being sent.
+type sentAnswer struct {
+	*collector.Answer
 	cancelled context.Context
 	cancel    context.CancelFunc
 }
@@ -111,43 +110,43 @@ func (s *scrapes) send(w http.ResponseWriter, r *http.Request, answer *collector
 }
 
 // join takes note that a client is being sent an answer, and makes room for it.
-func (s *scrapes) join(a *collector.Answer) *sentVersion {
+func (s *scrapes) join(a *collector.Answer) *sentAnswer {
+	joined := &sentAnswer{Answer: a}
+	joined.cancelled, joined.cancel = context.WithCancel(context.Background())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.versions, func(v *sentVersion) bool { return v.version == a.Version })
-	if i < 0 {
-		i = len(s.versions)
-		v := &sentVersion{version: a.Version}
-		v.cancelled, v.cancel = context.WithCancel(context.Background())
-		s.versions = append(s.versions, v)
-	}
-	joined := s.versions[i]
-	joined.clients++
-	if more := a.Size - joined.size; more > 0 {
-		joined.size += more
-		s.held += more
-	}
-	excess := s.held - s.maxHeld
-	for _, oldest := range s.versions {
-		if excess <= 0 || oldest == joined {
+	s.sent = append(s.sent, joined)
+	for _, oldest := range s.sent {
+		if oldest == joined || held(s.sent) <= s.maxHeld {
 			break
 		}
-		excess -= oldest.size
 		oldest.cancel()
 	}
 	return joined
 }
 
 // leave takes note that a client has its answer, or has gone.
-func (s *scrapes) leave(v *sentVersion) {
+func (s *scrapes) leave(a *sentAnswer) {
+	a.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.clients--; v.clients > 0 {
-		return
+	s.sent = slices.DeleteFunc(s.sent, func(other *sentAnswer) bool { return other == a })
+}
+
+// held is how many bytes answers keep in memory, but for those that are cancelled: what is the
+// own of each, and once what those of a version share.
+func held(sent []*sentAnswer) (bytes int) {
+	shared := map[collector.Version]int{}
+	for _, a := range sent {
+		if a.cancelled.Err() == nil {
+			bytes += a.Own + chunkBytes*len(a.Chunks)
+			shared[a.Version] = max(shared[a.Version], a.Size-a.Own)
+		}
 	}
-	v.cancel()
-	s.versions = slices.DeleteFunc(s.versions, func(other *sentVersion) bool { return other == v })
-	s.held -= v.size
+	for _, n := range shared {
+		bytes += n
+	}
+	return bytes
 }
 
 // formats are those that are served, in the library's words, the preferred one first.

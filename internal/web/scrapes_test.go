@@ -89,7 +89,7 @@ func TestClientsThatDoNotReadLargeAnswers(t *testing.T) {
 			require.Eventually(t, func() bool {
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				return s.held <= min(s.maxHeld, 8*len(large))
+				return held(s.sent) <= min(s.maxHeld, 8*(len(large)+chunkBytes))
 			}, patience, 10*time.Millisecond)
 		})
 	}
@@ -98,11 +98,11 @@ func TestClientsThatDoNotReadLargeAnswers(t *testing.T) {
 func TestHeldBytesAreTakenFromTheOldest(t *testing.T) {
 	s := newScrapes(nil, nil, 100)
 	shared := collector.NewVersion()
-	var sent []*sentVersion
+	var sent []*sentAnswer
 	for _, version := range []collector.Version{collector.NewVersion(), shared, shared, collector.NewVersion(), collector.NewVersion()} {
 		sent = append(sent, s.join(&collector.Answer{Size: 40, Version: version}))
 	}
-	assert.Equal(t, 160, s.held, "what is shared counts once")
+	assert.Equal(t, 80, held(s.sent), "what is shared counts once")
 	dropped := func() (is []bool) {
 		for _, a := range sent {
 			is = append(is, a.cancelled.Err() != nil)
@@ -113,8 +113,23 @@ func TestHeldBytesAreTakenFromTheOldest(t *testing.T) {
 	for _, a := range sent {
 		s.leave(a)
 	}
-	assert.Zero(t, s.held)
-	assert.Empty(t, s.versions)
+	assert.Zero(t, held(s.sent))
+	assert.Empty(t, s.sent)
+}
+
+// Answers of one version keep the same memory, but each has something of its own.
+func TestWhatAnswersDoNotShareIsHeldByEach(t *testing.T) {
+	s := newScrapes(nil, nil, 100)
+	version := collector.NewVersion()
+	var sent []*sentAnswer
+	for range 4 {
+		sent = append(sent, s.join(&collector.Answer{Size: 60, Own: 20, Version: version}))
+		assert.LessOrEqual(t, held(s.sent), 100)
+	}
+	assert.Error(t, sent[0].cancelled.Err())
+	for _, a := range sent[1:] {
+		assert.NoError(t, a.cancelled.Err())
+	}
 }
 
 // What a scrape asks for is one of a few things, whatever it sends.
@@ -167,7 +182,7 @@ func TestAScrapeThatPanicsFailsAndHoldsNothing(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	assert.Empty(t, s.versions)
+	assert.Empty(t, s.sent)
 }
 
 // While all connections wait for an answer, a new one waits for its turn.
