@@ -169,8 +169,16 @@ func (p *pieces) test(ctx context.Context, ignores func(context.Context, cursor.
 var errWindowIgnored = errors.New("the list ignores the window it is asked for, and has too many records to be read as a whole; " +
 	"report it to the vendor, and read this source by export until then")
 
-// explain gives the cause of an error, if it is that the list ignores its windows.
+// errShuffled is when pages do not prove a second, though it cannot be cut.
+var errShuffled = errors.New("one second of the list has pages that change, or are shuffled, at each request, and its count does not come true: " +
+	"nothing proves them whole; report it to the vendor, and read this source by export until then")
+
+// explain gives the cause of an error, if it is that the list ignores its windows, or shuffles
+// what cannot be cut.
 func (p *pieces) explain(err error) error {
+	if errors.Is(err, paging.ErrMoved) && p.length <= cursor.Second {
+		return reasonError{fmt.Errorf("%w: %w", errShuffled, err), Unreadable}
+	}
 	if p.windows == windowsIgnored && paging.IsTooLarge(err) {
 		return reasonError{fmt.Errorf("%w: %w", errWindowIgnored, err), Unreadable}
 	}

@@ -340,7 +340,9 @@ func TestCutsWhatIsTooLarge(t *testing.T) {
 func TestMovesEvenInTheSmallestWindow(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.read = func(context.Context, cursor.Window, int) ([]record.Login, error) { return nil, paging.ErrMoved }
-		require.ErrorIs(t, w.poller().Poll(t.Context()), paging.ErrMoved)
+		err := w.poller().Poll(t.Context())
+		require.ErrorIs(t, err, paging.ErrMoved)
+		require.ErrorIs(t, err, errShuffled, "what to do")
 		assert.Less(t, len(w.asked), 20)
 		assert.Empty(t, w.batches)
 	})
