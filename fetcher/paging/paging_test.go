@@ -198,12 +198,12 @@ func TestAShuffledListIsWholeOrNotDone(t *testing.T) {
 		count       func(n int) int
 		least       int // of the readings are done
 	}{
-		"true":              {700, 6, nil, 2}, // chance; a later poll has another
-		"that of the page":  {150, 60, func(int) int { return 100 }, 0},
-		"too small":         {300, 40, func(n int) int { return n - n/3 }, 0},
-		"too small by one":  {300, 10, func(n int) int { return n - 1 }, 0},
-		"too large by one":  {300, 10, func(n int) int { return n + 1 }, 0},
-		"another each time": {150, 60, func(n int) int { return r.IntN(2*n + 3) }, 0},
+		"true":              {700, 8, nil, 1}, // chance; a later poll has another
+		"that of the page":  {150, 30, func(int) int { return 100 }, 0},
+		"too small":         {300, 25, func(n int) int { return n - n/3 }, 0},
+		"too small by one":  {300, 4, func(n int) int { return n - 1 }, 0},
+		"too large by one":  {300, 4, func(n int) int { return n + 1 }, 0},
+		"another each time": {150, 30, func(n int) int { return r.IntN(2*n + 3) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			done := 0
