@@ -3,6 +3,8 @@ package paging
 import (
 	"sync"
 	"time"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 )
 
 // claims is what is known, from one reading of a list to the next, of what it claims: how
@@ -15,9 +17,9 @@ type claims struct {
 	distrusted bool
 	lastTrue   int
 	// longest is the length of the longest page that was seen: a shorter one was not cut by
-	// the server. Of a page as long as this that was asked; it was the last one at checked.
+	// the server. In the window checked such a page was seen to be the only one.
 	longest int
-	checked time.Time
+	checked cursor.Window
 	// reach is the least offset that the API has refused; 0: none, as far as is known.
 	reach     int
 	reachedAt time.Time
@@ -73,25 +75,27 @@ func (c *claims) isShort(items int) bool {
 }
 
 // isWhole reports whether a page that has as many items as the list claims can be the only
-// one. Perhaps the claim is but that of the page: how many items a page can have is seen
-// when there is nothing behind it, and again before a window of some length has gone by.
-func (c *claims) isWhole(items int, window time.Duration) bool {
+// one of a window. Perhaps the claim is but that of the page: how many items a page can have is
+// seen when there is nothing behind it. What comes after that is read again, by windows that
+// overlap, before half of a window has gone by.
+func (c *claims) isWhole(items int, w cursor.Window) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return items < c.longest || items == c.longest && time.Since(c.checked) < window/2
+	passed := w.From.Sub(c.checked.From)
+	return items < c.longest || items == c.longest && passed >= 0 && passed < min(w.Length(), c.checked.Length())/2
 }
 
-// sawPages takes note of how long the pages of a pass are.
-func (c *claims) sawPages(pages []page, steady bool) {
+// sawPages takes note of how long the pages of a pass over a window are.
+func (c *claims) sawPages(w cursor.Window, pages []page, steady bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range pages {
 		if n := len(pages[i].ids); n > c.longest {
-			c.longest, c.checked = n, time.Time{}
+			c.longest, c.checked = n, cursor.Window{}
 		}
 	}
 	if steady && len(pages) == 2 && len(pages[0].ids) == c.longest && pages[1].end() == pages[0].end() {
-		c.checked = time.Now()
+		c.checked = w
 	}
 }
 

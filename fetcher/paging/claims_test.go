@@ -255,6 +255,24 @@ func TestSumsOfAMoment(t *testing.T) {
 	assert.Less(t, failed, done/20)
 }
 
+// A server whose pages are small, and which counts only what is in each: that one window has
+// just a page says nothing of the next one, which is not read again.
+func TestOnePageOfAWindowSaysNothingOfTheNext(t *testing.T) {
+	l := &list{size: 50}
+	r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+		_, logins, err := l.get(ctx, q)
+		return len(logins), logins, err
+	}, nil)
+	from := noon
+	for _, n := range []int{50, 120, 50, 50, 80} {
+		l.items = connections(n)
+		logins, err := r.Read(t.Context(), cursor.Window{From: from.Add(-cursor.Seam), To: from.Add(time.Hour)}, 0)
+		require.NoError(t, err)
+		requireAll(t, l.items, logins)
+		from = from.Add(time.Hour)
+	}
+}
+
 // lies are claims that are not of the window.
 func lies(r *rand.Rand) []func(n, items int) int {
 	constant := func(c int) func(int, int) int { return func(int, int) int { return c } }

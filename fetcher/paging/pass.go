@@ -23,7 +23,7 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 		a.pages, a.items = []page{first}, [][]T{items}
 	}
 	size, claim := len(a.pages[0].ids), a.pages[0].claim
-	single := size < r.Limit && size == claim && (r.Trusting && r.claims.areTrusted() || r.claims.isWhole(size, a.window.Length()))
+	single := size < r.Limit && size == claim && (r.Trusting && r.claims.areTrusted() || r.claims.isWhole(size, a.window))
 	l := layoutOf(size, len(a.passes), r.claims.isShort(size), single)
 	for {
 		if err := r.fill(ctx, a); err != nil {
@@ -46,7 +46,7 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 		}
 	}
 	p, items := r.join(l, a)
-	r.claims.sawPages(a.pages, p.isSteady())
+	r.claims.sawPages(a.window, a.pages, p.isSteady())
 	a.pages, a.items = nil, nil
 	return p, items, nil
 }
