@@ -226,9 +226,7 @@ func (e *Exposition) write(m *Metric, p *part, as Format) *written {
 		e.scratch = e.text(e.scratch[:0], m, p, as)
 	}
 	w.plain = bytes.Clone(e.scratch)
-	if isLarge(w) {
-		e.version = NewVersion().n
-	}
+	e.version = NewVersion().n
 	return w
 }
 
@@ -309,7 +307,8 @@ func (o *output) addTogether(list []*written) {
 		for _, w := range list {
 			text = append(text, w.plain...)
 		}
-		first.run, o.exposition.scratch = &run{list, o.exposition.pack(text)}, text
+		// A copy: list is a part of a longer one, which would keep all that was shown then.
+		first.run, o.exposition.scratch = &run{slices.Clone(list), o.exposition.pack(text)}, text
 	}
 	o.addPacked(first.run.packed)
 }

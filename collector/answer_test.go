@@ -9,11 +9,13 @@ import (
 	"io"
 	"math"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -250,10 +252,8 @@ func TestAnswersShareWhatHasNotChanged(t *testing.T) {
 	}
 }
 
-// Of many small projects, too, nearly all of an answer is shared with the next one, and what is
-// not shared is known.
-func TestAnswersOfManyProjectsShareMemory(t *testing.T) {
-	var accumulators []*Accumulator
+// smallProjects are accumulators of which each has few series in a family.
+func smallProjects(t *testing.T) (projects []*bench, accumulators []*Accumulator) {
 	for i := range 40 {
 		b := newBench(t, func(o *Options) { o.Project, o.Limits = fmt.Sprint("p", i), NewLimits(1<<20, o.Limits.limited) })
 		var logins []record.Login
@@ -261,12 +261,20 @@ func TestAnswersOfManyProjectsShareMemory(t *testing.T) {
 			logins = append(logins, login(n, t0, inGroup(fmt.Sprint("group ", n%4)), func(l *record.Login) { l.Machine = fmt.Sprint("m", n%8) }))
 		}
 		require.NoError(t, b.read(t0, logins...))
-		accumulators = append(accumulators, b.accumulator)
+		projects, accumulators = append(projects, b), append(accumulators, b.accumulator)
 	}
+	return projects, accumulators
+}
+
+// Of many small projects, too, nearly all of an answer is shared with the next one, and what is
+// not shared is known. Answers of one version share all the same memory.
+func TestAnswersOfManyProjectsShareMemory(t *testing.T) {
+	projects, accumulators := smallProjects(t)
 	e := NewExposition(newCounted())
-	e.Publish(accumulators, nil)
+	at := t0
 	for format := range accepts {
 		for _, zipped := range []bool{false, true} {
+			e.Publish(accumulators, nil)
 			known := map[*byte]bool{}
 			answer := func() (a *Answer, shared int) {
 				a, err := e.Answer(t.Context(), Scrape{Format: format, Gzip: zipped})
@@ -284,8 +292,51 @@ func TestAnswersOfManyProjectsShareMemory(t *testing.T) {
 			require.Equal(t, first.Version, second.Version)
 			require.Equal(t, second.Size-second.Own, shared, "%d, gzip %t", format, zipped)
 			require.Less(t, 2*second.Own, second.Size, "%d, gzip %t", format, zipped)
+
+			at = at.Add(time.Minute)
+			require.NoError(t, projects[0].read(at, login(int(at.Unix()), at)))
+			e.Publish(accumulators, nil)
+			third, shared := answer()
+			require.NotEqual(t, second.Version, third.Version)
+			require.Less(t, shared, third.Size-third.Own, "%d, gzip %t", format, zipped)
 		}
 	}
+}
+
+// What is compressed together with others does not keep more than these in memory.
+func TestPartsThatHaveChangedAreFreed(t *testing.T) {
+	projects, accumulators := smallProjects(t)
+	e := NewExposition(newCounted())
+	answer := func() {
+		e.Publish(accumulators, nil)
+		_, err := e.Answer(t.Context(), Scrape{Format: Text, Gzip: true})
+		require.NoError(t, err)
+	}
+	answer()
+	last := projects[len(projects)-1]
+	exposed := func() (parts []weak.Pointer[part]) {
+		for _, f := range last.accumulator.state.families.list {
+			for _, p := range f.exposed {
+				parts = append(parts, weak.Make(p))
+			}
+		}
+		return parts
+	}
+	before := exposed()
+	at := t0.Add(time.Minute)
+	require.NoError(t, last.read(at, login(1000, at, inGroup("group 0"))))
+	answer()
+	runtime.GC()
+	now, freed := exposed(), 0
+	for _, p := range before {
+		if p.Value() == nil {
+			freed++
+		} else {
+			require.Contains(t, now, p, "nothing shows it any more")
+		}
+	}
+	require.Positive(t, freed)
+	runtime.KeepAlive(e)
 }
 
 // Whoever waits when the metrics of the process are gathered next shares them, and no one
