@@ -114,7 +114,7 @@ func (all notifications) count(receiver string) (count int) {
 func (all notifications) String() string {
 	var b strings.Builder
 	for _, n := range all {
-		if n.receiver != "nobody" {
+		if n.receiver != "none" {
 			fmt.Fprintf(&b, "  day %d %02d:%02d %s: %s", n.minute/1440, n.minute%1440/60, n.minute%60, n.receiver, strings.Join(n.firing, ", "))
 			if len(n.resolved) > 0 {
 				fmt.Fprintf(&b, "; over: %s", strings.Join(n.resolved, ", "))
@@ -313,7 +313,7 @@ func TestReceiversOfTheExample(t *testing.T) {
 	}
 }
 
-// TestRoutesOfSeverities asks who is told of each alert, as rendered and as an administrator
+// TestRoutesOfSeverities asks which receiver each alert goes to, as rendered and as an administrator
 // may have lowered or raised it.
 func TestRoutesOfSeverities(t *testing.T) {
 	c, err := config.LoadFile(filepath.Join(repository, alertmanager))
@@ -323,7 +323,7 @@ func TestRoutesOfSeverities(t *testing.T) {
 		if r.Alert == "" {
 			continue
 		}
-		for severity, receiver := range map[string]string{"critical": "pager", "warning": "mail", "info": "nobody"} {
+		for severity, receiver := range map[string]string{"critical": "pager", "warning": "mail", "info": "none"} {
 			for _, route := range root.Match(model.LabelSet{"alertname": model.LabelValue(r.Alert), "severity": model.LabelValue(severity)}) {
 				assert.Equal(t, receiver, route.RouteOpts.Receiver, "%s, %s", r.Alert, severity)
 			}
