@@ -91,7 +91,7 @@ type notification struct {
 type notifications []notification
 
 // of are those about an incident.
-func (all notifications) of(c *told) (some notifications) {
+func (all notifications) of(c *expected) (some notifications) {
 	for _, n := range all {
 		if n.minute >= int32(c.incident.from/minute) && n.minute <= int32(c.incident.to/minute)+90 {
 			some = append(some, n)
@@ -100,7 +100,7 @@ func (all notifications) of(c *told) (some notifications) {
 	return some
 }
 
-// count is how often a receiver is interrupted. That all is over interrupts nobody; that a
+// count is how often a receiver is interrupted. That all is over interrupts no one; that a
 // part is over does.
 func (all notifications) count(receiver string) (count int) {
 	for _, n := range all {

@@ -26,7 +26,7 @@ const (
 	groupPartly   kind = "part of a group"             // share of the attempts of a group fail
 	capacity      kind = "no server free in a group"   // likewise, with a code of its own
 	knownCode     kind = "part of a group, known code" // with a code that is there on any day
-	nobodyComes   kind = "nobody reaches the service"  // share of the attempts never arrive
+	noOneComes    kind = "no one reaches the service"  // share of the attempts never arrive
 	serverDead    kind = "one server fails"            //
 	serverDrawing kind = "failing server draws logins" // the balancer likes the empty server
 	agentRollOut  kind = "bad agent version"           // on more and more servers
@@ -39,12 +39,12 @@ const (
 	nightOutage   kind = "identity provider down at night"
 	apiDown       kind = "API away"
 	apiThenOutage kind = "identity provider down while the API is away"
-	givingUp      kind = "identity provider down, nobody tries twice"
+	givingUp      kind = "identity provider down, no one tries twice"
 )
 
 // blocks is whether an attempt never reaches the service.
 func (c *incident) blocks(_ *tenant, _ *person, r *rand.Rand) bool {
-	return c.kind == nobodyComes && r.Float64() < c.share
+	return c.kind == noOneComes && r.Float64() < c.share
 }
 
 // meet is what becomes of an attempt in the incident: code, server, and how much slower.
@@ -123,7 +123,7 @@ func (c *incident) versions(p *person, server int, l *login) {
 	}
 }
 
-// attack adds attempts that nobody of the tenant makes.
+// attack adds attempts that no person of the tenant makes.
 func (c *incident) attack(t *tenant) {
 	r := random(t.seed, "attack", c.seed)
 	from, to := float64(c.from), float64(c.to)

@@ -115,7 +115,7 @@ func packs(s size, seed uint64) (all [][]*incident) {
 	for rep := range *times {
 		for _, c := range []incident{
 			{kind: providerDown}, {kind: givingUp}, {kind: groupDown}, {kind: groupPartly, share: 0.3}, {kind: capacity, share: 0.5}, {kind: knownCode, share: 0.4},
-			{kind: nobodyComes, share: 1}, {kind: nobodyComes, share: 0.8}, {kind: serverDead}, {kind: serverDrawing},
+			{kind: noOneComes, share: 1}, {kind: noOneComes, share: 0.8}, {kind: serverDead}, {kind: serverDrawing},
 			{kind: agentRollOut, share: 0.35}, {kind: clientRollOut, share: 0.9}, {kind: slowLogins}, {kind: slowGroup}, {kind: guessing},
 			{kind: spray}, {kind: spray, share: 1}, {kind: newCode, share: 0.01}, {kind: nightOutage}, {kind: apiDown}, {kind: apiThenOutage},
 		} {

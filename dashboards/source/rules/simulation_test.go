@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// told is an incident, and within how many minutes a page or a mail must tell of it.
-type told struct {
+// expected is an incident, and within how many minutes a page or a mail must report it.
+type expected struct {
 	incident   incident
 	day, onset int64
 	page, mail int32 // 0: none is asked for
@@ -22,7 +22,7 @@ type told struct {
 
 // weeks of five incidents, one on each working day after three weeks of peace. What is
 // asked for is what docs/alerts.md promises.
-var cases = map[string][]told{
+var cases = map[string][]expected{
 	"small": {
 		{incident{kind: nightOutage}, 0, 2 * hour, 30, 0, 50}, // until a login comes
 		{incident{kind: guessing}, 1, 10 * hour, 0, 15, 0},
@@ -32,17 +32,17 @@ var cases = map[string][]told{
 	},
 	"medium": {
 		{incident{kind: providerDown}, 0, 9*hour + 10*minute, 10, 0, 0},
-		{incident{kind: nobodyComes, share: 1}, 1, 8*hour + 50*minute, 20, 0, 0},
+		{incident{kind: noOneComes, share: 1}, 1, 8*hour + 50*minute, 20, 0, 0},
 		{incident{kind: clientRollOut, share: 0.9}, 2, 9 * hour, 0, 30, 0},
 		{incident{kind: givingUp}, 2, 15 * hour, 25, 0, 20},
 		{incident{kind: givingUp}, 3, 9 * hour, 30, 0, 0},
 		{incident{kind: spray, share: 1}, 3, 14 * hour, 0, 20, 0},
 		{incident{kind: nightOutage}, 4, 1 * hour, 60, 0, 50},
-		{incident{kind: nobodyComes, share: 0.8}, 4, 9 * hour, 35, 0, 20},
+		{incident{kind: noOneComes, share: 0.8}, 4, 9 * hour, 35, 0, 20},
 	},
 	"large": {
 		{incident{kind: providerDown}, 0, 15 * hour, 10, 0, 0},
-		{incident{kind: nobodyComes, share: 0.8}, 1, 14*hour + 30*minute, 25, 0, 0},
+		{incident{kind: noOneComes, share: 0.8}, 1, 14*hour + 30*minute, 25, 0, 0},
 		{incident{kind: agentRollOut, share: 0.35}, 2, 10 * hour, 0, 30, 15},
 		{incident{kind: groupDown, group: 2}, 3, 9 * hour, 10, 0, 20}, // a device fails on and on
 		{incident{kind: capacity, share: 0.5}, 4, 10*hour + 30*minute, 0, 30, 15},
@@ -51,7 +51,7 @@ var cases = map[string][]told{
 
 // played is a week in which the cases of a tenant happened, and what fired.
 type played struct {
-	cases  []*told
+	cases  []*expected
 	alarms []*alarm
 }
 
@@ -108,7 +108,7 @@ func (k kind) lasts() int64 {
 }
 
 // of are the alarms of an incident.
-func (p played) of(c *told) (all []*alarm) {
+func (p played) of(c *expected) (all []*alarm) {
 	for _, a := range p.alarms {
 		if a.from >= int32(c.incident.from/minute) && a.from <= int32(c.incident.to/minute)+60 {
 			all = append(all, a)
@@ -127,9 +127,9 @@ func first(alarms []*alarm, severity string) int32 {
 	return at
 }
 
-// TestIncidentsAreTold fails if a rule that is changed finds an incident too late, or
+// TestIncidentsAreReported fails if a rule that is changed finds an incident too late, or
 // makes an alarm while nothing happens.
-func TestIncidentsAreTold(t *testing.T) {
+func TestIncidentsAreReported(t *testing.T) {
 	for _, s := range []size{small, medium, large} {
 		t.Run(s.name, func(t *testing.T) {
 			if s.name == large.name && !*withLarge {
@@ -149,7 +149,7 @@ func TestIncidentsAreTold(t *testing.T) {
 				case c.page > 0 && assert.Positive(t, page, "%s: no page", &c.incident):
 					assert.LessOrEqual(t, page-begin, c.page, "%s: the page comes late", &c.incident)
 				case c.mail > 0 && assert.Positive(t, max(page, mail), "%s: nothing", &c.incident):
-					assert.LessOrEqual(t, min(cmp.Or(max(mail, 0), page), cmp.Or(max(page, 0), mail))-begin, c.mail, "%s: told late", &c.incident)
+					assert.LessOrEqual(t, min(cmp.Or(max(mail, 0), page), cmp.Or(max(page, 0), mail))-begin, c.mail, "%s: reported late", &c.incident)
 				}
 				for _, a := range alarms {
 					if a.rule.Labels["severity"] == "critical" {
