@@ -76,7 +76,9 @@ func (a *AppUserAccess) Access() Access {
 		User: r.person(accessUsername), Failures: r.count(accessFailedCount), Last: r.time(accessLastTime),
 		Code: r.code(accessErrorCode),
 	}
-	access.Message = r.reason(accessErrorMessage, access.Code, accessPrivate)
+	if message := r.reason(accessErrorMessage, access.Code); message != "" {
+		access.Message = shown(message, accessPrivate(&r))
+	}
 	access.Invalid = r.invalidNames()
 	access.ID = identify("access", a.text[:len(AppUserAccessFields)]...)
 	return access

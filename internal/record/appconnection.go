@@ -86,13 +86,16 @@ func (c *AppConnection) Login() Login {
 	if l.Group == "" {
 		l.Group = r.label(appGroupID)
 	}
-	l.FailedReason = r.reason(appFailureReason, l.FailedCode, appPrivate)
+	if reason := r.reason(appFailureReason, l.FailedCode); reason != "" {
+		l.FailedReason = shown(reason, appPrivate(&r))
+	}
 	if l.FailedCode == "" && l.FailedReason == "" {
 		l.FailedReason = r.failedStatus(appStatus)
 	}
 	l.Started = r.unread(appBrokeringTime) != ""
 	// A user may open two applications in one second.
-	what := append(r.client(&l, appBrokeringTime, appClientName, appClientMAC, appClientIP), l.App)
+	var client [maxClient]string
+	what := append(r.appendClient(client[:0], &l, appBrokeringTime, appClientName, appClientMAC, appClientIP), l.App)
 	l.keepTransaction(r.id(appTransactionID))
 	l.identifyBy("app ", r.identity(appID), l.Machine, r.name(appUserName), what...)
 	l.Invalid = r.invalidNames()

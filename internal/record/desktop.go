@@ -89,10 +89,10 @@ func (c *DesktopConnection) Login() Login {
 		reason = r.value(deskDetails)
 	}
 	if saysSomething(reason) && !saysSuccess(reason) {
-		reason = withoutPersonal(reason, deskPrivate(r))
+		reason = withoutPersonal(reason, deskPrivate(&r))
 		l.FailedReason, l.FailedCode = intern(Label(reason)), intern(failureSlug(reason))
 	}
-	l.identifyDesktop(r)
+	l.identifyDesktop(&r)
 	l.Invalid = r.invalidNames()
 	return l
 }
@@ -107,7 +107,9 @@ func (l *Login) identifyDesktop(r *reading) {
 		l.keepTransaction(text)
 		id = identify("transaction", text, cmp.Or(r.unread(deskStartTime), l.began().Format(time.RFC3339)))
 	}
-	l.identifyBy("desktop ", id, l.Machine, r.name(deskUserName), r.client(l, deskStartTime, deskTerminalName, deskTerminalMAC, deskTerminalIP)...)
+	var client [maxClient]string
+	l.identifyBy("desktop ", id, l.Machine, r.name(deskUserName),
+		r.appendClient(client[:0], l, deskStartTime, deskTerminalName, deskTerminalMAC, deskTerminalIP)...)
 }
 
 // deskPrivate lists the personal text of the record.

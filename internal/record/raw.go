@@ -34,6 +34,16 @@ func newKind(names []string, truths ...int) *kind {
 	return k
 }
 
+// place finds a field by its name. It looks first where it is likely to be: answers have their
+// fields in the order of the API's pages.
+func (k *kind) place(name string, likely int) (place int, ok bool) {
+	if likely < len(k.names) && k.names[likely] == name {
+		return likely, true
+	}
+	place, ok = k.places[name]
+	return place, ok
+}
+
 // maxFields is how many fields a kind may have at most.
 const maxFields = 28
 
@@ -99,10 +109,11 @@ func (r *raw) take(k *kind, value jsontext.Value) {
 // texts share its memory. A field that stands there twice is what it is the last time.
 func (r *raw) fill(k *kind, prefix, object string) {
 	plain := isPlain(object)
+	place := -1
 	for name, value := range members(object) {
 		field := prefix + unquote(name, plain)
-		place, ok := k.places[field]
-		if !ok {
+		var ok bool
+		if place, ok = k.place(field, place+1); !ok {
 			if k.objects[field] {
 				r.fillObject(k, field, value)
 			}
@@ -147,16 +158,18 @@ type reading struct {
 }
 
 // read takes off the texts what tools put around them.
-func (r *raw) read(k *kind) *reading {
+func (r *raw) read(k *kind) reading {
 	var quoted quoting
 	for i := range k.names {
 		r.shorten(i, plain(r.text[i]))
 		quoted.sees(r.text[i])
 	}
-	for i := range k.names {
-		r.shorten(i, quoted.strip(r.text[i]))
+	if quoted.any {
+		for i := range k.names {
+			r.shorten(i, quoted.strip(r.text[i]))
+		}
 	}
-	return &reading{raw: r, kind: k, bad: r.invalid}
+	return reading{raw: r, kind: k, bad: r.invalid}
 }
 
 // shorten sets the text of a field to what is left of it. Nearly always that is all of it,
@@ -231,6 +244,9 @@ func (r *reading) identity(place int) (id Identity) {
 // personal in it is taken out.
 func (r *reading) code(place int) string {
 	s, _ := whole(r.value(place))
+	if s == "" {
+		return ""
+	}
 	if f := narrow(s); f != s { // a code in words stays as it is
 		if n, _ := whole(f); isDigits(n) {
 			s = n
@@ -245,15 +261,18 @@ func (r *reading) code(place int) string {
 	return intern(Label(s))
 }
 
-// reason is a field that tells in words what went wrong, as a label value; empty if it
-// says success and there is no code. The record's own texts are taken out of it.
-func (r *reading) reason(place int, code string, own func(*reading) []private) string {
+// reason is a field that tells in words what went wrong; empty if it says success and there is
+// no code. Personal text may be in it: see shown.
+func (r *reading) reason(place int, code string) string {
 	s := r.value(place)
-	if s == "" || code == "" && saysSuccess(s) {
+	if code == "" && saysSuccess(s) {
 		return ""
 	}
-	return intern(Label(withoutPersonal(s, own(r))))
+	return s
 }
+
+// shown is a reason as a label value, without the record's own texts.
+func shown(reason string, own []private) string { return intern(Label(withoutPersonal(reason, own))) }
 
 func (r *reading) time(place int) time.Time {
 	zone := r.zone
@@ -273,10 +292,10 @@ func (r *reading) unread(place int) string {
 	return cmp.Or(r.value(place), "?")
 }
 
-// client is what tells the client of a record: its name and addresses. Where all that is
-// known of when it began is a text that could not be read, that tells records apart, too.
-func (r *reading) client(l *Login, start, name int, addresses ...int) []string {
-	client := append(make([]string, 0, len(addresses)+2), r.name(name))
+// appendClient appends what tells the client of a record: its name and addresses. Where all
+// that is known of when it began is a text that could not be read, that tells records apart, too.
+func (r *reading) appendClient(client []string, l *Login, start, name int, addresses ...int) []string {
+	client = append(client, r.name(name))
 	for _, place := range addresses {
 		client = append(client, r.id(place))
 	}

@@ -160,7 +160,8 @@ func (l *Login) identifyBy(kind string, id Identity, machine string, user string
 	var buf [8]string // so that it is not allocated for each record
 	l.Who = identify(kind+"who", append(append(buf[:0], user), client...)...)
 	l.Invariant = l.form(l.began())
-	parts := append(append(buf[:0], user, l.began().Format(time.RFC3339), machine), client...)
+	var began [len(time.RFC3339)]byte
+	parts := append(append(buf[:0], user, string(l.began().AppendFormat(began[:0], time.RFC3339)), machine), client...)
 	l.Legacy = identify(kind+"invariant", parts...)
 	l.LegacyPending = l.Legacy
 	if machine != "" {
@@ -176,7 +177,8 @@ func (l *Login) identifyBy(kind string, id Identity, machine string, user string
 // form is what never changes in the record, if it began at a time. Times of pages and
 // files may differ in their fractions of a second.
 func (l *Login) form(began time.Time) Identity {
-	return identify("invariant of", string(l.Who[:]), strconv.FormatInt(began.Unix(), 10))
+	var second [len("-9223372036854775808")]byte
+	return identify("invariant of", string(l.Who[:]), string(strconv.AppendInt(second[:0], began.Unix(), 10)))
 }
 
 // Forms are the identities, beside Invariant, under which the record may be remembered
@@ -201,6 +203,9 @@ func (p Person) Block() (b [16]byte) {
 // PersonIn is the pseudonym that Block has written.
 func PersonIn(b [16]byte) Person { return Person(binary.BigEndian.Uint64(b[:])) }
 
+// maxClient is how many texts at most tell a client: see appendClient.
+const maxClient = 6
+
 func malformedLogin(id Identity) Login { return Login{ID: id, Invariant: id, Malformed: true} }
 
 // identify hashes parts, each with its length, so that no two lists of parts
@@ -220,7 +225,8 @@ func identify(kind string, parts ...string) Identity {
 func PersonOf(name string) Person {
 	var c UserConnection
 	c.Set(UserConnectionFields[connUserName], name)
-	return c.read(userConnections).person(connUserName)
+	r := c.read(userConnections)
+	return r.person(connUserName)
 }
 
 func pseudonym(name string) Person {

@@ -167,7 +167,10 @@ var tenantLimits = newKind([]string{"max_session"})
 func (l *TenantLimits) UnmarshalJSONFrom(d *jsontext.Decoder) error { return l.decode(tenantLimits, d) }
 
 // MaxSessions is the most sessions that any server can have; 0 if unknown.
-func (l *TenantLimits) MaxSessions() int { return l.read(tenantLimits).count(0) }
+func (l *TenantLimits) MaxSessions() int {
+	r := l.read(tenantLimits)
+	return r.count(0)
+}
 
 // LatestAgent is the API's answer about the latest version of the agent.
 type LatestAgent struct{ raw }
@@ -178,4 +181,7 @@ var latestAgent = newKind([]string{"latest_version"})
 func (a *LatestAgent) UnmarshalJSONFrom(d *jsontext.Decoder) error { return a.decode(latestAgent, d) }
 
 // Version is the version as a label value; empty if unknown.
-func (a *LatestAgent) Version() string { return a.read(latestAgent).label(0) }
+func (a *LatestAgent) Version() string {
+	r := a.read(latestAgent)
+	return r.label(0)
+}

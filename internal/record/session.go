@@ -113,7 +113,9 @@ func (s *SessionInfo) Session() Session {
 		FailedCode: r.code(sessFailedCode), User: r.person(sessLoginUser),
 		PreConnect: r.time(sessPreConnTime), Start: r.time(sessStartTime), End: r.time(sessEndTime), Updated: r.time(sessUpdateTime),
 	}
-	session.FailedReason = r.reason(sessFailedReason, session.FailedCode, sessPrivate)
+	if reason := r.reason(sessFailedReason, session.FailedCode); reason != "" {
+		session.FailedReason = shown(reason, sessPrivate(&r))
+	}
 	if session.Group == "" {
 		session.Group = r.label(sessGroupID)
 	}

@@ -82,9 +82,13 @@ func (c *UserConnection) Login() Login {
 		User:        r.person(connUserName), ClientIP: r.person(connClientIP),
 		PreConnect: r.time(connPreConnTime), Start: r.time(connStartTime), End: r.time(connEndTime), Updated: r.time(connUpdateTime),
 	}
-	l.FailedReason = r.reason(connFailedReason, l.FailedCode, connPrivate)
+	if reason := r.reason(connFailedReason, l.FailedCode); reason != "" {
+		l.FailedReason = shown(reason, connPrivate(&r))
+	}
 	l.Started = r.unread(connStartTime) != ""
-	l.identifyBy("", r.identity(connID), l.Machine, r.name(connUserName), r.client(&l, connStartTime, connClientName, connClientMAC, connClientIP)...)
+	var client [maxClient]string
+	l.identifyBy("", r.identity(connID), l.Machine, r.name(connUserName),
+		r.appendClient(client[:0], &l, connStartTime, connClientName, connClientMAC, connClientIP)...)
 	l.Invalid = r.invalidNames()
 	return l
 }

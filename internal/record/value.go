@@ -39,12 +39,18 @@ func isFiller(r rune) bool {
 }
 
 // quoting is how the values of a record are quoted beyond what their container asks for.
-type quoting struct{ apostrophe, quotes bool }
+type quoting struct {
+	apostrophe, quotes bool
+	any                bool // a value may be quoted at all
+}
 
 // sees takes a value into account. No number, time or id begins with a quote: if one
 // does, the whole record is quoted so.
 func (q *quoting) sees(s string) {
-	if len(s) < 2 || s[0] != '\'' && s[0] != '"' || s[1] < '0' || s[1] > '9' {
+	if len(s) < 2 || s[0] != '\'' && s[0] != '"' {
+		return
+	}
+	if q.any = true; s[1] < '0' || s[1] > '9' {
 		return
 	}
 	q.apostrophe = q.apostrophe || s[0] == '\''
@@ -79,7 +85,10 @@ const longestNothing = len("undefined")
 
 // isNothing reports whether a value only says that there is none.
 func isNothing(s string) bool {
-	if len(s) > 3*longestNothing || len(s) > 0 && s[0] >= '0' && s[0] <= '9' {
+	if s == "" {
+		return true
+	}
+	if len(s) > 3*longestNothing || s[0] >= '0' && s[0] <= '9' {
 		return false
 	}
 	if n := narrow(s); len(n) <= longestNothing && nothings[strings.ToLower(n)] {
