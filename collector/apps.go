@@ -45,7 +45,9 @@ func newApps(f *families, _ Options) aggregator {
 	return &apps{breakdown: b, use: use, openGauge: newOpenGauge(open, b, func(p ledger.Place) []pair { return []pair{appGroup.is(p.Group), appName.is(p.App)} })}
 }
 
-func byApp(l *record.Login) []pair { return []pair{appGroup.is(l.Group), appName.is(l.App)} }
+func byApp(labels []pair, l *record.Login) []pair {
+	return append(labels, appGroup.is(l.Group), appName.is(l.App))
+}
 
 func (a *apps) observe(e *ledger.Event) {
 	a.breakdown.observe(e)

@@ -12,10 +12,14 @@ import (
 // the labels of the attempts and failed_code.
 type breakdown struct {
 	attempts, failures *family
-	by                 func(*record.Login) []pair
+	by                 labeler
+	labels             []pair // scratch
 }
 
-func newBreakdown(f *families, attempts, failures *Metric, by func(*record.Login) []pair) *breakdown {
+// labeler appends the labels of a login.
+type labeler func(labels []pair, l *record.Login) []pair
+
+func newBreakdown(f *families, attempts, failures *Metric, by labeler) *breakdown {
 	return &breakdown{attempts: f.of(attempts), failures: f.of(failures), by: by}
 }
 
@@ -30,7 +34,8 @@ func (b *breakdown) observe(e *ledger.Event) {
 	if !e.Attempt && e.FailedCode == "" {
 		return
 	}
-	attempt := b.by(e.Login)
+	b.labels = b.by(b.labels[:0], e.Login)
+	attempt := b.labels
 	if e.FailedCode != "" {
 		failure := append(slices.Clip(attempt), failedCode.is(e.FailedCode))
 		if !b.failures.admits(failure...) {

@@ -11,7 +11,7 @@ var (
 
 // newClients counts logins by the client's operating system and the server's agent.
 func newClients(f *families, _ Options) aggregator {
-	return newBreakdown(f, clientAttempts, clientFailures, func(l *record.Login) []pair {
-		return []pair{clientType.is(l.ClientType), agentVersion.is(l.AgentVersion)}
+	return newBreakdown(f, clientAttempts, clientFailures, func(labels []pair, l *record.Login) []pair {
+		return append(labels, clientType.is(l.ClientType), agentVersion.is(l.AgentVersion))
 	})
 }

@@ -13,7 +13,7 @@ var (
 
 // newClientVersions counts logins by the client's operating system and version.
 func newClientVersions(f *families, _ Options) aggregator {
-	return newBreakdown(f, versionAttempts, versionFailures, func(l *record.Login) []pair {
-		return []pair{clientType.is(l.ClientType), clientVersion.is(l.ClientVersion)}
+	return newBreakdown(f, versionAttempts, versionFailures, func(labels []pair, l *record.Login) []pair {
+		return append(labels, clientType.is(l.ClientType), clientVersion.is(l.ClientVersion))
 	})
 }

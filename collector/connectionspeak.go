@@ -23,10 +23,10 @@ type connectionPeaks struct {
 	windows []Window
 	longest time.Duration
 
-	steps   []step // in the order of time, each time once
-	sum     int64  // of all steps
-	added   []step // since the last refresh
-	changed map[int64]bool
+	steps   []step  // in the order of time, each time once
+	sum     int64   // of all steps
+	added   []step  // since the last refresh
+	changed []int64 // when the steps have changed that are to be saved
 }
 
 // step is by how much the number of open connections grew at a time.
@@ -37,7 +37,7 @@ type step struct {
 func compareSteps(a, b step) int { return cmp.Compare(a.at, b.at) }
 
 func newConnectionPeaks(f *families, o Options) aggregator {
-	c := &connectionPeaks{peak: f.of(connectionsPeak), windows: o.UserWindows, changed: map[int64]bool{}}
+	c := &connectionPeaks{peak: f.of(connectionsPeak), windows: o.UserWindows}
 	for _, w := range c.windows {
 		c.longest = max(c.longest, w.Length)
 	}
@@ -52,15 +52,17 @@ func (c *connectionPeaks) observe(e *ledger.Event) {
 	add := func(at, n int64) {
 		if at > after {
 			c.added = append(c.added, step{at, n})
-			c.changed[at] = true
+			c.changed = append(c.changed, at)
 		}
 	}
-	for n, span := range map[int64]ledger.Span{-1: e.OpenBefore, 1: e.OpenNow} {
+	addSpan := func(span ledger.Span, n int64) {
 		add(span.Start, n)
 		if !span.Open {
 			add(span.End, -n)
 		}
 	}
+	addSpan(e.OpenBefore, -1)
+	addSpan(e.OpenNow, 1)
 }
 
 func (c *connectionPeaks) refresh(now time.Time, l *ledger.Ledger) {
@@ -102,7 +104,7 @@ func (c *connectionPeaks) forget(now time.Time) {
 	gone, _ := slices.BinarySearchFunc(c.steps, step{at: now.Add(-c.longest).UnixMilli() + 1}, compareSteps)
 	for _, s := range c.steps[:gone] {
 		c.sum -= s.n
-		c.changed[s.at] = true
+		c.changed = append(c.changed, s.at)
 	}
 	c.steps = c.steps[gone:]
 }
@@ -146,15 +148,19 @@ func (c *connectionPeaks) load(key, value []byte) error {
 }
 
 func (c *connectionPeaks) save(changes *store.Changes) {
-	for at := range c.changed {
-		key := binary.BigEndian.AppendUint64(nil, uint64(at))
+	slices.Sort(c.changed)
+	c.changed = slices.Compact(c.changed)
+	changes.Grow(len(c.changed))
+	var key, value store.Row
+	for _, at := range c.changed {
+		key = binary.BigEndian.AppendUint64(key[:0], uint64(at))
 		if i, found := slices.BinarySearchFunc(c.steps, step{at: at}, compareSteps); found {
-			var value store.Row
+			value = value[:0]
 			value.Int(c.steps[i].n)
 			changes.Put(connectionsTable, key, value)
 		} else {
 			changes.Delete(connectionsTable, key)
 		}
 	}
-	clear(c.changed)
+	c.changed = c.changed[:0]
 }

@@ -13,7 +13,7 @@ var (
 
 // newConnectTypes counts logins by whether they are to a desktop or to an application.
 func newConnectTypes(f *families, _ Options) aggregator {
-	return newBreakdown(f, connectTypeAttempts, connectTypeFailures, func(l *record.Login) []pair {
-		return []pair{connectType.is(l.ConnectType)}
+	return newBreakdown(f, connectTypeAttempts, connectTypeFailures, func(labels []pair, l *record.Login) []pair {
+		return append(labels, connectType.is(l.ConnectType))
 	})
 }

@@ -80,7 +80,7 @@ func (f *family) inOwnOrder(labels []pair) []string {
 		}
 	}
 	if len(f.ordered) != len(f.Labels) || len(labels) != len(f.Labels) {
-		panic(fmt.Sprintf("%s has the labels %s, and not %v", f.Name, f.Labels, labels))
+		panic(fmt.Sprintf("%s has the labels %s, and not %v", f.Name, f.Labels, slices.Clone(labels))) // else all labels would be on the heap
 	}
 	return f.ordered
 }
@@ -263,11 +263,12 @@ func (f *family) heldUntil() (first time.Time) {
 const seriesTable = "series"
 
 func (f *family) save(changes *store.Changes) {
+	var value store.Row
 	f.eachChanged(func(s *series) {
 		if f.volatile() {
 			return
 		}
-		value := make(store.Row, 0, 32)
+		value = value[:0]
 		value.Int(s.start.created.UnixMilli())
 		value.Int(s.start.heldUntil.UnixMilli())
 		value.Int(s.count)

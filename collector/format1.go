@@ -105,6 +105,6 @@ func noBlocks(value []byte) []byte { return append([]byte{0}, value...) }
 
 func sampleOfFormat1(value []byte) ([]byte, error) {
 	r := store.ReadRow(value)
-	s := sample{group: r.String(), user: record.Person(r.Uint()), client: record.Person(r.Uint()), failed: r.Bool()}
-	return s.row(), r.Err()
+	group, user, client, failed := r.String(), record.Person(r.Uint()), record.Person(r.Uint()), r.Bool()
+	return appendSample(nil, user, client, group, failed), r.Err()
 }

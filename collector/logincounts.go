@@ -32,7 +32,9 @@ func newLoginCounts(f *families, _ Options) aggregator {
 	return &loginCounts{breakdown: b, groups: newDistinct(b.attempts, desktopGroup), codes: newDistinct(b.failures, failedCode)}
 }
 
-func byGroup(l *record.Login) []pair { return []pair{desktopGroup.is(l.Group)} }
+func byGroup(labels []pair, l *record.Login) []pair {
+	return append(labels, desktopGroup.is(l.Group))
+}
 
 func (l *loginCounts) refresh(time.Time, *ledger.Ledger) {
 	groups, codes := l.groups.fresh(), l.codes.fresh()

@@ -2,84 +2,109 @@ package collector
 
 import "github.com/workspace-exporter/workspace_exporter/internal/record"
 
-// counts are numbers of samples by user or by client.
-type counts map[record.Person]int64
+// people are distinct persons, and what each window holds of them. It finds a person once,
+// however many windows a sample of it passes through.
+type people struct {
+	persons map[record.Person]*person
+	windows []headcount
+}
 
-func (c counts) add(p record.Person, n int64) {
-	if p == 0 {
+// person is a user, or a client address, with how many samples of it there are.
+type person struct {
+	record.Person
+	samples int // in a window or not
+	windows []personCount
+}
+
+// personCount is how many samples of a person a window holds, and how many of them failed.
+type personCount struct{ samples, failures int64 }
+
+// headcount is how many persons a window holds, and with how many failures.
+type headcount struct {
+	persons, failed int64
+	with            map[int64]int // how many persons have so many failures
+	mostFailures    int64         // of one person
+}
+
+func newPeople(windows int) people {
+	p := people{persons: map[record.Person]*person{}, windows: make([]headcount, windows)}
+	for i := range p.windows {
+		p.windows[i].with = map[int64]int{}
+	}
+	return p
+}
+
+// name is the person's pseudonym; none of a nil person.
+func (p *person) name() record.Person {
+	if p == nil {
+		return 0
+	}
+	return p.Person
+}
+
+// meet is the person of a new sample; nil if it has none.
+func (p *people) meet(name record.Person) *person {
+	if name == 0 {
+		return nil
+	}
+	who := p.persons[name]
+	if who == nil {
+		who = &person{Person: name, windows: make([]personCount, len(p.windows))}
+		p.persons[name] = who
+	}
+	who.samples++
+	return who
+}
+
+// part ends a sample, which is in no window any more.
+func (p *people) part(who *person) {
+	if who == nil {
 		return
 	}
-	if c[p] += n; c[p] == 0 {
-		delete(c, p)
+	if who.samples--; who.samples == 0 {
+		delete(p.persons, who.Person)
 	}
 }
 
-// ranked are counts that know the highest of them.
-type ranked struct {
-	counts
-	persons map[int64]int // how many have a count
-	highest int64
-}
-
-func newRanked() ranked { return ranked{counts: counts{}, persons: map[int64]int{}} }
-
-func (r *ranked) add(p record.Person, n int64) {
-	if p == 0 {
+// count adds a sample of a person to a window, or takes it away. A nil person counts nothing.
+func (p *people) count(window int, who *person, failed bool, n int64) {
+	if who == nil {
 		return
 	}
-	if before := r.counts[p]; before != 0 {
-		if r.persons[before]--; r.persons[before] == 0 {
-			delete(r.persons, before)
+	in, head := &who.windows[window], &p.windows[window]
+	before := *in
+	in.samples += n
+	head.persons += appeared(before.samples, in.samples)
+	if failed {
+		in.failures += n
+		head.failed += appeared(before.failures, in.failures)
+		head.rank(before.failures, in.failures)
+	}
+}
+
+// appeared is 1 if a number was 0 and is not, and -1 if it is 0 and was not.
+func appeared(before, now int64) int64 {
+	switch {
+	case before == 0 && now != 0:
+		return 1
+	case before != 0 && now == 0:
+		return -1
+	}
+	return 0
+}
+
+// rank notes that a person has more failures than before, or fewer.
+func (h *headcount) rank(before, now int64) {
+	if before > 0 {
+		if h.with[before]--; h.with[before] == 0 {
+			delete(h.with, before)
 		}
 	}
-	r.counts.add(p, n)
-	if now := r.counts[p]; now != 0 {
-		r.persons[now]++
-		r.highest = max(r.highest, now)
+	if now > 0 {
+		h.with[now]++
 	}
-	for r.highest > 0 && r.persons[r.highest] == 0 {
-		r.highest--
-	}
-}
-
-// groups are counts by group, and what is new in the number of persons of each.
-type groups struct {
-	counts  map[string]counts
-	told    map[string]int64 // the numbers as they were returned last
-	changed map[string]bool  // the groups in which something has changed since
-}
-
-func newGroups() groups {
-	return groups{map[string]counts{}, map[string]int64{}, map[string]bool{}}
-}
-
-func (g *groups) add(group string, p record.Person, n int64) {
-	if g.counts[group] == nil {
-		g.counts[group] = counts{}
-	}
-	g.counts[group].add(p, n)
-	g.changed[group] = true
-}
-
-// changes calls f with how many persons more there are in a group, or fewer, than when it, or
-// all, was last called.
-func (g *groups) changes(f func(group string, n int64)) {
-	for group := range g.changed {
-		n := int64(len(g.counts[group]))
-		f(group, n-g.told[group])
-		g.told[group] = n
-		if n == 0 {
-			delete(g.counts, group)
-			delete(g.told, group)
-		}
-	}
-	clear(g.changed)
-}
-
-// all calls f with how many persons there are in each group.
-func (g *groups) all(f func(group string, n int64)) {
-	g.changes(func(string, int64) {})
-	for group, n := range g.told {
-		f(group, n)
+	h.mostFailures = max(h.mostFailures, now)
+	for h.mostFailures > 0 && h.with[h.mostFailures] == 0 {
+		h.mostFailures--
 	}
 }

@@ -133,7 +133,7 @@ func (l *loading) row(table string, key, value []byte) error {
 // records, its users other people. There, it is deleted.
 func (l *loading) ofProject(table string, key, value []byte, load func(key, value []byte) error) error {
 	if l.isOther {
-		l.state.otherProject.Delete(table, bytes.Clone(key))
+		l.state.otherProject.Delete(table, key)
 		return nil
 	}
 	return load(key, value)
@@ -214,7 +214,7 @@ func (l *loading) namesMachines(name string, labels []pair) bool {
 		slices.ContainsFunc(labels, func(p pair) bool { return p.label == machineName })
 }
 
-func (l *loading) remove(key []byte) { l.state.stale.Delete(seriesTable, bytes.Clone(key)) }
+func (l *loading) remove(key []byte) { l.state.stale.Delete(seriesTable, key) }
 
 // finish completes what has to change in the store.
 func (l *loading) finish() {

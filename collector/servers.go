@@ -27,8 +27,8 @@ func newServers(f *families, o Options) aggregator {
 		return nil
 	}
 	open := f.of(openConnections)
-	b := newBreakdown(f, serverAttempts, serverFailures, func(l *record.Login) []pair {
-		return []pair{desktopGroup.is(l.Group), machineName.is(l.Machine)}
+	b := newBreakdown(f, serverAttempts, serverFailures, func(labels []pair, l *record.Login) []pair {
+		return append(labels, desktopGroup.is(l.Group), machineName.is(l.Machine))
 	})
 	return &servers{b, newOpenGauge(open, b, func(p ledger.Place) []pair { return []pair{desktopGroup.is(p.Group), machineName.is(p.Machine)} })}
 }

@@ -20,6 +20,7 @@ type state struct {
 	// stale is what loading found to be changed in the store, with the next commit, and
 	// otherProject what only a commit of records of another project may change.
 	stale, otherProject store.Changes
+	next                store.Changes // of the commit under way, made of the same memory each time
 }
 
 func newState(o *Options) *state {
@@ -80,7 +81,8 @@ func (s *state) endHolds() {
 
 // changes is all that a commit writes.
 func (s *state) changes() *store.Changes {
-	changes := &store.Changes{}
+	changes := &s.next
+	changes.Reset()
 	s.saveSeries(changes)
 	changes.Append(&s.otherProject)
 	s.otherProject = store.Changes{}

@@ -38,9 +38,14 @@ var (
 // it keeps of a user is a pseudonym, and no longer than the longest window.
 type userWindows struct {
 	attempts *family // its groups are those that have room
-	by       func(*record.Login) []pair
+	by       labeler
+	labels   []pair // scratch
 	longest  time.Duration
 	windows  []*window
+
+	users, clients people
+	groups         map[string]*userGroup // by groupOf
+	changed        []*userGroup          // since the gauges were set
 
 	totals                  []windowTotal
 	groupUsers, groupFailed *attemptsGauge
@@ -54,41 +59,52 @@ type userWindows struct {
 // windowTotal is a number of each window as a whole.
 type windowTotal struct {
 	family *family
-	of     func(*window) int64
+	of     func(window int) int64
 }
 
 // sample is a counted attempt, or a failure. A record that fails after it was counted
 // as a success makes two.
 type sample struct {
-	at           int64 // Unix milliseconds
-	id           record.Identity
-	later        bool   // the failure of a record that was a success before
-	group        string // see groupOf
-	user, client record.Person
-	failed       bool
+	at     int64 // Unix milliseconds
+	id     record.Identity
+	later  bool // the failure of a record that was a success before
+	failed bool
+
+	group                *userGroup
+	user, member, client *person // the user, of all and of the group, and the client address
 }
 
 func compareSamples(a, b sample) int { return cmp.Compare(a.at, b.at) }
 
+// userGroup is a group with its users.
+type userGroup struct {
+	name    string // see groupOf
+	samples int    // of it, in a window or not
+	people  people
+	// users and failed are the numbers of each window as the gauges have them.
+	users, failed []int64
+	changed       bool
+}
+
 func newLoginUsers(f *families, o Options) aggregator {
-	totals := []windowTotal{
-		{f.of(loginUsers), func(w *window) int64 { return int64(len(w.users)) }},
-		{f.of(loginFailedUsers), func(w *window) int64 { return int64(len(w.failed.counts)) }},
-	}
 	u := newUserWindows(f, o, f.of(loginAttempts), byGroup, groupUsers, groupFailedUsers)
-	u.totals = append(totals,
-		windowTotal{f.of(maxFailuresPerUser), func(w *window) int64 { return w.failed.highest }},
-		windowTotal{f.of(maxFailuresPerClientIP), func(w *window) int64 { return w.clients.highest }})
+	u.totals = []windowTotal{
+		{f.of(loginUsers), func(w int) int64 { return u.users.windows[w].persons }},
+		{f.of(loginFailedUsers), func(w int) int64 { return u.users.windows[w].failed }},
+		{f.of(maxFailuresPerUser), func(w int) int64 { return u.users.windows[w].mostFailures }},
+		{f.of(maxFailuresPerClientIP), func(w int) int64 { return u.clients.windows[w].mostFailures }},
+	}
 	return u
 }
 
 // newUserWindows counts users by the labels that attempts are counted by.
-func newUserWindows(f *families, o Options, attempts *family, by func(*record.Login) []pair, users, failed *Metric) *userWindows {
+func newUserWindows(f *families, o Options, attempts *family, by labeler, users, failed *Metric) *userWindows {
 	var variants [][]pair
-	u := &userWindows{attempts: attempts, by: by}
-	for _, configured := range o.UserWindows {
+	n := len(o.UserWindows)
+	u := &userWindows{attempts: attempts, by: by, users: newPeople(n), clients: newPeople(n), groups: map[string]*userGroup{}}
+	for i, configured := range o.UserWindows {
 		u.longest = max(u.longest, configured.Length)
-		u.windows = append(u.windows, newWindow(configured))
+		u.windows = append(u.windows, &window{Window: configured, index: i, after: math.MinInt64})
 		variants = append(variants, []pair{windowName.is(configured.Name)})
 	}
 	u.groupUsers = &attemptsGauge{family: f.of(users), attempts: attempts, variants: variants}
@@ -107,11 +123,12 @@ func (u *userWindows) observe(e *ledger.Event) {
 	if e.Now.Sub(at) >= u.longest {
 		return
 	}
-	labels := u.by(e.Login)
-	if u.attempts.find(labels...) == nil { // no room for it
-		fold(labels)
+	u.labels = u.by(u.labels[:0], e.Login)
+	if u.attempts.find(u.labels...) == nil { // no room for it
+		fold(u.labels)
 	}
-	s := sample{at.UnixMilli(), e.Login.ID, !e.Attempt, groupOf(u.attempts.inOwnOrder(labels)), e.Login.User, e.Login.ClientIP, e.FailedCode != ""}
+	s := u.sample(groupOf(u.attempts.inOwnOrder(u.labels)), e.Login.User, e.Login.ClientIP)
+	s.at, s.id, s.later, s.failed = at.UnixMilli(), e.Login.ID, !e.Attempt, e.FailedCode != ""
 	u.insert(s)
 	u.added = append(u.added, s)
 }
@@ -119,10 +136,41 @@ func (u *userWindows) observe(e *ledger.Event) {
 // groupOf is the values of labels, in one text. Label values have no control characters.
 func groupOf(values []string) string { return strings.Join(values, "\x00") }
 
+// sample is one of a group, a user and a client address.
+func (u *userWindows) sample(group string, user, client record.Person) sample {
+	g := u.groups[group]
+	if g == nil {
+		n := len(u.windows)
+		g = &userGroup{name: group, people: newPeople(n), users: make([]int64, n), failed: make([]int64, n)}
+		u.groups[group] = g
+	}
+	g.samples++
+	return sample{group: g, user: u.users.meet(user), member: g.people.meet(user), client: u.clients.meet(client)}
+}
+
 func (u *userWindows) insert(s sample) {
 	u.inserted = append(u.inserted, s)
 	for _, w := range u.windows {
-		w.inserted(s)
+		if s.at > w.after {
+			u.count(w, &s, 1)
+		} else {
+			w.first++
+		}
+	}
+}
+
+// count adds a sample to a window, or takes it away.
+func (u *userWindows) count(w *window, s *sample, n int64) {
+	u.users.count(w.index, s.user, s.failed, n)
+	u.clients.count(w.index, s.client, s.failed, n)
+	s.group.people.count(w.index, s.member, s.failed, n)
+	u.touch(s.group)
+}
+
+func (u *userWindows) touch(g *userGroup) {
+	if !g.changed {
+		g.changed = true
+		u.changed = append(u.changed, g)
 	}
 }
 
@@ -131,17 +179,18 @@ func (u *userWindows) insert(s sample) {
 func (u *userWindows) sort() {
 	slices.SortStableFunc(u.inserted, compareSamples)
 	u.samples = insertAt(u.samples, places(u.samples, u.inserted, compareSamples), u.inserted)
+	clear(u.inserted)
 	u.inserted = u.inserted[:0]
 }
 
 func (u *userWindows) refresh(now time.Time, _ *ledger.Ledger) {
 	u.sort()
 	for _, w := range u.windows {
-		w.slide(u.samples, now)
+		u.slide(w, now)
 	}
 	u.dropFuture(now)
 	gone, _ := slices.BinarySearchFunc(u.samples, sample{at: now.Add(-u.longest).UnixMilli() + 1}, compareSamples)
-	u.removed = append(u.removed, u.samples[:gone]...)
+	u.remove(u.samples[:gone])
 	u.samples = u.samples[gone:]
 	for _, w := range u.windows {
 		w.first -= gone
@@ -149,15 +198,28 @@ func (u *userWindows) refresh(now time.Time, _ *ledger.Ledger) {
 	u.setGauges()
 }
 
+// remove forgets samples that are in no window.
+func (u *userWindows) remove(samples []sample) {
+	u.removed = append(u.removed, samples...)
+	for _, s := range samples {
+		u.users.part(s.user)
+		u.clients.part(s.client)
+		s.group.people.part(s.member)
+		s.group.samples--
+		u.touch(s.group)
+	}
+	clear(samples)
+}
+
 // dropFuture drops what earlier versions have stored of times far ahead.
 func (u *userWindows) dropFuture(now time.Time) {
 	future, _ := slices.BinarySearchFunc(u.samples, sample{at: now.Add(u.longest).UnixMilli() + 1}, compareSamples)
-	for _, s := range u.samples[future:] {
-		u.removed = append(u.removed, s)
+	for i := range u.samples[future:] {
 		for _, w := range u.windows {
-			w.count(s, -1)
+			u.count(w, &u.samples[future+i], -1)
 		}
 	}
+	u.remove(u.samples[future:])
 	u.samples = u.samples[:future]
 }
 
@@ -165,24 +227,48 @@ func (u *userWindows) dropFuture(now time.Time) {
 func (u *userWindows) setGauges() {
 	for _, t := range u.totals {
 		t.family.recount(func(add adder) {
-			for _, w := range u.windows {
-				add(t.of(w), windowName.is(w.Name))
+			for i, w := range u.windows {
+				add(t.of(i), windowName.is(w.Name))
 			}
 		})
 	}
-	u.setByGroup(u.groupUsers, func(w *window) *groups { return &w.byGroup })
-	u.setByGroup(u.groupFailed, func(w *window) *groups { return &w.failedByGroup })
+	u.setByGroup(u.groupUsers, func(g *userGroup, w int) (*int64, int64) { return &g.users[w], g.people.windows[w].persons })
+	u.setByGroup(u.groupFailed, func(g *userGroup, w int) (*int64, int64) { return &g.failed[w], g.people.windows[w].failed })
+	for _, g := range u.changed {
+		if g.changed = false; g.samples == 0 {
+			delete(u.groups, g.name)
+		}
+	}
+	clear(u.changed)
+	u.changed = u.changed[:0]
 }
 
-func (u *userWindows) setByGroup(g *attemptsGauge, of func(*window) *groups) {
-	show := func(which func(*groups, func(group string, n int64))) func(adder) {
-		return func(add adder) {
-			for _, w := range u.windows {
-				which(of(w), func(group string, n int64) { add(n, append(u.labelsOf(group), windowName.is(w.Name))...) })
+// setByGroup brings a gauge up to date. Of a group and a window, of is the number that the
+// gauge has, and that which it is to have.
+func (u *userWindows) setByGroup(g *attemptsGauge, of func(g *userGroup, window int) (has *int64, is int64)) {
+	show := func(group *userGroup, whole bool, add adder) {
+		for i, w := range u.windows {
+			has, is := of(group, i)
+			n := is
+			if !whole {
+				n -= *has
+			}
+			if *has = is; n != 0 {
+				add(n, append(u.labelsOf(group.name), windowName.is(w.Name))...)
 			}
 		}
 	}
-	g.show(show((*groups).changes), show((*groups).all))
+	g.show(
+		func(add adder) {
+			for _, group := range u.changed {
+				show(group, false, add)
+			}
+		},
+		func(add adder) {
+			for _, group := range u.groups {
+				show(group, true, add)
+			}
+		})
 }
 
 // labelsOf are the labels of a group.
@@ -195,52 +281,25 @@ func (u *userWindows) labelsOf(group string) []pair {
 	return labels
 }
 
-// window counts the samples of one stretch of time before now.
+// window is one stretch of time before now.
 type window struct {
 	Window
-	first                  int   // index of the first sample that is in
-	after                  int64 // a sample is in if it is later than this
-	users                  counts
-	failed, clients        ranked
-	byGroup, failedByGroup groups
+	index int   // among the windows
+	first int   // index of the first sample that is in
+	after int64 // a sample is in if it is later than this
 }
 
-func newWindow(configured Window) *window {
-	return &window{Window: configured, after: math.MinInt64, users: counts{}, failed: newRanked(), clients: newRanked(),
-		byGroup: newGroups(), failedByGroup: newGroups()}
-}
-
-// inserted counts a new sample.
-func (w *window) inserted(s sample) {
-	if s.at > w.after {
-		w.count(s, 1)
-	} else {
-		w.first++
-	}
-}
-
-// slide lets the window end at now. A clock that was ahead may have come back.
-func (w *window) slide(samples []sample, now time.Time) {
+// slide lets a window end at now. A clock that was ahead may have come back.
+func (u *userWindows) slide(w *window, now time.Time) {
 	after := now.Add(-w.Length).UnixMilli()
-	for w.first > 0 && samples[w.first-1].at > after {
+	for w.first > 0 && u.samples[w.first-1].at > after {
 		w.first--
-		w.count(samples[w.first], 1)
+		u.count(w, &u.samples[w.first], 1)
 	}
 	w.after = after
-	for w.first < len(samples) && samples[w.first].at <= w.after {
-		w.count(samples[w.first], -1)
+	for w.first < len(u.samples) && u.samples[w.first].at <= w.after {
+		u.count(w, &u.samples[w.first], -1)
 		w.first++
-	}
-}
-
-// count adds a sample or takes it away. A record without a user name counts no user.
-func (w *window) count(s sample, n int64) {
-	w.users.add(s.user, n)
-	w.byGroup.add(s.group, s.user, n)
-	if s.failed {
-		w.failed.add(s.user, n)
-		w.failedByGroup.add(s.group, s.user, n)
-		w.clients.add(s.client, n)
 	}
 }
 
@@ -255,20 +314,21 @@ func (u *userWindows) tables() []table {
 // came later.
 const sampleKeySize = 8 + len(record.Identity{}) + 1
 
-func (s *sample) key() []byte {
-	k := binary.BigEndian.AppendUint64(make([]byte, 0, sampleKeySize), uint64(s.at))
-	k = append(k, s.id[:]...)
+func (s *sample) key() (k [sampleKeySize]byte, size int) {
+	binary.BigEndian.PutUint64(k[:], uint64(s.at))
+	size = 8 + copy(k[8:], s.id[:])
 	if s.later {
-		k = append(k, 1)
+		k[size] = 1
+		size++
 	}
-	return k
+	return k, size
 }
 
-func (s *sample) row() []byte {
-	r := make(store.Row, 0, 64)
-	r.Blocks(s.user.Block(), s.client.Block())
-	r.String(s.group)
-	r.Bool(s.failed)
+// appendSample appends what the store keeps of a sample, beside its key.
+func appendSample(r store.Row, user, client record.Person, group string, failed bool) store.Row {
+	r.Blocks(user.Block(), client.Block())
+	r.String(group)
+	r.Bool(failed)
 	return r
 }
 
@@ -276,25 +336,32 @@ func (u *userWindows) load(key, value []byte) error {
 	if len(key) != sampleKeySize && len(key) != sampleKeySize-1 {
 		return errKey
 	}
-	s := sample{at: int64(binary.BigEndian.Uint64(key)), id: record.Identity(key[8:24]), later: len(key) == sampleKeySize}
 	r := store.ReadRow(value)
 	persons := r.Blocks()
 	if len(persons) != 2 {
 		return errBlocks
 	}
-	s.user, s.client = record.PersonIn(persons[0]), record.PersonIn(persons[1])
-	s.group, s.failed = r.String(), r.Bool()
+	s := u.sample(r.String(), record.PersonIn(persons[0]), record.PersonIn(persons[1]))
+	s.at, s.id, s.later = int64(binary.BigEndian.Uint64(key)), record.Identity(key[8:24]), len(key) == sampleKeySize
+	s.failed = r.Bool()
 	u.insert(s)
 	return r.Err()
 }
 
 func (u *userWindows) save(changes *store.Changes) {
 	changes.Grow(len(u.added) + len(u.removed))
-	for _, s := range u.added {
-		changes.Put(userWindowsTable, s.key(), s.row())
+	var row store.Row
+	for i := range u.added {
+		s := &u.added[i]
+		key, size := s.key()
+		row = appendSample(row[:0], s.user.name(), s.client.name(), s.group.name, s.failed)
+		changes.Put(userWindowsTable, key[:size], row)
 	}
-	for _, s := range u.removed {
-		changes.Delete(userWindowsTable, s.key())
+	for i := range u.removed {
+		key, size := u.removed[i].key()
+		changes.Delete(userWindowsTable, key[:size])
 	}
+	clear(u.added)
+	clear(u.removed)
 	u.added, u.removed = u.added[:0], u.removed[:0]
 }

@@ -1,6 +1,7 @@
 package fetcher
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -183,7 +184,7 @@ func (s *shelf) Commit(b *store.Changes) error {
 		if s.tables[table] == nil {
 			s.tables[table] = map[string][]byte{}
 		}
-		s.tables[table][string(key)] = value
+		s.tables[table][string(key)] = bytes.Clone(value)
 	})
 	return nil
 }

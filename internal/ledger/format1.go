@@ -25,5 +25,5 @@ func FromFormat1(key, value []byte) (k, v []byte, err error) {
 		e.login.User, e.login.ClientIP = record.Person(r.Uint()), record.Person(r.Uint())
 	}
 	e.set(nameless, e.id == e.invariant)
-	return key, e.row(), r.Err()
+	return key, e.appendRow(nil), r.Err()
 }

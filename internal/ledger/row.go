@@ -24,10 +24,9 @@ func (e *entry) rowKey() rowKey {
 	return k
 }
 
-// row is what the store keeps of an entry. All that stands for persons and records goes
+// appendRow appends what the store keeps of an entry. All that stands for persons and records goes
 // into the blocks at its beginning, which the store hides.
-func (e *entry) row() []byte {
-	r := make(store.Row, 0, 96)
+func (e *entry) appendRow(r store.Row) store.Row {
 	who := record.Person(uint64(e.user)<<32 | uint64(e.machine))
 	blocks := append(make([][16]byte, 0, 4), e.invariant, who.Block())
 	if l := e.login; l != nil {
@@ -191,10 +190,12 @@ func (l *Ledger) Save(changes *store.Changes) {
 	for _, key := range l.forgotten {
 		changes.Delete(Table, key[:])
 	}
+	var row store.Row
 	for r := range l.changed {
 		e := l.memory.get(r)
 		key := e.rowKey()
-		changes.Put(Table, key[:], e.row())
+		row = e.appendRow(row[:0])
+		changes.Put(Table, key[:], row)
 	}
 	l.forgotten = l.forgotten[:0]
 	clear(l.changed)

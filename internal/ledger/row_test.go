@@ -185,7 +185,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		id := record.Identity(key[8:])
 		e := *l.memory.withID(id)
-		again, err := entryOf(key, e.row())
+		again, err := entryOf(key, e.appendRow(nil))
 		require.NoError(t, err)
 		e.ref = 0
 		again.firstSeen = e.firstSeen // which matters only while it is pending

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -182,7 +181,7 @@ func chunks(to Partition) (row func(table string, key, value []byte) error, end 
 		return to.Commit(whole)
 	}
 	return func(table string, key, value []byte) error {
-		changes.Put(table, bytes.Clone(key), bytes.Clone(value))
+		changes.Put(table, key, value)
 		if len(changes.list) < moveChunk {
 			return nil
 		}
@@ -299,7 +298,7 @@ func (s *Postgres) fill(ctx context.Context, tx pgx.Tx, n partitionName, from Pa
 	}
 	err = from.Load(func(table string, key, value []byte) error {
 		c.add(table, key, value)
-		changes.Put(table, bytes.Clone(key), bytes.Clone(value))
+		changes.Put(table, key, value)
 		if len(changes.list) < moveChunk {
 			return nil
 		}

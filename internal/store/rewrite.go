@@ -52,7 +52,7 @@ func (b *embeddedPartition) rewriteRows() (changed bool, err error) {
 			changes := Changes{clear: true}
 			err := eachRow(partition, func(table string, key, value []byte) error {
 				k, v, err := row(table, key, value)
-				changes.Put(table, bytes.Clone(k), bytes.Clone(v))
+				changes.Put(table, k, v)
 				return err
 			})
 			if err != nil {

@@ -52,6 +52,7 @@ type Lease struct {
 // Changes is a set of changes to a partition. Later changes of a row replace earlier ones.
 type Changes struct {
 	list []change
+	text []byte // what keys and values are parts of
 	// Scrub takes what the changes remove out of free pages of the file, too: when the
 	// store is opened next.
 	Scrub bool
@@ -67,29 +68,60 @@ type change struct {
 // Grow makes room for n more changes.
 func (b *Changes) Grow(n int) { b.list = slices.Grow(b.list, n) }
 
-// Put writes a row. Changes keeps key and value.
+// Put writes a row. Key and value are copied.
 func (b *Changes) Put(table string, key, value []byte) {
-	if value == nil {
-		value = []byte{} // to the database, nil is no value
-	}
-	b.list = append(b.list, change{table: table, key: key, value: value})
+	b.list = append(b.list, change{table: table, key: b.copyOf(key), value: b.copyOf(value)})
 }
 
-// Delete takes a row away, if it is there.
+// Delete takes a row away, if it is there. The key is copied.
 func (b *Changes) Delete(table string, key []byte) {
-	b.list = append(b.list, change{table: table, key: key, deletes: true})
+	b.list = append(b.list, change{table: table, key: b.copyOf(key), deletes: true})
 }
+
+// copyOf is never nil: to the database, nil is no value.
+func (b *Changes) copyOf(p []byte) []byte {
+	if b.text == nil {
+		b.text = make([]byte, 0, firstText)
+	}
+	start := len(b.text)
+	b.text = append(b.text, p...)
+	return b.text[start:len(b.text):len(b.text)]
+}
+
+// firstText is enough for the few changes of most sets, in bytes.
+const firstText = 256
 
 // Append adds those of another set.
 func (b *Changes) Append(more *Changes) {
-	b.list = append(b.list, more.list...)
+	for _, c := range more.list {
+		if c.deletes {
+			b.Delete(c.table, c.key)
+		} else {
+			b.Put(c.table, c.key, c.value)
+		}
+	}
 	b.Scrub = b.Scrub || more.Scrub
 }
+
+// Reset empties the set, to be filled again. What it held must not be in use any more.
+func (b *Changes) Reset() {
+	if cap(b.text) > maxTextKept {
+		*b = Changes{}
+		return
+	}
+	clear(b.list)
+	*b = Changes{list: b.list[:0], text: b.text[:0]}
+}
+
+// maxTextKept is how much memory a set keeps for its next use, in bytes: more than nearly any
+// poll needs.
+const maxTextKept = 1 << 20
 
 // Empty reports whether the changes would change nothing.
 func (b *Changes) Empty() bool { return len(b.list) == 0 }
 
-// Each calls f for every change, in order; a nil value deletes.
+// Each calls f for every change, in order; a nil value deletes. Keys and values are good until
+// Reset.
 func (b *Changes) Each(f func(table string, key, value []byte)) {
 	for _, c := range b.list {
 		f(c.table, c.key, c.value)
