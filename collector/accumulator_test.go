@@ -345,8 +345,8 @@ func TestAUserOfTheFutureLeaves(t *testing.T) {
 
 	list := b.accumulator.state.aggregators.all
 	p := list[slices.IndexFunc(list, func(a aggregator) bool { _, is := a.(*userWindows); return is })].(*userWindows)
-	v := p.sample("g", 2, 0)
-	v.at, v.id, v.failed = future.Start.UnixMilli(), future.ID, true
+	v := p.sample("g", 2, 0, true)
+	v.at, v.id = future.Start.UnixMilli(), future.ID
 	p.insert(v)
 	p.added = append(p.added, v)
 	require.NoError(t, b.read(t0.Add(2*time.Hour)))

@@ -72,7 +72,11 @@ func (f *family) find(labels ...pair) *series { return f.withValues(f.inOwnOrder
 // in the code that any test shows.
 func (f *family) inOwnOrder(labels []pair) []string {
 	f.ordered = f.ordered[:0]
-	for _, own := range f.Labels {
+	for i, own := range f.Labels {
+		if i < len(labels) && labels[i].label == own { // as nearly always
+			f.ordered = append(f.ordered, labels[i].value)
+			continue
+		}
 		for _, l := range labels {
 			if l.label == own {
 				f.ordered = append(f.ordered, l.value)

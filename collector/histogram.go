@@ -50,18 +50,17 @@ func (h *histogram) observe(bounds []float64, d time.Duration) {
 
 // nativeIndex is the i for which 2^((i-1)/8) < v <= 2^(i/8).
 func nativeIndex(v float64) int {
-	const perPower = 1 << nativeSchema
-	frac, exp := math.Frexp(v)
-	i := int(math.Ceil(math.Log2(frac)*perPower)) + exp*perPower
-	// The logarithm may be off by the last bit next to a bound.
-	for v > math.Exp2(float64(i)/perPower) {
-		i++
-	}
-	for v <= math.Exp2(float64(i-1)/perPower) {
-		i--
-	}
-	return i
+	frac, exp := math.Frexp(v) // v is frac times 2^exp, and frac at least 0.5
+	return sort.SearchFloat64s(nativeBounds[:], frac) + (exp-1)*len(nativeBounds)
 }
+
+// nativeBounds are those of the buckets from 0.5 to 1.
+var nativeBounds = func() (bounds [1 << nativeSchema]float64) {
+	for i := range bounds {
+		bounds[i] = math.Exp2(float64(i)/float64(len(bounds)) - 1)
+	}
+	return bounds
+}()
 
 func (h *histogram) write(bounds []float64, created *timestamppb.Timestamp) *dto.Histogram {
 	// The library encodes the native buckets' spans and deltas.

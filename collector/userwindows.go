@@ -70,8 +70,9 @@ type sample struct {
 	later  bool // the failure of a record that was a success before
 	failed bool
 
-	group                *userGroup
-	user, member, client *person // the user, of all and of the group, and the client address
+	group        *userGroup
+	user, member *person // of all, and of the group
+	client       *person // the address, of a failure
 }
 
 func compareSamples(a, b sample) int { return cmp.Compare(a.at, b.at) }
@@ -127,8 +128,8 @@ func (u *userWindows) observe(e *ledger.Event) {
 	if u.attempts.find(u.labels...) == nil { // no room for it
 		fold(u.labels)
 	}
-	s := u.sample(groupOf(u.attempts.inOwnOrder(u.labels)), e.Login.User, e.Login.ClientIP)
-	s.at, s.id, s.later, s.failed = at.UnixMilli(), e.Login.ID, !e.Attempt, e.FailedCode != ""
+	s := u.sample(groupOf(u.attempts.inOwnOrder(u.labels)), e.Login.User, e.Login.ClientIP, e.FailedCode != "")
+	s.at, s.id, s.later = at.UnixMilli(), e.Login.ID, !e.Attempt
 	u.insert(s)
 	u.added = append(u.added, s)
 }
@@ -136,8 +137,8 @@ func (u *userWindows) observe(e *ledger.Event) {
 // groupOf is the values of labels, in one text. Label values have no control characters.
 func groupOf(values []string) string { return strings.Join(values, "\x00") }
 
-// sample is one of a group, a user and a client address.
-func (u *userWindows) sample(group string, user, client record.Person) sample {
+// sample is one of a group and a user; of a failure, the client address counts, too.
+func (u *userWindows) sample(group string, user, client record.Person, failed bool) sample {
 	g := u.groups[group]
 	if g == nil {
 		n := len(u.windows)
@@ -145,7 +146,11 @@ func (u *userWindows) sample(group string, user, client record.Person) sample {
 		u.groups[group] = g
 	}
 	g.samples++
-	return sample{group: g, user: u.users.meet(user), member: g.people.meet(user), client: u.clients.meet(client)}
+	s := sample{group: g, user: u.users.meet(user), member: g.people.meet(user), failed: failed}
+	if failed {
+		s.client = u.clients.meet(client)
+	}
+	return s
 }
 
 func (u *userWindows) insert(s sample) {
@@ -341,9 +346,8 @@ func (u *userWindows) load(key, value []byte) error {
 	if len(persons) != 2 {
 		return errBlocks
 	}
-	s := u.sample(r.String(), record.PersonIn(persons[0]), record.PersonIn(persons[1]))
+	s := u.sample(r.String(), record.PersonIn(persons[0]), record.PersonIn(persons[1]), r.Bool())
 	s.at, s.id, s.later = int64(binary.BigEndian.Uint64(key)), record.Identity(key[8:24]), len(key) == sampleKeySize
-	s.failed = r.Bool()
 	u.insert(s)
 	return r.Err()
 }
