@@ -14,7 +14,11 @@ type person struct {
 	record.Person
 	samples int // in a window or not
 	windows []personCount
+	usual   [usualWindows]personCount // what windows is of, where there are not more
 }
+
+// usualWindows is how many windows there are unless the configuration has others.
+const usualWindows = 2
 
 // personCount is how many samples of a person a window holds, and how many of them failed.
 type personCount struct{ samples, failures int64 }
@@ -49,7 +53,10 @@ func (p *people) meet(name record.Person) *person {
 	}
 	who := p.persons[name]
 	if who == nil {
-		who = &person{Person: name, windows: make([]personCount, len(p.windows))}
+		who = &person{Person: name}
+		if who.windows = who.usual[:]; len(p.windows) > usualWindows {
+			who.windows = make([]personCount, len(p.windows))
+		}
 		p.persons[name] = who
 	}
 	who.samples++

@@ -74,20 +74,24 @@ func (c *UserConnection) Login() Login {
 		return malformedLogin(c.identity)
 	}
 	r := c.read(userConnections)
+	user := r.name(connUserName)
 	l := Login{
+		User:  pseudonym(user),
 		Group: r.label(connGroupName), Machine: r.label(connMachineName),
 		ClientType: r.label(connClientType), ClientVersion: r.label(connClientVersion), AgentVersion: r.label(connAgentVersion),
 		ConnectType: r.connectType(connConnectType),
 		FailedCode:  r.code(connFailedCode),
-		User:        r.person(connUserName), ClientIP: r.person(connClientIP),
-		PreConnect: r.time(connPreConnTime), Start: r.time(connStartTime), End: r.time(connEndTime), Updated: r.time(connUpdateTime),
+		PreConnect:  r.time(connPreConnTime), Start: r.time(connStartTime), End: r.time(connEndTime), Updated: r.time(connUpdateTime),
 	}
 	if reason := r.reason(connFailedReason, l.FailedCode); reason != "" {
 		l.FailedReason = shown(reason, connPrivate(&r))
 	}
 	l.Started = r.unread(connStartTime) != ""
+	if !l.hasSucceeded() {
+		l.ClientIP = r.person(connClientIP)
+	}
 	var client [maxClient]string
-	l.identifyBy("", r.identity(connID), l.Machine, r.name(connUserName),
+	l.identifyBy("", r.identity(connID), l.Machine, user,
 		r.appendClient(client[:0], &l, connStartTime, connClientName, connClientMAC, connClientIP)...)
 	l.Invalid = r.invalidNames()
 	return l

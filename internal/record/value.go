@@ -105,11 +105,15 @@ func IsNothing(cell string) bool {
 // isDashes reports whether there is nothing but dashes and blanks.
 func isDashes(s string) bool {
 	for _, r := range s {
-		if !unicode.Is(unicode.Pd, r) && r != '\u2212' && r != '\u2500' && !isFiller(r) {
+		if !isDash(r) && !isFiller(r) {
 			return false
 		}
 	}
 	return true
+}
+
+func isDash(r rune) bool {
+	return r == '-' || r >= utf8.RuneSelf && (unicode.Is(unicode.Pd, r) || r == '\u2212' || r == '\u2500')
 }
 
 // isNoName is isNothing for names of people and machines, of which some are such words.
