@@ -151,16 +151,30 @@ func addresses(texts ...string) []private {
 }
 
 // appendForms appends the forms in which a reason may have an address, beside those that
-// differ in their separators only, each with a blank behind it.
-func appendForms(forms []byte, address string) []byte {
-	if mac, err := net.ParseMAC(address); err == nil && len(mac) == 6 {
-		return appendMACForms(forms, mac)
+// differ in their separators only, each with a blank behind it. Those that have no room, in
+// bytes, may be left out.
+func appendForms(forms []byte, address string, room int) []byte {
+	if room >= shortestMAC && len(address) >= len("0000.5e00.5301") {
+		if mac, err := net.ParseMAC(address); err == nil && len(mac) == 6 {
+			return appendMACForms(forms, mac)
+		}
+	}
+	if room < shortestIP {
+		return forms
 	}
 	if ip, err := netip.ParseAddr(address); err == nil {
 		return appendIPForms(forms, ip.Unmap())
 	}
 	return forms
 }
+
+// shortestMAC and shortestIP are the shortest forms that appendForms makes, without points: a digit
+// for each byte. An address in reverse has up to maxPoints.
+const (
+	shortestMAC = 6
+	shortestIP  = 4
+	maxPoints   = 3
+)
 
 // appendMACForms appends those of a MAC: as a number, with and without its zeros, and as a
 // part of an IPv6 address.

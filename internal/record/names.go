@@ -21,9 +21,7 @@ func withoutNames(text string, names []private) string {
 		return ""
 	}
 	in := fold(text)
-	if in.mayHoldAddress() {
-		names = append(names, in.addresses(names)...)
-	}
+	names = append(names, in.addresses(names)...)
 	names = slices.DeleteFunc(names, func(name private) bool { return !in.mayHold(name.text) })
 	if len(names) == 0 {
 		return text
@@ -129,21 +127,17 @@ func holds[T string | []byte](f *folded, name T) bool {
 	return len(key) > 0 && bytes.Contains(f.key, key)
 }
 
-// mayHoldAddress is the quick way out of making all forms of each address: the shortest has
-// four hexadecimal digits, or an x among them.
-func (f *folded) mayHoldAddress() bool {
-	return longestRun(f.key, func(c byte) bool { return isHex(c) || c == 'x' }) >= 4
-}
-
-// addresses are the forms of the addresses among names that the text may hold.
+// addresses are the forms of the addresses among names that the text may hold. They consist of
+// hexadecimal digits, an x and points: a text without a place for them needs none to be made.
 func (f *folded) addresses(names []private) (forms []private) {
+	room := longestRun(f.key, func(c byte) bool { return isHex(c) || c == 'x' })
 	var scratch [256]byte
 	all := scratch[:0]
 	for _, name := range names {
 		if name.placeholder == addressPlaceholder {
-			all = appendForms(all[:0], name.text)
+			all = appendForms(all[:0], name.text, room)
 			for form := range bytes.FieldsSeq(all) {
-				if holds(f, form) {
+				if len(form)-maxPoints <= room && holds(f, form) {
 					forms = append(forms, private{string(form), addressPlaceholder})
 				}
 			}
