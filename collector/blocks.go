@@ -19,6 +19,11 @@ type block struct {
 	created []*timestamppb.Timestamp
 	labels  []string // as labelText writes them
 	wire    []string // as labelWire does; nil until they are asked for; guarded by the turn of the exposition
+
+	// Of the family alone: where its part is among those that are exposed, and whether that part
+	// is made anew by the commit under way.
+	index int
+	fresh bool
 }
 
 // part is what /metrics shows of a block, until one of its series changes: it is copied, written
@@ -56,26 +61,29 @@ func (f *family) expose() []*part {
 		return f.exposed
 	}
 	f.exposed = slices.Clone(f.exposed)
-	f.byBlock(f.made[f.inBlocks:], f.insert)
+	f.insertAll(f.made[f.inBlocks:])
 	f.inBlocks = len(f.made)
-	f.byBlock(f.stale, f.update)
+	for _, s := range f.stale {
+		f.update(s)
+	}
+	for _, p := range f.exposed {
+		p.fresh = false
+	}
 	f.stale = f.stale[:0]
 	return f.exposed
 }
 
-// byBlock calls do with the series that belong to each block, in order.
-func (f *family) byBlock(list []*series, do func(block int, list []*series)) {
+// insertAll puts new series into the blocks where they belong.
+func (f *family) insertAll(list []*series) {
 	list = slices.SortedFunc(slices.Values(list), compareSeries)
 	for len(list) > 0 {
-		i, isFirst := slices.BinarySearchFunc(f.exposed, list[0], func(p *part, s *series) int { return compareSeries(p.series[0], s) })
-		if !isFirst {
-			i = max(i-1, 0)
-		}
+		i, _ := slices.BinarySearchFunc(f.exposed, list[0], func(p *part, s *series) int { return compareSeries(p.series[0], s) })
+		i = max(i-1, 0)
 		n := len(list)
 		if i+1 < len(f.exposed) {
 			n, _ = slices.BinarySearchFunc(list, f.exposed[i+1].series[0], compareSeries)
 		}
-		do(i, list[:n])
+		f.insert(i, list[:n])
 		list = list[n:]
 	}
 }
@@ -106,21 +114,27 @@ func (f *family) insert(i int, fresh []*series) {
 	var parts []*part
 	for from := 0; from < len(values); from += size {
 		to := min(from+size, len(values))
-		parts = append(parts, &part{values: values[from:to],
-			block: &block{series: all.series[from:to], labels: sideBySide(all.labels[from:to]), created: all.created[from:to]}})
+		b := &block{series: all.series[from:to], labels: sideBySide(all.labels[from:to]), created: all.created[from:to], fresh: true}
+		for at, s := range b.series {
+			s.block, s.at = b, at
+		}
+		parts = append(parts, &part{block: b, values: values[from:to]})
 	}
 	f.exposed = slices.Replace(f.exposed, i, end, parts...)
+	for ; i < len(f.exposed); i++ {
+		f.exposed[i].index = i
+	}
 }
 
-// update shows the series of a block that have changed.
-func (f *family) update(i int, changed []*series) {
-	p := &part{block: f.exposed[i].block, values: slices.Clone(f.exposed[i].values)}
-	for _, s := range changed {
-		place, _ := slices.BinarySearchFunc(p.series, s, compareSeries)
-		p.values[place] = f.shown(s)
-		s.stale = false
+// update shows what has changed in a series.
+func (f *family) update(s *series) {
+	b := s.block
+	if !b.fresh { // what is shown does not change
+		b.fresh = true
+		f.exposed[b.index] = &part{block: b, values: slices.Clone(f.exposed[b.index].values)}
 	}
-	f.exposed[i] = p
+	f.exposed[b.index].values[s.at] = f.shown(s)
+	s.stale = false
 }
 
 // shown is what is exposed of a series.

@@ -56,3 +56,21 @@ func TestBlocks(t *testing.T) {
 		}
 	})
 }
+
+// Of a block that is divided for one new series, one half has nothing new. It is published all the
+// same, and changes no more.
+func TestAHalfWithoutChangesIsPublished(t *testing.T) {
+	f := newFamily(&Metric{Name: "a_total", Type: Counter, Labels: []Label{"a"}}, nil, &seriesStart{created: t0}, NewLimits(1<<20, nil))
+	add := func(i int) { f.add(1, Label("a").is(fmt.Sprintf("%04d", i))) }
+	for i := range maxBlock {
+		add(i)
+	}
+	f.expose()
+	add(maxBlock)
+	published := f.expose()
+	require.Len(t, published, 2)
+	was := slices.Clone(published[0].values)
+	add(0)
+	require.Equal(t, 2.0, f.expose()[0].values[0].number)
+	require.Equal(t, was, published[0].values)
+}

@@ -49,9 +49,11 @@ type series struct {
 	count     int64 // of a counter or gauge
 	histogram *histogram
 	family    *family
-	changed   bool  // since it was saved
-	stale     bool  // it has changed since it was exposed
-	summed    int64 // what of the count is in the sums by code: see state.failureCodes
+	changed   bool   // since it was saved
+	stale     bool   // it has changed since it was exposed
+	block     *block // where it is exposed
+	at        int    // in the block
+	summed    int64  // what of the count is in the sums by code: see state.failureCodes
 }
 
 func compareSeries(a, b *series) int { return slices.Compare(a.values, b.values) }
