@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -78,6 +79,31 @@ func TestValuesReachTheRules(t *testing.T) {
 	}
 }
 
+// TestChangedSeveritiesKeepAlertsApart gives all alerts one severity: two rules whose alerts have
+// the same labels would resolve each other.
+func TestChangedSeveritiesKeepAlertsApart(t *testing.T) {
+	all := map[string]any{}
+	for _, m := range regexp.MustCompile(`index \$\.severities "([^"]+)"`).FindAllStringSubmatch(rulesTemplate, -1) {
+		all[m[1]] = "info"
+	}
+	require.NotEmpty(t, all)
+	values, err := withChanges(t, map[string]any{"severities": all})
+	require.NoError(t, err)
+	rules, err := render(rulesTemplate, values, "en")
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "rules.yml")
+	require.NoError(t, os.WriteFile(file, rules, 0o600))
+	seen := map[string]bool{}
+	for _, r := range loadRules(t, file) {
+		if key := fmt.Sprint(r.Alert, r.Labels); r.Alert != "" {
+			assert.Equal(t, "info", r.Labels["severity"], r.Alert)
+			assert.False(t, seen[key], "two alerts are %s", key)
+			seen[key] = true
+		}
+	}
+	assert.Contains(t, string(rules), `alertstate="firing",severity="info",own_severity="critical"`)
+}
+
 // TestEachValueReachesWhatItIsFor changes one value after the other, and looks for the new one
 // in rules and runbooks. Regular expressions may have anything in them.
 func TestEachValueReachesWhatItIsFor(t *testing.T) {
@@ -91,7 +117,7 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 	}{
 		"language":                   {"zh", "大量用户无法登录", ""},
 		"grafana":                    {"https://grafana.example.com", "https://grafana.example.com/d/", ""},
-		"leaveOutGroups":             {odd, `desktop_group!~` + oddQuoted, ""},
+		"leaveOutGroups":             {odd, `desktop_group!~` + oddQuoted, "`c\"d`"},
 		"outageRatio":                {0.77, "0.77", "77 %"},
 		"outageUsers":                {77, "77", "77"},
 		"widespreadRatio":            {0.33, "0.33", "33 %"},
@@ -104,8 +130,8 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 		"dropRatio":                  {0.77, "0.77", "77 %"},
 		"newCodeFailures":            {76.5, "76.5", "77"},
 		"newCodeFailuresPerThousand": {77, "77", "77"},
-		"capacityCodes":              {odd, `failed_code=~` + oddQuoted, ""},
-		"userErrorCodes":             {odd, `failed_code!~` + oddQuoted, ""},
+		"capacityCodes":              {odd, `failed_code=~` + oddQuoted, "`c\"d`"},
+		"userErrorCodes":             {odd, `failed_code!~` + oddQuoted, "`c\"d`"},
 		"slowSeconds":                {77, "77", "77"},
 		"guesses":                    {77, "77", "77"},
 		"guessesPerAddress":          {77, "77", "77"},
@@ -113,7 +139,7 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 		"outageFor":                  {"17m", "for: 17m", "17m"},
 		"groupFor":                   {"17m", "for: 17m", ""},
 		"keepFiringFor":              {"17m", "keep_firing_for: 17m", "17m"},
-		"severities":                 {map[string]any{"WorkspaceLoginVolumeDrop/critical": "info"}, "severity: info", ""},
+		"severities":                 {map[string]any{"WorkspaceLoginVolumeDrop/critical": "info"}, "severity: info", "`WorkspaceLoginVolumeDrop/critical`"},
 	}
 	require.ElementsMatch(t, slices.Sorted(maps.Keys(values)), append(slices.Sorted(maps.Keys(changes)), "holidays"))
 	schema, err := os.ReadFile(filepath.Join(repository, "deploy/helm/workspace-exporter/values.schema.json"))
