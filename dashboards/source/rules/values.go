@@ -45,8 +45,8 @@ var (
 	dates = as("a list of days, such as [2027-01-01]; [] for none", func(all []string) bool {
 		return !slices.ContainsFunc(all, func(s string) bool { _, err := time.Parse(time.DateOnly, s); return err != nil })
 	})
-	language  = as("en or zh", func(s string) bool { return s == "en" || s == "zh" })
-	address   = as(`an address, such as https://grafana.example.com; "" for none`, isAddress)
+	language = as("en or zh", func(s string) bool { return s == "en" || s == "zh" })
+	address  = as(`an address, such as https://grafana.example.com; "" for none`, isAddress)
 	// Six times as many failures must still be possible: that is what an alert asks for.
 	objective = as("{allowedRatio: R}, R a number above 0 and below 0.16", func(all map[string]float64) bool {
 		return len(all) == 1 && all["allowedRatio"] > 0 && all["allowedRatio"] < 0.16
