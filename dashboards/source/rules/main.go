@@ -13,6 +13,9 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
+
+	"github.com/prometheus/common/model"
 )
 
 func main() {
@@ -122,9 +125,13 @@ func holidays(days []string) []byte {
 // render fills a template in. Its functions are those of Helm, which renders the rules, too.
 func render(text string, values map[string]any, language string) ([]byte, error) {
 	t, err := template.New("rules").Delims("<%", "%>").Option("missingkey=error").Funcs(template.FuncMap{
-		"list":    func(all ...any) []any { return all },
-		"join":    func(by string, all []string) string { return strings.Join(all, by) },
-		"ceil":    math.Ceil,
+		"list": func(all ...any) []any { return all },
+		"join": func(by string, all []string) string { return strings.Join(all, by) },
+		"ceil": math.Ceil,
+		"minutes": func(s string) (string, error) {
+			d, err := model.ParseDuration(s)
+			return fmt.Sprintf("%g", time.Duration(d).Minutes()), err
+		},
 		"percent": func(ratio float64) string { return fmt.Sprintf("%g %%", math.Round(1000*ratio)/10) },
 		"dict": func(pairs ...any) map[string]any {
 			all := map[string]any{}

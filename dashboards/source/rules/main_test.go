@@ -136,9 +136,9 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 		"guesses":                    {77, "77", "77"},
 		"guessesPerAddress":          {77, "77", "77"},
 		"objective":                  {map[string]any{"allowedRatio": 0.033}, "{{ 0.033 | humanizePercentage", "3.3 %"},
-		"outageFor":                  {"17m", "for: 17m", "17m"},
+		"outageFor":                  {"17m", "for: 17m", "17 "},
 		"groupFor":                   {"17m", "for: 17m", ""},
-		"keepFiringFor":              {"17m", "keep_firing_for: 17m", "17m"},
+		"keepFiringFor":              {"17m", "keep_firing_for: 17m", "17 "},
 		"severities":                 {map[string]any{"WorkspaceLoginVolumeDrop/critical": "info"}, "severity: info", "`WorkspaceLoginVolumeDrop/critical`"},
 	}
 	require.ElementsMatch(t, slices.Sorted(maps.Keys(values)), append(slices.Sorted(maps.Keys(changes)), "holidays"))
