@@ -140,10 +140,10 @@ func (p *pieces) share(err error, most int) float64 {
 	if errors.As(err, &many) { // how many there are is a claim, and they may lie unevenly
 		return min(0.5, max(0.8*float64(most)/float64(many.Count), 1./16))
 	}
-	if workspace.IsRefused(err) {
-		return 0.25
+	if errors.Is(err, paging.ErrMoved) {
+		return 0.125 // that has cost many requests
 	}
-	return 0.5
+	return 0.25
 }
 
 // test finds out, once, whether the list ignores its windows, and makes one piece of what

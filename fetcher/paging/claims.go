@@ -16,6 +16,8 @@ type claims struct {
 	// that did.
 	distrusted bool
 	lastTrue   int
+	// scope is what claims count, as far as it has been seen.
+	scope scope
 	// longest is the length of the longest page that was seen: a shorter one was not cut by
 	// the server. In the window checked such a page was seen to be the only one.
 	longest int
@@ -24,6 +26,15 @@ type claims struct {
 	reach     int
 	reachedAt time.Time
 }
+
+// scope is what a list's claims count.
+type scope int
+
+const (
+	scopeUnknown scope = iota
+	scopeWindow        // several pages have made the same claim, and it came true
+	scopePage          // perhaps only the page: one has claimed fewer records than it shows there are
+)
 
 // reachKnownFor is how long an offset that was refused is not asked for again: it may have
 // been a whim.
@@ -53,45 +64,47 @@ func (c *claims) compare(claim, items int) {
 	c.distrusted, c.lastTrue = true, 0
 }
 
-// cameTrue takes note of a claim that did. One that is always the same comes true now and
-// then by chance; two different ones in a row do not.
-func (c *claims) cameTrue(claim int) {
+// cameTrue takes note of a claim that did, made by so many pages. One that is always the same
+// comes true now and then by chance; two different ones in a row do not.
+func (c *claims) cameTrue(claim, pages int) {
 	if claim <= 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.scope == scopeUnknown && pages > 1 {
+		c.scope = scopeWindow
+	}
 	if c.lastTrue != 0 && c.lastTrue != claim {
 		c.distrusted = false
 	}
 	c.lastTrue = claim
 }
 
-// isShort reports whether a page of so many items is shorter than the server's pages can be.
-func (c *claims) isShort(items int) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return items < c.longest
-}
-
-// isWhole reports whether a page that has as many items as the list claims can be the only
-// one of a window. Perhaps the claim is but that of the page: how many items a page can have is
-// seen when there is nothing behind it. What comes after that is read again, by windows that
-// overlap, before half of a window has gone by.
+// isWhole reports whether a page that has as many items as the list claims must be the only
+// one of a window. Perhaps the claim is but that of the page, or goes no further: how many items
+// a page can have is seen when there is nothing behind it. What comes after that is read again,
+// by windows that overlap, before half of a window has gone by.
 func (c *claims) isWhole(items int, w cursor.Window) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	passed := w.From.Sub(c.checked.From)
-	return items < c.longest || items == c.longest && passed >= 0 && passed < min(w.Length(), c.checked.Length())/2
+	sameLength := items == c.longest && passed >= 0 && passed < min(w.Length(), c.checked.Length())/2
+	return c.scope == scopeWindow && (items < c.longest || sameLength)
 }
 
-// sawPages takes note of how long the pages of a pass over a window are.
+// sawPages takes note of how long the pages of a pass over a window are, and of claims that
+// they disprove.
 func (c *claims) sawPages(w cursor.Window, pages []page, steady bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range pages {
-		if n := len(pages[i].ids); n > c.longest {
+		p := &pages[i]
+		if n := len(p.ids); n > c.longest {
 			c.longest, c.checked = n, cursor.Window{}
+		}
+		if 0 <= p.claim && p.claim < p.end() && len(p.ids) > 0 {
+			c.scope = scopePage
 		}
 	}
 	if steady && len(pages) == 2 && len(pages[0].ids) == c.longest && pages[1].end() == pages[0].end() {

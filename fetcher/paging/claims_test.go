@@ -2,6 +2,7 @@ package paging
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -63,18 +64,18 @@ func TestClaimsAreTrustedAgain(t *testing.T) {
 	var c claims
 	assert.True(t, c.areTrusted())
 	assert.False(t, c.haveComeTrue())
-	c.cameTrue(3)
+	c.cameTrue(3, 1)
 	assert.True(t, c.haveComeTrue())
 	c.compare(5, 5)
 	c.compare(-1, 5)
 	assert.True(t, c.areTrusted())
 	c.compare(25, 2)
 	for range 3 {
-		c.cameTrue(2)
-		c.cameTrue(0)
+		c.cameTrue(2, 1)
+		c.cameTrue(0, 1)
 		assert.False(t, c.areTrusted(), "it may always say 2")
 	}
-	c.cameTrue(3)
+	c.cameTrue(3, 1)
 	assert.True(t, c.haveComeTrue())
 }
 
@@ -270,6 +271,48 @@ func TestOnePageOfAWindowSaysNothingOfTheNext(t *testing.T) {
 		require.NoError(t, err)
 		requireAll(t, l.items, logins)
 		from = from.Add(time.Hour)
+	}
+}
+
+// A server that hides some rows of each page, and shows some twice: its pages have any length, and
+// a short one need not be the last. What it counts may be the page.
+func TestPagesOfAnyLength(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for i, claim := range lies(r) {
+		for _, hidden := range []float64{0.05, 0.3} {
+			t.Run(fmt.Sprintf("%d, %g hidden", i, hidden), func(t *testing.T) {
+				var rows []record.Login
+				var hides []bool
+				var shown []record.UserConnection
+				reader := reader(func(_ context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+					var logins []record.Login
+					for i := q.Offset; i < min(q.Offset+q.Limit, len(rows)); i++ {
+						if !hides[i] {
+							logins = append(logins, rows[i])
+						}
+					}
+					if n := len(logins); n > 3 && r.IntN(20) == 0 {
+						logins = append(logins, logins[n-3:]...)
+					}
+					return claim(len(shown), len(logins)), logins, nil
+				}, nil)
+				for range 6 {
+					rows, hides, shown = nil, nil, nil
+					for _, c := range connections(40 + r.IntN(500)) {
+						hide := r.Float64() < hidden
+						if !hide {
+							shown = append(shown, c)
+						}
+						rows, hides = append(rows, c.Login()), append(hides, hide)
+					}
+					logins, err := reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Minute)}, 0)
+					if !errors.Is(err, ErrMoved) { // what was shown twice moves the list
+						require.NoError(t, err)
+						requireAll(t, shown, logins)
+					}
+				}
+			})
+		}
 	}
 }
 

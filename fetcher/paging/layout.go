@@ -1,6 +1,10 @@
 package paging
 
-import "github.com/workspace-exporter/workspace_exporter/internal/record"
+import (
+	"slices"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
 
 // page is what the API gave at an offset.
 type page struct {
@@ -27,6 +31,9 @@ const (
 	// overlapExact: it begins with several records with which that one ends, at the place
 	// where it should: the list did not move.
 	overlapExact
+	// overlapEnd: it has nothing but records of that one, in any order, and ends at the same
+	// place. So does the list.
+	overlapEnd
 )
 
 // ending is whether a list ends with the last page of a pass.
@@ -34,28 +41,24 @@ type ending int
 
 const (
 	endOpen    ending = iota // perhaps not
-	endLikely                // the page is short, or ends where the list should by its claim
-	endCertain               // both, or there was nothing behind it
+	endLikely                // the page is much shorter than others, or ends where the list should by its claim
+	endCertain               // it is short and ends there, or there was nothing behind it
 )
 
 // layout is how a list is laid out in pages. Each begins with the end of the one before it,
 // so that what moves between two of them shows where they meet. It is another one for
 // each pass, so that what meets there in one does not in the next.
 type layout struct {
-	size   int  // of a page; a server that gives less than was asked for sets it
+	size   int  // of a full page; a server that gives less than was asked for sets it
 	stride int  // how far one page begins behind the other
-	full   int  // a page of less than this is the last one
 	single bool // the first page is known to be the only one
+	toEnd  bool // the list is read to its end, whether or not it holds still
 }
 
 // layoutOf is the layout of a pass, of which there were some before: for a list whose first
-// page has so many records. Pages that are known to be shorter than they can be are the last.
-func layoutOf(size, passes int, short, single bool) layout {
-	l := layout{size: size, stride: max(1, size-min(1+4*passes, 1+size/8)), full: size, single: single}
-	if short {
-		l.full++
-	}
-	return l
+// page has so many records.
+func layoutOf(size, passes int) layout {
+	return layout{size: size, stride: max(1, size-min(1+4*passes, 1+size/8))}
 }
 
 // more is how many pages are to be read at once beyond those that were; 0 at the end of
@@ -75,11 +78,13 @@ func (l layout) more(pages []page, trusted bool) int {
 		before := &pages[len(pages)-2]
 		shared, how := l.overlap(before, last)
 		switch {
-		case how == overlapNone && (nothingClaimed || !hasNew(pages)):
-			return 0 // it has moved, or knows no offset: this pass proves nothing
+		case how == overlapNone && nothingClaimed && !l.toEnd:
+			return 0 // it has moved: this pass proves nothing
+		case how == overlapNone && (l.isLast(before) || !l.isLast(last)) && !hasNew(pages):
+			return 0 // it knows no offset, or all that is behind was shown before
 		case how != overlapNone && shared == len(last.ids):
 			return 0 // there is nothing behind it
-		case l.isLast(before) && l.isLast(last) && nothingClaimed:
+		case l.isLast(before) && l.isNearEnd(last) && nothingClaimed:
 			return 0 // it grows while its end is looked for
 		}
 	}
@@ -93,7 +98,11 @@ func (l layout) more(pages []page, trusted bool) int {
 }
 
 // isLast reports whether a page is so short that there should be none behind it.
-func (l layout) isLast(p *page) bool { return len(p.ids) < l.full }
+func (l layout) isLast(p *page) bool { return len(p.ids) < l.size }
+
+// isNearEnd reports whether a page is much shorter than others: where each has another length,
+// one that is only a little shorter says nothing.
+func (l layout) isNearEnd(p *page) bool { return 2*len(p.ids) <= l.size }
 
 // extend adds pages that are to be read.
 func (l layout) extend(pages []page, more int) []page {
@@ -114,6 +123,9 @@ func (l layout) overlap(before, p *page) (shared int, how overlap) {
 			return n, overlapExact
 		}
 		return n, overlapSingle
+	}
+	if p.end() == before.end() && isAmong(before.ids, p.ids) {
+		return len(p.ids), overlapEnd
 	}
 	for first := len(before.ids) - 2; first >= 0; first-- {
 		if n, ok := sharedFrom(before, p, first); ok && (n < len(p.ids) || first > 0) {
@@ -140,25 +152,24 @@ func sharedFrom(before, p *page, first int) (n int, ok bool) {
 
 // hasNew reports whether the last page has anything that no other one has.
 func hasNew(pages []page) bool {
-	shown := map[record.Identity]struct{}{}
+	var shown []record.Identity
 	for i := range pages[:len(pages)-1] {
-		for _, id := range pages[i].ids {
-			shown[id] = struct{}{}
-		}
+		shown = append(shown, pages[i].ids...)
 	}
-	for _, id := range pages[len(pages)-1].ids {
-		if _, ok := shown[id]; !ok {
-			return true
-		}
-	}
-	return false
+	return !isAmong(shown, pages[len(pages)-1].ids)
+}
+
+// isAmong reports whether some records are all among others.
+func isAmong(all, some []record.Identity) bool {
+	known := setOf(all)
+	return !slices.ContainsFunc(some, func(id record.Identity) bool { _, ok := known[id]; return !ok })
 }
 
 // passOf is what the pages of a pass show. Shared is with how many records each page begins
 // that the one before it has.
 func (l layout) passOf(pages []page) (p *pass, shared []int) {
 	last := &pages[len(pages)-1]
-	p = &pass{first: len(pages[0].ids), reached: last.end()}
+	p = &pass{first: len(pages[0].ids)}
 	shared = make([]int, len(pages))
 	for i := range pages {
 		p.claims = append(p.claims, pages[i].claim)
@@ -167,12 +178,16 @@ func (l layout) passOf(pages []page) (p *pass, shared []int) {
 			p.overlaps, shared[i] = append(p.overlaps, how), n
 		}
 		p.order = append(p.order, pages[i].ids[shared[i]:]...)
+		if len(pages[i].ids) > 0 {
+			p.reached = pages[i].end()
+		}
 	}
 	atClaim := last.end() == last.claim
+	nothingBehind := shared[len(pages)-1] == len(last.ids) || len(pages) > 1 && pages[len(pages)-2].end() == last.end()
 	switch {
-	case shared[len(pages)-1] == len(last.ids), l.single, l.isLast(last) && atClaim:
+	case nothingBehind, l.single, l.isLast(last) && atClaim:
 		p.end = endCertain
-	case l.isLast(last) || atClaim:
+	case l.isNearEnd(last) || atClaim:
 		p.end = endLikely
 	}
 	return p, shared

@@ -72,9 +72,12 @@ type Reader[T any] struct {
 // the API may ask for is shorter.
 const KeptFor = 20 * time.Minute
 
-// maxPasses is how often a list that does not hold still is read from the start. An API
-// that shuffles the records of one second for each page needs the most.
-const maxPasses = 12
+// A list that does not hold still is read so often from the start. An API that shuffles the
+// records of one second for each page needs the most; a window that is longer is cut instead.
+const (
+	maxPasses     = 12
+	maxLongPasses = 5
+)
 
 // ErrMoved is when a list changed in every pass, so that nothing is proved.
 var ErrMoved = errors.New("the list of records changed each time while it was read")
@@ -100,7 +103,11 @@ func IsTooLarge(err error) bool {
 // the pages that it has got.
 func (r *Reader[T]) Read(ctx context.Context, w cursor.Window, most int) ([]T, error) {
 	a := r.resume(w, most)
-	for len(a.passes) < maxPasses {
+	passes := maxPasses
+	if most > 0 && !w.IsSmallest() {
+		passes = maxLongPasses
+	}
+	for len(a.passes) < passes {
 		p, items, err := r.readPass(ctx, a, most)
 		if err != nil {
 			if ctx.Err() == nil { // otherwise it was given up, not refused
@@ -132,7 +139,7 @@ type reading[T any] struct {
 func (r *Reader[T]) conclude(a *reading[T], p *pass) (how proof, instant int) {
 	a.passes = append(a.passes, p)
 	if p.matchesClaim() {
-		r.claims.cameTrue(p.claim())
+		r.claims.cameTrue(p.claim(), len(p.claims))
 	}
 	how, instant = a.prove(r.Additive, r.claims.areTrusted())
 	if how == byRepetition {

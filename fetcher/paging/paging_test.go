@@ -222,6 +222,35 @@ func TestAShuffledListIsWholeOrNotDone(t *testing.T) {
 	}
 }
 
+// A second cannot be cut. Where its list ends, and not what it claims, says how many records there
+// are in it; one page of them needs few requests.
+func TestAShuffledSecond(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for i, claim := range lies(r) {
+		for _, n := range []int{11, 100, 130, 400} {
+			t.Run(fmt.Sprintf("%d of %d", i, n), func(t *testing.T) {
+				l := &list{items: connections(n), arrange: func(items []record.UserConnection) []record.UserConnection {
+					r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+					return items
+				}}
+				reader := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+					_, logins, err := l.get(ctx, q)
+					return claim(n, len(logins)), logins, err
+				}, nil)
+				done := 0
+				for range 3 { // chance
+					logins, err := reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(cursor.Second)}, 500_000)
+					if err == nil {
+						requireAll(t, connections(n), logins)
+						done++
+					}
+				}
+				require.Positive(t, done)
+			})
+		}
+	}
+}
+
 // An API that leaves a record out of a page, and of where it looks behind that page, and says
 // nothing of how many there are.
 func TestOnePageWithoutACountIsReadAgain(t *testing.T) {

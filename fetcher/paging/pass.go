@@ -23,8 +23,9 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 		a.pages, a.items = []page{first}, [][]T{items}
 	}
 	size, claim := len(a.pages[0].ids), a.pages[0].claim
-	single := size < r.Limit && size == claim && (r.Trusting && r.claims.areTrusted() || r.claims.isWhole(size, a.window))
-	l := layoutOf(size, len(a.passes), r.claims.isShort(size), single)
+	l := layoutOf(size, len(a.passes))
+	l.single = size < r.Limit && size == claim && (r.Trusting && r.claims.areTrusted() || r.claims.isWhole(size, a.window))
+	l.toEnd = a.window.IsSmallest()
 	for {
 		if err := r.fill(ctx, a); err != nil {
 			return nil, nil, err

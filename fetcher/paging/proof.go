@@ -26,10 +26,10 @@ const (
 	// nothing else of what was shown disproves: see sightings.
 	byInstant
 
-	// byTotal: in many passes each page made the same claim, all of them together have shown
-	// as many different records as that, and the last settledPasses nothing new. It is for a list
-	// that shuffles many records of one second for each page. Additive items are not proved:
-	// no pass has them all.
+	// byTotal: many passes have all found the same number of records, by the claims of all
+	// pages or by where the list ends. Together they have shown as many different records, and
+	// the last settledPasses nothing new. It is for a list that shuffles many records of one second
+	// for each page. Additive items are not proved: no pass has them all.
 	byTotal
 
 	// byRepetition: two passes, one after the other, were steady and showed the same. If the
@@ -60,14 +60,12 @@ func (e *evidence) prove(additive, trusted bool) (how proof, instant int) {
 	if last.matchesClaim() && (!additive || last.isOnePage()) {
 		return byCount, 0
 	}
-	if trusted {
-		seen := e.sightings()
-		if instant := seen.instant(additive); instant > 0 {
-			return byInstant, instant
-		}
-		if !additive && seen.isTotal() {
-			return byTotal, 0
-		}
+	seen := e.sightings()
+	if instant := seen.instant(additive); trusted && instant > 0 {
+		return byInstant, instant
+	}
+	if !additive && seen.isTotal(trusted) {
+		return byTotal, 0
 	}
 	if e.repeats() {
 		return byRepetition, 0
@@ -118,7 +116,7 @@ type pass struct {
 	overlaps []overlap // how each page but the first follows the one before it
 	end      ending
 	first    int // how many records the first page has
-	reached  int // where the last page ends
+	reached  int // where the last page ends that has any
 	// order has the records by their places; ids has them once. Of additive items, those
 	// that look the same are different ones in ids if they stand in one page, and may be the
 	// same if not.
@@ -143,7 +141,7 @@ func (p *pass) isOnePage() bool { return len(p.order) == p.first }
 // isSteady reports whether every page begins as the one before it ends, at the place where
 // it should, and nothing is behind the last: no record moved across a seam.
 func (p *pass) isSteady() bool {
-	return p.end == endCertain && !slices.ContainsFunc(p.overlaps, func(o overlap) bool { return o != overlapExact && o != overlapSingle })
+	return p.end == endCertain && !slices.ContainsFunc(p.overlaps, func(o overlap) bool { return o == overlapNone || o == overlapShifted })
 }
 
 // isChain reports whether every page goes on where the one before it ended, up to the
@@ -156,6 +154,13 @@ func (p *pass) isChain() bool {
 func (p *pass) matchesClaim() bool {
 	other := func(claim int) bool { return claim != p.claim() }
 	return p.isSteady() && !slices.ContainsFunc(p.claims, other) && p.reached == p.claim() && len(p.ids) == p.claim()
+}
+
+// has reports whether the pass found a number of records: by where the list ends, or by all
+// claims if these are trusted.
+func (p *pass) has(records int, trusted bool) bool {
+	other := func(claim int) bool { return claim != records }
+	return p.end == endCertain && p.reached == records || trusted && !slices.ContainsFunc(p.claims, other)
 }
 
 func setOf(ids []record.Identity) map[record.Identity]struct{} {

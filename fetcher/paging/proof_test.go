@@ -22,7 +22,7 @@ func pagesOf(claim int, at ...any) (pages []page) {
 
 // What a pass over pages shows, by itself.
 func TestPass(t *testing.T) {
-	wide, narrow := layout{size: 4, stride: 2, full: 4}, layout{size: 4, stride: 3, full: 4}
+	wide, narrow := layout{size: 4, stride: 2}, layout{size: 4, stride: 3}
 	for name, c := range map[string]struct {
 		layout
 		pages                 []page
@@ -31,13 +31,16 @@ func TestPass(t *testing.T) {
 		steady, chain, claims bool
 	}{
 		"one page":                       {wide, pagesOf(3, 0, "abc"), 0, endCertain, true, true, true},
-		"one page, another claim":        {wide, pagesOf(5, 0, "abc"), 0, endLikely, false, true, false},
+		"one page, another claim":        {wide, pagesOf(5, 0, "abc"), 0, endOpen, false, false, false},
+		"a very short page":              {wide, pagesOf(5, 0, "ab"), 0, endLikely, false, true, false},
 		"a full page":                    {wide, pagesOf(9, 0, "abcd"), 0, endOpen, false, false, false},
 		"a full page, as claimed":        {wide, pagesOf(4, 0, "abcd"), 0, endLikely, false, true, false},
 		"a full page, nothing behind it": {wide, pagesOf(4, 0, "abcd", 2, "cd"), overlapExact, endCertain, true, true, true},
 		"two pages":                      {wide, pagesOf(5, 0, "abcd", 2, "cde"), overlapExact, endCertain, true, true, true},
 		"two pages by one":               {narrow, pagesOf(6, 0, "abcd", 3, "def"), overlapSingle, endCertain, true, false, true},
-		"two pages, another claim":       {wide, pagesOf(6, 0, "abcd", 2, "cde"), overlapExact, endLikely, false, true, false},
+		"two pages, another claim":       {wide, pagesOf(6, 0, "abcd", 2, "cde"), overlapExact, endOpen, false, false, false},
+		"in another order, and no more":  {wide, pagesOf(9, 0, "abcd", 2, "ac"), overlapEnd, endCertain, true, false, false},
+		"in another order, and new":      {wide, pagesOf(9, 0, "abcd", 2, "ax"), overlapNone, endCertain, false, false, false},
 		"one was added before":           {wide, pagesOf(6, 0, "abcd", 2, "bcde"), overlapShifted, endLikely, false, true, false},
 		"one vanished before":            {wide, pagesOf(4, 0, "abcd", 2, "de"), overlapNone, endCertain, false, false, false},
 		"one was exchanged":              {wide, pagesOf(5, 0, "abcd", 2, "cxe"), overlapNone, endCertain, false, false, false},
@@ -63,7 +66,7 @@ func TestPass(t *testing.T) {
 
 // How many pages follow those that were read, by a list whose claims are trusted or not.
 func TestMorePages(t *testing.T) {
-	l := layout{size: 4, stride: 2, full: 4}
+	l := layout{size: 4, stride: 2}
 	for name, c := range map[string]struct {
 		pages             []page
 		trusted, distrust int
@@ -77,8 +80,9 @@ func TestMorePages(t *testing.T) {
 		"nothing behind":                  {pagesOf(9, 0, "abcd", 2, "cd"), 0, 0},
 		"moved, and more is claimed":      {pagesOf(9, 0, "abcd", 2, "defg"), 2, 0},
 		"moved, and nothing new":          {pagesOf(9, 0, "abcd", 2, "abcd"), 0, 0},
-		"its end moves while looked for":  {pagesOf(4, 0, "abc", 1, "bcd"), 0, 0},
-		"its end moves, more is claimed":  {pagesOf(9, 0, "abc", 1, "bcd"), 1, 0},
+		"its end moves while looked for":  {pagesOf(4, 0, "abc", 2, "cd"), 0, 0},
+		"its end moves, more is claimed":  {pagesOf(9, 0, "abc", 2, "cd"), 1, 0},
+		"each page has another length":    {pagesOf(-1, 0, "abc", 1, "bcd"), 1, 1},
 		"its end moves, but was not read": {pagesOf(5, 0, "abcd", 2, "cde"), 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +94,7 @@ func TestMorePages(t *testing.T) {
 
 // Which passes prove what, for records and for items that are added up.
 func TestProofs(t *testing.T) {
-	l := layout{size: 4, stride: 2, full: 4}
+	l := layout{size: 4, stride: 2}
 	passes := func(passes ...[]page) (e *evidence) {
 		e = &evidence{}
 		for _, pages := range passes {

@@ -1,6 +1,10 @@
 package paging
 
-import "github.com/workspace-exporter/workspace_exporter/internal/record"
+import (
+	"slices"
+
+	"github.com/workspace-exporter/workspace_exporter/internal/record"
+)
 
 // sightings is which passes have shown how many records, beside what they claim.
 //
@@ -84,19 +88,12 @@ func (s *sightings) areDisproved() bool {
 	return false
 }
 
-// isTotal reports whether as many records were shown as every page claims, and none of them
+// isTotal reports whether as many records were shown as every pass has found, and none of them
 // for the first time of late.
-func (s *sightings) isTotal() bool {
+func (s *sightings) isTotal(trusted bool) bool {
 	settled := len(s.passes) - settledPasses
-	if settled < 1 {
+	if settled < 1 || slices.ContainsFunc(s.passes, func(p *pass) bool { return !p.has(s.all, trusted) }) {
 		return false
-	}
-	for _, p := range s.passes {
-		for _, claim := range p.claims {
-			if claim != s.all {
-				return false
-			}
-		}
 	}
 	_, _, fresh := s.at(settled)
 	return fresh == 0
