@@ -109,18 +109,19 @@ func (s *scrapes) send(w http.ResponseWriter, r *http.Request, answer *collector
 	_ = http.NewResponseController(w).Flush() // before the connection may count as idle
 }
 
-// join takes note that a client is being sent an answer, and makes room for it.
+// join takes note that a client is being sent an answer, and makes room for it: the newest answers
+// are kept, as many as there is room for.
 func (s *scrapes) join(a *collector.Answer) *sentAnswer {
 	joined := &sentAnswer{Answer: a}
 	joined.cancelled, joined.cancel = context.WithCancel(context.Background())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sent = append(s.sent, joined)
-	for _, oldest := range s.sent {
-		if oldest == joined || held(s.sent) <= s.maxHeld {
-			break
+	var kept held
+	for _, a := range slices.Backward(s.sent) {
+		if kept.add(a.Answer); kept.bytes > s.maxHeld && a != joined {
+			a.cancel() // and all that are older
 		}
-		oldest.cancel()
 	}
 	return joined
 }
@@ -133,20 +134,20 @@ func (s *scrapes) leave(a *sentAnswer) {
 	s.sent = slices.DeleteFunc(s.sent, func(other *sentAnswer) bool { return other == a })
 }
 
-// held is how many bytes answers keep in memory, but for those that are cancelled: what is the
-// own of each, and once what those of a version share.
-func held(sent []*sentAnswer) (bytes int) {
-	shared := map[collector.Version]int{}
-	for _, a := range sent {
-		if a.cancelled.Err() == nil {
-			bytes += a.Own + chunkBytes*len(a.Chunks)
-			shared[a.Version] = max(shared[a.Version], a.Size-a.Own)
-		}
+// held is how many bytes answers keep in memory: what is the own of each, and once what those
+// of a version share.
+type held struct {
+	bytes  int
+	shared map[collector.Version]int
+}
+
+func (h *held) add(a *collector.Answer) {
+	if h.shared == nil {
+		h.shared = map[collector.Version]int{}
 	}
-	for _, n := range shared {
-		bytes += n
-	}
-	return bytes
+	shared := max(h.shared[a.Version], a.Size-a.Own)
+	h.bytes += a.Own + chunkBytes*len(a.Chunks) + shared - h.shared[a.Version]
+	h.shared[a.Version] = shared
 }
 
 // formats are those that are served, in the library's words, the preferred one first.
