@@ -107,6 +107,9 @@ func (p *pieces) adapt(piece cursor.Window, err error, most int) bool {
 	length := min(p.length, piece.To.Sub(p.done))
 	var next time.Duration
 	switch {
+	case paging.IsTooLarge(err) && length <= cursor.Second && length < p.length:
+		p.length, p.first, p.likely = cursor.Second, nil, 0 // it is the last one, and its overlap can be cut
+		return true
 	case errors.Is(err, paging.ErrNoItems):
 		if p.empty = length; !piece.To.Before(p.todo.To) {
 			return false

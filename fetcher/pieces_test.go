@@ -34,3 +34,15 @@ func TestWhatIsCutIsThePieceThatFailed(t *testing.T) {
 		})
 	}
 }
+
+// The last piece of a window may be a second long while pieces are longer: what it overlaps is
+// cut, until it is the smallest window.
+func TestTheOverlapOfTheLastPieceIsCut(t *testing.T) {
+	from := time.Date(2026, 3, 11, 0, 0, 0, 0, time.UTC)
+	p := &pieces{todo: cursor.Window{From: from, To: from.Add(time.Minute)}, done: from.Add(59 * time.Second), length: 2 * time.Second, longest: maxPiece, overlap: cursor.Seam}
+	require.False(t, p.next().IsSmallest())
+	require.True(t, p.adapt(p.next(), paging.ErrMoved, maxRecords))
+	assert.True(t, p.next().IsSmallest())
+	assert.Equal(t, p.todo.To, p.next().To)
+	require.False(t, p.adapt(p.next(), paging.ErrMoved, maxRecords))
+}
