@@ -66,35 +66,35 @@ func layoutOf(size, passes int) layout {
 // most, so that a claim that is too high costs no more than the records themselves.
 func (l layout) more(pages []page, trusted bool) int {
 	last := &pages[len(pages)-1]
-	if len(last.ids) == 0 || l.single {
-		return 0
-	}
 	left := 1
 	if trusted {
 		left = max(0, last.claim-last.end()+l.stride-1) / l.stride
 	}
-	nothingClaimed := !trusted || left == 0
-	if len(pages) > 1 {
-		before := &pages[len(pages)-2]
-		shared, how := l.overlap(before, last)
-		switch {
-		case how == overlapNone && nothingClaimed && !l.toEnd:
-			return 0 // it has moved: this pass proves nothing
-		case how == overlapNone && (l.isLast(before) || !l.isLast(last)) && !hasNew(pages):
-			return 0 // it knows no offset, or all that is behind was shown before
-		case how != overlapNone && shared == len(last.ids):
-			return 0 // there is nothing behind it
-		case l.isLast(before) && l.isNearEnd(last) && nothingClaimed:
-			return 0 // it grows while its end is looked for
-		}
-	}
-	switch {
+	switch nothingClaimed := !trusted || left == 0; {
+	case len(last.ids) == 0, l.single, len(pages) > 1 && l.isOver(pages, nothingClaimed):
+		return 0
 	case !l.isLast(last):
 		return min(max(1, left), len(pages), maxPagesAtOnce)
 	case last.end() == last.claim:
 		return 0
 	}
 	return 1 // is it the end, though the claim is another?
+}
+
+// isOver reports whether another page would show nothing more, by how the last two follow each
+// other.
+func (l layout) isOver(pages []page, nothingClaimed bool) bool {
+	before, last := &pages[len(pages)-2], &pages[len(pages)-1]
+	shared, how := l.overlap(before, last)
+	switch {
+	case how != overlapNone && shared == len(last.ids):
+		return true // there is nothing behind it
+	case how == overlapNone && nothingClaimed && !l.toEnd:
+		return true // it has moved: this pass proves nothing
+	case how == overlapNone && (l.isLast(before) || !l.isLast(last)) && !hasNew(pages):
+		return true // it knows no offset, or all that is behind was shown before
+	}
+	return l.isLast(before) && l.isNearEnd(last) && nothingClaimed // it grows while its end is looked for
 }
 
 // isLast reports whether a page is so short that there should be none behind it.
