@@ -284,7 +284,10 @@ func TestPagesOfAnyLength(t *testing.T) {
 				var rows []record.Login
 				var hides []bool
 				var shown []record.UserConnection
+				var mu sync.Mutex
 				reader := reader(func(_ context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+					mu.Lock()
+					defer mu.Unlock()
 					var logins []record.Login
 					for i := q.Offset; i < min(q.Offset+q.Limit, len(rows)); i++ {
 						if !hides[i] {

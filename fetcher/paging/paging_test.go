@@ -235,6 +235,8 @@ func TestAShuffledSecond(t *testing.T) {
 				}}
 				reader := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 					_, logins, err := l.get(ctx, q)
+					l.mu.Lock()
+					defer l.mu.Unlock()
 					return claim(n, len(logins)), logins, err
 				}, nil)
 				done := 0
