@@ -154,7 +154,7 @@ func addresses(texts ...string) []private {
 // differ in their separators only, each with a blank behind it. Those that have no room, in
 // bytes, may be left out.
 func appendForms(forms []byte, address string, room int) []byte {
-	if room >= shortestMAC && len(address) >= len("0000.5e00.5301") {
+	if room >= shortestMAC {
 		if mac, err := net.ParseMAC(address); err == nil && len(mac) == 6 {
 			return appendMACForms(forms, mac)
 		}

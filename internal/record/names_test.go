@@ -61,6 +61,29 @@ func TestOwnNamesInOtherNotations(t *testing.T) {
 	}
 }
 
+// An address of the record's own is taken out in each of its forms, however the record writes it.
+func TestOwnAddressesInOtherForms(t *testing.T) {
+	for _, c := range []struct{ field, own, forms string }{
+		{"client_mac", "00:1a:2b:3c:4d:5e 00-1A-2B-3C-4D-5E 001a.2b3c.4d5e 001A2B3C4D5E",
+			"00:1a:2b:3c:4d:5e 001A2B3C4D5E 0x001a2b3c4d5e 0x1a2b3c4d5e 1A2B3C4D5E 01a2b3c4d5e 021a2bfffe3c4d5e 21a2bfffe3c4d5e 021a:2bff:fe3c:4d5e"},
+		{"client_mac", "00:01:00:02:00:03 000100020003", "010203 0:1:0:2:0:3 000100020003 0x000100020003 020100fffe020003"},
+		{"client_ip", "10.0.0.1", "10.0.0.1 1.0.0.10 1-0-0-10 0a000001 0x0a000001 0xa000001 167772161 010.000.000.001"},
+		{"client_ip", "1.2.3.4", "1.2.3.4 4.3.2.1 4-3-2-1 01020304 0x01020304 0x1020304 16909060"},
+		{"vm_ip", "2001:db8::a1 2001:0DB8:0:0:0:0:0:A1 2001:db8::a1%eth0", "2001:db8::a1 20010db80000000000000000000000a1 0x20010db80000000000000000000000a1 " +
+			"1.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2"},
+		{"vm_ip", "::ffff:10.0.0.1", "10.0.0.1 1.0.0.10 0a000001 167772161"},
+	} {
+		for own := range strings.FieldsSeq(c.own) {
+			for form := range strings.FieldsSeq(c.forms) {
+				var connection UserConnection
+				connection.Set(c.field, own)
+				connection.Set("failed_reason", "no: "+form)
+				assert.Equal(t, "no: <address>", connection.Login().FailedReason, "%s as %s", own, form)
+			}
+		}
+	}
+}
+
 // A name that the end of a long reason cuts is not left in part, and one that is longer
 // than names are takes the rest with it.
 func TestNamesAtTheEndOfWhatIsRead(t *testing.T) {
