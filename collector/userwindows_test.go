@@ -138,7 +138,8 @@ func drawVersions(t *rapid.T, now time.Time, windows []Window) (logins []record.
 		at := now.Add(-time.Duration(rapid.IntRange(-3, 100).Draw(t, "minutes ago")) * time.Minute)
 		if rapid.Bool().Draw(t, "at an edge") {
 			length := rapid.SampledFrom(windows).Draw(t, "of").Length
-			at = now.Add(-length + time.Duration(rapid.IntRange(-1, 1).Draw(t, "beside it"))*time.Millisecond)
+			beside := rapid.SampledFrom([]time.Duration{-time.Millisecond, -1, 0, 1, 500 * time.Microsecond, time.Millisecond})
+			at = now.Add(beside.Draw(t, "beside it") - length)
 		}
 		logins = append(logins, login(rapid.IntRange(0, 30).Draw(t, "record"), at, func(l *record.Login) {
 			l.Group = rapid.SampledFrom([]string{"", "g1", "g2", "g3"}).Draw(t, "group")
@@ -201,7 +202,7 @@ func TestUserWindowsAreThoseOfANaiveCount(t *testing.T) {
 				if step == 1 {
 					minutes = rapid.IntRange(-400, 400) // a clock that is wrong, or has been
 				}
-				now = now.Add(time.Duration(minutes.Draw(rt, "minutes"))*time.Minute + time.Duration(rapid.IntRange(0, 2).Draw(rt, "ms"))*time.Millisecond)
+				now = now.Add(time.Duration(minutes.Draw(rt, "minutes"))*time.Minute + time.Duration(rapid.IntRange(0, 2).Draw(rt, "ticks"))*700*time.Microsecond)
 				b.clock, counted = now, nil
 				if b.accumulator.state == nil {
 					_, err := b.accumulator.Position() // loads it
@@ -327,4 +328,3 @@ func requirePeople(t *rapid.T, want map[record.Person]int, p *people) {
 		}
 	}
 }
-

@@ -50,9 +50,7 @@ type Login struct {
 	// addresses and ids taken out of it.
 	FailedReason string
 
-	User Person
-	// ClientIP is the client's address. Of a record that has plainly succeeded it may be missing.
-	ClientIP Person
+	User, ClientIP Person
 	// TransactionID is what the API calls the access, as it writes it: of records without an
 	// outcome, or with a failure. It is never shown.
 	TransactionID string
@@ -147,15 +145,10 @@ func (l *Login) began() time.Time {
 	return l.PreConnect
 }
 
-// hasSucceeded reports whether the record plainly says that the connection stood.
-func (l *Login) hasSucceeded() bool {
-	return l.FailedCode == "" && l.FailedReason == "" && l.HasStarted()
-}
-
 // keepTransaction keeps the id of an access that has not plainly succeeded, apart from the
 // memory of the text that it was read from.
 func (l *Login) keepTransaction(id string) {
-	if !l.hasSucceeded() {
+	if l.FailedCode != "" || l.FailedReason != "" || !l.HasStarted() {
 		l.TransactionID = strings.Clone(id)
 	}
 }

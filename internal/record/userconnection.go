@@ -76,7 +76,7 @@ func (c *UserConnection) Login() Login {
 	r := c.read(userConnections)
 	user := r.name(connUserName)
 	l := Login{
-		User:  pseudonym(user),
+		User: pseudonym(user), ClientIP: r.person(connClientIP),
 		Group: r.label(connGroupName), Machine: r.label(connMachineName),
 		ClientType: r.label(connClientType), ClientVersion: r.label(connClientVersion), AgentVersion: r.label(connAgentVersion),
 		ConnectType: r.connectType(connConnectType),
@@ -87,9 +87,6 @@ func (c *UserConnection) Login() Login {
 		l.FailedReason = shown(reason, connPrivate(&r))
 	}
 	l.Started = r.unread(connStartTime) != ""
-	if !l.hasSucceeded() {
-		l.ClientIP = r.person(connClientIP)
-	}
 	var client [maxClient]string
 	l.identifyBy("", r.identity(connID), l.Machine, user,
 		r.appendClient(client[:0], &l, connStartTime, connClientName, connClientMAC, connClientIP)...)
