@@ -248,11 +248,28 @@ func testCommit(t *testing.T, p place) {
 	changes.Put("t", []byte("nothing"), nil)
 	require.NoError(t, partition.Commit(&changes))
 	require.NoError(t, partition.Commit(&Changes{}), "no changes")
+	changes.Reset() // what is written over its memory is in no store
+	for range 100 {
+		changes.Put("t", []byte("over its memory"), []byte("z"))
+	}
 
 	want := rows{"t/kept": "1", "t/twice": "second", "t/back": "y", "u/kept": "same key, other table", "t/empty": "", "t/nothing": ""}
 	requireRows(t, want, partition)
 	require.NoError(t, s.Close())
 	requireRows(t, want, p.partition(openAt(t, p), "p", "s"))
+}
+
+// A set that was large keeps no memory for its next use, and one that was small does.
+func TestReset(t *testing.T) {
+	var changes Changes
+	for _, size := range []int{1, maxTextKept + 1} {
+		changes.Put("t", []byte("k"), make([]byte, size))
+		changes.Scrub = true
+		changes.Reset()
+		assert.True(t, changes.Empty())
+		assert.False(t, changes.Scrub)
+		assert.Equal(t, size == 1, cap(changes.list) > 0 && cap(changes.text) > 0)
+	}
 }
 
 func TestCommitIsWholeOrNot(t *testing.T) { everywhere(t, testCommitIsWholeOrNot) }

@@ -32,7 +32,8 @@ type Partition interface {
 	// call.
 	LoadTable(table string, row func(key, value []byte) error) error
 	// Commit writes the changes as a whole. When it returns nil, the changes are on disk; when
-	// it fails, the partition must be loaded again to know what is there.
+	// it fails, the partition must be loaded again to know what is there. It uses the changes
+	// no longer than it takes: their memory is used again.
 	Commit(changes *Changes) error
 }
 
@@ -113,9 +114,9 @@ func (b *Changes) Reset() {
 	*b = Changes{list: b.list[:0], text: b.text[:0]}
 }
 
-// maxTextKept is how much memory a set keeps for its next use, in bytes: more than nearly any
-// poll needs.
-const maxTextKept = 1 << 20
+// maxTextKept is how much memory a set keeps for its next use, in bytes: more than a poll of
+// hundreds of records needs. What a backlog needed is not kept by each of thousands of sources.
+const maxTextKept = 256 << 10
 
 // Empty reports whether the changes would change nothing.
 func (b *Changes) Empty() bool { return len(b.list) == 0 }
