@@ -251,6 +251,8 @@ func (u *userWindows) setGauges() {
 // setByGroup brings a gauge up to date. Of a group and a window, of is the number that the
 // gauge has, and that which it is to have.
 func (u *userWindows) setByGroup(g *attemptsGauge, of func(g *userGroup, window int) (has *int64, is int64)) {
+	// show adds what the gauge lacks of a group's numbers, or the whole of them to a gauge that
+	// begins at 0.
 	show := func(group *userGroup, whole bool, add adder) {
 		for i, w := range u.windows {
 			has, is := of(group, i)
