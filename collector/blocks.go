@@ -21,7 +21,7 @@ type block struct {
 	wire    []string // as labelWire does; nil until they are asked for; guarded by the turn of the exposition
 
 	// Of the family alone: where its part is among those that are exposed, and whether that part
-	// is made anew by the commit under way.
+	// is a new one, of the commit under way.
 	index int
 	fresh bool
 }

@@ -24,7 +24,7 @@ type naiveSample struct {
 	failed       bool
 }
 
-// naiveWindows count all samples anew each time.
+// naiveWindows count all samples each time.
 type naiveWindows struct {
 	windows []Window
 	samples []naiveSample
