@@ -36,23 +36,35 @@ const (
 	scopePage          // perhaps only the page: one has claimed fewer records than it shows there are
 )
 
+// trust is how far a list's claims are trusted.
+type trust int
+
+const (
+	distrusted trust = iota // they were seen to mean nothing
+	untested
+	cameTrue // they have come true so far, and did at least once
+)
+
 // reachKnownFor is how long an offset that was refused is not asked for again: it may have
 // been a whim.
 const reachKnownFor = time.Hour
 
-// areTrusted is false if the list's claims were seen to mean nothing.
-func (c *claims) areTrusted() bool {
+func (c *claims) trust() trust {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.distrusted
+	switch {
+	case c.distrusted:
+		return distrusted
+	case c.lastTrue == 0:
+		return untested
+	}
+	return cameTrue
 }
 
-// haveComeTrue reports whether the list's claims have come true so far, and did at least once.
-func (c *claims) haveComeTrue() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.distrusted && c.lastTrue != 0
-}
+// areTrusted is false if the list's claims were seen to mean nothing.
+func (c *claims) areTrusted() bool { return c.trust() != distrusted }
+
+func (c *claims) haveComeTrue() bool { return c.trust() == cameTrue }
 
 // compare compares a claim with the number of items of a window that was read whole.
 func (c *claims) compare(claim, items int) {

@@ -61,20 +61,27 @@ func layoutOf(size, passes int) layout {
 	return layout{size: size, stride: max(1, size-min(1+4*passes, 1+size/8))}
 }
 
+// maxPagesOnAClaim bounds what a claim costs that is too high, and was true before.
+const maxPagesOnAClaim = 64
+
 // more is how many pages are to be read at once beyond those that were; 0 at the end of
-// the list. How many are left is a claim: as many are read as have been read before, at
-// most, so that a claim that is too high costs no more than the records themselves.
-func (l layout) more(pages []page, trusted bool) int {
+// the list. How many are left is a claim: until one has come true, as many are read as have been
+// read before, at most, so that a claim that is too high costs no more than the records
+// themselves. To wait for some of them before the others are asked for takes time.
+func (l layout) more(pages []page, claims trust) int {
 	last := &pages[len(pages)-1]
-	left := 1
-	if trusted {
+	left, most := 1, min(len(pages), maxPagesAtOnce)
+	if claims != distrusted {
 		left = max(0, last.claim-last.end()+l.stride-1) / l.stride
 	}
-	switch nothingClaimed := !trusted || left == 0; {
+	if claims == cameTrue {
+		most = maxPagesOnAClaim
+	}
+	switch nothingClaimed := claims == distrusted || left == 0; {
 	case len(last.ids) == 0, l.single, len(pages) > 1 && l.isOver(pages, nothingClaimed):
 		return 0
 	case !l.isLast(last):
-		return min(max(1, left), len(pages), maxPagesAtOnce)
+		return min(max(1, left), most)
 	case last.end() == last.claim:
 		return 0
 	}

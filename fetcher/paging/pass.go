@@ -31,7 +31,7 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 			return nil, nil, err
 		}
 		last := &a.pages[len(a.pages)-1]
-		more := l.more(a.pages, r.claims.areTrusted())
+		more := l.more(a.pages, r.claims.trust())
 		if more == 0 {
 			break
 		}

@@ -64,30 +64,32 @@ func TestPass(t *testing.T) {
 	}
 }
 
-// How many pages follow those that were read, by a list whose claims are trusted or not.
+// How many pages follow those that were read, by how far the list's claims are trusted.
 func TestMorePages(t *testing.T) {
 	l := layout{size: 4, stride: 2}
 	for name, c := range map[string]struct {
-		pages             []page
-		trusted, distrust int
+		pages                          []page
+		cameTrue, untested, distrusted int
 	}{
-		"none":                            {pagesOf(0, 0, ""), 0, 0},
-		"a short page, as claimed":        {pagesOf(3, 0, "abc"), 0, 0},
-		"a short page, another claim":     {pagesOf(9, 0, "abc"), 1, 1},
-		"a full page, as claimed":         {pagesOf(4, 0, "abcd"), 1, 1},
-		"no more than were read":          {pagesOf(90, 0, "abcd"), 1, 1},
-		"as many as were read":            {pagesOf(90, 0, "abcd", 2, "cdef"), 2, 1},
-		"nothing behind":                  {pagesOf(9, 0, "abcd", 2, "cd"), 0, 0},
-		"moved, and more is claimed":      {pagesOf(9, 0, "abcd", 2, "defg"), 2, 0},
-		"moved, and nothing new":          {pagesOf(9, 0, "abcd", 2, "abcd"), 0, 0},
-		"its end moves while looked for":  {pagesOf(4, 0, "abc", 2, "cd"), 0, 0},
-		"its end moves, more is claimed":  {pagesOf(9, 0, "abc", 2, "cd"), 1, 0},
-		"each page has another length":    {pagesOf(-1, 0, "abc", 1, "bcd"), 1, 1},
-		"its end moves, but was not read": {pagesOf(5, 0, "abcd", 2, "cde"), 0, 0},
+		"none":                            {pagesOf(0, 0, ""), 0, 0, 0},
+		"a short page, as claimed":        {pagesOf(3, 0, "abc"), 0, 0, 0},
+		"a short page, another claim":     {pagesOf(9, 0, "abc"), 1, 1, 1},
+		"a full page, as claimed":         {pagesOf(4, 0, "abcd"), 1, 1, 1},
+		"all that is left":                {pagesOf(90, 0, "abcd"), 43, 1, 1},
+		"no more than were read":          {pagesOf(90, 0, "abcd", 2, "cdef"), 42, 2, 1},
+		"no more than a claim is worth":   {pagesOf(9_000, 0, "abcd", 2, "cdef"), 64, 2, 1},
+		"nothing behind":                  {pagesOf(9, 0, "abcd", 2, "cd"), 0, 0, 0},
+		"moved, and more is claimed":      {pagesOf(9, 0, "abcd", 2, "defg"), 2, 2, 0},
+		"moved, and nothing new":          {pagesOf(9, 0, "abcd", 2, "abcd"), 0, 0, 0},
+		"its end moves while looked for":  {pagesOf(4, 0, "abc", 2, "cd"), 0, 0, 0},
+		"its end moves, more is claimed":  {pagesOf(9, 0, "abc", 2, "cd"), 1, 1, 0},
+		"each page has another length":    {pagesOf(-1, 0, "abc", 1, "bcd"), 1, 1, 1},
+		"its end moves, but was not read": {pagesOf(5, 0, "abcd", 2, "cde"), 0, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, c.trusted, l.more(c.pages, true))
-			assert.Equal(t, c.distrust, l.more(c.pages, false))
+			assert.Equal(t, c.cameTrue, l.more(c.pages, cameTrue))
+			assert.Equal(t, c.untested, l.more(c.pages, untested))
+			assert.Equal(t, c.distrusted, l.more(c.pages, distrusted))
 		})
 	}
 }
