@@ -210,7 +210,7 @@ func nowAt(host workspace.Host) time.Time {
 	return time.Now()
 }
 
-// stages asks for the stages of a failed access, if there is one to ask for.
+// stages asks for the stages of an access, if there is one to ask for.
 func (d *doctor) stages(ctx context.Context, s *source.Source, client *workspace.Client) error {
 	now := nowAt(s.Host(client))
 	tried, err := s.ProbeStages(ctx, client, now.Add(-doctorWindow), now)
@@ -220,7 +220,7 @@ func (d *doctor) stages(ctx context.Context, s *source.Source, client *workspace
 	case tried:
 		d.say("ok: permission %s is granted", s.Stages.Permission)
 	default:
-		d.say("not tried, since no failed access has a transaction_id: permission %s", s.Stages.Permission)
+		d.say("not tried, since no access has a transaction_id: permission %s", s.Stages.Permission)
 	}
 	return nil
 }

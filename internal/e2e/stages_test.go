@@ -202,7 +202,7 @@ func TestDoctorAsksForStages(t *testing.T) {
 	e := install(t, setup{URL: w.url, Sources: stagesSource(30)})
 	code, out, _ := command(t, e.dir, "doctor", "--config.file="+e.configFile())
 	assert.Equal(t, 0, code, out)
-	assert.Contains(t, out, "not tried, since no failed access has a transaction_id: permission "+stagesPermission)
+	assert.Contains(t, out, "not tried, since no access has a transaction_id: permission "+stagesPermission)
 	w.failedAt(1, "CONNECT", "7")
 	code, out, _ = command(t, e.dir, "doctor", "--config.file="+e.configFile())
 	assert.Equal(t, 0, code, out)

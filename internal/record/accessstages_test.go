@@ -70,13 +70,13 @@ func TestAccessStagesThatAreNone(t *testing.T) {
 	assert.ErrorContains(t, err, "more than 1000 stages")
 }
 
-// The id of an access is kept while it may be asked for.
+// The id of an access is kept whatever its outcome: what a success is, the configuration says.
 func TestTransactionIDsAreKept(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"transaction_id":"t","failed_code":"7"}`:                                     "t",
 		`{"transaction_id":"t","connection_failure_reason":"No server"}`:               "t",
 		`{"transaction_id":"t"}`:                                                       "t",
-		`{"transaction_id":"t","brokering_time":"2022-03-07T10:40:43Z"}`:               "",
+		`{"transaction_id":"t","brokering_time":"2022-03-07T10:40:43Z"}`:               "t",
 		`{"transaction_id":"null","failed_code":"7"}`:                                  "",
 		`{"failed_code":"7"}`:                                                          "",
 		`{"transaction_id":"t","failed_code":"7","brokering_time":"2022-03-07 10:40"}`: "t",

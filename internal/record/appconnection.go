@@ -96,7 +96,7 @@ func (c *AppConnection) Login() Login {
 	// A user may open two applications in one second.
 	var client [maxClient]string
 	what := append(r.appendClient(client[:0], &l, appBrokeringTime, appClientName, appClientMAC, appClientIP), l.App)
-	l.keepTransaction(r.id(appTransactionID))
+	l.TransactionID = strings.Clone(r.id(appTransactionID)) // apart from the memory of the whole text
 	l.identifyBy("app ", r.identity(appID), l.Machine, r.name(appUserName), what...)
 	l.Invalid = r.invalidNames()
 	return l

@@ -3,6 +3,7 @@ package record
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -104,7 +105,7 @@ func (c *DesktopConnection) Login() Login {
 func (l *Login) identifyDesktop(r *reading) {
 	var id Identity
 	if text := r.id(deskTransactionID); text != "" {
-		l.keepTransaction(text)
+		l.TransactionID = strings.Clone(text) // apart from the memory of the whole text
 		id = identify("transaction", text, cmp.Or(r.unread(deskStartTime), l.began().Format(time.RFC3339)))
 	}
 	var client [maxClient]string

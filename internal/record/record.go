@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -51,8 +50,7 @@ type Login struct {
 	FailedReason string
 
 	User, ClientIP Person
-	// TransactionID is what the API calls the access, as it writes it: of records without an
-	// outcome, or with a failure. It is never shown.
+	// TransactionID is what the API calls the access, as it writes it. It is never shown.
 	TransactionID string
 
 	// PreConnect is when the user asked for the connection, Start when it stood,
@@ -143,14 +141,6 @@ func (l *Login) began() time.Time {
 		return l.Start
 	}
 	return l.PreConnect
-}
-
-// keepTransaction keeps the id of an access that has not plainly succeeded, apart from the
-// memory of the text that it was read from.
-func (l *Login) keepTransaction(id string) {
-	if l.FailedCode != "" || l.FailedReason != "" || !l.HasStarted() {
-		l.TransactionID = strings.Clone(id)
-	}
 }
 
 // identifyBy sets the record's identities: who it is of, its id, empty if it has none,

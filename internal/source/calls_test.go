@@ -164,3 +164,29 @@ func TestCallsOfLists(t *testing.T) {
 		})
 	}
 }
+
+// Whether stages may be asked for is tried with an access that failed, or else with any other.
+func TestProbeOfStages(t *testing.T) {
+	began := `"brokering_time":"2024-02-27T03:48:00Z"`
+	for items, asked := range map[string]string{
+		``:                         "",
+		`{"id":"1",` + began + `}`: "",
+		`{"id":"1","transaction_id":"good",` + began + `}`:                                                                   "good",
+		`{"id":"1","transaction_id":"good",` + began + `},{"id":"2","transaction_id":"bad","failed_code":"7",` + began + `}`: "bad",
+	} {
+		got := ""
+		client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				got = r.URL.Query().Get("transaction_id")
+				fmt.Fprint(w, `{"stages":[]}`)
+				return
+			}
+			fmt.Fprintf(w, `{"count":9,"items":[%s]}`, items)
+		})
+		to := time.Date(2024, 2, 27, 4, 0, 0, 0, time.UTC)
+		tried, err := appConnections.ProbeStages(t.Context(), client, to.Add(-time.Hour), to)
+		require.NoError(t, err)
+		assert.Equal(t, asked != "", tried)
+		assert.Equal(t, asked, got)
+	}
+}

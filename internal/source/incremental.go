@@ -123,10 +123,15 @@ func (w *incremental) readFile(ctx context.Context, files fetcher.Files, file io
 func (w *incremental) transactionID(ctx context.Context, c *workspace.Client, q workspace.PageQuery) (string, error) {
 	list := w.pages(c, time.UTC)
 	_, found, err := list.Get(ctx, q)
+	id := ""
 	for i := range found {
-		if id := found[i].TransactionID; id != "" {
-			return id, nil
+		switch l := &found[i]; {
+		case l.TransactionID == "":
+		case l.FailedCode != "" || l.FailedReason != "":
+			return l.TransactionID, nil
+		case id == "":
+			id = l.TransactionID
 		}
 	}
-	return "", err
+	return id, err
 }
