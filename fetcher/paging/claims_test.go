@@ -330,3 +330,24 @@ func lies(r *rand.Rand) []func(n, items int) int {
 		func(n, _ int) int { return r.IntN(2*n + 3) }, // another each time
 	}
 }
+
+// What a claim costs that is too high, of a list whose claims have come true before.
+func TestAClaimThatIsTrueNoLonger(t *testing.T) {
+	for claim, most := range map[int]int{1_000_000: 15, 4_000: 100} {
+		l := &list{items: connections(250)}
+		r := reader(l.get, nil)
+		w := cursor.Window{From: noon, To: noon.Add(time.Hour)}
+		_, err := r.Read(t.Context(), w, 5_000)
+		require.NoError(t, err)
+		require.True(t, r.claims.haveComeTrue())
+		l.count, l.requests = func(int) int { return claim }, 0
+		logins, err := r.Read(t.Context(), w, 5_000)
+		require.NoError(t, err)
+		requireAll(t, l.items, logins)
+		assert.LessOrEqual(t, l.requests, most, "a claim of %d", claim)
+		l.requests = 0
+		_, err = r.Read(t.Context(), w, 5_000)
+		require.NoError(t, err)
+		assert.LessOrEqual(t, l.requests, 10, "a list that is not believed any more")
+	}
+}

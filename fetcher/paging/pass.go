@@ -31,7 +31,11 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 			return nil, nil, err
 		}
 		last := &a.pages[len(a.pages)-1]
-		more := l.more(a.pages, r.claims.trust())
+		trusted := r.claims.trust()
+		if most > 0 && last.claim > most {
+			trusted = min(trusted, untested) // it is too high: see first
+		}
+		more := l.more(a.pages, trusted)
 		if more == 0 {
 			break
 		}
