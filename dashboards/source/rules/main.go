@@ -122,7 +122,8 @@ func holidays(days []string) []byte {
 	return lines
 }
 
-// render fills a template in. Its functions are those of Helm, which renders the rules, too.
+// render fills a template in. The functions that the rules use are those of Helm, which
+// renders them, too.
 func render(text string, values map[string]any, language string) ([]byte, error) {
 	t, err := template.New("rules").Delims("<%", "%>").Option("missingkey=error").Funcs(template.FuncMap{
 		"list": func(all ...any) []any { return all },
@@ -131,6 +132,12 @@ func render(text string, values map[string]any, language string) ([]byte, error)
 		"minutes": func(s string) (string, error) {
 			d, err := model.ParseDuration(s)
 			return fmt.Sprintf("%g", time.Duration(d).Minutes()), err
+		},
+		"counted": func(n any, one, many string) string {
+			if fmt.Sprint(n) == "1" {
+				return "1 " + one
+			}
+			return fmt.Sprint(n, " ", many)
 		},
 		"percent": func(ratio float64) string { return fmt.Sprintf("%g %%", math.Round(1000*ratio)/10) },
 		"dict": func(pairs ...any) map[string]any {

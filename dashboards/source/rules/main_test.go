@@ -173,6 +173,20 @@ func TestEachValueReachesWhatItIsFor(t *testing.T) {
 	}
 }
 
+// TestOneIsNoPlural: a runbook may name a limit of one.
+func TestOneIsNoPlural(t *testing.T) {
+	changes := map[string]any{}
+	for _, name := range []string{"outageUsers", "widespreadUsers", "sprayUsers", "guesses", "guessesPerAddress"} {
+		changes[name] = 1
+	}
+	values, err := withChanges(t, changes)
+	require.NoError(t, err)
+	runbooks, err := render(runbooksTemplate, values, "en")
+	require.NoError(t, err)
+	assert.NotRegexp(t, `\b1\s+(people|times|failures)\b`, string(runbooks))
+	assert.Contains(t, string(runbooks), "at least 1 person")
+}
+
 // TestTextsAskOfTheirOwnLogins: two sites may call a project alike, each read by a job of its
 // own; and groups that are left out have no part in numbers of a project.
 func TestTextsAskOfTheirOwnLogins(t *testing.T) {
