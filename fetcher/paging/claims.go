@@ -16,25 +16,23 @@ type claims struct {
 	// that did.
 	distrusted bool
 	lastTrue   int
-	// scope is what claims count, as far as it has been seen.
-	scope scope
-	// longest is the length of the longest page that was seen: a shorter one was not cut by
-	// the server. In the window checked such a page was seen to be the only one.
+	// borneOut is how many lists in a row, of more than a page, had as many records as each of
+	// their pages claimed: what they claim is of the window, and not of the page.
+	borneOut int
+	// longest is the length of the longest page that was seen. So many pages in a row that were
+	// not the last are alike: each had that length. In the window checked such a page was seen
+	// to be the only one.
 	longest int
+	alike   int
+	ragged  bool // pages that were not the last had different lengths, since so many were alike
 	checked cursor.Window
 	// reach is the least offset that the API has refused; 0: none, as far as is known.
 	reach     int
 	reachedAt time.Time
 }
 
-// scope is what a list's claims count.
-type scope int
-
-const (
-	scopeUnknown scope = iota
-	scopeWindow        // several pages have made the same claim, and it came true
-	scopePage          // perhaps only the page: one has claimed fewer records than it shows there are
-)
+// enough is how often a list must do the same for it to be expected.
+const enough = 3
 
 // trust is how far a list's claims are trusted.
 type trust int
@@ -73,19 +71,19 @@ func (c *claims) compare(claim, items int) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.distrusted, c.lastTrue = true, 0
+	c.distrusted, c.lastTrue, c.borneOut = true, 0, 0
 }
 
-// cameTrue takes note of a claim that did, made by so many pages. One that is always the same
-// comes true now and then by chance; two different ones in a row do not.
-func (c *claims) cameTrue(claim, pages int) {
+// cameTrue takes note of a claim that did, of a list whose first page has so many records. One
+// that is always the same comes true now and then by chance; two different ones in a row do not.
+func (c *claims) cameTrue(claim, first int) {
 	if claim <= 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.scope == scopeUnknown && pages > 1 {
-		c.scope = scopeWindow
+	if claim > first {
+		c.borneOut++
 	}
 	if c.lastTrue != 0 && c.lastTrue != claim {
 		c.distrusted = false
@@ -102,24 +100,40 @@ func (c *claims) isWhole(items int, w cursor.Window) bool {
 	defer c.mu.Unlock()
 	passed := w.From.Sub(c.checked.From)
 	sameLength := items == c.longest && passed >= 0 && passed < min(w.Length(), c.checked.Length())/2
-	return c.scope == scopeWindow && (items < c.longest || sameLength)
+	return c.borneOut >= enough && c.alike >= enough && (items < c.longest || sameLength)
 }
 
-// sawPages takes note of how long the pages of a pass over a window are, and of claims that
-// they disprove.
-func (c *claims) sawPages(w cursor.Window, pages []page, steady bool) {
+// isRagged reports whether a page may be short and yet not be the last.
+func (c *claims) isRagged() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.ragged
+}
+
+// sawPages takes note of the pages of a pass over a window: of what they claim, and how long they
+// are.
+func (c *claims) sawPages(w cursor.Window, pages []page, p *pass) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.disproved {
+		c.borneOut = 0
+	}
 	for i := range pages {
-		p := &pages[i]
-		if n := len(p.ids); n > c.longest {
-			c.longest, c.checked = n, cursor.Window{}
+		n, followed := len(pages[i].ids), isFollowed(pages, i)
+		switch {
+		case n > c.longest:
+			c.ragged = c.ragged || c.alike > 0
+			c.longest, c.alike, c.checked = n, 0, cursor.Window{}
+		case followed && n < c.longest:
+			c.alike, c.ragged = 0, true
 		}
-		if 0 <= p.claim && p.claim < p.end() && len(p.ids) > 0 {
-			c.scope = scopePage
+		if followed && n == c.longest {
+			if c.alike++; c.alike >= enough {
+				c.ragged = false
+			}
 		}
 	}
-	if steady && len(pages) == 2 && len(pages[0].ids) == c.longest && pages[1].end() == pages[0].end() {
+	if p.isSteady() && len(pages) == 2 && len(pages[0].ids) == c.longest && pages[1].end() == pages[0].end() {
 		c.checked = w
 	}
 }

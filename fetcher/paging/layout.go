@@ -36,14 +36,8 @@ const (
 	overlapEnd
 )
 
-// ending is whether a list ends with the last page of a pass.
-type ending int
-
-const (
-	endOpen    ending = iota // perhaps not
-	endLikely                // the page is much shorter than others, or ends where the list should by its claim
-	endCertain               // it is short and ends there, or there was nothing behind it
-)
+// maxEndings is how many pages in a row that are much shorter than others end a pass.
+const maxEndings = 16
 
 // layout is how a list is laid out in pages. Each begins with the end of the one before it,
 // so that what moves between two of them shows where they meet. It is another one for
@@ -53,6 +47,7 @@ type layout struct {
 	stride int  // how far one page begins behind the other
 	single bool // the first page is known to be the only one
 	toEnd  bool // the list is read to its end, whether or not it holds still
+	ragged bool // pages that are not the last have different lengths
 }
 
 // layoutOf is the layout of a pass, of which there were some before: for a list whose first
@@ -78,43 +73,89 @@ func (l layout) more(pages []page, claims trust) int {
 		most = maxPagesOnAClaim
 	}
 	switch nothingClaimed := claims == distrusted || left == 0; {
-	case len(last.ids) == 0, l.single, len(pages) > 1 && l.isOver(pages, nothingClaimed):
+	case l.single, l.isEnded(pages), l.isTorn(pages, nothingClaimed):
 		return 0
-	case !l.isLast(last):
-		return min(max(1, left), most)
-	case last.end() == last.claim:
-		return 0
+	case l.isLast(last), isNothingBehind(pages):
+		return 1 // is it the end, whatever is claimed?
 	}
-	return 1 // is it the end, though the claim is another?
+	return min(max(1, left), most)
 }
 
-// isOver reports whether another page would show nothing more, by how the last two follow each
-// other.
-func (l layout) isOver(pages []page, nothingClaimed bool) bool {
-	before, last := &pages[len(pages)-2], &pages[len(pages)-1]
-	shared, how := l.overlap(before, last)
+// isEnded reports whether the list ends with the last page. An empty page shows it. So does one
+// with nothing but records of the page before it, unless pages have any length; and a short one
+// that ends where the page before it claims, too: what counts only the records that were
+// given so far comes true with each page.
+func (l layout) isEnded(pages []page) bool {
+	last := &pages[len(pages)-1]
 	switch {
-	case how != overlapNone && shared == len(last.ids):
-		return true // there is nothing behind it
-	case how == overlapNone && nothingClaimed && !l.toEnd:
-		return true // it has moved: this pass proves nothing
-	case how == overlapNone && (l.isLast(before) || !l.isLast(last)) && !hasNew(pages):
-		return true // it knows no offset, or all that is behind was shown before
+	case len(last.ids) == 0, l.single:
+		return true
+	case len(pages) == 1:
+		return false
+	case l.isRagged(pages):
+		return isNothingBehind(pages) && isNothingBehind(pages[:len(pages)-1])
+	case isNothingBehind(pages):
+		return true
 	}
-	return l.isLast(before) && l.isNearEnd(last) && nothingClaimed // it grows while its end is looked for
+	before := &pages[len(pages)-2]
+	return l.isLast(last) && last.end() == last.claim && before.claim == last.claim && before.end() < last.claim
+}
+
+// isNothingBehind reports whether the last page ends where the one before it does, or has nothing
+// but records that this one ends with.
+func isNothingBehind(pages []page) bool {
+	if len(pages) == 1 {
+		return false
+	}
+	before, last := &pages[len(pages)-2], &pages[len(pages)-1]
+	shared, how := layout{}.overlap(before, last)
+	return last.end() == before.end() || how != overlapNone && shared == len(last.ids)
+}
+
+// isTorn reports whether a pass is given up before the end of the list: it proves nothing.
+func (l layout) isTorn(pages []page, nothingClaimed bool) bool {
+	if len(pages) == 1 {
+		return false
+	}
+	before, last := &pages[len(pages)-2], &pages[len(pages)-1]
+	if _, how := l.overlap(before, last); how != overlapNone {
+		return l.growsOn(pages)
+	}
+	return nothingClaimed && !l.toEnd || // it has moved
+		(l.isLast(before) || !l.isLast(last)) && !hasNew(pages) // it knows no offset, or all that is behind was shown before
+}
+
+// growsOn reports whether the list has grown, again and again, while its end was looked for.
+func (l layout) growsOn(pages []page) bool {
+	n := len(pages) - maxEndings
+	return n > 0 && !slices.ContainsFunc(pages[n:], func(p page) bool { return 2*len(p.ids) > l.size })
+}
+
+// isRagged reports whether pages that are followed by others have different lengths.
+func (l layout) isRagged(pages []page) bool {
+	for i := range pages[:len(pages)-1] {
+		if len(pages[i].ids) != l.size && isFollowed(pages, i) {
+			return true
+		}
+	}
+	return l.ragged
+}
+
+// isFollowed reports whether there is more behind a page than what the list may have grown by.
+func isFollowed(pages []page, i int) bool {
+	return i+1 < len(pages) && pages[i+1].end()-pages[i].end() > 1+len(pages[i].ids)/8
 }
 
 // isLast reports whether a page is so short that there should be none behind it.
 func (l layout) isLast(p *page) bool { return len(p.ids) < l.size }
 
-// isNearEnd reports whether a page is much shorter than others: where each has another length,
-// one that is only a little shorter says nothing.
-func (l layout) isNearEnd(p *page) bool { return 2*len(p.ids) <= l.size }
-
 // extend adds pages that are to be read.
 func (l layout) extend(pages []page, more int) []page {
 	last := pages[len(pages)-1]
 	offset := last.end() - min(l.size-l.stride, len(last.ids))
+	if isNothingBehind(pages) {
+		offset = last.end() // nothing at all is to be there
+	}
 	for i := range more {
 		pages = append(pages, page{offset: offset + i*l.stride})
 	}
@@ -133,6 +174,9 @@ func (l layout) overlap(before, p *page) (shared int, how overlap) {
 	}
 	if p.end() == before.end() && isAmong(before.ids, p.ids) {
 		return len(p.ids), overlapEnd
+	}
+	if p.offset >= before.end() && isAmong(before.ids, p.ids) {
+		return len(p.ids), overlapShifted
 	}
 	for first := len(before.ids) - 2; first >= 0; first-- {
 		if n, ok := sharedFrom(before, p, first); ok && (n < len(p.ids) || first > 0) {
@@ -175,7 +219,6 @@ func isAmong(all, some []record.Identity) bool {
 // passOf is what the pages of a pass show. Shared is with how many records each page begins
 // that the one before it has.
 func (l layout) passOf(pages []page) (p *pass, shared []int) {
-	last := &pages[len(pages)-1]
 	p = &pass{first: len(pages[0].ids)}
 	shared = make([]int, len(pages))
 	for i := range pages {
@@ -189,13 +232,25 @@ func (l layout) passOf(pages []page) (p *pass, shared []int) {
 			p.reached = pages[i].end()
 		}
 	}
-	atClaim := last.end() == last.claim
-	nothingBehind := shared[len(pages)-1] == len(last.ids) || len(pages) > 1 && pages[len(pages)-2].end() == last.end()
-	switch {
-	case nothingBehind, l.single, l.isLast(last) && atClaim:
-		p.end = endCertain
-	case l.isNearEnd(last) || atClaim:
-		p.end = endLikely
-	}
+	p.ended = l.isEnded(pages)
+	p.disproved = claimsLess(pages)
 	return p, shared
+}
+
+// claimsLess reports whether what pages claim is less than they show that there is: one of them, or
+// two that each claim just what has been given so far.
+func claimsLess(pages []page) bool {
+	for i := range pages {
+		p := &pages[i]
+		if len(p.ids) == 0 || p.claim < 0 {
+			continue
+		}
+		if p.claim < p.end() {
+			return true
+		}
+		if before := &pages[max(0, i-1)]; before.claim == before.end() && before.end() < p.end() && p.claim == p.end() {
+			return true
+		}
+	}
+	return false
 }

@@ -139,7 +139,7 @@ type reading[T any] struct {
 func (r *Reader[T]) conclude(a *reading[T], p *pass) (how proof, instant int) {
 	a.passes = append(a.passes, p)
 	if p.matchesClaim() {
-		r.claims.cameTrue(p.claim(), len(p.claims))
+		r.claims.cameTrue(p.claim(), p.first)
 	}
 	how, instant = a.prove(r.Additive, r.claims.areTrusted())
 	if how == byRepetition {

@@ -25,7 +25,7 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 	size, claim := len(a.pages[0].ids), a.pages[0].claim
 	l := layoutOf(size, len(a.passes))
 	l.single = size < r.Limit && size == claim && (r.Trusting && r.claims.areTrusted() || r.claims.isWhole(size, a.window))
-	l.toEnd = a.window.IsSmallest()
+	l.toEnd, l.ragged = a.window.IsSmallest(), r.claims.isRagged()
 	for {
 		if err := r.fill(ctx, a); err != nil {
 			return nil, nil, err
@@ -51,7 +51,7 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 		}
 	}
 	p, items := r.join(l, a)
-	r.claims.sawPages(a.window, a.pages, p.isSteady())
+	r.claims.sawPages(a.window, a.pages, p)
 	a.pages, a.items = nil, nil
 	return p, items, nil
 }

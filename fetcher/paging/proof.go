@@ -114,9 +114,11 @@ func (e *evidence) forget() {
 type pass struct {
 	claims   []int     // how many records each page claims; -1 if it claims nothing
 	overlaps []overlap // how each page but the first follows the one before it
-	end      ending
-	first    int // how many records the first page has
-	reached  int // where the last page ends that has any
+	ended    bool      // the list ends with the last page
+	first    int       // how many records the first page has
+	reached  int       // where the last page ends that has any
+	// disproved: a page has claimed fewer records than it showed that there are.
+	disproved bool
 	// order has the records by their places; ids has them once. Of additive items, those
 	// that look the same are different ones in ids if they stand in one page, and may be the
 	// same if not.
@@ -141,13 +143,13 @@ func (p *pass) isOnePage() bool { return len(p.order) == p.first }
 // isSteady reports whether every page begins as the one before it ends, at the place where
 // it should, and nothing is behind the last: no record moved across a seam.
 func (p *pass) isSteady() bool {
-	return p.end == endCertain && !slices.ContainsFunc(p.overlaps, func(o overlap) bool { return o == overlapNone || o == overlapShifted })
+	return p.ended && !slices.ContainsFunc(p.overlaps, func(o overlap) bool { return o == overlapNone || o == overlapShifted })
 }
 
 // isChain reports whether every page goes on where the one before it ended, up to the
 // list's end, though the list may have moved.
 func (p *pass) isChain() bool {
-	return p.end != endOpen && !slices.ContainsFunc(p.overlaps, func(o overlap) bool { return o != overlapExact && o != overlapShifted })
+	return p.ended && !slices.ContainsFunc(p.overlaps, func(o overlap) bool { return o != overlapExact && o != overlapShifted })
 }
 
 // matchesClaim reports whether the pass was steady and showed what all of its pages claim.
@@ -160,7 +162,7 @@ func (p *pass) matchesClaim() bool {
 // claims if these are trusted.
 func (p *pass) has(records int, trusted bool) bool {
 	other := func(claim int) bool { return claim != records }
-	return p.end == endCertain && p.reached == records || trusted && !slices.ContainsFunc(p.claims, other)
+	return p.ended && p.reached == records || trusted && !p.disproved && !slices.ContainsFunc(p.claims, other)
 }
 
 func setOf(ids []record.Identity) map[record.Identity]struct{} {

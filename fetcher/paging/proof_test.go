@@ -27,36 +27,40 @@ func TestPass(t *testing.T) {
 		layout
 		pages                 []page
 		overlap               overlap // of the last page
-		end                   ending
+		ended                 bool
 		steady, chain, claims bool
 	}{
-		"one page":                       {wide, pagesOf(3, 0, "abc"), 0, endCertain, true, true, true},
-		"one page, another claim":        {wide, pagesOf(5, 0, "abc"), 0, endOpen, false, false, false},
-		"a very short page":              {wide, pagesOf(5, 0, "ab"), 0, endLikely, false, true, false},
-		"a full page":                    {wide, pagesOf(9, 0, "abcd"), 0, endOpen, false, false, false},
-		"a full page, as claimed":        {wide, pagesOf(4, 0, "abcd"), 0, endLikely, false, true, false},
-		"a full page, nothing behind it": {wide, pagesOf(4, 0, "abcd", 2, "cd"), overlapExact, endCertain, true, true, true},
-		"two pages":                      {wide, pagesOf(5, 0, "abcd", 2, "cde"), overlapExact, endCertain, true, true, true},
-		"two pages by one":               {narrow, pagesOf(6, 0, "abcd", 3, "def"), overlapSingle, endCertain, true, false, true},
-		"two pages, another claim":       {wide, pagesOf(6, 0, "abcd", 2, "cde"), overlapExact, endOpen, false, false, false},
-		"in another order, and no more":  {wide, pagesOf(9, 0, "abcd", 2, "ac"), overlapEnd, endCertain, true, false, false},
-		"in another order, and new":      {wide, pagesOf(9, 0, "abcd", 2, "ax"), overlapNone, endCertain, false, false, false},
-		"one was added before":           {wide, pagesOf(6, 0, "abcd", 2, "bcde"), overlapShifted, endLikely, false, true, false},
-		"one vanished before":            {wide, pagesOf(4, 0, "abcd", 2, "de"), overlapNone, endCertain, false, false, false},
-		"one was exchanged":              {wide, pagesOf(5, 0, "abcd", 2, "cxe"), overlapNone, endCertain, false, false, false},
-		"a record twice":                 {wide, pagesOf(5, 0, "abcd", 2, "cda"), overlapExact, endCertain, true, true, false},
-		"a record twice, counted once":   {wide, pagesOf(4, 0, "abcd", 2, "cda", 3, "da"), overlapExact, endCertain, true, true, false},
-		"another claim by the end":       {wide, append(pagesOf(5, 0, "abcd", 2, "cde"), pagesOf(6, 3, "de")...), overlapExact, endCertain, true, true, false},
-		"no offset":                      {wide, pagesOf(9, 0, "abcd", 2, "abcd"), overlapNone, endOpen, false, false, false},
+		"one page":                       {wide, pagesOf(3, 0, "abc"), 0, false, false, false, false},
+		"one page, nothing behind it":    {wide, pagesOf(3, 0, "abc", 2, "c"), overlapExact, true, true, true, true},
+		"what was given is counted":      {wide, append(pagesOf(4, 0, "abcd"), pagesOf(5, 2, "cde")...), overlapExact, false, false, false, false},
+		"another length":                 {wide, pagesOf(-1, 0, "abcd", 2, "cde", 3, "defg", 5, "fg"), overlapExact, false, false, false, false},
+		"another length, and the end":    {wide, pagesOf(-1, 0, "abcd", 2, "cde", 3, "defg", 5, "fg", 7, ""), overlapExact, true, true, true, false},
+		"one page, another claim":        {wide, pagesOf(5, 0, "abc"), 0, false, false, false, false},
+		"a very short page":              {wide, pagesOf(5, 0, "ab"), 0, false, false, false, false},
+		"a full page":                    {wide, pagesOf(9, 0, "abcd"), 0, false, false, false, false},
+		"a full page, as claimed":        {wide, pagesOf(4, 0, "abcd"), 0, false, false, false, false},
+		"a full page, nothing behind it": {wide, pagesOf(4, 0, "abcd", 2, "cd"), overlapExact, true, true, true, true},
+		"two pages":                      {wide, pagesOf(5, 0, "abcd", 2, "cde"), overlapExact, true, true, true, true},
+		"two pages by one":               {narrow, pagesOf(6, 0, "abcd", 3, "def"), overlapSingle, true, true, false, true},
+		"two pages, another claim":       {wide, pagesOf(6, 0, "abcd", 2, "cde"), overlapExact, false, false, false, false},
+		"in another order, and no more":  {wide, pagesOf(9, 0, "abcd", 2, "ac"), overlapEnd, true, true, false, false},
+		"in another order, and new":      {wide, pagesOf(9, 0, "abcd", 2, "ax"), overlapNone, true, false, false, false},
+		"one was added before":           {wide, pagesOf(6, 0, "abcd", 2, "bcde"), overlapShifted, false, false, false, false},
+		"one vanished before":            {wide, pagesOf(4, 0, "abcd", 2, "de"), overlapNone, true, false, false, false},
+		"one was exchanged":              {wide, pagesOf(5, 0, "abcd", 2, "cxe"), overlapNone, true, false, false, false},
+		"a record twice":                 {wide, pagesOf(5, 0, "abcd", 2, "cda"), overlapExact, true, true, true, false},
+		"a record twice, counted once":   {wide, pagesOf(4, 0, "abcd", 2, "cda", 3, "da"), overlapExact, true, true, true, false},
+		"another claim by the end":       {wide, append(pagesOf(5, 0, "abcd", 2, "cde"), pagesOf(6, 3, "de")...), overlapExact, true, true, true, false},
+		"no offset":                      {wide, pagesOf(9, 0, "abcd", 2, "abcd"), overlapNone, false, false, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, shared := c.passOf(c.pages)
 			p.ids = setOf(p.order)
 			if n := len(c.pages); n > 1 {
 				assert.Equal(t, c.overlap, p.overlaps[n-2])
-				assert.Equal(t, c.overlap != overlapNone, shared[n-1] > 0)
+				assert.Equal(t, c.overlap != overlapNone && len(c.pages[n-1].ids) > 0, shared[n-1] > 0)
 			}
-			assert.Equal(t, c.end, p.end)
+			assert.Equal(t, c.ended, p.ended)
 			assert.Equal(t, c.steady, p.isSteady())
 			assert.Equal(t, c.chain, p.isChain())
 			assert.Equal(t, c.claims, p.matchesClaim())
@@ -72,7 +76,7 @@ func TestMorePages(t *testing.T) {
 		cameTrue, untested, distrusted int
 	}{
 		"none":                            {pagesOf(0, 0, ""), 0, 0, 0},
-		"a short page, as claimed":        {pagesOf(3, 0, "abc"), 0, 0, 0},
+		"a short page, as claimed":        {pagesOf(3, 0, "abc"), 1, 1, 1},
 		"a short page, another claim":     {pagesOf(9, 0, "abc"), 1, 1, 1},
 		"a full page, as claimed":         {pagesOf(4, 0, "abcd"), 1, 1, 1},
 		"all that is left":                {pagesOf(90, 0, "abcd"), 43, 1, 1},
@@ -82,7 +86,7 @@ func TestMorePages(t *testing.T) {
 		"moved, and more is claimed":      {pagesOf(9, 0, "abcd", 2, "defg"), 2, 2, 0},
 		"moved, and nothing new":          {pagesOf(9, 0, "abcd", 2, "abcd"), 0, 0, 0},
 		"its end moves while looked for":  {pagesOf(4, 0, "abc", 2, "cd"), 0, 0, 0},
-		"its end moves, more is claimed":  {pagesOf(9, 0, "abc", 2, "cd"), 1, 1, 0},
+		"its end moves, more is claimed":  {pagesOf(9, 0, "abc", 2, "cd"), 1, 1, 1},
 		"each page has another length":    {pagesOf(-1, 0, "abc", 1, "bcd"), 1, 1, 1},
 		"its end moves, but was not read": {pagesOf(5, 0, "abcd", 2, "cde"), 0, 0, 0},
 	} {
@@ -115,7 +119,7 @@ func TestProofs(t *testing.T) {
 		records, sums proof
 	}{
 		"as claimed":                       {passes(two(5)), byCount, unproved},
-		"as claimed, one page":             {passes(pagesOf(3, 0, "abc")), byCount, byCount},
+		"as claimed, one page":             {passes(pagesOf(3, 0, "abc", 2, "c")), byCount, byCount},
 		"another claim":                    {passes(still(7)), unproved, unproved},
 		"another claim, twice":             {passes(still(7), still(7)), byRepetition, byRepetition},
 		"another claim, once and again":    {passes(still(7), broken(9), still(7)), unproved, unproved},

@@ -81,7 +81,7 @@ func (s *sightings) instant(additive bool) int {
 // than were shown at all.
 func (s *sightings) areDisproved() bool {
 	for begun, p := range s.passes {
-		if _, there, _ := s.at(begun); p.claim() < there || p.claim() > s.all {
+		if _, there, _ := s.at(begun); p.disproved || p.claim() < there || p.claim() > s.all {
 			return true
 		}
 	}
