@@ -34,10 +34,11 @@ var mayImport = map[string][]string{
 	"collector": {"internal/cursor", "internal/failurecode", "internal/ledger", "internal/record", "internal/store", "internal/tasknotes"},
 	"fetcher":   {"fetcher/...", "internal/cursor", "internal/record"},
 
-	"fetcher/paging":    {"fetcher/workspace", "internal/cursor", "internal/record"},
-	"fetcher/export":    {"fetcher/workspace", "internal/record"},
-	"fetcher/workspace": {"internal/keytext", "internal/record"},
-	"config":            {"internal/failurecode", "internal/keytext", "internal/record", "internal/shard"},
+	"fetcher/paging":     {"fetcher/workspace", "internal/cursor", "internal/record"},
+	"fetcher/pagingtest": {"fetcher/workspace", "internal/record"}, // for tests
+	"fetcher/export":     {"fetcher/workspace", "internal/record"},
+	"fetcher/workspace":  {"internal/keytext", "internal/record"},
+	"config":             {"internal/failurecode", "internal/keytext", "internal/record", "internal/shard"},
 
 	"internal/ledger":    {"internal/cursor", "internal/record", "internal/store"},
 	"internal/loginlog":  {"internal/failurecode", "internal/ledger", "internal/record"},

@@ -103,11 +103,12 @@ func (c *claims) isWhole(items int, w cursor.Window) bool {
 	return c.borneOut >= enough && c.alike >= enough && (items < c.longest || sameLength)
 }
 
-// isRagged reports whether a page may be short and yet not be the last.
-func (c *claims) isRagged() bool {
+// lengths reports whether pages that were not the last had different lengths of late, or always
+// the same.
+func (c *claims) lengths() (ragged, alike bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ragged
+	return c.ragged, c.alike >= enough
 }
 
 // sawPages takes note of the pages of a pass over a window: of what they claim, and how long they

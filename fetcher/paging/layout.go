@@ -47,7 +47,9 @@ type layout struct {
 	stride int  // how far one page begins behind the other
 	single bool // the first page is known to be the only one
 	toEnd  bool // the list is read to its end, whether or not it holds still
-	ragged bool // pages that are not the last have different lengths
+	// Pages that are not the last have different lengths, or all have had the same; or neither is
+	// known.
+	ragged, alike bool
 }
 
 // layoutOf is the layout of a pass, of which there were some before: for a list whose first
@@ -82,9 +84,9 @@ func (l layout) more(pages []page, claims trust) int {
 }
 
 // isEnded reports whether the list ends with the last page. An empty page shows it. So does one
-// with nothing but records of the page before it, unless pages have any length; and a short one
-// that ends where the page before it claims, too: what counts only the records that were
-// given so far comes true with each page.
+// with nothing but records of the page before it, unless pages have any length; and a short one,
+// if all others are alike, that ends where the page before it claims, too: what counts only the
+// records that were given so far comes true with each page.
 func (l layout) isEnded(pages []page) bool {
 	last := &pages[len(pages)-1]
 	switch {
@@ -98,7 +100,7 @@ func (l layout) isEnded(pages []page) bool {
 		return true
 	}
 	before := &pages[len(pages)-2]
-	return l.isLast(last) && last.end() == last.claim && before.claim == last.claim && before.end() < last.claim
+	return (l.alike || len(pages) > enough) && l.isLast(last) && last.end() == last.claim && before.claim == last.claim && before.end() < last.claim
 }
 
 // isNothingBehind reports whether the last page ends where the one before it does, or has nothing

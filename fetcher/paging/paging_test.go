@@ -156,12 +156,20 @@ func TestReadsEveryRecord(t *testing.T) {
 
 func TestRequests(t *testing.T) {
 	// Where a page may be the last one or not, one more is asked for: a full one, whatever the
-	// count says, and the first of its length.
-	for n, want := range map[int]int{0: 1, 1: 2, 60: 2, 100: 2, 101: 2, 199: 3, 200: 3, 1234: 13} {
+	// count says, and a short one as long as it is not known that the others have one length.
+	for n, want := range map[int]struct{ first, later int }{0: {1, 1}, 1: {2, 1}, 60: {2, 1}, 100: {2, 2}, 101: {3, 2}, 199: {3, 3}, 200: {4, 3}, 1234: {13, 13}} {
 		l := &list{items: connections(n)}
 		_, _, err := read(t, l, 0)
 		require.NoError(t, err)
-		assert.Equal(t, want, l.requests, "%d records", n)
+		assert.Equal(t, want.first, l.requests, "%d records", n)
+
+		reader := reader(l.get, nil)
+		for _, before := range []int{350, 450, 550, n} {
+			l.items, l.requests = connections(before), 0
+			_, err = reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Hour)}, 0)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, want.later, l.requests, "%d records", n)
 	}
 }
 
@@ -333,7 +341,7 @@ func TestRepeatedID(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, identities(logins, loginID), 149)
 	assert.Equal(t, 1, mismatches)
-	assert.Equal(t, 4, l.requests)
+	assert.Equal(t, 6, l.requests)
 }
 
 // A server that takes no notice of the offset must neither pass for done nor be asked
@@ -552,7 +560,7 @@ func TestCountAloneProvesNothing(t *testing.T) {
 		logins, err := u.Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
 		require.NoError(t, err)
 		assert.True(t, identities(logins, loginID)[identity(connection(100, 0))])
-		assert.Equal(t, 6, l.requests)
+		assert.Equal(t, 8, l.requests)
 	})
 }
 

@@ -25,7 +25,8 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 	size, claim := len(a.pages[0].ids), a.pages[0].claim
 	l := layoutOf(size, len(a.passes))
 	l.single = size < r.Limit && size == claim && (r.Trusting && r.claims.areTrusted() || r.claims.isWhole(size, a.window))
-	l.toEnd, l.ragged = a.window.IsSmallest(), r.claims.isRagged()
+	l.toEnd = a.window.IsSmallest()
+	l.ragged, l.alike = r.claims.lengths()
 	for {
 		if err := r.fill(ctx, a); err != nil {
 			return nil, nil, err

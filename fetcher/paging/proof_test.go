@@ -22,7 +22,7 @@ func pagesOf(claim int, at ...any) (pages []page) {
 
 // What a pass over pages shows, by itself.
 func TestPass(t *testing.T) {
-	wide, narrow := layout{size: 4, stride: 2}, layout{size: 4, stride: 3}
+	wide, narrow := layout{size: 4, stride: 2, alike: true}, layout{size: 4, stride: 3, alike: true}
 	for name, c := range map[string]struct {
 		layout
 		pages                 []page
@@ -41,6 +41,7 @@ func TestPass(t *testing.T) {
 		"a full page, as claimed":        {wide, pagesOf(4, 0, "abcd"), 0, false, false, false, false},
 		"a full page, nothing behind it": {wide, pagesOf(4, 0, "abcd", 2, "cd"), overlapExact, true, true, true, true},
 		"two pages":                      {wide, pagesOf(5, 0, "abcd", 2, "cde"), overlapExact, true, true, true, true},
+		"two pages, of what length":      {layout{size: 4, stride: 2}, pagesOf(5, 0, "abcd", 2, "cde"), overlapExact, false, false, false, false},
 		"two pages by one":               {narrow, pagesOf(6, 0, "abcd", 3, "def"), overlapSingle, true, true, false, true},
 		"two pages, another claim":       {wide, pagesOf(6, 0, "abcd", 2, "cde"), overlapExact, false, false, false, false},
 		"in another order, and no more":  {wide, pagesOf(9, 0, "abcd", 2, "ac"), overlapEnd, true, true, false, false},
@@ -70,7 +71,7 @@ func TestPass(t *testing.T) {
 
 // How many pages follow those that were read, by how far the list's claims are trusted.
 func TestMorePages(t *testing.T) {
-	l := layout{size: 4, stride: 2}
+	l := layout{size: 4, stride: 2, alike: true}
 	for name, c := range map[string]struct {
 		pages                          []page
 		cameTrue, untested, distrusted int
@@ -100,7 +101,7 @@ func TestMorePages(t *testing.T) {
 
 // Which passes prove what, for records and for items that are added up.
 func TestProofs(t *testing.T) {
-	l := layout{size: 4, stride: 2}
+	l := layout{size: 4, stride: 2, alike: true}
 	passes := func(passes ...[]page) (e *evidence) {
 		e = &evidence{}
 		for _, pages := range passes {
