@@ -60,6 +60,7 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 // join puts the pages of a pass together.
 func (r *Reader[T]) join(l layout, a *reading[T]) (p *pass, items []T) {
 	p, shared := l.passOf(a.pages)
+	items = make([]T, 0, len(p.order))
 	for i := range a.items {
 		items = append(items, a.items[i][shared[i]:]...)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 )
@@ -27,10 +28,10 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// newRecords is what a commit of new records writes, in the order of time.
+// newRecords is what a commit of new records writes, in no order.
 func newRecords(n uint64, records, series int) *Changes {
 	changes := &Changes{}
-	for i := range records {
+	for _, i := range rand.Perm(records) {
 		key := make([]byte, 24)
 		binary.BigEndian.PutUint64(key, n*uint64(records)+uint64(i))
 		changes.Put("rows", key, make([]byte, 60))

@@ -423,9 +423,18 @@ func (s *Embedded) apply(tx *bbolt.Tx, partition *bbolt.Bucket, changes *Changes
 		stored = binary.BigEndian.AppendUint64(nil, sealDigest(partition))
 	}
 	digest := binary.BigEndian.Uint64(stored)
-	for i := range changes.list {
+	var table *bbolt.Bucket
+	name := ""
+	for _, i := range changes.inOrder() { // else the database moves half of a table's new rows for each of them
+		c := &changes.list[i]
 		var err error
-		if digest, err = s.applyOne(partition, &changes.list[i], digest); err != nil {
+		if table == nil || c.table != name {
+			name = c.table
+			if table, err = partition.CreateBucketIfNotExists([]byte(name)); err != nil {
+				return err
+			}
+		}
+		if digest, err = s.applyOne(table, c, digest); err != nil {
 			return err
 		}
 	}
@@ -487,11 +496,8 @@ func (b *embeddedPartition) bucket(tx *bbolt.Tx) (*bbolt.Bucket, error) {
 	return partition, errors.Join(err, tx.Bucket(metaBucket).Put(namesKey, names))
 }
 
-func (s *Embedded) applyOne(partition *bbolt.Bucket, c *change, digest uint64) (uint64, error) {
-	table, err := partition.CreateBucketIfNotExists([]byte(c.table))
-	if err != nil {
-		return 0, err
-	}
+// applyOne makes a change of a table, and returns the digest as it is then.
+func (s *Embedded) applyOne(table *bbolt.Bucket, c *change, digest uint64) (_ uint64, err error) {
 	key, value := c.key, c.value
 	if c.deletes {
 		key, err = s.seals[0].hideKey(c.table, key)

@@ -7,9 +7,12 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strings"
 )
 
 // Store is an open store.
@@ -117,6 +120,22 @@ func (b *Changes) Reset() {
 // maxTextKept is how much memory a set keeps for its next use, in bytes: more than a poll of
 // hundreds of records needs. What a backlog needed is not kept by each of thousands of sources.
 const maxTextKept = 256 << 10
+
+// inOrder are the changes in the order of their rows. Those of one row stay in theirs.
+func (b *Changes) inOrder() []int {
+	order := make([]int, len(b.list))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		a, b := &b.list[i], &b.list[j]
+		if a.table != b.table {
+			return strings.Compare(a.table, b.table)
+		}
+		return cmp.Or(bytes.Compare(a.key, b.key), i-j)
+	})
+	return order
+}
 
 // Empty reports whether the changes would change nothing.
 func (b *Changes) Empty() bool { return len(b.list) == 0 }
