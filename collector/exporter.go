@@ -22,7 +22,7 @@ type Exporter struct {
 	pollDuration                        *prometheus.HistogramVec
 	requests                            *prometheus.CounterVec
 	requestDuration                     *prometheus.HistogramVec
-	mismatches, gap                     *prometheus.CounterVec
+	mismatches, doubts, gap             *prometheus.CounterVec
 	exportTasks, rowsSkipped            *prometheus.CounterVec
 	difference                          *prometheus.GaugeVec
 	unfinished                          *prometheus.GaugeVec
@@ -77,6 +77,7 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		requestDuration: histogram("api_request_duration_seconds", "Duration of the requests to the API, each attempt by itself.",
 			seconds, "project", "operation"),
 		mismatches: counter("count_mismatches_total", "Windows that were read twice with the same records, and did not match the API's count.", source...),
+		doubts:     counter("doubtful_windows_total", "Windows whose pages did not prove within 15 minutes that none of their records is missing. What they have shown is counted.", source...),
 		gap:        counter("gap_seconds_total", "Time whose records are lost, because the exporter did not read them within the API's 30 days.", source...),
 		exportTasks: counter("export_tasks_total", "Export tasks by outcome: created, resumed after a restart, success, fail, expired, missing, timeout, deleted.",
 			"project", "source", "status"),
@@ -158,6 +159,7 @@ func (e *Exporter) Source(project, source string) *SourceMetrics {
 		e.polls.WithLabelValues(project, source, result)
 	}
 	e.mismatches.With(s.labels)
+	e.doubts.With(s.labels)
 	e.gap.With(s.labels)
 	for _, reason := range record.SkippedReasons {
 		s.RowsSkipped(reason, 0)
@@ -223,6 +225,9 @@ func (s *SourceMetrics) ServerClock(ahead time.Duration, known bool) {
 // Mismatch counts a window in which the API's count did not come true.
 func (s *SourceMetrics) Mismatch() { s.exporter.mismatches.With(s.labels).Inc() }
 
+// Doubt counts a window of which no reading proved that it was whole.
+func (s *SourceMetrics) Doubt() { s.exporter.doubts.With(s.labels).Inc() }
+
 // exportTaskStatuses is all that may become of an export task.
 var exportTaskStatuses = []string{"created", "resumed", "success", "fail", "expired", "missing", "timeout", "deleted"}
 
@@ -262,7 +267,7 @@ func (s *SourceMetrics) Forget() {
 	e := s.exporter
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{e.up, e.failing, e.lastSuccess, e.cursor, e.catchingUp, e.serverClock, e.polls, e.pollDuration, e.mismatches, e.gap, e.exportTasks, e.rowsSkipped, e.difference, e.unfinished, e.rereadFailures} {
+	}{e.up, e.failing, e.lastSuccess, e.cursor, e.catchingUp, e.serverClock, e.polls, e.pollDuration, e.mismatches, e.doubts, e.gap, e.exportTasks, e.rowsSkipped, e.difference, e.unfinished, e.rereadFailures} {
 		v.DeletePartialMatch(s.labels)
 	}
 }

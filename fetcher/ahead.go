@@ -52,7 +52,7 @@ func (a *ahead) take() *readingAhead {
 
 // topUp begins to read what is likely to follow a piece.
 func (a *ahead) topUp(ctx context.Context, p *pieces, current cursor.Window, most int) {
-	if a.source == nil || p.windows == windowsIgnored || p.length <= cursor.Second {
+	if a.source == nil || p.windows == windowsIgnored || p.uncut || p.length <= cursor.Second {
 		return
 	}
 	done := current.To

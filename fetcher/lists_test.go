@@ -197,13 +197,13 @@ func TestAPageIsLeftWhenThePollIs(t *testing.T) {
 func loginPages(api interface {
 	ListUserConnections(context.Context, workspace.PageQuery) (*workspace.Page[record.UserConnection], error)
 }, mismatch func()) *LoginPages {
-	return NewLoginPages(ListOf(api.ListUserConnections, pageLimit, nil, (*record.UserConnection).Login), mismatch)
+	return NewLoginPages(ListOf(api.ListUserConnections, pageLimit, nil, (*record.UserConnection).Login), mismatch, nil)
 }
 
 func desktopPages(api interface {
 	ListDesktopConnections(context.Context, workspace.PageQuery) (*workspace.Page[record.DesktopConnection], error)
 }, mismatch func()) *LoginPages {
-	return NewLoginPages(ListOf(api.ListDesktopConnections, 1000, nil, (*record.DesktopConnection).Login), mismatch)
+	return NewLoginPages(ListOf(api.ListDesktopConnections, 1000, nil, (*record.DesktopConnection).Login), mismatch, nil)
 }
 
 func sessionPages(api interface {

@@ -24,9 +24,10 @@ type LoginPages struct {
 }
 
 // NewLoginPages reads a list. Mismatch is called for a window whose records are stable, and yet
-// holds another number of records than the API says.
-func NewLoginPages(list paging.List[record.Login], mismatch func()) *LoginPages {
-	return &LoginPages{pages: &paging.Reader[record.Login]{List: list, Key: (*record.Login).Key, Mismatch: mismatch}}
+// holds another number of records than the API says; doubt for one that is not proved to be whole
+// and passes for it after a while. If doubt is nil, none does.
+func NewLoginPages(list paging.List[record.Login], mismatch func(), doubt func(from, to time.Time)) *LoginPages {
+	return &LoginPages{pages: &paging.Reader[record.Login]{List: list, Key: (*record.Login).Key, Mismatch: mismatch, Doubt: doubt}}
 }
 
 // Read implements LoginReader. A page costs a request, however few records are wanted.
@@ -132,7 +133,7 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	// What the API refuses to page, or shuffles for each page, and no smaller window makes less,
 	// only a file has.
 	unpageable := workspace.IsRefused(err) || errors.Is(err, paging.ErrMoved)
-	if !large && !(unpageable && cursor.Window{From: from, To: to}.IsSmallest()) {
+	if !large && !(unpageable && (most <= 0 || cursor.Window{From: from, To: to}.IsSmallest())) {
 		return err
 	}
 	least := 0

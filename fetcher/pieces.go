@@ -35,6 +35,7 @@ type pieces struct {
 	likely  int            // how many records a piece of that length has, as far as can be told; 0: it cannot
 	empty   time.Duration  // a next piece of this length shows nothing, though it is to have records; 0: none does
 	tooLong time.Duration  // a next piece of this length is too large; 0: none is
+	uncut   bool           // the next piece is to be read as it is: a shorter one shows nothing
 	sure    time.Time      // what is believed to be now; zero if the window ends before
 	over    bool
 	windows windowTest
@@ -78,6 +79,9 @@ func (p *pieces) most(records int) int {
 	if p.length <= cursor.Second {
 		return maxRecordsASecond
 	}
+	if p.uncut {
+		return 0
+	}
 	return records
 }
 
@@ -86,7 +90,7 @@ func (p *pieces) most(records int) int {
 func (p *pieces) read(piece cursor.Window, records, most int) {
 	length, longer := piece.To.Sub(p.done), min(2*p.length, p.longest)
 	p.done, p.first, p.over = piece.To, nil, !piece.To.Before(p.todo.To)
-	p.empty, p.tooLong = 0, 0
+	p.empty, p.tooLong, p.uncut = 0, 0, false
 	switch {
 	case length < p.length: // it was begun when pieces were shorter: it shows nothing of this length
 	case 2*records <= most && longer > p.length:
@@ -125,7 +129,9 @@ func (p *pieces) adapt(piece cursor.Window, err error, most int) bool {
 		next = (p.empty + p.tooLong) / 2
 	}
 	next = max(cursor.Second, next.Truncate(time.Second))
-	if next == length || next <= p.empty || p.tooLong > 0 && next >= p.tooLong {
+	if p.empty > 0 && p.tooLong > 0 && next <= p.empty && !p.uncut {
+		p.uncut, next = true, p.tooLong // all that it has is in its last second
+	} else if next == length || next <= p.empty || p.tooLong > 0 && next >= p.tooLong {
 		return false
 	}
 	p.likely = 0
@@ -179,7 +185,7 @@ var errShuffled = errors.New("one second of the list has pages that change, or a
 // explain gives the cause of an error, if it is that the list ignores its windows, or shuffles
 // what cannot be cut.
 func (p *pieces) explain(err error) error {
-	if errors.Is(err, paging.ErrMoved) && p.length <= cursor.Second {
+	if errors.Is(err, paging.ErrMoved) && (p.length <= cursor.Second || p.uncut) {
 		return reasonError{fmt.Errorf("%w: %w", errShuffled, err), Unreadable}
 	}
 	if p.windows == windowsIgnored && paging.IsTooLarge(err) {

@@ -46,3 +46,29 @@ func TestTheOverlapOfTheLastPieceIsCut(t *testing.T) {
 	assert.Equal(t, p.todo.To, p.next().To)
 	require.False(t, p.adapt(p.next(), paging.ErrMoved, maxRecords))
 }
+
+// Shorter pieces show nothing, though they are to have records, and longer ones prove nothing: all
+// stands in one second. Then the piece that has it is read as it is.
+func TestWhatStandsInOneSecondOfAPiece(t *testing.T) {
+	from := time.Date(2026, 3, 11, 0, 0, 0, 0, time.UTC)
+	p := &pieces{todo: cursor.Window{From: from, To: from.Add(time.Hour)}, done: from, length: 10 * time.Minute, longest: maxPiece, overlap: cursor.Seam}
+	all := from.Add(100 * time.Second)
+	for range 30 {
+		piece := p.next()
+		switch most := p.most(maxRecords); {
+		case piece.To.Before(all):
+			require.True(t, p.adapt(piece, paging.ErrNoItems, maxRecords))
+		case most > 0:
+			require.True(t, p.adapt(piece, paging.ErrMoved, maxRecords))
+		default:
+			require.False(t, p.adapt(piece, paging.ErrMoved, maxRecords), "nothing else can be tried")
+			require.Equal(t, all, piece.To)
+			require.Equal(t, from, piece.From)
+			require.ErrorIs(t, p.explain(paging.ErrMoved), errShuffled)
+			p.read(piece, 10, maxRecords)
+			require.Equal(t, maxRecords, p.most(maxRecords))
+			return
+		}
+	}
+	t.Fatal("it is cut for ever")
+}

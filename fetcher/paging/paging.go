@@ -52,6 +52,9 @@ type Reader[T any] struct {
 	// Mismatch is called for a window whose records are stable, and yet of another number of
 	// items than the API claims.
 	Mismatch func()
+	// Doubt is called for a window that cannot be cut, and of which nothing was proved for as long
+	// as Patience, when what it has shown is returned. Nil: its reading fails each time.
+	Doubt func(from, to time.Time)
 	// Additive is true of items that are added up, each as often as it is returned. An
 	// item is then nothing but its content, and stays in the list for as long as it does
 	// not change. Otherwise, who gets a record twice, or in two versions, knows it again.
@@ -63,6 +66,7 @@ type Reader[T any] struct {
 
 	claims claims
 	turns  turns
+	doubts doubts
 	mu     sync.Mutex
 	kept   *reading[T] // what failed last
 	keptAt time.Time
@@ -98,14 +102,14 @@ func IsTooLarge(err error) bool {
 }
 
 // Read returns every item of a window. It fails with a *TooManyError after few pages if
-// there are more than most (0 is no limit), with ErrMoved, with ErrNoItems, or with Get's
+// there are more than most (0 is no limit: the window is not to be cut), with ErrMoved, with ErrNoItems, or with Get's
 // error. If it is called again for the same window soon after a failure, it goes on with
 // the pages that it has got.
 func (r *Reader[T]) Read(ctx context.Context, w cursor.Window, most int) ([]T, error) {
 	a := r.resume(w, most)
-	passes := maxPasses
-	if most > 0 && !w.IsSmallest() {
-		passes = maxLongPasses
+	passes := maxLongPasses
+	if a.isUncut {
+		passes = maxPasses
 	}
 	for len(a.passes) < passes {
 		p, items, err := r.readPass(ctx, a, most)
@@ -117,7 +121,17 @@ func (r *Reader[T]) Read(ctx context.Context, w cursor.Window, most int) ([]T, e
 		}
 		how, instant := r.conclude(a, p)
 		if items = r.collect(a, items, how, instant); how != unproved {
+			r.doubts.prove(w)
 			return items, nil
+		}
+	}
+	if r.Doubt != nil && a.isUncut {
+		given, first := r.doubts.giveUp(w)
+		if first {
+			r.Doubt(w.Bounds())
+		}
+		if given {
+			return a.all, nil
 		}
 	}
 	return nil, ErrMoved
@@ -125,7 +139,8 @@ func (r *Reader[T]) Read(ctx context.Context, w cursor.Window, most int) ([]T, e
 
 // reading is the reading of a window, as far as it has come.
 type reading[T any] struct {
-	window cursor.Window
+	window  cursor.Window
+	isUncut bool // no smaller window is asked for
 	evidence
 	all       []T                    // every record that any pass has shown
 	versions  map[record.Identity]*T // of additive items, the newest
@@ -142,11 +157,18 @@ func (r *Reader[T]) conclude(a *reading[T], p *pass) (how proof, instant int) {
 		r.claims.cameTrue(p.claim(), p.first)
 	}
 	how, instant = a.prove(r.Additive, r.claims.areTrusted())
-	if how == byRepetition {
+	switch how {
+	case byRepetition:
 		if n := p.number(r.Additive); n != p.claim() && p.claim() >= 0 {
 			r.Mismatch()
 		}
 		r.claims.compare(p.claim(), len(p.order))
+	case byChain: // the list has moved, but the last answer shows where it ends and what it claims
+		claim := p.claims[len(p.claims)-1]
+		if claim != p.reached && claim >= 0 {
+			r.Mismatch()
+		}
+		r.claims.compare(claim, p.reached)
 	}
 	a.forget()
 	return how, instant
@@ -203,12 +225,16 @@ func (r *Reader[T]) resume(w cursor.Window, most int) *reading[T] {
 	defer r.mu.Unlock()
 	if a := r.kept; a != nil && a.window == w && time.Since(r.keptAt) < KeptFor {
 		r.kept = nil
+		a.isUncut = isUncut(w, most)
 		if n := len(a.pages); most <= 0 || n == 0 || a.pages[n-1].offset < most {
 			return a
 		}
 	}
-	return &reading[T]{window: w}
+	return &reading[T]{window: w, isUncut: isUncut(w, most)}
 }
+
+// isUncut reports whether a window of which so many records are wanted is not to be cut.
+func isUncut(w cursor.Window, most int) bool { return most <= 0 || w.IsSmallest() }
 
 func (r *Reader[T]) id(item *T) record.Identity {
 	id, _ := r.Key(item)

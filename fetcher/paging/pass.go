@@ -25,7 +25,7 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 	size, claim := len(a.pages[0].ids), a.pages[0].claim
 	l := layoutOf(size, len(a.passes))
 	l.single = size < r.Limit && size == claim && (r.Trusting && r.claims.areTrusted() || r.claims.isWhole(size, a.window))
-	l.toEnd = a.window.IsSmallest()
+	l.toEnd = a.isUncut && !r.Additive
 	l.ragged, l.alike = r.claims.lengths()
 	for {
 		if err := r.fill(ctx, a); err != nil {
@@ -40,7 +40,7 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 		if more == 0 {
 			break
 		}
-		if most > 0 && len(last.ids) > 0 && last.end() > most {
+		if len(last.ids) > 0 && last.end() > orUnlimited(most) {
 			return nil, nil, &TooManyError{last.end(), last.end()}
 		}
 		if a.throttled {
@@ -55,6 +55,14 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 	r.claims.sawPages(a.window, a.pages, p)
 	a.pages, a.items = nil, nil
 	return p, items, nil
+}
+
+// orUnlimited is how many records may be read where so many are wanted: as many as may be true.
+func orUnlimited(most int) int {
+	if most <= 0 {
+		return 1_000_000
+	}
+	return most
 }
 
 // join puts the pages of a pass together.

@@ -69,7 +69,7 @@ func (w *incremental) initialLookback(block config.Block) time.Duration {
 
 // sources are from where records are read at first, and again while they are unfinished.
 func (w *incremental) sources(o *Opening) (source fetcher.LoginSource, reread fetcher.LoginReader, err error) {
-	pages := fetcher.NewLoginPages(w.list(o), o.Metrics.Mismatch)
+	pages := fetcher.NewLoginPages(w.list(o), o.Metrics.Mismatch, o.doubt)
 	files, err := o.files()
 	exports := &fetcher.LoginExports{Export: o.tasks(w.inLanguage(o, o.Export), o.Tasks), File: w.file(files)}
 	switch o.Block.Common().Mode {
@@ -103,7 +103,7 @@ func (w *incremental) reconciler(o *Opening) (*fetcher.Reconciler, error) {
 	}
 	files, err := o.files()
 	return &fetcher.Reconciler{
-		One:      fetcher.NewLoginPages(w.list(o), o.Metrics.Mismatch),
+		One:      fetcher.NewLoginPages(w.list(o), o.Metrics.Mismatch, nil),
 		Other:    &fetcher.LoginExports{Export: o.tasks(o.Export, export.NoMemory{}), File: w.file(files)},
 		Interval: c.reconcileInterval, Lookback: time.Duration(c.Lookback), ServerTime: o.Host(o.Client).ServerTime,
 		Show: o.Metrics.Reconciled, Logger: o.logger(),

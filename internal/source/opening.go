@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/config"
@@ -58,6 +59,14 @@ func (o *Opening) options() fetcher.Options {
 
 func (o *Opening) logger() log.Logger {
 	return log.With(o.Logger, "project", o.Project, "source", o.Name)
+}
+
+// doubt reports a window of which nothing was proved.
+func (o *Opening) doubt(from, to time.Time) {
+	o.Metrics.Doubt()
+	level.Error(o.logger()).Log("msg", "records may be missing: pages of a window that cannot be cut change, or are shuffled, at each request, and prove nothing; "+
+		"what they have shown is counted; report it to the vendor, and read this source by export until then",
+		"from", from.Format(time.RFC3339), "to", to.Format(time.RFC3339))
 }
 
 func (o *Opening) files() (fetcher.Files, error) {
