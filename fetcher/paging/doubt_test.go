@@ -59,19 +59,22 @@ func TestASecondThatProvesNothing(t *testing.T) {
 	})
 }
 
-// A second that is proved meanwhile is waited for again when it proves nothing later.
-func TestADoubtThatIsOver(t *testing.T) {
+// Windows that prove nothing one after the other have no more patience than one.
+func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := cursor.Window{From: noon, To: noon.Add(cursor.Second)}
 		var d doubts
-		given, _ := d.giveUp(w)
-		require.False(t, given)
-		time.Sleep(Patience - time.Minute)
-		d.prove(w)
-		given, _ = d.giveUp(w)
-		require.False(t, given)
-		time.Sleep(2 * time.Minute)
-		given, _ = d.giveUp(w)
-		require.False(t, given)
+		fails := func(second int) bool {
+			given, _ := d.giveUp(cursor.Window{From: noon.Add(time.Duration(second) * cursor.Second), To: noon.Add(time.Duration(second+1) * cursor.Second)})
+			return given
+		}
+		for i := range 3 {
+			require.False(t, fails(i))
+			time.Sleep(Patience / 3)
+		}
+		require.True(t, fails(3))
+		time.Sleep(Patience)
+		require.False(t, fails(4), "there was no such window meanwhile")
+		time.Sleep(Patience)
+		require.True(t, fails(4), "the polls are rare")
 	})
 }

@@ -121,7 +121,6 @@ func (r *Reader[T]) Read(ctx context.Context, w cursor.Window, most int) ([]T, e
 		}
 		how, instant := r.conclude(a, p)
 		if items = r.collect(a, items, how, instant); how != unproved {
-			r.doubts.prove(w)
 			return items, nil
 		}
 	}
