@@ -243,14 +243,15 @@ func (l layout) passOf(pages []page) (p *pass, shared []int) {
 // two that each claim just what has been given so far.
 func claimsLess(pages []page) bool {
 	for i := range pages {
-		p := &pages[i]
-		if len(p.ids) == 0 || p.claim < 0 {
+		p, before := &pages[i], &pages[max(0, i-1)]
+		knowsNoOffset := i > 0 && len(p.ids) == len(before.ids) && isAmong(before.ids, p.ids)
+		if len(p.ids) == 0 || p.claim < 0 || knowsNoOffset {
 			continue
 		}
 		if p.claim < p.end() {
 			return true
 		}
-		if before := &pages[max(0, i-1)]; before.claim == before.end() && before.end() < p.end() && p.claim == p.end() {
+		if before.claim == before.end() && before.end() < p.end() && p.claim == p.end() {
 			return true
 		}
 	}

@@ -358,6 +358,17 @@ func TestOffsetIgnored(t *testing.T) {
 	}
 }
 
+// One that has all it claims in a page is read.
+func TestOffsetIgnoredByAShortList(t *testing.T) {
+	l := &list{items: connections(42)}
+	logins, err := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+		q.Offset = 0
+		return l.get(ctx, q)
+	}, nil).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
+	require.NoError(t, err)
+	requireAll(t, l.items, logins)
+}
+
 // Records that vanish at once, each time in the middle of the reading, are never seen
 // twice: nothing can be proved.
 func TestNeverHoldsStill(t *testing.T) {
