@@ -32,7 +32,7 @@ type setup struct {
 	Interval, RequestTimeout  string
 	Lookback, InitialLookback string
 	PendingTimeout, Hold      string
-	MaxSeries                 int
+	MaxSeries, Concurrency    int
 	Credentials               string
 	Storage                   string
 	Postgres                  string // DSN, in place of Storage
@@ -59,6 +59,9 @@ projects:
     credentials:
       {{$.Credentials}}
     rate_limit: {requests_per_second: 1000, burst: 1000}
+{{- if $.Concurrency}}
+    concurrency: {{$.Concurrency}}
+{{- end}}
     sources:
     {{- if $.Sources}} {{$.Sources}}{{else}}
       user_connections:

@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 )
 
 // What takes long and is measured, not checked: docs/performance.md has the figures,
@@ -29,11 +31,19 @@ import (
 type plenty struct {
 	everyMilli int64
 	distinct   int64
+	takes      time.Duration // that a call takes
+	atOnce     chan struct{} // with room for so many calls; nil: any number
 	calls      atomic.Int64
 }
 
 func (p *plenty) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	p.calls.Add(1)
+	if p.atOnce != nil {
+		p.atOnce <- struct{}{}
+		defer func() { <-p.atOnce }()
+	}
+	ended := time.After(p.takes)
+	defer func() { <-ended }()
 	var window struct {
 		From time.Time `json:"login_start_time"`
 		To   time.Time `json:"login_end_time"`
@@ -190,6 +200,49 @@ func TestLoadAMillionRecordsInTheLookback(t *testing.T) {
 	t.Logf("it ended in %s, and showed all %s after its start, which took %s of the processor",
 		starting.Sub(ending).Round(time.Second/100), time.Since(starting).Round(time.Second/100), e.processorTime().Round(time.Second/100))
 	e.report("after a restart")
+}
+
+// A backlog of 50,000 logins of an API that takes 20 ms a call, and answers 8 at once: beside a
+// client that does nothing but ask for all of its pages.
+func TestLoadCatchUp(t *testing.T) {
+	const calls, atOnce = 500, 8
+	for range 3 {
+		p := &plenty{everyMilli: (10 * time.Hour).Milliseconds() / (100 * calls), distinct: 20, takes: 20 * time.Millisecond, atOnce: make(chan struct{}, atOnce)}
+		e := servePlenty(t, p, setup{InitialLookback: "10h", Interval: "1h", Concurrency: atOnce})
+		e.caughtUp()
+		took := e.metrics().sum("workspace_exporter_poll_duration_seconds_sum")
+		requests := p.calls.Load()
+		server := httptest.NewServer(p)
+		bare := askForPages(t, server.URL, calls, atOnce).Seconds()
+		server.Close()
+		t.Logf("%.2f s and %d requests, a bare client %.2f s: at %.2f of its pace; %.2f s of the processor",
+			took, requests, bare, bare/took, e.processorTime().Seconds())
+		e.kill()
+	}
+}
+
+// askForPages asks for so many pages of 100 logins, and returns how long that took.
+func askForPages(t *testing.T, url string, pages, atOnce int) time.Duration {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}}
+	defer client.CloseIdleConnections()
+	to := time.Now().UTC()
+	window := fmt.Sprintf(`{"login_start_time":%q,"login_end_time":%q}`, to.Add(-10*time.Hour).Format(time.RFC3339), to.Format(time.RFC3339))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	begun := time.Now()
+	for page := range pages {
+		group.Go(func() error {
+			r, err := client.Post(fmt.Sprintf("%s/?limit=100&offset=%d", url, 100*page), "application/json", strings.NewReader(window))
+			if err != nil {
+				return err
+			}
+			defer func() { _ = r.Body.Close() }()
+			_, err = io.Copy(io.Discard, r.Body)
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	return time.Since(begun)
 }
 
 // The polls of many projects are spread over the interval, and commits that queue are joined:
