@@ -23,7 +23,7 @@ func FuzzHostilePolls(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		inWorld(t, func(t *testing.T, w *world) {
 			r := rand.New(rand.NewPCG(seed, 3))
-			l := pagingtest.NewHostile(seed, time.Now())
+			l := pagingtest.NewHostile(seed)
 			span := []time.Duration{10 * time.Minute, time.Hour, 8 * time.Hour}[r.IntN(3)]
 			begin := w.now().Add(-span)
 			for range 5 {

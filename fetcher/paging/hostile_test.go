@@ -21,7 +21,7 @@ func FuzzHostileLists(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 2))
-		l := pagingtest.NewHostile(seed, noon)
+		l := pagingtest.NewHostile(seed)
 		var windows []cursor.Window
 		begin := noon
 		for range 8 {

@@ -37,7 +37,6 @@ type Hostile struct {
 
 	mu         sync.Mutex
 	seed       uint64
-	begin      time.Time
 	short      int     // most records of a short page
 	hidden     float64 // which part is filtered
 	descending bool
@@ -99,8 +98,8 @@ func (a answer) either(x, y int) int {
 	return y
 }
 
-// NewHostile draws a list that begins at a time, and is empty.
-func NewHostile(seed uint64, begin time.Time) *Hostile {
+// NewHostile draws a list, which is empty.
+func NewHostile(seed uint64) *Hostile {
 	r := rand.New(rand.NewPCG(seed, 1))
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	var names []string
@@ -115,7 +114,7 @@ func NewHostile(seed uint64, begin time.Time) *Hostile {
 		Moves:    pick("never", "never", "top", "bottom", "between"),
 		Shuffled: r.IntN(3) == 0, Omits: r.IntN(4) == 0, Fails: r.IntN(6) == 0,
 		Together: []int{1, 1, 3, 30, 300}[r.IntN(5)],
-		seed:     seed, begin: begin, times: map[string]int{},
+		seed:     seed, times: map[string]int{},
 		short:      []int{7, 20, 50}[r.IntN(3)],
 		hidden:     []float64{0.05, 0.3, 0.6}[r.IntN(3)],
 		descending: r.IntN(2) == 0,
