@@ -19,13 +19,17 @@ type claims struct {
 	// borneOut is how many lists in a row, of more than a page, had as many records as each of
 	// their pages claimed: what they claim is of the window, and not of the page.
 	borneOut int
+	// disproved is true once pages have claimed fewer records than they showed, until enough lists
+	// are borne out.
+	disproved bool
 	// longest is the length of the longest page that was seen. So many pages in a row that were
-	// not the last are alike: each had that length. In the window checked such a page was seen
-	// to be the only one.
+	// not the last are alike: each had that length.
 	longest int
 	alike   int
 	ragged  bool // pages that were not the last had different lengths, since so many were alike
-	checked cursor.Window
+	// checked is the latest window that had one page, with so many records, and nothing behind it.
+	checked        cursor.Window
+	checkedRecords int
 	// reach is the least offset that the API has refused; 0: none, as far as is known.
 	reach     int
 	reachedAt time.Time
@@ -83,7 +87,9 @@ func (c *claims) cameTrue(claim, first int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if claim > first {
-		c.borneOut++
+		if c.borneOut++; c.borneOut >= enough {
+			c.disproved = false
+		}
 	}
 	if c.lastTrue != 0 && c.lastTrue != claim {
 		c.distrusted = false
@@ -91,16 +97,24 @@ func (c *claims) cameTrue(claim, first int) {
 	c.lastTrue = claim
 }
 
-// isWhole reports whether a page that has as many items as the list claims must be the only
-// one of a window. Perhaps the claim is but that of the page, or goes no further: how many items
-// a page can have is seen when there is nothing behind it. What comes after that is read again,
-// by windows that overlap, before half of a window has gone by.
+// isWhole reports whether a page that has as many items as the list claims must be the only one
+// of a window. It is if all pages but the last have one length, and this one is shorter.
+//
+// Else the claim may be but that of the page, or of what was given so far. Then such a page was
+// seen to be the only one of another window. What comes after that is looked for before half of a
+// window has gone by, and by then each window shows it again; pieces of a backlog, which follow
+// each other, are each looked behind. Windows before that one have been read before.
 func (c *claims) isWhole(items int, w cursor.Window) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.distrusted || c.disproved {
+		return false
+	}
+	if c.borneOut >= enough && c.alike >= enough && items < c.longest {
+		return true
+	}
 	passed := w.From.Sub(c.checked.From)
-	sameLength := items == c.longest && passed >= 0 && passed < min(w.Length(), c.checked.Length())/2
-	return c.borneOut >= enough && c.alike >= enough && (items < c.longest || sameLength)
+	return items <= c.checkedRecords && passed < min(w.Length(), c.checked.Length())/2
 }
 
 // lengths reports whether pages that were not the last had different lengths of late, or always
@@ -117,14 +131,14 @@ func (c *claims) sawPages(w cursor.Window, pages []page, p *pass) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.disproved {
-		c.borneOut = 0
+		c.borneOut, c.disproved = 0, true
 	}
 	for i := range pages {
 		n, followed := len(pages[i].ids), isFollowed(pages, i)
 		switch {
 		case n > c.longest:
 			c.ragged = c.ragged || c.alike > 0
-			c.longest, c.alike, c.checked = n, 0, cursor.Window{}
+			c.longest, c.alike = n, 0
 		case followed && n < c.longest:
 			c.alike, c.ragged = 0, true
 		}
@@ -134,8 +148,8 @@ func (c *claims) sawPages(w cursor.Window, pages []page, p *pass) {
 			}
 		}
 	}
-	if p.isSteady() && len(pages) == 2 && len(pages[0].ids) == c.longest && pages[1].end() == pages[0].end() {
-		c.checked = w
+	if len(pages) == 2 && p.matchesClaim() && p.isOnePage() {
+		c.checked, c.checkedRecords = w, len(pages[0].ids)
 	}
 }
 

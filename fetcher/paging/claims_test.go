@@ -274,6 +274,39 @@ func TestOnePageOfAWindowSaysNothingOfTheNext(t *testing.T) {
 	}
 }
 
+// A short list costs one request a poll. Half of a window later it is looked behind, and so is each
+// piece of a backlog, and a list that has been wrong.
+func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
+	l := &list{items: connections(30)}
+	reader := reader(l.get, nil)
+	requests := func(from time.Duration) int {
+		l.requests = 0
+		logins, err := reader.Read(t.Context(), cursor.Window{From: noon.Add(from), To: noon.Add(from + 16*time.Minute)}, 5_000)
+		require.NoError(t, err)
+		requireAll(t, l.items, logins)
+		return l.requests
+	}
+	assert.Equal(t, 2, requests(0))
+	assert.Equal(t, 1, requests(7*time.Minute))
+	assert.Equal(t, 1, requests(-time.Hour), "what was read before is read again")
+	assert.Equal(t, 2, requests(8*time.Minute))
+	assert.Equal(t, 2, requests(24*time.Minute))
+	l.items = connections(31)
+	assert.Equal(t, 2, requests(25*time.Minute), "a page of that length was not seen alone")
+	assert.Equal(t, 1, requests(26*time.Minute))
+
+	l.size, l.items = 20, connections(45)
+	requested := reader.Get
+	reader.Get = func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+		_, logins, err := requested(ctx, q)
+		return q.Offset + len(logins), logins, err
+	}
+	assert.Greater(t, requests(40*time.Minute), 3)
+	l.items = connections(20)
+	assert.Greater(t, requests(41*time.Minute), 1)
+	assert.Greater(t, requests(42*time.Minute), 1, "it has been wrong")
+}
+
 // A server that hides some rows of each page, and shows some twice: its pages have any length, and
 // a short one need not be the last. What it counts may be the page.
 func TestPagesOfAnyLength(t *testing.T) {
