@@ -277,7 +277,7 @@ func TestOnePageOfAWindowSaysNothingOfTheNext(t *testing.T) {
 // A short list costs one request a poll. Half of a window later it is looked behind, and so is each
 // piece of a backlog, and a list that has been wrong.
 func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
-	l := &list{items: connections(30)}
+	l := &list{items: connections(15)}
 	reader := reader(l.get, nil)
 	requests := func(from time.Duration) int {
 		l.requests = 0
@@ -291,7 +291,7 @@ func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
 	assert.Equal(t, 1, requests(-time.Hour), "what was read before is read again")
 	assert.Equal(t, 2, requests(8*time.Minute))
 	assert.Equal(t, 2, requests(24*time.Minute))
-	l.items = connections(31)
+	l.items = connections(16)
 	assert.Equal(t, 2, requests(25*time.Minute), "a page of that length was not seen alone")
 	assert.Equal(t, 1, requests(26*time.Minute))
 
