@@ -42,6 +42,7 @@ func exporter(p *page) {
 	}, logarithmic, shades(1, failureColour), p.inWords))
 	p.panel(34, "doubts", 12, 8, graph(counts, []query{
 		{counted("", "workspace_exporter_count_mismatches_total", ofSource, step), p.word("mismatches")},
+		{counted("", "workspace_exporter_doubtful_windows_total", ofSource, step), p.word("doubtful")},
 		{counted("", "workspace_exporter_invalid_fields_total", ofSource, step), p.word("invalid_fields")},
 		{"sum(workspace_exporter_reconciliation_difference{" + ofSource + "})", p.word("reconciliation")},
 		{counted("", "workspace_exporter_file_rows_skipped_total", ofSource, step), p.word("rows_skipped")},

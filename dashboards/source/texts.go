@@ -167,6 +167,7 @@ var texts = map[string]translations{
 	"revision":                 {"en": {title: "Revision"}, "zh": {title: "修订"}},
 	"goversion":                {"en": {title: "Go version"}, "zh": {title: "Go 版本"}},
 	"uptime":                   {"en": {title: "Running for"}, "zh": {title: "已运行"}},
+	"doubtful":                 {"en": {title: "Windows that may lack records"}, "zh": {title: "可能不全的窗口"}},
 	"mismatches":               {"en": {title: "Windows whose count disagreed"}, "zh": {title: "数量不符的窗口"}},
 	"invalid_fields":           {"en": {title: "Unreadable fields"}, "zh": {title: "无法读取的字段"}},
 	"reconciliation":           {"en": {title: "Difference of pages and export"}, "zh": {title: "分页与导出的差异"}},
