@@ -92,7 +92,10 @@ func (p *pieces) read(piece cursor.Window, records, most int) {
 	p.done, p.first, p.over = piece.To, nil, !piece.To.Before(p.todo.To)
 	p.empty, p.tooLong, p.uncut = 0, 0, false
 	switch {
-	case length < p.length: // it was begun when pieces were shorter: it shows nothing of this length
+	case length < p.length: // it was begun when pieces were shorter
+		if float64(records)*float64(p.length) > float64(most)*float64(length) {
+			p.length, p.likely = length, records // as they should be again: a longer one is likely to have too many
+		}
 	case 2*records <= most && longer > p.length:
 		p.length, p.likely = longer, 0
 	default:

@@ -72,3 +72,22 @@ func TestWhatStandsInOneSecondOfAPiece(t *testing.T) {
 	}
 	t.Fatal("it is cut for ever")
 }
+
+// After a night without logins, pieces are longer than the morning's may be. One that was begun
+// before shows it, and reading ahead goes on.
+func TestPiecesBegunAheadShowThatLongerOnesAreTooLong(t *testing.T) {
+	from := time.Date(2026, 3, 11, 0, 0, 0, 0, time.UTC)
+	p := &pieces{todo: cursor.Window{From: from, To: from.Add(10 * 24 * time.Hour)}, done: from, length: time.Hour, longest: maxPiece, likely: 4000}
+	night := p.next()
+	morning := p.after(night.To)
+	noon := p.after(morning.To)
+	p.read(night, 0, maxRecords)
+	require.Equal(t, 2*time.Hour, p.length)
+	require.Zero(t, p.room())
+
+	p.read(morning, 2000, maxRecords)
+	assert.Equal(t, 2*time.Hour, p.length, "two hours have room for so many")
+	p.read(noon, 4000, maxRecords)
+	assert.Equal(t, time.Hour, p.length)
+	assert.Equal(t, maxPiecesAhead, p.room())
+}
