@@ -35,15 +35,11 @@ func (l *LoginPages) Read(ctx context.Context, from, to time.Time, most int, han
 	if most > 0 {
 		most = max(most, l.pages.Limit)
 	}
-	return l.readAtMost(ctx, cursor.Window{From: from, To: to}, most, handle)
-}
-
-func (l *LoginPages) readAtMost(ctx context.Context, w cursor.Window, most int, handle HandlePart) error {
-	logins, err := l.pages.Read(ctx, w, most)
+	logins, err := l.pages.Read(ctx, cursor.Window{From: from, To: to}, most)
 	if err != nil {
 		return err
 	}
-	return handle(w.To, logins)
+	return handle(to, logins)
 }
 
 // IgnoresWindow implements LoginSource.
@@ -153,13 +149,17 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	return a.Pages.Read(ctx, from, to, most, handle)
 }
 
-// readPages reads a window that is not too large for pages.
+// readPages reads a window that is not too large for pages. What they do not prove, a file may show.
 func (a *Auto) readPages(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
 	limit := a.Threshold
 	if most > 0 {
 		limit = min(limit, max(most, a.Pages.pages.Limit))
 	}
-	return a.Pages.readAtMost(ctx, cursor.Window{From: from, To: to}, limit, handle)
+	logins, err := a.Pages.pages.ReadProved(ctx, cursor.Window{From: from, To: to}, limit)
+	if err != nil {
+		return err
+	}
+	return handle(to, logins)
 }
 
 // Ahead implements LoginSource: no export task is made before its turn.

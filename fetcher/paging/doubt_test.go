@@ -47,7 +47,9 @@ func TestASecondThatProvesNothing(t *testing.T) {
 		}
 		assert.Equal(t, []time.Time{noon, noon.Add(cursor.Second), noon.Add(2 * cursor.Second)}, doubts)
 
-		_, err := reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Minute)}, 5_000)
+		_, err := reader.ReadProved(t.Context(), second(0), 500_000)
+		require.ErrorIs(t, err, ErrMoved, "there is another way to read it")
+		_, err = reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Minute)}, 5_000)
 		require.ErrorIs(t, err, ErrMoved, "it can be cut")
 		time.Sleep(Patience)
 		_, err = reader.Read(t.Context(), second(3), 500_000)

@@ -102,11 +102,34 @@ func IsTooLarge(err error) bool {
 }
 
 // Read returns every item of a window. It fails with a *TooManyError after few pages if
-// there are more than most (0 is no limit: the window is not to be cut), with ErrMoved, with ErrNoItems, or with Get's
-// error. If it is called again for the same window soon after a failure, it goes on with
-// the pages that it has got.
+// there are more than most (0: the window is not to be cut, and has what can be true), with
+// ErrMoved, with ErrNoItems, or with Get's error. If it is called again for the same window soon
+// after a failure, it goes on with the pages that it has got.
+//
+// A window that cannot be cut, and that proves nothing for as long as Patience, is taken as it was
+// seen: see Doubt.
 func (r *Reader[T]) Read(ctx context.Context, w cursor.Window, most int) ([]T, error) {
 	a := r.resume(w, most)
+	items, err := r.read(ctx, a, most)
+	if !errors.Is(err, ErrMoved) || r.Doubt == nil || !a.isUncut {
+		return items, err
+	}
+	given, first := r.doubts.giveUp(w)
+	if first {
+		r.Doubt(w.Bounds())
+	}
+	if given {
+		return a.all, nil
+	}
+	return nil, err
+}
+
+// ReadProved is Read without Patience, for whoever has another way to read what proves nothing.
+func (r *Reader[T]) ReadProved(ctx context.Context, w cursor.Window, most int) ([]T, error) {
+	return r.read(ctx, r.resume(w, most), most)
+}
+
+func (r *Reader[T]) read(ctx context.Context, a *reading[T], most int) ([]T, error) {
 	passes := maxLongPasses
 	if a.isUncut {
 		passes = maxPasses
@@ -122,15 +145,6 @@ func (r *Reader[T]) Read(ctx context.Context, w cursor.Window, most int) ([]T, e
 		how, instant := r.conclude(a, p)
 		if items = r.collect(a, items, how, instant); how != unproved {
 			return items, nil
-		}
-	}
-	if r.Doubt != nil && a.isUncut {
-		given, first := r.doubts.giveUp(w)
-		if first {
-			r.Doubt(w.Bounds())
-		}
-		if given {
-			return a.all, nil
 		}
 	}
 	return nil, ErrMoved
