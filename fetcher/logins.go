@@ -32,10 +32,30 @@ func NewLoginPages(list paging.List[record.Login], mismatch func(), doubt func(f
 
 // Read implements LoginReader. A page costs a request, however few records are wanted.
 func (l *LoginPages) Read(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
-	if most > 0 {
-		most = max(most, l.pages.Limit)
+	logins, err := l.pages.Read(ctx, cursor.Window{From: from, To: to}, l.atLeastAPage(most))
+	if err != nil {
+		return err
 	}
-	logins, err := l.pages.Read(ctx, cursor.Window{From: from, To: to}, most)
+	return handle(to, logins)
+}
+
+// Proved reads the same, and takes nothing that pages do not prove: for what is read in
+// another way, too, or again.
+func (l *LoginPages) Proved() LoginReader {
+	return readerFunc(func(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
+		return l.readProved(ctx, from, to, l.atLeastAPage(most), handle)
+	})
+}
+
+func (l *LoginPages) atLeastAPage(most int) int {
+	if most <= 0 {
+		return most // no limit
+	}
+	return max(most, l.pages.Limit)
+}
+
+func (l *LoginPages) readProved(ctx context.Context, from, to time.Time, most int, handle HandlePart) error {
+	logins, err := l.pages.ReadProved(ctx, cursor.Window{From: from, To: to}, most)
 	if err != nil {
 		return err
 	}
@@ -155,11 +175,7 @@ func (a *Auto) readPages(ctx context.Context, from, to time.Time, most int, hand
 	if most > 0 {
 		limit = min(limit, max(most, a.Pages.pages.Limit))
 	}
-	logins, err := a.Pages.pages.ReadProved(ctx, cursor.Window{From: from, To: to}, limit)
-	if err != nil {
-		return err
-	}
-	return handle(to, logins)
+	return a.Pages.readProved(ctx, from, to, limit, handle)
 }
 
 // Ahead implements LoginSource: no export task is made before its turn.

@@ -74,16 +74,16 @@ func (w *incremental) sources(o *Opening) (source fetcher.LoginSource, reread fe
 	exports := &fetcher.LoginExports{Export: o.tasks(w.inLanguage(o, o.Export), o.Tasks), File: w.file(files)}
 	switch o.Block.Common().Mode {
 	case config.ModeExport, config.ModeExportV3:
-		return exports, pages, err
+		return exports, pages.Proved(), err
 	case config.ModeAuto:
-		return &fetcher.Auto{Pages: pages, Export: exports, Threshold: w.settings(o.Block).exportThreshold, Logger: o.logger()}, pages, err
+		return &fetcher.Auto{Pages: pages, Export: exports, Threshold: w.settings(o.Block).exportThreshold, Logger: o.logger()}, pages.Proved(), err
 	case config.ModeExportV2:
 		download := &fetcher.LoginFiles{File: w.file(files), Download: func(ctx context.Context, from, to time.Time, out io.Writer) error {
 			return o.Client.DownloadFile(ctx, w.inLanguage(o, o.Download), from, to, out, export.MaxFileBytes)
 		}}
 		return download, download, err
 	}
-	return pages, pages, err
+	return pages, pages.Proved(), err
 }
 
 // inLanguage is an operation that asks for files in the language of the settings.
