@@ -289,7 +289,11 @@ func explain(e *ledger.Event) string {
 		}
 	}
 	if l := e.Login; l != nil && !l.Malformed {
-		fmt.Fprintf(&s, "; time %s, group %q, server %q", cmp.Or(l.Time().Format(time.RFC3339), "none"), l.Group, l.Machine)
+		at := "none"
+		if !l.Time().IsZero() {
+			at = l.Time().Format(time.RFC3339)
+		}
+		fmt.Fprintf(&s, "; time %s, group %q, server %q", at, l.Group, l.Machine)
 		if l.App != "" {
 			fmt.Fprintf(&s, ", application %q", l.App)
 		}

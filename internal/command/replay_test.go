@@ -1,0 +1,20 @@
+package command
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestReplaySaysThatARecordHasNoTime(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "logins.csv")
+	require.NoError(t, os.WriteFile(file, []byte("id,start_time,failed_code\n1,,1003\n"), 0o600))
+	var why strings.Builder
+	require.NoError(t, Replay(t.Context(), file, ReplayOptions{Project: "p"}, io.Discard, &why))
+	assert.Contains(t, why.String(), "; time none, ")
+}
