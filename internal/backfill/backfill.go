@@ -62,6 +62,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options, logger *logging.Log
 			return err
 		}
 	}
+	if err := tryFile(o.Output); err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
 	histories, err := b.read(ctx)
 	if err != nil {
 		return err
@@ -207,7 +210,7 @@ func toFile(name string, write func(io.Writer) error) error {
 		}
 		return errors.Join(write(f), f.Close())
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part")
+	f, err := createPart(name)
 	if err != nil {
 		return err
 	}
@@ -216,4 +219,27 @@ func toFile(name string, write func(io.Writer) error) error {
 		return err
 	}
 	return os.Rename(f.Name(), name)
+}
+
+// createPart creates the file that is renamed to name when it is complete.
+func createPart(name string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part")
+}
+
+// tryFile fails if toFile would: history may take an hour to read, and would be lost.
+func tryFile(name string) error {
+	if name == "-" {
+		return nil
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		if info.IsDir() {
+			return fmt.Errorf("%s is a folder: name a file in it", name)
+		}
+		return nil // to open a pipe would end what reads it
+	}
+	f, err := createPart(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }

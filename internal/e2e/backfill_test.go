@@ -203,6 +203,13 @@ func TestBackfillRefusesAndFails(t *testing.T) {
 	code, _, stderr := command(t, e.dir, "backfill", "--since=1d", "--output=history.om")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, "403")
+	// An output that cannot be made is refused before anything is read.
+	for _, output := range []string{"absent/history.om", "."} {
+		code, _, stderr = command(t, e.dir, "backfill", "--since=1d", "--output="+output)
+		assert.Equal(t, 1, code)
+		assert.Contains(t, stderr, "--output: ")
+		assert.NotContains(t, stderr, "403")
+	}
 	left, err := filepath.Glob(filepath.Join(e.dir, "*"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{e.configFile()}, left)
