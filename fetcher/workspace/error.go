@@ -106,11 +106,19 @@ func IsForbidden(err error) bool {
 	return errors.As(err, &api) && api.Status == http.StatusForbidden && !api.Throttled()
 }
 
+// IsProxyUnreachable reports whether there is no connection to the proxy. Its name, too, may
+// be what cannot be resolved.
+func IsProxyUnreachable(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) && network.Op == "proxyconnect" // so net/http names it
+}
+
 // Advice is what to do, as far as the answer tells, or that there is none; or empty.
 func (e *Error) Advice() string {
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var notTLS tls.RecordHeaderError
+	var network *net.OpError
 	switch {
 	case e.advice != "":
 		return e.advice
@@ -118,8 +126,12 @@ func (e *Error) Advice() string {
 		return "check the endpoint " + e.Host + " and this machine's clock; if a proxy opens TLS on the way, name its CA in tls_config: {ca_file: ..}"
 	case errors.As(e.Err, &notTLS):
 		return "what answers at " + e.Host + " does not speak TLS: check whether the endpoint or proxy_url must begin with http://, and its port"
+	case IsProxyUnreachable(e):
+		return "check proxy_url, or the environment if proxy_from_environment is on"
 	case errors.As(e.Err, &name):
 		return "check region and endpoints, the name server of this machine, and whether it needs a proxy (proxy_url) to reach " + e.Host
+	case errors.As(e.Err, &network) && network.Op == "dial":
+		return "check the endpoint, the firewall, and whether this machine needs a proxy (proxy_url) to reach " + e.Host
 	}
 	return ""
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/common/model"
 
 	"github.com/workspace-exporter/workspace_exporter/config"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
@@ -191,7 +192,7 @@ func (d *doctor) probe(ctx context.Context, s *source.Source, block config.Block
 		}
 	}
 	if count >= 0 {
-		d.say("records in the last %s: %d", doctorWindow, count)
+		d.say("records in the last %s: %d", model.Duration(doctorWindow), count)
 	}
 	newest := slices.MaxFunc(append(found, time.Time{}), time.Time.Compare)
 	if newest.IsZero() {

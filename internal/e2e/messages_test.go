@@ -21,6 +21,7 @@ func TestOncePrintsEachErrorOnceAndWhereItsStoreIs(t *testing.T) {
 	code, _, stderr := command(t, e.dir, "--once")
 	assert.Equal(t, 1, code)
 	assert.Equal(t, 1, strings.Count(stderr, "connection refused"), stderr)
+	assert.Contains(t, stderr, "connection refused; check the endpoint, the firewall")
 	assert.Contains(t, stderr, "1 of 1 sources failed")
 	assert.NotContains(t, stderr, "retry")
 	dir, err := filepath.EvalSymlinks(e.dir)
@@ -93,7 +94,7 @@ func TestDoctorShowsTheNewestRecord(t *testing.T) {
 			code, stdout, stderr := command(t, e.dir, "doctor")
 			require.Zero(t, code, stderr)
 			assert.Contains(t, stdout, begun.Add(349*time.Minute).Format(time.RFC3339))
-			assert.Contains(t, stdout, "records in the last 24h0m0s: 350")
+			assert.Contains(t, stdout, "records in the last 1d: 350")
 		})
 	}
 }
@@ -107,13 +108,14 @@ projects:
     project_id: p1
     region: cn-north-4
     proxy_url: http://user:hunter2@127.0.0.1:1
-    credentials: {password: {domain: d, user: u, password: hunter2}}
+    credentials: {password: {domain: account, user: exporter, password: hunter2}}
 `)
 	code, stdout, stderr := command(t, e.dir, "doctor")
 	assert.Equal(t, 1, code)
 	for _, want := range []string{
 		"appstream: https://appstream.cn-north-4.myhuaweicloud.com, by the proxy 127.0.0.1:1", "workspace: https://workspace.cn-north-4.myhuaweicloud.com",
 		"iam: https://iam.cn-north-4.myhuaweicloud.com", "WRONG: the proxy cannot be reached",
+		"proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused; check proxy_url",
 	} {
 		assert.Contains(t, stdout, want)
 	}

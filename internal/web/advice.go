@@ -78,6 +78,8 @@ func adviceForNoAnswer(err error, api *workspace.Error) advice {
 		return advice{"The API's certificate is not trusted.", sentence(api.Advice(), "")}
 	case errors.As(err, &notTLS):
 		return advice{"What answers does not speak TLS.", sentence(api.Advice(), "")}
+	case workspace.IsProxyUnreachable(err):
+		return advice{"The proxy cannot be reached.", sentence(api.Advice(), "")}
 	case errors.As(err, &name):
 		return advice{"The API's host name cannot be resolved.", sentence(api.Advice(), "")}
 	case errors.Is(err, context.DeadlineExceeded):

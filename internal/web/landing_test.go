@@ -48,6 +48,7 @@ func TestEveryReasonHasAdviceOfItsOwn(t *testing.T) {
 		{fetcher.Unreachable, silence(&tls.CertificateVerificationError{Err: errors.New("x")}), "ca_file"},
 		{fetcher.Unreachable, silence(tls.RecordHeaderError{}), "http://"},
 		{fetcher.Unreachable, silence(&net.DNSError{}), "name server"},
+		{fetcher.Unreachable, silence(&net.OpError{Op: "proxyconnect", Err: &net.DNSError{}}), "proxy_url"},
 		{fetcher.Unreachable, silence(context.DeadlineExceeded), "request_timeout"},
 		{fetcher.Unreachable, silence(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), "api.example"},
 		{fetcher.Permission, answer(403), "owner of the credentials"},
