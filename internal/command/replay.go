@@ -268,7 +268,7 @@ func explain(e *ledger.Event) string {
 	fmt.Fprintf(&s, "%s: ", e.Disposition)
 	switch e.Disposition {
 	case ledger.Invalid:
-		s.WriteString("not a record, which is an object with fields")
+		s.WriteString("not a record: a row needs a time, and an id or a user; what is JSON must be an object with fields")
 	case ledger.Duplicate:
 		s.WriteString("this record was counted already, and this version of it has nothing new")
 	case ledger.Pending:
