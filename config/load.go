@@ -222,7 +222,7 @@ func (r *reader) syntax(err error, data []byte) {
 		message = "an alias (*) without an anchor (&); put a text that begins with * in quotes"
 	}
 	if tab := tabLine(data, line); tab > 0 && tabErrors[message] {
-		line, message = tab, "this line is indented with a tab; YAML takes blanks alone"
+		line, message = tab, "this line is indented with a tab; YAML takes only spaces"
 	}
 	r.report(line, "", "not valid YAML: %s", message)
 }
