@@ -89,9 +89,6 @@ func Named(name string) *Source {
 	return All[i]
 }
 
-// Names are those of all sources.
-func Names() []string { return namesOf(All) }
-
 // WithFiles are the sources whose records may come from a file.
 func WithFiles() []*Source {
 	return slices.DeleteFunc(slices.Clone(All), func(s *Source) bool { return !s.HasFiles() })

@@ -47,7 +47,7 @@ func TestEverySourceIsDescribed(t *testing.T) {
 	for name := range config.AllOn().On() {
 		names = append(names, name)
 	}
-	assert.ElementsMatch(t, names, Names())
+	assert.ElementsMatch(t, names, namesOf(All))
 }
 
 // TestPermissionsAreListed compares docs/permissions.md with what is described: names,
@@ -159,7 +159,7 @@ func policyOf(t *testing.T, sources string) string {
 	t.Helper()
 	actions := []string{workspace.PermissionDeleteExportTasks}
 	if sources == "all" {
-		sources = strings.Join(Names(), " ")
+		sources = strings.Join(namesOf(All), " ")
 		actions = append(actions, showAccessStages.Permission)
 	}
 	for name := range strings.FieldsSeq(sources) {
