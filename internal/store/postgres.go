@@ -202,9 +202,14 @@ func (s *Postgres) unavailable(err error) error {
 func (s *Postgres) remedy(err error) string {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
+		if _, unconnected := errors.AsType[*pgconn.ConnectError](err); unconnected {
+			return "; check host, port and sslmode in the dsn, and that the server accepts connections from here"
+		}
 		return ""
 	}
 	switch refused.Code {
+	case "28P01":
+		return "; check user and password in the dsn"
 	case "42501":
 		return fmt.Sprintf("; the role needs USAGE and CREATE on the schema %s at the first start, and SELECT, INSERT, UPDATE, DELETE on its tables", s.schema)
 	case "25006":
