@@ -98,7 +98,7 @@ func (l *LoginExports) readAtLeast(ctx context.Context, w cursor.Window, least i
 			return err
 		})
 		if n := records.count(); err == nil && n < least {
-			return fmt.Errorf("the file of an export task has %d records that differ, and the API says there are %d", n, least)
+			return fmt.Errorf("the file of an export task has %d records that differ, and there are %d by the API's pages", n, least)
 		}
 		return err
 	}, w.Bounds, handle)
@@ -145,16 +145,20 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	}
 	err := a.readPages(ctx, from, to, most, handle)
 	var many *paging.TooManyError
+	var moved *paging.MovedError
 	large := errors.As(err, &many) && many.Count > a.Threshold
 	// What the API refuses to page, or shuffles for each page, and no smaller window makes less,
 	// only a file has.
-	unpageable := workspace.IsRefused(err) || errors.Is(err, paging.ErrMoved)
+	unpageable := workspace.IsRefused(err) || errors.As(err, &moved)
 	if !large && !(unpageable && (most <= 0 || cursor.Window{From: from, To: to}.IsSmallest())) {
 		return err
 	}
 	least := 0
-	if large {
+	switch {
+	case large:
 		least = many.Count
+	case moved != nil:
+		least = moved.Shown
 	}
 	exported := false
 	exportErr := a.Export.readAtLeast(ctx, cursor.Window{From: from, To: to}, least, func(upTo time.Time, logins []record.Login) error {

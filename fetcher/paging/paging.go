@@ -86,6 +86,15 @@ const (
 // ErrMoved is when a list changed in every pass, so that nothing is proved.
 var ErrMoved = errors.New("the list of records changed each time while it was read")
 
+// MovedError is an ErrMoved that says how many different items all passes have shown; 0 of
+// additive ones. Who reads the window in another way is to find no fewer.
+type MovedError struct{ Shown int }
+
+func (*MovedError) Error() string { return ErrMoved.Error() }
+
+// Is makes it an ErrMoved.
+func (*MovedError) Is(target error) bool { return target == ErrMoved }
+
 // ErrNoItems is when a list claims to have records, and shows none.
 var ErrNoItems = errors.New("the answer has no items")
 
@@ -102,8 +111,8 @@ func IsTooLarge(err error) bool {
 }
 
 // Read returns every item of a window. It fails with a *TooManyError after few pages if
-// there are more than most (0: the window is not to be cut, and has what can be true), with
-// ErrMoved, with ErrNoItems, or with Get's error. If it is called again for the same window soon
+// there are more than most (0: the window is not to be cut, and has what can be true), with a
+// *MovedError, with ErrNoItems, or with Get's error. If it is called again for the same window soon
 // after a failure, it goes on with the pages that it has got.
 //
 // A window that cannot be cut, and that proves nothing for as long as Patience, is taken as it was
@@ -147,7 +156,7 @@ func (r *Reader[T]) read(ctx context.Context, a *reading[T], most int) ([]T, err
 			return items, nil
 		}
 	}
-	return nil, ErrMoved
+	return nil, &MovedError{Shown: len(setOf(r.ids(a.all)))}
 }
 
 // reading is the reading of a window, as far as it has come.
