@@ -119,14 +119,19 @@ func TestFailedExport(t *testing.T) {
 	}
 }
 
+// cutFilesShort leaves the last record out of each file.
+func (b *both) cutFilesShort() {
+	whole := b.cloud.file
+	b.cloud.file = func(w cursor.Window) string {
+		text := strings.TrimSuffix(whole(w), "\n")
+		return text[:strings.LastIndex(text, "\n")+1]
+	}
+}
+
 // A file that lacks what the list has is not whole, even if it reads as if it were.
 func TestShortFileIsAFailedExport(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
-		whole := b.cloud.file
-		b.cloud.file = func(w cursor.Window) string {
-			text := strings.TrimSuffix(whole(w), "\n")
-			return text[:strings.LastIndex(text, "\n")+1]
-		}
+		b.cutFilesShort()
 		logins, err := b.read(t, 1000)
 		require.NoError(t, err)
 		requireAll(t, b.list.items, logins)
@@ -160,11 +165,7 @@ func TestASecondThatPagesDoNotProveIsExported(t *testing.T) {
 // taken when their patience has an end.
 func TestAShortFileOfASecondThatPagesDoNotProve(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
-		whole := b.cloud.file
-		b.cloud.file = func(w cursor.Window) string {
-			text := strings.TrimSuffix(whole(w), "\n")
-			return text[:strings.LastIndex(text, "\n")+1]
-		}
+		b.cutFilesShort()
 		b.Threshold = 5000
 		b.list.arrange = neverProved()
 		doubts := 0

@@ -459,7 +459,7 @@ func TestUnusable(t *testing.T) {
 		want        string
 		is          error
 	}{
-		"nobody listens":     {"postgres://u:hunter2@127.0.0.1:1/d", "x", "refused; check host, port and sslmode in the dsn", ErrUnavailable},
+		"no server listens":  {"postgres://u:hunter2@127.0.0.1:1/d", "x", "refused; check host, port and sslmode in the dsn", ErrUnavailable},
 		"wrong password":     {fmt.Sprintf("postgres://postgres:hunter2@127.0.0.1:%d/postgres", server.Port), "x", "; check user and password in the dsn", ErrUnavailable},
 		"no such database":   {server.DSN() + "&dbname=none", "x", `database "none" does not exist`, ErrUnavailable},
 		"no TLS":             {strings.Replace(server.DSN(), "disable", "require", 1), "x", "refused TLS", ErrUnavailable},
