@@ -48,7 +48,7 @@ func TestBadFiles(t *testing.T) {
 
 func TestMissingFile(t *testing.T) {
 	_, err := Load("testdata/absent.yml")
-	require.EqualError(t, err, "testdata/absent.yml: the configuration file cannot be read: no such file or directory")
+	require.EqualError(t, err, "testdata/absent.yml: the configuration file cannot be read: no such file or directory; give its path by --config.file, or write one: docs/configuration.md")
 }
 
 // Every file in testdata/good loads, prints no secret under any verb, and what

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
@@ -62,7 +64,11 @@ func (p Problems) sorted() Problems {
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, Problems{{File: path, Message: fmt.Sprintf("the configuration file cannot be read: %v", bare(err))}}
+		message := fmt.Sprintf("the configuration file cannot be read: %v", bare(err))
+		if errors.Is(err, fs.ErrNotExist) {
+			message += "; give its path by --config.file, or write one: docs/configuration.md"
+		}
+		return nil, Problems{{File: path, Message: message}}
 	}
 	c, err := parse(path, data)
 	if err != nil {
@@ -210,6 +216,10 @@ var tabErrors = map[string]bool{"found character that cannot start any token": t
 // syntax reports an error of the YAML parser. Only one of them quotes the file,
 // and what it quotes may be a password that begins with an asterisk.
 func (r *reader) syntax(err error, data []byte) {
+	if line := notUTF8(data); line > 0 {
+		r.report(line, "", "this line is not UTF-8, as of an editor that saves in GBK; save the file as UTF-8")
+		return
+	}
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 0
 	if m := syntaxLine.FindStringSubmatch(message); m != nil {
@@ -221,20 +231,46 @@ func (r *reader) syntax(err error, data []byte) {
 		line = strings.Count(before, "\n") + 1
 		message = "an alias (*) without an anchor (&); put a text that begins with * in quotes"
 	}
-	if tab := tabLine(data, line); tab > 0 && tabErrors[message] {
+	// The parser counts some lines from 0, and stops a line after a key that it took for a text.
+	if tab := lineBetween(data, line, line+1, tabIndent); tab > 0 && tabErrors[message] {
 		line, message = tab, "this line is indented with a tab; YAML takes only spaces"
 	}
+	if colon := lineBetween(data, line-1, line+1, noBlank); colon > 0 && colonErrors[message] {
+		line, message = colon, colonAdvice
+	}
 	r.report(line, "", "not valid YAML: %s", message)
+}
+
+// notUTF8 is the first line that is not UTF-8; 0 if there is none. A file that begins with the
+// byte order mark of UTF-16 is that, and the YAML parser reads it.
+func notUTF8(data []byte) int {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return 0
+	}
+	for i, line := range bytes.Split(data, []byte("\n")) {
+		if !utf8.Valid(line) {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // tabIndent matches the indentation of a line that has a tab in it, a dash included.
 var tabIndent = regexp.MustCompile(`^[ -]*\t`)
 
-// tabLine is the first line with a tab in its indentation, from the one at which the parser
-// stopped to the one after: it counts some lines from 0. It is 0 if there is none.
-func tabLine(data []byte, stopped int) int {
+// noBlank matches a key whose colon has no blank after it, or is one of Chinese text: YAML takes
+// both for a part of a text.
+var noBlank = regexp.MustCompile(`^[ -]*\w+(：|:[^\s/])`)
+
+// colonErrors are what the YAML parser says after such a key, among others.
+var colonErrors = map[string]bool{"mapping values are not allowed in this context": true, "could not find expected ':'": true}
+
+const colonAdvice = "after a key come a colon (:, not ：) and a blank"
+
+// lineBetween is the first line from first to last that matches; 0 if there is none.
+func lineBetween(data []byte, first, last int, match *regexp.Regexp) int {
 	for i, text := range bytes.Split(data, []byte("\n")) {
-		if line := i + 1; line >= stopped && line <= stopped+1 && tabIndent.Match(text) {
+		if line := i + 1; line >= first && line <= last && match.Match(text) {
 			return line
 		}
 	}
@@ -266,7 +302,7 @@ func (r *reader) decode(n *yaml.Node, v reflect.Value, path string) {
 	case v.Kind() == reflect.Slice:
 		r.wrongKind(n, path, "a list")
 	case n.Kind != yaml.MappingNode:
-		r.wrongKind(n, path, "a mapping (key: value)")
+		r.wrongKind(n, path, aMapping)
 	case v.Kind() == reflect.Map:
 		r.decodeMap(n, v, path)
 	default:
@@ -443,6 +479,8 @@ func isPrivate(path string) bool { return privatePath.MatchString(path) }
 
 // plainKey matches what looks like a key. Other text may be a value whose colon
 // lacks its blank, as in {token:T}.
+const aMapping = "a mapping (key: value)"
+
 var plainKey = regexp.MustCompile(`^[\w-]{1,40}$`)
 
 // wrongKind reports a node that is not what its place allows.
@@ -452,11 +490,14 @@ func (r *reader) wrongKind(n *yaml.Node, path, allowed string) {
 	case n.Kind == yaml.SequenceNode:
 		found = "a list"
 	case n.Kind == yaml.MappingNode:
-		found = "a mapping (key: value)"
+		found = aMapping
 	case !isPrivate(path) && len(n.Value) <= 80:
 		found = strconv.Quote(n.Value)
 	case !isPrivate(path):
 		found = "a long text"
+	}
+	if allowed == aMapping && n.Kind == yaml.ScalarNode && noBlank.MatchString(n.Value) {
+		found += "; " + colonAdvice
 	}
 	r.refuse(path, "must be %s, not %s", allowed, found)
 	r.suppress(path)
