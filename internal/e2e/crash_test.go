@@ -137,7 +137,7 @@ func TestSIGTERMEndsTheProgramSoonWhateverTheAPIDoes(t *testing.T) {
 			e.pollsNoMore(w)
 			for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 				e.signal(signal)
-				assert.Equal(t, 0, e.exitCode(10*time.Second), "log: %s", e.log)
+				assert.Equal(t, 0, e.exitCode(endsWithin), "log: %s", e.log)
 				e.kill()
 				e.start()
 			}

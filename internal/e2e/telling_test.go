@@ -89,7 +89,11 @@ func TestFaultsCanBeToldApart(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, c.options, nil)
 			w.put(spread(0, 20, time.Now().Add(-30*time.Minute), time.Second)...)
-			e := runExporter(t, setup{URL: w.url, RequestTimeout: "1s"})
+			s := setup{URL: w.url}
+			if name == "no answer" {
+				s.RequestTimeout = "1s"
+			}
+			e := runExporter(t, s)
 			result := "success"
 			if len(c.options.Denied) > 0 {
 				result = "error"
@@ -168,9 +172,9 @@ func TestEveryFaultTells(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, tokens, nil)
 			w.put(spread(0, 20, time.Now().Add(-5*time.Minute), time.Second)...)
-			timeout := "1s"
-			if name == "oversize" {
-				timeout = "20s" // 32 MiB want their time
+			timeout := "30s"
+			if name == "hang" || name == "slow" {
+				timeout = "1s"
 			}
 			e := runExporter(t, setup{URL: w.url, RequestTimeout: timeout, Credentials: withPassword,
 				Sources: by("export", "poll_interval: 1s", "export_timeout: 3s")})
