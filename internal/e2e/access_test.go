@@ -108,7 +108,7 @@ func windowsFollow(t *testing.T, tap *tap, begun time.Time) {
 	slices.SortFunc(begins, time.Time.Compare)
 	require.Greater(t, len(begins), 3)
 	assert.Equal(t, time.Hour-time.Second, ends[begins[0]].Sub(begins[0]), "the first is an hour")
-	assert.WithinDuration(t, begun.Add(-time.Hour-settle), begins[0], 15*time.Second)
+	assert.WithinDuration(t, begun.Add(-time.Hour-settle), begins[0], time.Minute)
 	for i, from := range begins[1:] {
 		assert.Equal(t, ends[begins[i]].Add(time.Second), from)
 	}

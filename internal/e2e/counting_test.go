@@ -3,6 +3,7 @@ package e2e
 import (
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -205,8 +206,12 @@ func TestARecordWithoutAnOutcomeIsAFailureAfterPendingTimeout(t *testing.T) {
 	w := newWorld(t, simulator.Options{}, nil)
 	now := time.Now()
 	w.put(attempt(1, now.Add(-2*time.Minute)), attempt(2, now.Add(-50*time.Minute)), started(3, now.Add(-time.Minute)))
-	e := runExporter(t, setup{URL: w.url, PendingTimeout: "3s"})
+	s := setup{URL: w.url}
+	e := runExporter(t, s)
 	e.shows(w) // pending records do not count yet
+	s.PendingTimeout = "1s"
+	e.configure(s)
+	e.signal(syscall.SIGHUP)
 	w.expire = true
 	e.shows(w)
 	m := e.metrics()
