@@ -76,7 +76,7 @@ func (p *project) on(open func(*source.Source, config.Block) error) error {
 }
 
 // open opens a source, under the lease of its project: nil if the store is not shared.
-func (p *project) open(s *source.Source, block config.Block, current *state, l *lease.Lease) (*Source, error) {
+func (p *project) open(s *source.Source, block config.Block, current *state, l *lease.Lease) (_ *Source, err error) {
 	partition := current.store.Partition(p.Name, s.Name, current.storeLease(l))
 	day := &collector.Day{}
 	counting := p.counting(s, block)
@@ -93,9 +93,13 @@ func (p *project) open(s *source.Source, block config.Block, current *state, l *
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			accumulator.Close()
+		}
+	}()
 	notes, err := tasknotes.Open(partition, p.ProjectID)
 	if err != nil {
-		accumulator.Close()
 		return nil, err
 	}
 	opening := p.opening(s, block, notes)
@@ -104,11 +108,14 @@ func (p *project) open(s *source.Source, block config.Block, current *state, l *
 		return nil, err
 	}
 	reconciler, err := opening.Reconciler()
+	if err != nil {
+		return nil, err
+	}
 	opened := &Source{project: p.Name, lease: l, title: s.Title, poller: poller, accumulator: accumulator, day: day, metrics: opening.Metrics, reconciler: reconciler}
 	if stages := config.StagesOf(block); stages != nil {
 		opened.stages = opening.NewStages(p.clients.forStages(p.client, p.Project, s.Name, stages.MaxPerMinute), accumulator)
 	}
-	return opened, err
+	return opened, nil
 }
 
 // opening is what a source is read with.
