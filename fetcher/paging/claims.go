@@ -1,6 +1,7 @@
 package paging
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -26,10 +27,8 @@ type claims struct {
 	// not the last are alike: each had that length.
 	longest int
 	alike   int
-	ragged  bool // pages that were not the last had different lengths, since so many were alike
-	// checked is the latest window that had one page, with so many records, and nothing behind it.
-	checked        cursor.Window
-	checkedRecords int
+	ragged  bool    // pages that were not the last had different lengths, since so many were alike
+	checks  []check // from old to new
 	// reach is the least offset that the API has refused; 0: none, as far as is known.
 	reach     int
 	reachedAt time.Time
@@ -47,9 +46,20 @@ const (
 	cameTrue // they have come true so far, and did at least once
 )
 
-// reachKnownFor is how long an offset that was refused is not asked for again: it may have
-// been a whim.
-const reachKnownFor = time.Hour
+// check is that a window had one page, with so many records, and nothing behind it.
+type check struct {
+	window  cursor.Window
+	records int
+	at      time.Time
+}
+
+// mostChecks is how many checks are kept: enough for the newest window, and for those in which a
+// small project has open records.
+const mostChecks = 256
+
+// knownFor is how long it is not asked again whether an offset is refused, or a page is the only
+// one: it may have been a whim.
+const knownFor = time.Hour
 
 func (c *claims) trust() trust {
 	c.mu.Lock()
@@ -101,9 +111,9 @@ func (c *claims) cameTrue(claim, first int) {
 // of a window. It is if all pages but the last have one length, and this one is shorter.
 //
 // Else the claim may be but that of the page, or of what was given so far. Then such a page was
-// seen to be the only one of another window. What comes after that is looked for before half of a
-// window has gone by, and by then each window shows it again; pieces of a backlog, which follow
-// each other, are each looked behind. Windows before that one have been read before.
+// seen to be the only one of about the same window. What comes after that is looked for before half
+// of a window has gone by, and by then each window shows it again; pieces of a backlog, which follow
+// each other, and old windows, in which open records are looked for, are each looked behind.
 func (c *claims) isWhole(items int, w cursor.Window) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,8 +123,10 @@ func (c *claims) isWhole(items int, w cursor.Window) bool {
 	if c.borneOut >= enough && c.alike >= enough && items < c.longest {
 		return true
 	}
-	passed := w.From.Sub(c.checked.From)
-	return items <= c.checkedRecords && passed < min(w.Length(), c.checked.Length())/2
+	return slices.ContainsFunc(c.checks, func(check check) bool {
+		distance := w.From.Sub(check.window.From).Abs()
+		return items <= check.records && distance < min(w.Length(), check.window.Length())/2 && time.Since(check.at) < knownFor
+	})
 }
 
 // lengths reports whether pages that were not the last had different lengths of late, or always
@@ -149,7 +161,7 @@ func (c *claims) sawPages(w cursor.Window, pages []page, p *pass) {
 		}
 	}
 	if len(pages) == 2 && p.matchesClaim() && p.isOnePage() {
-		c.checked, c.checkedRecords = w, len(pages[0].ids)
+		c.checks = append(c.checks[max(0, len(c.checks)+1-mostChecks):], check{w, len(pages[0].ids), time.Now()})
 	}
 }
 
@@ -157,14 +169,14 @@ func (c *claims) sawPages(w cursor.Window, pages []page, p *pass) {
 func (c *claims) isBeyondReach(offset int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.reach > 0 && offset >= c.reach && time.Since(c.reachedAt) < reachKnownFor
+	return c.reach > 0 && offset >= c.reach && time.Since(c.reachedAt) < knownFor
 }
 
 // offsetRefused takes note of an offset that the API refused.
 func (c *claims) offsetRefused(offset int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.reach == 0 || offset < c.reach || time.Since(c.reachedAt) >= reachKnownFor {
+	if c.reach == 0 || offset < c.reach || time.Since(c.reachedAt) >= knownFor {
 		c.reach, c.reachedAt = offset, time.Now()
 	}
 }

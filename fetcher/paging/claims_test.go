@@ -288,7 +288,9 @@ func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
 	}
 	assert.Equal(t, 2, requests(0))
 	assert.Equal(t, 1, requests(7*time.Minute))
-	assert.Equal(t, 1, requests(-time.Hour), "what was read before is read again")
+	assert.Equal(t, 2, requests(-time.Hour), "an old window, in which open records are looked for")
+	assert.Equal(t, 1, requests(-time.Hour), "and once more")
+	assert.Equal(t, 1, requests(7*time.Minute), "the newest window is as it was")
 	assert.Equal(t, 2, requests(8*time.Minute))
 	assert.Equal(t, 2, requests(24*time.Minute))
 	l.items = connections(16)
@@ -305,6 +307,26 @@ func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
 	for i, n := range []int{20, 19, 18} {
 		l.items = connections(n)
 		assert.Greater(t, requests(time.Duration(41+i)*time.Minute), 1, "it has been wrong, though it comes true")
+	}
+}
+
+// A server whose pages are small, and which counts only what it has given so far: that the newest
+// window has just a page says nothing of an old one, in which open records are looked for.
+func TestOnePageOfAWindowSaysNothingOfAnOldOne(t *testing.T) {
+	for _, old := range []time.Duration{8 * time.Minute, time.Hour, 10 * 24 * time.Hour} {
+		l := &list{size: 50}
+		r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+			_, logins, err := l.get(ctx, q)
+			return q.Offset + len(logins), logins, err
+		}, nil)
+		from := noon
+		for _, n := range []int{50, 120} {
+			l.items = connections(n)
+			logins, err := r.Read(t.Context(), cursor.Window{From: from, To: from.Add(16 * time.Minute)}, 0)
+			require.NoError(t, err)
+			requireAll(t, l.items, logins)
+			from = from.Add(-old)
+		}
 	}
 }
 
