@@ -139,8 +139,11 @@ func (r *reread) read(ctx context.Context, before, now time.Time, budget int) er
 func (r *reread) gaveUp(w cursor.Window, err error) {
 	r.metrics.RereadFailed()
 	msg := "open or pending records could not be read again; skipped until the next round, which begins within minutes"
-	if paging.IsTooLarge(err) {
+	switch many := (*paging.TooManyError)(nil); {
+	case errors.As(err, &many):
 		msg = "open or pending records lie among too many others to be read again; skipped until the next round. If this lasts, raise lookback, so that they end within it"
+	case errors.Is(err, paging.ErrMoved):
+		msg = "open or pending records are in a list that changed each time while it was read; skipped until the next round. If this lasts, report it to the vendor"
 	}
 	level.Warn(r.Logger).Log("msg", msg, "from", w.From.Format(time.RFC3339), "to", w.To.Format(time.RFC3339), "reason", reasonOf(err), "err", err)
 }

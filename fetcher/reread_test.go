@@ -156,6 +156,40 @@ func TestRereadThatFailsGoesOn(t *testing.T) {
 	})
 }
 
+// Each cause that keeps open records from being read again has its own line. Only one of them goes
+// away with a longer lookback.
+func TestRereadThatIsGivenUpSaysWhy(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		cause error
+	}{
+		{"lie among too many others", &paging.TooManyError{Count: 9000, Read: pageLimit}},
+		{"a list that changed each time while it was read", &paging.MovedError{Shown: 3}},
+		{"could not be read again", &workspace.Error{Status: 400}},
+		{"could not be read again", errors.New("no network")},
+	} {
+		t.Run(fmt.Sprint(c.cause), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.position.Cursor = w.now()
+				w.unfinished = []time.Time{w.now().Add(-10 * day)}
+				w.read = func(_ context.Context, asked cursor.Window, _ int) ([]record.Login, error) {
+					if asked.To.Before(w.now().Add(-day)) {
+						return nil, c.cause
+					}
+					return nil, nil
+				}
+				p := w.poller()
+				for range rereadEvery {
+					require.NoError(t, p.Poll(t.Context()))
+				}
+				assert.Equal(t, 1, w.given)
+				assert.Equal(t, 1, strings.Count(w.log.String(), c.text), w.log.String())
+				assert.Equal(t, strings.Contains(c.text, "too many"), strings.Contains(w.log.String(), "raise lookback"))
+			})
+		})
+	}
+}
+
 // Two times 2 s apart among more records than a window of two is worth; bursts that no
 // budget pays for; windows that always fail, or always are refused: nothing keeps what
 // lies behind from being read, and each time is reached within the polls that the
