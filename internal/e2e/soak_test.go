@@ -69,8 +69,14 @@ func (s *soak) run() {
 	for _, r := range s.replicas {
 		others.Go(func() { s.scrape(r, scrapes) })
 	}
+	endLives := sync.OnceFunc(func() {
+		for _, l := range s.lives {
+			l.end()
+		}
+	})
 	defer others.Wait()
 	defer close(scrapes)
+	defer endLives() // also of a run that fails
 
 	compared := s.begun
 	for time.Since(s.begun) < s.length {
@@ -84,9 +90,7 @@ func (s *soak) run() {
 			compared = time.Now()
 		}
 	}
-	for _, l := range s.lives {
-		l.end()
-	}
+	endLives()
 	s.drain()
 }
 
