@@ -235,7 +235,7 @@ func (r *reader) syntax(err error, data []byte) {
 	if tab := lineBetween(data, line, line+1, tabIndent); tab > 0 && tabErrors[message] {
 		line, message = tab, "this line is indented with a tab; YAML takes only spaces"
 	}
-	if colon := lineBetween(data, line-1, line+1, noBlank); colon > 0 && colonErrors[message] {
+	if colon := lineBetween(data, line-1, line+1, noSpace); colon > 0 && colonErrors[message] {
 		line, message = colon, colonAdvice
 	}
 	r.report(line, "", "not valid YAML: %s", message)
@@ -258,14 +258,14 @@ func notUTF8(data []byte) int {
 // tabIndent matches the indentation of a line that has a tab in it, a dash included.
 var tabIndent = regexp.MustCompile(`^[ -]*\t`)
 
-// noBlank matches a key whose colon has no blank after it, or is one of Chinese text: YAML takes
+// noSpace matches a key whose colon has no space after it, or is one of Chinese text: YAML takes
 // both for a part of a text.
-var noBlank = regexp.MustCompile(`^[ -]*\w+(：|:[^\s/])`)
+var noSpace = regexp.MustCompile(`^[ -]*\w+(：|:[^\s/])`)
 
 // colonErrors are what the YAML parser says after such a key, among others.
 var colonErrors = map[string]bool{"mapping values are not allowed in this context": true, "could not find expected ':'": true}
 
-const colonAdvice = "after a key come a colon (:, not ：) and a blank"
+const colonAdvice = "after a key come a colon (: and not ：) and a space"
 
 // lineBetween is the first line from first to last that matches; 0 if there is none.
 func lineBetween(data []byte, first, last int, match *regexp.Regexp) int {
@@ -477,10 +477,10 @@ var privatePath = regexp.MustCompile(`^(storage|failed_logins_log)\b|\.(credenti
 
 func isPrivate(path string) bool { return privatePath.MatchString(path) }
 
-// plainKey matches what looks like a key. Other text may be a value whose colon
-// lacks its blank, as in {token:T}.
 const aMapping = "a mapping (key: value)"
 
+// plainKey matches what looks like a key. Other text may be a value whose colon
+// lacks its space, as in {token:T}.
 var plainKey = regexp.MustCompile(`^[\w-]{1,40}$`)
 
 // wrongKind reports a node that is not what its place allows.
@@ -496,7 +496,7 @@ func (r *reader) wrongKind(n *yaml.Node, path, allowed string) {
 	case !isPrivate(path):
 		found = "a long text"
 	}
-	if allowed == aMapping && n.Kind == yaml.ScalarNode && noBlank.MatchString(n.Value) {
+	if allowed == aMapping && n.Kind == yaml.ScalarNode && noSpace.MatchString(n.Value) {
 		found += "; " + colonAdvice
 	}
 	r.refuse(path, "must be %s, not %s", allowed, found)
