@@ -123,6 +123,6 @@ func TestHostileTextsAreSearchedInTime(t *testing.T) {
 	for _, unit := range []string{"V", "MIIabcdef", "41", "%25", "&amp;", "65 ", "=41", `\u0041`, "VVVV\n"} {
 		start := time.Now()
 		r.clean(strings.Repeat(unit, maxErrorBytes/len(unit)))
-		assert.Less(t, time.Since(start), 20*time.Second, unit)
+		assert.Less(t, time.Since(start), 2*time.Second, unit)
 	}
 }

@@ -25,7 +25,7 @@ func TestTheEndDoesNotWaitForALargeFile(t *testing.T) {
 	})
 	start := time.Now()
 	assert.Equal(t, 0, e.stop())
-	assert.Less(t, time.Since(start), endsWithin)
+	assert.Less(t, time.Since(start), 10*time.Second)
 	e.kill()
 	e.start()
 	eventually(t, "all is counted, once", func() bool {
