@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,6 +74,8 @@ type TaskError struct {
 	FailReason, Code string
 	// After is how long we waited, if the task did not end in that time; or 0.
 	After time.Duration
+	// Last is the text of what the last request came to then; it may be empty.
+	Last string
 }
 
 // Error names the task, and what the API says of it.
@@ -95,8 +98,8 @@ func (e *TaskError) Error() string {
 	if e.Code != "" {
 		b.WriteString(", " + e.Code)
 	}
-	if e.FailReason != "" {
-		b.WriteString(": " + e.FailReason)
+	if why := cmp.Or(e.FailReason, e.Last); why != "" {
+		b.WriteString(": " + why)
 	}
 	return b.String()
 }
@@ -173,7 +176,11 @@ func (t *Tasks) use(ctx context.Context, id string, read func(io.ReaderAt, int64
 		return false, err
 	case err != nil && !downloaded && limited.Err() != nil:
 		t.Observe("timeout")
-		return true, &TaskError{TaskID: id, Status: task.Status, After: t.Timeout}
+		late := &TaskError{TaskID: id, Status: task.Status, After: t.Timeout}
+		if refused := (*workspace.Error)(nil); errors.As(err, &refused) {
+			late.Last = refused.Error()
+		}
+		return true, late
 	}
 	return downloaded || isFinal(err), err
 }

@@ -261,12 +261,12 @@ func TestDownloadThatNeverEnds(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.downloadAs = func(string) error {
 			time.Sleep(16 * time.Minute)
-			return &workspace.Error{Err: context.DeadlineExceeded}
+			return &workspace.Error{Operation: "DownloadExportFile", Method: "GET", Host: "h", Path: "/f", Err: context.DeadlineExceeded}
 		}
 		_, err := w.fetch(t.Context())
 		var failed *TaskError
 		require.ErrorAs(t, err, &failed)
-		assert.Equal(t, "export task t1: its file could not be downloaded after 15m0s", err.Error())
+		assert.Equal(t, "export task t1: its file could not be downloaded after 15m0s: DownloadExportFile: GET h/f: context deadline exceeded", err.Error())
 	})
 }
 

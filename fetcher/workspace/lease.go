@@ -84,7 +84,7 @@ func (l *lease) renew(ctx context.Context) (credential, error) {
 		if !now.Before(l.expires) {
 			return credential{}, err
 		}
-		l.renewAt = now.Add(renewAgain)
+		l.renewAt = now.Add(min(renewAgain, l.expires.Sub(now)))
 		return l.held, nil
 	}
 	if expires.IsZero() {
