@@ -100,7 +100,7 @@ const (
 	soakSettle   = 5 * time.Second
 	sources      = 7 // of each project
 
-	soakPatience = 4 * time.Minute
+	soakPatience = 8 * time.Minute // of a machine that has much else to do
 )
 
 // newSoak makes a run of an exporter with a store of its own.
@@ -128,7 +128,7 @@ func newSoakOf(t *testing.T, length time.Duration, projects ...string) *soak {
 	s.Rand = rand.New(rand.NewPCG(s.seed, 0))
 	s.options = simulator.Options{
 		ProjectIDs: projects, AccessKey: accessKey, SecretKey: secretKey,
-		Domain: "example-domain", User: "example-user", Password: "example-password-0001", TokenLife: 5 * time.Second,
+		Domain: "example-domain", User: "example-user", Password: "example-password-0001", TokenLife: 20 * time.Second,
 		Seed: s.seed, Order: simulator.Order(s.IntN(3)), FilterOn: simulator.FilterTime(s.IntN(4)), EndExcluded: s.IntN(2) == 0,
 		RequestsPerSecond: 60, RetryAfter: s.IntN(2), TaskDuration: 300 * time.Millisecond, MaxTasks: 1_000_000,
 		File: simulator.FileFormat{Kind: simulator.FileKind(s.IntN(2)), Header: simulator.Header(s.IntN(3)), Shuffled: s.IntN(2) == 0},
@@ -197,7 +197,7 @@ func (s *soak) configure() {
 
 func (s *soak) draw() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "global: {poll_interval: 2s, request_timeout: 2s}\nprojects:\n")
+	fmt.Fprintf(&b, "global: {poll_interval: 2s, request_timeout: 5s}\nprojects:\n")
 	for i, project := range s.options.ProjectIDs {
 		credentials := withPassword
 		if i == 0 {
@@ -205,10 +205,10 @@ func (s *soak) draw() string {
 		}
 		fmt.Fprintf(&b, "  - name: %s\n    project_id: %s\n    endpoints: {appstream: %q, workspace: %q, iam: %q}\n", project, project, s.world.url, s.world.url, s.world.url)
 		fmt.Fprintf(&b, "    credentials:\n      %s\n    rate_limit: {requests_per_second: %d, burst: 10}\n    concurrency: %d\n    sources:\n", credentials, pick(s.Rand, 50, 100), 2+s.IntN(3))
-		window := fmt.Sprintf("lookback: %s, initial_lookback: 1h, pending_timeout: 29d, export_timeout: 10s", pick(s.Rand, "30s", "45s"))
+		window := fmt.Sprintf("lookback: %s, initial_lookback: 1h, pending_timeout: 29d, export_timeout: 30s", pick(s.Rand, "30s", "45s"))
 		fmt.Fprintf(&b, "      user_connections: {poll_interval: 1s, mode: %s, export_threshold: %d, %s}\n", pick(s.Rand, "query", "export", "auto"), pick(s.Rand, 40, 400), window)
-		fmt.Fprintf(&b, "      sessions: {mode: %s, export_timeout: 10s}\n", pick(s.Rand, "query", "export"))
-		fmt.Fprintf(&b, "      access_statistics: {mode: %s, settle: %s, export_timeout: 10s}\n", pick(s.Rand, "query", "export"), soakSettle)
+		fmt.Fprintf(&b, "      sessions: {mode: %s, export_timeout: 30s}\n", pick(s.Rand, "query", "export"))
+		fmt.Fprintf(&b, "      access_statistics: {mode: %s, settle: %s, export_timeout: 30s}\n", pick(s.Rand, "query", "export"), soakSettle)
 		stages := pick(s.Rand, "", ", stages: {max_per_minute: 3}", ", stages: {max_per_minute: 100}")
 		fmt.Fprintf(&b, "      desktop_connections: {mode: %s, %s%s}\n", pick(s.Rand, "query", "export_v2", "export_v3"), window, stages)
 		fmt.Fprintf(&b, "      app_connections: {poll_interval: 1s, mode: %s, export_threshold: %d, %s%s}\n", pick(s.Rand, "query", "export", "auto"), pick(s.Rand, 40, 400), window, stages)
@@ -313,7 +313,7 @@ func (s *soak) fault() {
 			f.Code, f.RetryAfter = pick(s.Rand, "APIGW.0308", "APIG.0308", ""), pick(s.Rand, "", "1", "3")
 		}
 	case simulator.FaultHang:
-		f.Times, f.Seconds = min(f.Times, 3), pick(s.Rand, 0, 0.3, 3)
+		f.Times, f.Seconds = min(f.Times, 3), pick(s.Rand, 0, 0.3, 8)
 	case simulator.FaultTruncate:
 		if s.options.File.Kind == simulator.CSV { // half of a text file may look whole
 			f.Path = lists
@@ -321,7 +321,7 @@ func (s *soak) fault() {
 	case simulator.FaultOversize:
 		f.Times, f.Path = 1, lists // a file may have 2 GiB
 	case simulator.FaultSlow:
-		f.Times, f.Seconds = min(f.Times, 3), pick(s.Rand, 0.2, 1, 5)
+		f.Times, f.Seconds = min(f.Times, 3), pick(s.Rand, 0.2, 1, 8)
 	case simulator.FaultSkew: // of all that a project is answered, or the right time would show at once
 		f.Path, f.Project, f.Times = "", project, 5+s.IntN(30)
 		if f.Seconds = pick(s.Rand, 2.0, -2, 120, -120, 3600, -3600, 1e6); !s.clockIsKnown() {
