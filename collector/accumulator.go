@@ -76,7 +76,8 @@ type Accumulator struct {
 	codes    atomic.Pointer[[]FailureCode] // as of the last commit
 	// stagesWait has something in it when failed accesses may have begun to wait.
 	stagesWait chan struct{}
-	warned     map[string]time.Time // when a message about stages was last logged
+	forgotten  int                  // records that are not counted, since that was last logged
+	warned     map[string]time.Time // when a message was last logged
 }
 
 // snapshot is what an accumulator shows, all of it as of one commit.
@@ -109,6 +110,7 @@ func (a *Accumulator) load() error {
 	}
 	l.finish()
 	l.report()
+	s.ledger.Forget(cursor.Forgettable(s.position.Horizon))
 	if !s.position.Cursor.IsZero() {
 		s.families.start = seriesStart{created: s.position.Cursor}
 		s.aggregators.refresh(s.position.Cursor, s.ledger)
@@ -187,6 +189,9 @@ func (a *Accumulator) Commit(b *record.Batch) error {
 			if e.FailedCode != "" && a.options.Failed != nil {
 				failures = append(failures, *e)
 			}
+			if e.Disposition == ledger.Forgotten {
+				a.forgotten++
+			}
 			if a.options.Trace != nil {
 				a.options.Trace(e)
 			}
@@ -205,6 +210,7 @@ func (a *Accumulator) Commit(b *record.Batch) error {
 		return err
 	}
 	a.warnOfGivenUp()
+	a.warnOfForgotten()
 	a.afterStages()
 	if len(failures) > 0 {
 		a.options.Failed(failures)
@@ -307,6 +313,24 @@ func (a *Accumulator) warnOfGivenUp() {
 			"Compare them with the vendor's console: if they have ended, report it to the vendor; if endpoints were changed, check that they are the vendor's",
 			"project", a.options.Project, "source", a.options.Source, "given_up", n, "limit", ledger.MaxUnfinished)
 	}
+}
+
+func (a *Accumulator) warnOfForgotten() {
+	a.warnNowAndThen(&a.forgotten, "records", "records are not counted: they are older than the window that was asked for, so that they may have been counted and forgotten. "+
+		"A file may be of another window, or have its times in another zone: see time_zone; or raise lookback, if records come so late")
+}
+
+// warnEvery is how often a message is logged at most.
+const warnEvery = time.Hour
+
+// warnNowAndThen logs a message about some records, unless that was done not long ago.
+func (a *Accumulator) warnNowAndThen(n *int, of, msg string) {
+	now := a.options.Now()
+	if *n == 0 || now.Sub(a.warned[msg]).Abs() < warnEvery {
+		return
+	}
+	level.Warn(a.options.Logger).Log("msg", msg, "project", a.options.Project, "source", a.options.Source, of, *n)
+	a.warned[msg], *n = now, 0
 }
 
 // compare orders accumulators by their labels.

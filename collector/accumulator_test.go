@@ -397,7 +397,7 @@ func TestInvalidFieldsCountOncePerRecord(t *testing.T) {
 	}
 	assert.Equal(t, map[string]float64{"end_time": 1, "login_duration": 1}, b.values(invalidFields, "field"))
 	assert.Equal(t, map[string]float64{"": 2}, b.values(recordDelay), "the delay is that of being counted")
-	assert.Equal(t, map[string]float64{"counted": 2, "duplicate": 4, "updated": 0, "pending": 0, "expired": 0, "given_up": 0, "reclassified": 0, "invalid": 0},
+	assert.Equal(t, map[string]float64{"counted": 2, "duplicate": 4, "updated": 0, "pending": 0, "expired": 0, "given_up": 0, "forgotten": 0, "reclassified": 0, "invalid": 0},
 		b.values(recordsTotal, "disposition"))
 }
 

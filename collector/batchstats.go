@@ -14,7 +14,7 @@ const (
 
 var (
 	recordsTotal = &Metric{Name: "workspace_exporter_records_total", Type: Counter, Labels: []Label{disposition}, AboutSource: true,
-		Help: "Readings of records by outcome: counted, pending (new, without an outcome yet), expired (none within pending_timeout: counted as a failure), reclassified (a counted success that became a failure), updated (known, and changed), duplicate (known, and unchanged), invalid (not an object), given_up (too many are unfinished: no end is looked for). A record is read in every poll while it is within the lookback."}
+		Help: "Readings of records by outcome: counted, pending (new, without an outcome yet), expired (none within pending_timeout: counted as a failure), reclassified (a counted success that became a failure), updated (known, and changed), duplicate (known, and unchanged), invalid (not an object), given_up (too many are unfinished: no end is looked for), forgotten (not counted: older than its window, so that it may have been counted before). A record is read in every poll while it is within the lookback."}
 	invalidFields = &Metric{Name: "workspace_exporter_invalid_fields_total", Type: Counter, Labels: []Label{fieldName}, AboutSource: true,
 		Help: "Fields that could not be read and were treated as missing, once per record. login_duration and session_duration stand for times in the wrong order."}
 	recordDelay = &Metric{Name: "workspace_exporter_record_delay_seconds", Type: Histogram, AboutSource: true,

@@ -107,6 +107,7 @@ func newest(known, changed []record.Login) []record.Login {
 func TestGaugesThatFollowChangesAreWhole(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := newBench(t, func(o *Options) { o.Lookback = 3 * time.Hour })
+		require.NoError(rt, b.accumulator.Commit(&record.Batch{From: t0.Add(-time.Hour), To: t0, Now: t0})) // from when on all is known
 		var known []record.Login
 		now := t0
 		for range rapid.IntRange(1, 12).Draw(rt, "commits") {
@@ -142,6 +143,7 @@ func TestGaugesWithoutRoomAddUp(t *testing.T) {
 		b := newBench(t, func(o *Options) {
 			o.Lookback, o.Limits = 3*time.Hour, NewLimits(rapid.IntRange(1, 6).Draw(rt, "limit"), nil)
 		})
+		require.NoError(rt, b.accumulator.Commit(&record.Batch{From: t0.Add(-time.Hour), To: t0, Now: t0})) // from when on all is known
 		var known []record.Login
 		for n := range rapid.IntRange(1, 8).Draw(rt, "commits") {
 			now := t0.Add(time.Duration(n) * time.Minute)

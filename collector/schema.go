@@ -241,7 +241,7 @@ func (l *loading) finish() {
 	row.String(id)
 	s.otherProject.Put(store.Head, []byte(store.ProjectKey), row)
 	if l.isOther {
-		s.position.Cursor, s.position.Horizon = time.Time{}, time.Time{}
+		s.position.Cursor, s.position.Horizon, s.position.Newest = time.Time{}, time.Time{}, time.Time{}
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-kit/log/level"
-
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 	"github.com/workspace-exporter/workspace_exporter/internal/store"
@@ -208,9 +206,6 @@ func (s *state) startOfStages() seriesStart {
 	return seriesStart{created: s.position.LastSuccess, heldUntil: s.families.latestHold()}
 }
 
-// warnStagesEvery is how often a message about stages is logged at most.
-const warnStagesEvery = time.Hour
-
 // afterStages says, after a commit, that accesses wait, and which are not asked for.
 func (a *Accumulator) afterStages() {
 	s := a.state.aggregators.stages
@@ -223,17 +218,7 @@ func (a *Accumulator) afterStages() {
 		default: // it is known already
 		}
 	}
-	a.warnOfStages(&s.unasked, "failed accesses are not asked for their stages, since more fail than the budget allows, or the API is slow to answer: raise stages.max_per_minute, up to 200; "+
+	a.warnNowAndThen(&s.unasked, "accesses", "failed accesses are not asked for their stages, since more fail than the budget allows, or the API is slow to answer: raise stages.max_per_minute, up to 200; "+
 		"if the API refuses to answer, another message says why")
-	a.warnOfStages(&s.nothingBy, "failed accesses cannot be asked for their stages, since their records have no transaction_id: files may lack it, so set mode: query")
-}
-
-// warnOfStages logs a message about some accesses, unless that was done not long ago.
-func (a *Accumulator) warnOfStages(n *int, msg string) {
-	now := a.options.Now()
-	if *n == 0 || now.Sub(a.warned[msg]).Abs() < warnStagesEvery {
-		return
-	}
-	level.Warn(a.options.Logger).Log("msg", msg, "project", a.options.Project, "source", a.options.Source, "accesses", *n)
-	a.warned[msg], *n = now, 0
+	a.warnNowAndThen(&s.nothingBy, "accesses", "failed accesses cannot be asked for their stages, since their records have no transaction_id: files may lack it, so set mode: query")
 }

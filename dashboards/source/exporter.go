@@ -37,8 +37,8 @@ func exporter(p *page) {
 	}, stacked(false), shades(0, "blue"), shades(1, failureColour)))
 	p.panel(32, "poll_time", 12, 8, graph(plainSeconds, []query{{quantile("0.9", "source", "workspace_exporter_poll_duration_seconds", ofSource, rates), "{{source}}"}}, fine))
 	p.panel(33, "dispositions", 12, 8, graph(counts, []query{
-		{counted("disposition", "workspace_exporter_records_total", ofSource+`, disposition!~"invalid|given_up"`, step) + " > 0", "{{disposition}}"},
-		{counted("disposition", "workspace_exporter_records_total", ofSource+`, disposition=~"invalid|given_up"`, step) + " > 0", "{{disposition}}"},
+		{counted("disposition", "workspace_exporter_records_total", ofSource+`, disposition!~"invalid|given_up|forgotten"`, step) + " > 0", "{{disposition}}"},
+		{counted("disposition", "workspace_exporter_records_total", ofSource+`, disposition=~"invalid|given_up|forgotten"`, step) + " > 0", "{{disposition}}"},
 	}, logarithmic, shades(1, failureColour), p.inWords))
 	p.panel(34, "doubts", 12, 8, graph(counts, []query{
 		{counted("", "workspace_exporter_count_mismatches_total", ofSource, step), p.word("mismatches")},
@@ -82,7 +82,7 @@ func exporter(p *page) {
 }
 
 // dispositions are what may become of records, as the exporter names it.
-var dispositions = []string{"counted", "duplicate", "updated", "pending", "expired", "reclassified", "invalid", "given_up"}
+var dispositions = []string{"counted", "duplicate", "updated", "pending", "expired", "reclassified", "invalid", "given_up", "forgotten"}
 
 // inWords names what became of records.
 func (p *page) inWords(v *dashboard.Panel) {

@@ -233,6 +233,7 @@ var texts = map[string]translations{
 	"disposition.expired":      {"en": {title: "no outcome in time"}, "zh": {title: "超时未定"}},
 	"disposition.reclassified": {"en": {title: "success, now a failure"}, "zh": {title: "成功改为失败"}},
 	"disposition.invalid":      {"en": {title: "unreadable"}, "zh": {title: "无法读取"}},
+	"disposition.forgotten":    {"en": {title: "not counted: older than its window"}, "zh": {title: "早于所查窗口，未计数"}},
 	"disposition.given_up":     {"en": {title: "given up: too many unfinished"}, "zh": {title: "未完成过多，已放弃"}},
 	"link.records":             {"en": {title: "Look at the single failures"}, "zh": {title: "查看单条失败记录"}},
 	"link.login-failures":      {"en": {title: "Look into the failures"}, "zh": {title: "查看登录失败"}},

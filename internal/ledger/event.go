@@ -19,10 +19,11 @@ const (
 	Reclassified Disposition = "reclassified" // counted as a success before, a failure now
 	Invalid      Disposition = "invalid"      // not a record at all
 	GivenUp      Disposition = "given_up"     // not followed any more: too many are unfinished
+	Forgotten    Disposition = "forgotten"    // unknown, and so old that it may have been counted and forgotten
 )
 
 // Dispositions lists all of them.
-var Dispositions = []Disposition{Counted, Duplicate, Updated, Pending, Expired, Reclassified, Invalid, GivenUp}
+var Dispositions = []Disposition{Counted, Duplicate, Updated, Pending, Expired, Reclassified, Invalid, GivenUp, Forgotten}
 
 // Event is what one version of a record changes, to be added to the metrics once.
 type Event struct {

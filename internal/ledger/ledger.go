@@ -18,6 +18,7 @@
 //	pending   more than MaxUnfinished are unfinished        given up  given_up: a failure
 //	open      more than MaxUnfinished are unfinished        given up  given_up
 //	unknown   a version of what was given up                unknown   given_up
+//	unknown   a version from before the horizon             unknown   forgotten
 //	finished  the horizon has passed its newest time        unknown   -
 //	given up  the horizon has passed its newest time        unknown   -
 //
@@ -60,6 +61,7 @@ type Ledger struct {
 	logins      []*record.Login                     // its records
 	nameless    map[record.Identity][]*record.Login // those without an id; nil until they are asked for
 	latest      time.Time                           // for which a batch may have shown a record
+	horizon     int64                               // Unix seconds: what is unknown and ended before may have been counted
 	gaveUp      int                                 // how many records the last batch gave up
 	lastGivenUp ref                                 // of those given up, the one that began last
 }
@@ -94,8 +96,10 @@ func (l *Ledger) Apply(b *record.Batch, emit func(*Event)) {
 			continue // counted and forgotten long ago, or later than the lookback allows
 		}
 		ev := Event{Login: login, Now: b.Now}
-		if e == nil && l.mayBeGivenUp(login, b) {
-			ev.Disposition = GivenUp
+		if e == nil {
+			ev.Disposition = l.whyNotNew(login, b)
+		}
+		if ev.Disposition != "" {
 			emit(&ev)
 			continue
 		}
@@ -105,6 +109,24 @@ func (l *Ledger) Apply(b *record.Batch, emit func(*Event)) {
 	l.logins, l.nameless = nil, nil
 	l.endDue(b, emit)
 	l.limit(b.Now, emit)
+}
+
+// whyNotNew says why a record that is not known may have been counted; empty if it has not.
+func (l *Ledger) whyNotNew(login *record.Login, b *record.Batch) Disposition {
+	switch {
+	case l.mayBeGivenUp(login, b):
+		return GivenUp
+	case l.mayBeForgotten(login):
+		return Forgotten
+	}
+	return ""
+}
+
+// mayBeForgotten reports whether a record lies before all windows, and yet is shown: a file
+// may have more than was asked for, or something else.
+func (l *Ledger) mayBeForgotten(login *record.Login) bool {
+	newest := login.Latest()
+	return !newest.IsZero() && newest.Unix() < l.horizon
 }
 
 // inOrder puts the versions of a record into the order in which they came to be.
@@ -200,6 +222,7 @@ func (l *Ledger) countOpen(e *entry, n int64) {
 // the horizon, and that were not in the batch just applied.
 func (l *Ledger) Forget(horizon time.Time) {
 	h := horizon.UnixMilli()
+	l.horizon = max(l.horizon, h/1000)
 	if l.lastGivenUp != 0 && h-l.memory.get(l.lastGivenUp).begin() > cursor.Retention.Milliseconds() {
 		l.lastGivenUp = 0
 	}

@@ -481,12 +481,20 @@ func TestForget(t *testing.T) {
 	assert.Equal(t, 2, l.Len(), "what is unfinished stays")
 	assert.Equal(t, 2, restarted(t, l, rows).Len())
 
-	applyAll(l, batch(1, login{n: 9, pre: -50, code: "7"}.record()))
+	l = New(defaultRules)
+	old := login{n: 9, pre: -50, code: "7"}.record()
+	applyAll(l, batch(1, old))
 	l.Forget(at(1))
-	assert.Equal(t, 3, l.Len(), "what was just read may be read again")
+	assert.Equal(t, 1, l.Len(), "what was just read may be read again")
 	applyAll(l, batch(2))
 	l.Forget(at(1))
-	assert.Equal(t, 2, l.Len())
+	assert.Zero(t, l.Len())
+	var ev []Event
+	l.Apply(batch(3, old), func(e *Event) { ev = append(ev, *e) })
+	require.Len(t, ev, 1)
+	assert.Equal(t, Forgotten, ev[0].Disposition, "it may have been counted")
+	assert.False(t, ev[0].Attempt)
+	assert.Zero(t, l.Len())
 }
 
 func TestUnfinished(t *testing.T) {
