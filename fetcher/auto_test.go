@@ -135,8 +135,23 @@ func TestShortFileIsAFailedExport(t *testing.T) {
 		logins, err := b.read(t, 1000)
 		require.NoError(t, err)
 		requireAll(t, b.list.items, logins)
-		assert.Contains(t, b.log.String(), "has 299 records that differ, and there are 300 by the API's pages")
+		assert.Contains(t, b.log.String(), "has 299 records of its window that differ, and there are 300 by the API's pages")
 	})
+}
+
+// So does one that has a record of another window in place of one of its own.
+func TestFileWithARecordOfAnotherWindowIsAFailedExport(t *testing.T) {
+	for _, at := range []string{"2026-03-04T08:00:00Z", "2026-03-04T16:00:00Z"} {
+		inBoth(t, 300, func(t *testing.T, b *both) {
+			b.cutFilesShort()
+			short := b.cloud.file
+			b.cloud.file = func(w cursor.Window) string { return short(w) + "999,joe,,," + at + ",,,\n" }
+			logins, err := b.read(t, 1000)
+			require.NoError(t, err)
+			requireAll(t, b.list.items, logins)
+			assert.Contains(t, b.log.String(), "has 299 records of its window that differ, and there are 300 by the API's pages")
+		})
+	}
 }
 
 // Many records of one second that are shuffled for each page, and of which one stands there twice,
@@ -173,7 +188,7 @@ func TestAShortFileOfASecondThatPagesDoNotProve(t *testing.T) {
 		second := cursor.Window{From: noon, To: noon.Add(2 * time.Second)}
 		_, err := gather(t.Context(), b, second, 5000)
 		require.ErrorIs(t, err, paging.ErrMoved)
-		assert.Contains(t, b.log.String(), "has 299 records that differ, and there are 300 by the API's pages")
+		assert.Contains(t, b.log.String(), "has 299 records of its window that differ, and there are 300 by the API's pages")
 		for range 20 {
 			time.Sleep(time.Minute)
 			if logins, err := gather(t.Context(), b, second, 5000); err == nil {
@@ -291,6 +306,10 @@ func TestRereadsAreNotExported(t *testing.T) {
 		}
 		begin := w.position.Cursor
 		b := newBoth(threshold + 1)
+		whole := b.cloud.file
+		b.cloud.file = func(w cursor.Window) string {
+			return strings.ReplaceAll(whole(w), noon.Format(time.RFC3339), w.To.Format(time.RFC3339))
+		}
 		p, err := NewPoller(incremental(b, b.Pages, lookback), w, w, options())
 		require.NoError(t, err)
 		for range rereadEvery {

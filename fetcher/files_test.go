@@ -113,7 +113,7 @@ func TestRoundedIDsAreAFailedExport(t *testing.T) {
 		logins, err := b.read(t, 1000)
 		require.NoError(t, err)
 		requireAll(t, b.list.items, logins)
-		assert.Contains(t, b.log.String(), "has 1 records that differ, and there are 300 by the API's pages")
+		assert.Contains(t, b.log.String(), "has 1 records of its window that differ, and there are 300 by the API's pages")
 	})
 }
 

@@ -83,14 +83,14 @@ func (l *LoginExports) Read(ctx context.Context, from, to time.Time, _ int, hand
 	return l.readAtLeast(ctx, cursor.Window{From: from, To: to}, 0, handle)
 }
 
-// readAtLeast takes nothing from a file with fewer records that differ: it is not whole,
-// or its ids have been rounded.
+// readAtLeast takes nothing from a file with fewer records of its window that differ: it is not
+// whole, or of another window, or its ids have been rounded.
 func (l *LoginExports) readAtLeast(ctx context.Context, w cursor.Window, least int, handle HandlePart) error {
 	return InParts(ctx, func(add func(*record.Login) error) error {
 		var records distinct
 		err := l.fetch(ctx, w, func(f io.ReaderAt, size int64) error {
 			_, err := l.File(ctx, f, size, func(login *record.Login) error {
-				if least > 0 {
+				if least > 0 && mayBeOf(w, login) {
 					records.add(login)
 				}
 				return add(login)
@@ -98,10 +98,16 @@ func (l *LoginExports) readAtLeast(ctx context.Context, w cursor.Window, least i
 			return err
 		})
 		if n := records.count(); err == nil && n < least {
-			return fmt.Errorf("the file of an export task has %d records that differ, and there are %d by the API's pages", n, least)
+			return fmt.Errorf("the file of an export task has %d records of its window that differ, and there are %d by the API's pages", n, least)
 		}
 		return err
 	}, w.Bounds, handle)
+}
+
+// mayBeOf reports whether a window may show a record, by whichever of its times.
+func mayBeOf(w cursor.Window, l *record.Login) bool {
+	newest := l.Latest()
+	return newest.IsZero() || !newest.Before(w.From.Add(-cursor.MemoryMargin)) && !l.Earliest().After(w.To.Add(cursor.MemoryMargin))
 }
 
 // LoginFiles reads login records from the file that a request answers with.
