@@ -142,8 +142,18 @@ func (p *pieces) adapt(piece cursor.Window, err error, most int) bool {
 		p.likely = int(float64(many.Count) * float64(next) / float64(length))
 	}
 	p.length, p.first = next, nil
-	p.overlap = min(p.overlap, cursor.Seam) // it is read by pages, and the lookback alone may be too large
+	p.cutOverlap()
 	return true
+}
+
+// cutOverlap has a lookback read as pieces of its own: what is too large is read by pages, and
+// the lookback alone may be too large for one piece. It is not left out, since what was read
+// last may be the file of a task from before a restart: it has nothing that came since.
+func (p *pieces) cutOverlap() {
+	if longer := p.overlap - cursor.Seam; longer > 0 {
+		p.overlap, p.done = cursor.Seam, later(p.todo.From, p.done.Add(-longer))
+		p.empty, p.tooLong = 0, 0 // they were measured from where it was done
+	}
 }
 
 // share is what to cut of a piece that is too large.

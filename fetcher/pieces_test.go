@@ -1,6 +1,7 @@
 package fetcher
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -45,6 +46,33 @@ func TestTheOverlapOfTheLastPieceIsCut(t *testing.T) {
 	assert.True(t, p.next().IsSmallest())
 	assert.Equal(t, p.todo.To, p.next().To)
 	require.False(t, p.adapt(p.next(), paging.ErrMoved, maxRecords))
+}
+
+// The file of a task from before a restart lacks what came since. The next piece is too large
+// for a file, or pages, and yet all of the lookback is read once more.
+func TestTheLookbackIsNotCut(t *testing.T) {
+	from := time.Date(2026, 3, 11, 0, 0, 0, 0, time.UTC)
+	for name, err := range map[string]error{"too many": &paging.TooManyError{Count: 9000, Read: 100}, "moved": paging.ErrMoved, "empty": paging.ErrNoItems} {
+		for _, resumed := range []time.Duration{time.Hour, 5 * time.Minute} {
+			t.Run(fmt.Sprint(name, " ", resumed), func(t *testing.T) {
+				first := cursor.Window{From: from, To: from.Add(resumed)}
+				p := &pieces{todo: cursor.Window{From: from, To: from.Add(20 * time.Hour)}, done: from, length: maxPiece, longest: maxPiece, overlap: lookback, first: &first}
+				require.Equal(t, first, p.next())
+				p.read(first, 10, maxRecords)
+				require.True(t, p.adapt(p.next(), err, maxRecords))
+				again := later(from, first.To.Add(-lookback))
+				assert.False(t, p.next().From.After(again), "the next piece is %s", p.next())
+				for !p.over {
+					piece := p.next()
+					require.False(t, piece.From.After(again), "there is a gap before %s", piece)
+					require.True(t, piece.To.After(again), "it does not get on: %s", piece)
+					p.read(piece, 10, maxRecords)
+					again = piece.To
+				}
+				assert.Equal(t, p.todo.To, again)
+			})
+		}
+	}
 }
 
 // Shorter pieces show nothing, though they are to have records, and longer ones prove nothing: all
