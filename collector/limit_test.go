@@ -31,3 +31,29 @@ func TestTooManyOpenConnectionsAreTold(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(logged.String(), "too many records are open or pending"), logged.String())
 	assert.Contains(t, logged.String(), "given_up=35")
 }
+
+// Records from before all that is remembered are not counted, also after a restart, and one
+// line of the log in an hour says so.
+func TestForgottenRecordsAreTold(t *testing.T) {
+	var logged bytes.Buffer
+	b := newBench(t, func(o *Options) { o.Logger = log.NewLogfmtLogger(&logged) })
+	ended := func(n int, at time.Time) record.Login {
+		return login(n, at, func(l *record.Login) { l.End = at })
+	}
+	require.NoError(t, b.read(t0, ended(1, t0)))
+	for minute := range 70 {
+		now := t0.Add(time.Duration(minute+1) * time.Minute)
+		require.NoError(t, b.read(now, ended(2, t0.Add(-40*time.Minute)), ended(10+minute, now)))
+		b.restart()
+	}
+	assert.Equal(t, map[string]float64{"g": 71}, b.values(loginAttempts, "desktop_group"))
+	assert.Equal(t, 70.0, b.values(recordsTotal, "disposition")["forgotten"])
+	assert.Equal(t, 70, strings.Count(logged.String(), "records are not counted"), "one for each process")
+
+	logged.Reset()
+	for minute := range 70 {
+		require.NoError(t, b.read(t0.Add(time.Duration(minute+80)*time.Minute), ended(2, t0.Add(-40*time.Minute))))
+	}
+	assert.Equal(t, 2, strings.Count(logged.String(), "records are not counted"), logged.String())
+	assert.Contains(t, logged.String(), "records=60")
+}

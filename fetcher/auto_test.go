@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -199,6 +200,32 @@ func TestAShortFileOfASecondThatPagesDoNotProve(t *testing.T) {
 		}
 		t.Error("the second is never read")
 	})
+}
+
+// Nor is one that lacks what pages have shown before the API refused one.
+func TestAShortFileOfASecondWhosePagesAreRefused(t *testing.T) {
+	for rows, whole := range map[int]bool{300: true, 150: false} {
+		inBoth(t, 300, func(t *testing.T, b *both) {
+			b.Threshold = 5000
+			b.cloud.file = func(cursor.Window) string { return loginHeader + loginRows(rows) }
+			b.list.after = func(offset int) error {
+				if offset < 200 {
+					return nil
+				}
+				return &workspace.Error{Status: http.StatusBadRequest, Message: "offset"}
+			}
+			logins, err := gather(t.Context(), b, cursor.Window{From: noon, To: noon.Add(2 * time.Second)}, 5000)
+			require.Len(t, b.cloud.made, 1)
+			if whole {
+				require.NoError(t, err)
+				assert.Len(t, logins, 300)
+				return
+			}
+			require.ErrorContains(t, err, "offset", "a later poll tries again")
+			assert.Empty(t, logins)
+			assert.Regexp(t, "has 150 records of its window that differ, and there are (19|20).", b.log.String())
+		})
+	}
 }
 
 // neverProved shuffles a list for each request, and shows one record twice.

@@ -152,10 +152,11 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	err := a.readPages(ctx, from, to, most, handle)
 	var many *paging.TooManyError
 	var moved *paging.MovedError
+	var refused *paging.RefusedError
 	large := errors.As(err, &many) && many.Count > a.Threshold
 	// What the API refuses to page, or shuffles for each page, and no smaller window makes less,
 	// only a file has.
-	unpageable := workspace.IsRefused(err) || errors.As(err, &moved)
+	unpageable := errors.As(err, &refused) || errors.As(err, &moved)
 	if !large && !(unpageable && (most <= 0 || cursor.Window{From: from, To: to}.IsSmallest())) {
 		return err
 	}
@@ -165,6 +166,8 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 		least = many.Count
 	case moved != nil:
 		least = moved.Shown
+	case refused != nil:
+		least = refused.Shown
 	}
 	exported := false
 	exportErr := a.Export.readAtLeast(ctx, cursor.Window{From: from, To: to}, least, func(upTo time.Time, logins []record.Login) error {

@@ -95,6 +95,18 @@ func (*MovedError) Error() string { return ErrMoved.Error() }
 // Is makes it an ErrMoved.
 func (*MovedError) Is(target error) bool { return target == ErrMoved }
 
+// RefusedError is an error of Get that refuses a page after others, and says how many different
+// items those have shown. Who reads the window in another way is to find no fewer.
+type RefusedError struct {
+	Shown int
+	Err   error
+}
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what Get returned.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
 // ErrNoItems is when a list claims to have records, and shows none.
 var ErrNoItems = errors.New("the answer has no items")
 
@@ -112,7 +124,7 @@ func IsTooLarge(err error) bool {
 
 // Read returns every item of a window. It fails with a *TooManyError after few pages if
 // there are more than most (0: the window is not to be cut, and has what can be true), with a
-// *MovedError, with ErrNoItems, or with Get's error. If it is called again for the same window soon
+// *MovedError, with ErrNoItems, with a *RefusedError, or with Get's error. If it is called again for the same window soon
 // after a failure, it goes on with the pages that it has got.
 //
 // A window that cannot be cut, and that proves nothing for as long as Patience, is taken as it was
@@ -149,7 +161,7 @@ func (r *Reader[T]) read(ctx context.Context, a *reading[T], most int) ([]T, err
 			if ctx.Err() == nil { // otherwise it was given up, not refused
 				r.keep(a, err)
 			}
-			return nil, err
+			return nil, r.withShown(a, err)
 		}
 		how, instant := r.conclude(a, p)
 		if items = r.collect(a, items, how, instant); how != unproved {
@@ -169,6 +181,20 @@ type reading[T any] struct {
 	pages     []page                 // of the pass under way
 	items     [][]T                  // and what they hold
 	throttled bool                   // the API refused a request because there were too many
+}
+
+// withShown adds to an error that refuses a page what others have shown.
+func (r *Reader[T]) withShown(a *reading[T], err error) error {
+	if !workspace.IsRefused(err) {
+		return err
+	}
+	shown := setOf(r.ids(a.all))
+	for i := range a.pages {
+		for _, id := range a.pages[i].ids {
+			shown[id] = struct{}{}
+		}
+	}
+	return &RefusedError{len(shown), err}
 }
 
 // conclude adds a pass to the evidence, learns what it shows of the claims, and returns

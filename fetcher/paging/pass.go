@@ -57,10 +57,14 @@ func (r *Reader[T]) readPass(ctx context.Context, a *reading[T], most int) (*pas
 	return p, items, nil
 }
 
+// maxItems is how many records a window may have that is not to be cut: a list that goes on
+// and on has an end there.
+const maxItems = 1_000_000
+
 // orUnlimited is how many records may be read where so many are wanted: as many as may be true.
 func orUnlimited(most int) int {
 	if most <= 0 {
-		return 1_000_000
+		return maxItems
 	}
 	return most
 }
