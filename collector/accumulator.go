@@ -325,8 +325,11 @@ const warnEvery = time.Hour
 
 // warnNowAndThen logs a message about some records, unless that was done not long ago.
 func (a *Accumulator) warnNowAndThen(n *int, of, msg string) {
+	if *n == 0 {
+		return
+	}
 	now := a.options.Now()
-	if *n == 0 || now.Sub(a.warned[msg]).Abs() < warnEvery {
+	if now.Sub(a.warned[msg]).Abs() < warnEvery {
 		return
 	}
 	level.Warn(a.options.Logger).Log("msg", msg, "project", a.options.Project, "source", a.options.Source, of, *n)
