@@ -110,7 +110,7 @@ func (a *Accumulator) load() error {
 	}
 	l.finish()
 	l.report()
-	s.ledger.Forget(cursor.Forgettable(s.position.Horizon))
+	s.ledger.KnownFrom(s.position.KnownFrom(a.options.Lookback))
 	if !s.position.Cursor.IsZero() {
 		s.families.start = seriesStart{created: s.position.Cursor}
 		s.aggregators.refresh(s.position.Cursor, s.ledger)
@@ -317,7 +317,7 @@ func (a *Accumulator) warnOfGivenUp() {
 
 func (a *Accumulator) warnOfForgotten() {
 	a.warnNowAndThen(&a.forgotten, "records", "records are not counted: they are older than the window that was asked for, so that they may have been counted and forgotten. "+
-		"A file may be of another window, or have its times in another zone: see time_zone; or raise lookback, if records come so late")
+		"A file may be of another window, or have its times in another zone since time_zone was changed; or raise lookback, if records come so late")
 }
 
 // warnEvery is how often a message is logged at most.

@@ -43,7 +43,7 @@ func TestForgottenRecordsAreTold(t *testing.T) {
 	require.NoError(t, b.read(t0, ended(1, t0)))
 	for minute := range 70 {
 		now := t0.Add(time.Duration(minute+1) * time.Minute)
-		require.NoError(t, b.read(now, ended(2, t0.Add(-40*time.Minute)), ended(10+minute, now)))
+		require.NoError(t, b.read(now, ended(2, t0.Add(-140*time.Minute)), ended(10+minute, now)))
 		b.restart()
 	}
 	assert.Equal(t, map[string]float64{"g": 71}, b.values(loginAttempts, "desktop_group"))
@@ -52,8 +52,31 @@ func TestForgottenRecordsAreTold(t *testing.T) {
 
 	logged.Reset()
 	for minute := range 70 {
-		require.NoError(t, b.read(t0.Add(time.Duration(minute+80)*time.Minute), ended(2, t0.Add(-40*time.Minute))))
+		require.NoError(t, b.read(t0.Add(time.Duration(minute+80)*time.Minute), ended(2, t0.Add(-140*time.Minute))))
 	}
 	assert.Equal(t, 2, strings.Count(logged.String(), "records are not counted"), logged.String())
 	assert.Contains(t, logged.String(), "records=60")
+}
+
+// Times that are all off, and an hour that local clocks have twice, are no reason to count less.
+func TestTimesThatAreOffAreNotForgotten(t *testing.T) {
+	for name, off := range map[string]func(minute int) time.Duration{
+		"another zone":        func(int) time.Duration { return -8 * time.Hour },
+		"clocks are put back": func(minute int) time.Duration { return -time.Duration(min(minute/30, 1)) * time.Hour },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			var lookback []record.Login
+			for minute := range 120 {
+				now := t0.Add(time.Duration(minute) * time.Minute)
+				lookback = append(lookback, login(minute, now.Add(off(minute)), func(l *record.Login) { l.End = l.Start }))
+				require.NoError(t, b.read(now, lookback[max(0, minute-15):]...))
+				if minute%7 == 0 {
+					b.restart()
+				}
+			}
+			assert.Equal(t, map[string]float64{"g": 120}, b.values(loginAttempts, "desktop_group"))
+			assert.Zero(t, b.values(recordsTotal, "disposition")["forgotten"])
+		})
+	}
 }

@@ -63,6 +63,7 @@ func (s *state) advance(b *record.Batch) {
 	p := &s.position
 	p.Advance(cursor.Window{From: b.From, To: b.To}, b.Now, b.Newest(), s.families.options.Lookback)
 	s.ledger.Forget(cursor.Forgettable(p.Horizon))
+	s.ledger.KnownFrom(p.KnownFrom(s.families.options.Lookback))
 	if b.UpToDate {
 		p.Complete, p.LastSuccess = true, b.Now
 		if b.Late {

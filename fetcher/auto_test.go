@@ -202,7 +202,8 @@ func TestAShortFileOfASecondThatPagesDoNotProve(t *testing.T) {
 	})
 }
 
-// Nor is one that lacks what pages have shown before the API refused one.
+// Nor is one that lacks what pages have shown before the API refused one. If there is nothing
+// better for as long as Patience, it is taken, and doubted.
 func TestAShortFileOfASecondWhosePagesAreRefused(t *testing.T) {
 	for rows, whole := range map[int]bool{300: true, 150: false} {
 		inBoth(t, 300, func(t *testing.T, b *both) {
@@ -223,6 +224,14 @@ func TestAShortFileOfASecondWhosePagesAreRefused(t *testing.T) {
 			}
 			require.ErrorContains(t, err, "offset", "a later poll tries again")
 			assert.Empty(t, logins)
+			doubts := 0
+			b.Pages.pages.Doubt = func(_, _ time.Time) { doubts++ }
+			for begun := time.Now(); err != nil; time.Sleep(time.Minute) {
+				require.LessOrEqual(t, time.Since(begun), 2*paging.Patience, "it is never read")
+				logins, err = gather(t.Context(), b, cursor.Window{From: noon, To: noon.Add(2 * time.Second)}, 5000)
+			}
+			assert.Len(t, logins, 150)
+			assert.Equal(t, 1, doubts)
 			assert.Regexp(t, "has 150 records of its window that differ, and there are (19|20).", b.log.String())
 		})
 	}

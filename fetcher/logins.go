@@ -98,10 +98,17 @@ func (l *LoginExports) readAtLeast(ctx context.Context, w cursor.Window, least i
 			return err
 		})
 		if n := records.count(); err == nil && n < least {
-			return fmt.Errorf("the file of an export task has %d records of its window that differ, and there are %d by the API's pages", n, least)
+			return &shortFileError{n, least}
 		}
 		return err
 	}, w.Bounds, handle)
+}
+
+// shortFileError is when a file has fewer records of its window that differ than there are at least.
+type shortFileError struct{ records, least int }
+
+func (e *shortFileError) Error() string {
+	return fmt.Sprintf("the file of an export task has %d records of its window that differ, and there are %d by the API's pages", e.records, e.least)
 }
 
 // mayBeOf reports whether a window may show a record, by whichever of its times.
@@ -169,17 +176,27 @@ func (a *Auto) Read(ctx context.Context, from, to time.Time, most int, handle Ha
 	case refused != nil:
 		least = refused.Shown
 	}
-	exported := false
-	exportErr := a.Export.readAtLeast(ctx, cursor.Window{From: from, To: to}, least, func(upTo time.Time, logins []record.Login) error {
-		exported = true
-		return handle(upTo, logins)
-	})
+	window := cursor.Window{From: from, To: to}
+	exported, exportErr := a.export(ctx, window, least, handle)
+	var short *shortFileError
+	if refused != nil && errors.As(exportErr, &short) && a.Pages.pages.GiveUp(window) {
+		exported, exportErr = a.export(ctx, window, 0, handle) // there is nothing else to be had
+	}
 	if exportErr == nil || exported || ctx.Err() != nil || workspace.IsThrottled(exportErr) {
 		return exportErr
 	}
 	level.Warn(a.Logger).Log("msg", "export failed, its records are read by pages", "records", least, "err", exportErr)
 	a.pagesUntil = time.Now().Add(pagesFor)
 	return a.Pages.Read(ctx, from, to, most, handle)
+}
+
+// export reads the file of a window, and reports whether any of it was handled.
+func (a *Auto) export(ctx context.Context, w cursor.Window, least int, handle HandlePart) (handled bool, err error) {
+	err = a.Export.readAtLeast(ctx, w, least, func(upTo time.Time, logins []record.Login) error {
+		handled = true
+		return handle(upTo, logins)
+	})
+	return handled, err
 }
 
 // readPages reads a window that is not too large for pages. What they do not prove, a file may show.

@@ -135,14 +135,20 @@ func (r *Reader[T]) Read(ctx context.Context, w cursor.Window, most int) ([]T, e
 	if !errors.Is(err, ErrMoved) || r.Doubt == nil || !a.isUncut {
 		return items, err
 	}
-	given, first := r.doubts.giveUp(w)
-	if first {
-		r.Doubt(w.Bounds())
-	}
-	if given {
+	if r.GiveUp(w) {
 		return a.all, nil
 	}
 	return nil, err
+}
+
+// GiveUp is called for a window that cannot be cut, and of which nothing is proved. It reports
+// whether to take what it has shown, as Patience says, and says so to Doubt.
+func (r *Reader[T]) GiveUp(w cursor.Window) bool {
+	given, first := r.doubts.giveUp(w)
+	if first && r.Doubt != nil {
+		r.Doubt(w.Bounds())
+	}
+	return given
 }
 
 // ReadProved is Read without Patience, for whoever has another way to read what proves nothing.

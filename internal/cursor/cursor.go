@@ -53,8 +53,9 @@ const (
 	// MemoryMargin is how far before the horizon the known time of a record must lie for the
 	// record to be forgotten. Some lists are asked in whole minutes, so that a window which
 	// begins at the horizon shows what is up to a minute older, and a second more where
-	// times are rounded up.
-	MemoryMargin = time.Minute + Second
+	// times are rounded up. Files with local times repeat an hour when clocks are put back:
+	// a record of the second time is read as one of the first.
+	MemoryMargin = time.Hour + time.Minute + Second
 
 	// MaxDrift is how far two clocks, or the same clock at two times, may differ and still
 	// agree. A cursor that is further ahead than this has followed a wrong clock.

@@ -81,6 +81,16 @@ func Horizon(newest time.Time, lookback time.Duration) time.Time {
 // shows a record.
 func Forgettable(horizon time.Time) time.Time { return horizon.Add(-MemoryMargin) }
 
+// KnownFrom is the time from which on all that was counted is remembered, by the times that
+// records themselves have shown: with a wrong time zone, all of them are off. It is zero
+// before there is any.
+func (p Position) KnownFrom(lookback time.Duration) time.Time {
+	if p.Newest.IsZero() {
+		return time.Time{}
+	}
+	return Forgettable(Horizon(p.Newest, lookback))
+}
+
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

@@ -18,7 +18,7 @@
 //	pending   more than MaxUnfinished are unfinished        given up  given_up: a failure
 //	open      more than MaxUnfinished are unfinished        given up  given_up
 //	unknown   a version of what was given up                unknown   given_up
-//	unknown   a version from before the horizon             unknown   forgotten
+//	unknown   a version from before all that is known       unknown   forgotten
 //	finished  the horizon has passed its newest time        unknown   -
 //	given up  the horizon has passed its newest time        unknown   -
 //
@@ -61,7 +61,7 @@ type Ledger struct {
 	logins      []*record.Login                     // its records
 	nameless    map[record.Identity][]*record.Login // those without an id; nil until they are asked for
 	latest      time.Time                           // for which a batch may have shown a record
-	horizon     int64                               // Unix seconds: what is unknown and ended before may have been counted
+	knownFrom   time.Time                           // what is unknown and ended before may have been counted
 	gaveUp      int                                 // how many records the last batch gave up
 	lastGivenUp ref                                 // of those given up, the one that began last
 }
@@ -126,7 +126,7 @@ func (l *Ledger) whyNotNew(login *record.Login, b *record.Batch) Disposition {
 // may have more than was asked for, or something else.
 func (l *Ledger) mayBeForgotten(login *record.Login) bool {
 	newest := login.Latest()
-	return !newest.IsZero() && newest.Unix() < l.horizon
+	return !newest.IsZero() && newest.Before(l.knownFrom)
 }
 
 // inOrder puts the versions of a record into the order in which they came to be.
@@ -218,11 +218,14 @@ func (l *Ledger) countOpen(e *entry, n int64) {
 	}
 }
 
+// KnownFrom says from when on all that was counted is remembered, so that what is unknown and
+// ended before is not counted.
+func (l *Ledger) KnownFrom(t time.Time) { l.knownFrom = t.Truncate(cursor.Second) }
+
 // Forget drops what cannot come back: records whose newest time is in a second before that of
 // the horizon, and that were not in the batch just applied.
 func (l *Ledger) Forget(horizon time.Time) {
 	h := horizon.UnixMilli()
-	l.horizon = max(l.horizon, h/1000)
 	if l.lastGivenUp != 0 && h-l.memory.get(l.lastGivenUp).begin() > cursor.Retention.Milliseconds() {
 		l.lastGivenUp = 0
 	}

@@ -488,6 +488,7 @@ func TestForget(t *testing.T) {
 	assert.Equal(t, 1, l.Len(), "what was just read may be read again")
 	applyAll(l, batch(2))
 	l.Forget(at(1))
+	l.KnownFrom(at(1))
 	assert.Zero(t, l.Len())
 	var ev []Event
 	l.Apply(batch(3, old), func(e *Event) { ev = append(ev, *e) })

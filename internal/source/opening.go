@@ -64,8 +64,8 @@ func (o *Opening) logger() log.Logger {
 // doubt reports a window of which nothing was proved.
 func (o *Opening) doubt(from, to time.Time) {
 	o.Metrics.Doubt()
-	level.Error(o.logger()).Log("msg", "records may be missing: pages of a window that cannot be cut change, or are shuffled, at each request, and prove nothing; "+
-		"what they have shown is counted; report it to the vendor, and read this source by export until then",
+	level.Error(o.logger()).Log("msg", "records may be missing: pages of a window that cannot be cut change, are shuffled at each request, or are refused, and prove nothing; "+
+		"what they, or its file, have shown is counted; report it to the vendor, and read this source by export until then",
 		"from", from.Format(time.RFC3339), "to", to.Format(time.RFC3339))
 }
 
