@@ -95,8 +95,8 @@ func (*MovedError) Error() string { return ErrMoved.Error() }
 // Is makes it an ErrMoved.
 func (*MovedError) Is(target error) bool { return target == ErrMoved }
 
-// RefusedError is an error of Get that refuses a page after others, and says how many different
-// items those have shown. Who reads the window in another way is to find no fewer.
+// RefusedError is an error of Get that refuses a page, and says how many different items all
+// others have shown; 0 if it was the first. Who reads the window in another way is to find no fewer.
 type RefusedError struct {
 	Shown int
 	Err   error
