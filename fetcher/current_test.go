@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,7 @@ type fleetAPI struct {
 	max     map[string]int // by group
 	gone    string         // a group that is listed and does not exist
 	fails   string         // a call
+	mu      sync.Mutex     // pages are asked for side by side
 	calls   []string
 	// forbidden are calls for which a permission is missing.
 	forbidden map[string]bool
@@ -70,6 +72,8 @@ type fleetAPI struct {
 var errFails = errors.New("fails")
 
 func (f *fleetAPI) call(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.calls = append(f.calls, name)
 	switch {
 	case name == f.fails:
