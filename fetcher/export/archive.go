@@ -48,7 +48,7 @@ func (t *table) readFiles(files []*zip.File) error {
 	t.inArchive = true
 	var formats []string
 	for _, f := range files {
-		t.header, t.mac, t.strict = nil, false, false
+		t.header, t.mac, t.text = nil, false, nil
 		err := Spool(func(w io.Writer) error { return unpack(f, w) }, t.readFile)
 		if err != nil {
 			return fmt.Errorf("file %q of the archive: %w", record.ScrubText(record.Label(path.Base(slashed(f.Name)))), err)

@@ -253,6 +253,7 @@ func (t *table) findHeader(rows rows) (header, error) {
 			return nil, missing.at(err)
 		}
 		missing.rows++
+		missing.markup = missing.markup || missing.rows == 1 && strings.HasPrefix(strings.TrimSpace(cells[0]), "<")
 		if slices.ContainsFunc(cells, isTime) {
 			continue // a row of data, or a title that tells the export's time
 		}
@@ -328,6 +329,8 @@ func looksLikeHeader(cells []string) bool {
 type headerError struct {
 	columns Columns
 	rows    int
+	// markup is true if the first row begins as a web page does.
+	markup bool
 	// found is the row that came nearest to a header row; nil if none came near.
 	found []string
 }
@@ -345,6 +348,10 @@ func (e *headerError) Error() string {
 	switch {
 	case e.rows == 0:
 		return "no rows: a table needs " + wanted
+	case e.markup:
+		return "a web page or XML, which may tell an error, in place of a table with " + wanted
+	case e.found == nil && e.rows == 1:
+		return "one row that is no header row: a table needs " + wanted
 	case e.found == nil:
 		return fmt.Sprintf("no header row in the first %d rows: a table needs %s", e.rows, wanted)
 	}

@@ -91,6 +91,8 @@ func (t *table) readFile(f io.ReaderAt, size int64) error {
 		return t.readArchive(f, size)
 	case bytes.Equal(start, []byte("PK\x05\x06")):
 		return errors.New("an archive (ZIP) without a file")
+	case bytes.HasPrefix(start, []byte("\x1F\x8B")):
+		return errors.New("a file that is packed (gzip): unpack it first")
 	case bytes.Equal(start, []byte("\xD0\xCF\x11\xE0")):
 		return errors.New("an Excel workbook of the old kind (.xls), or one with a password: save it as .xlsx or .csv")
 	}
@@ -128,9 +130,10 @@ type table struct {
 	untimed bool
 	// repeats is true if a row may have several cells of a field.
 	repeats bool
-	// strict is true if a cell without a column can only mean that a separator
-	// stands unquoted in some cell, and so all cells after it in a wrong column.
-	strict bool
+	// text is what is read, if it is text; nil for a workbook. In a text a cell without a
+	// column can only mean that a separator stands unquoted in some cell, and so all cells
+	// after it in a wrong column.
+	text   *textRows
 	fields []Field
 }
 
@@ -151,6 +154,7 @@ func (t *table) read(rows rows) error {
 // readData reads rows that stand under the header.
 func (t *table) readData(rows rows) error {
 	known := t.header.columns()
+	last, ragged := known[len(known)-1], false
 	for {
 		cells, number, err := rows.next()
 		if isEnd(err) {
@@ -159,18 +163,29 @@ func (t *table) readData(rows rows) error {
 		if err != nil {
 			return err
 		}
-		if t.strict && !blank(cells[min(len(t.header), len(cells)):]) && !isComment(cells) {
+		if t.text != nil && !blank(cells[min(len(t.header), len(cells)):]) && !isComment(cells) {
 			return fmt.Errorf("row %d has %d cells, more than the header row with its %d: is a separator or a quote in it not quoted?",
 				number, len(cells), len(t.header))
 		}
+		isShort := len(cells) <= last
 		if !t.fill(known, cells) && !hasText(cells) || t.repeatsHeader() {
 			continue
 		}
+		if isShort && !ragged && t.isTorn(cells) {
+			return fmt.Errorf("the file ends within row %d: it was cut short", number)
+		}
+		ragged = ragged || isShort
 		isRecord := t.columns.isRecord(t.fields, t.untimed) && !(isComment(cells) && t.isRemark())
 		if err := t.hand(number, isRecord); err != nil {
 			return err
 		}
 	}
+}
+
+// isTorn reports whether a row that is shorter than all others may go on where a text ends:
+// what is there of it may be the half of a record. A total or a remark is short by itself.
+func (t *table) isTorn(cells []string) bool {
+	return t.text != nil && t.text.isOpen() && len(cells) > 1 && !isComment(cells) && !t.columns.isTotal(t.fields)
 }
 
 // hand hands a row out.

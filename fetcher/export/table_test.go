@@ -197,6 +197,9 @@ func TestUnusableTables(t *testing.T) {
 		"no header":     {"1,ann,2023-06-05 03:34:43\n2,bob,2023-06-05 03:34:43\n", "no header row in the first 2 rows: " + needs},
 		"not a table":   {`{"error_code": "WKS.1", "user": "ann"}`, "JSON without a record: an object needs a column for id or user_name"},
 		"many columns":  {many, `"zone", "Login user", ` + strings.TrimSuffix(strings.Repeat(`"colour", `, 38), ", ")},
+		"web page":      {"\uFEFF<!DOCTYPE html>\n<html><body>ann, log in</body></html>", "a web page or XML, which may tell an error, in place of a table with a column for id"},
+		"storage error": {"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "a web page or XML"},
+		"gzip":          {"\x1F\x8B\x08\x00", "packed (gzip)"},
 		"broken header": {"\"id\",\"start_time\n1,2\n3,4", "row 1: broken quoting"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -216,6 +219,38 @@ func TestRowsThatAreNoRecords(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, [][]Field{{{"id", "1"}, {"start_time", "2023-06-05 03:34:43"}}, {}, {{"id", "2"}}}, rows, "what is only in an unknown column is a row, and none of a record")
 	assert.Equal(t, 3, summary.Rows)
+}
+
+// A row without its end may be a record without its failure, or with half an id.
+func TestFileCutWithinARow(t *testing.T) {
+	const head, rows = "id,user_name,zone,start_time,failed_code", "\n1,ann,a,2023-06-05 03:34:43,\n2,bob,b,2023-06-05 03:34:43,1001"
+	for name, tc := range map[string]struct {
+		file string
+		cut  bool
+	}{
+		"before the code":             {head + rows + "\n3,carl,c,2023-06-05 03:3", true},
+		"in its only row":             {head + "\r\n3,carl,c", true},
+		"as old Macs write":           {strings.ReplaceAll(head+rows+"\n3,carl,c", "\n", "\r"), true},
+		"whole":                       {head + rows, false},
+		"whole, with a line end":      {head + rows + "\n3,carl,c,2023-06-05 03:34:43\n", false},
+		"blank cells left out":        {head + rows + "\n3,carl,c,2023-06-05 03:34:43\n4,dora,d,2023-06-05 03:34:43", false},
+		"nothing in the last columns": {head + ",x,y" + rows, false},
+		"a sum":                       {head + rows + "\nTotal,2", false},
+		"a remark":                    {head + rows + "\n# 2 records,by ann", false},
+		"a word":                      {head + rows + "\nend", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, _, err := read([]byte(tc.file))
+			if !tc.cut {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, "it was cut short")
+			for _, fields := range got {
+				assert.NotEqual(t, "3", fields[0].Value, "the half row is handed out")
+			}
+		})
+	}
 }
 
 func TestErrorOfRowIsReturned(t *testing.T) {

@@ -60,8 +60,8 @@ func (t *table) readText(f *io.SectionReader) error {
 	}
 	separator := separators[t.separatorOf(head)]
 	t.summary.Format = fmt.Sprintf("text in %s, separated by %s", flavour.name, separator.name)
-	t.strict = true
-	return t.read(newTextRows(text, separator.char))
+	t.text = newTextRows(text, separator.char)
+	return t.read(t.text)
 }
 
 // flavour is how a text is written.
@@ -207,6 +207,11 @@ func (t *textRows) next() ([]string, int, error) {
 	}
 	line, _ := t.csv.FieldPos(0)
 	return cells, line, nil
+}
+
+// isOpen reports whether the text ended with the last row, and not with a line end behind it.
+func (t *textRows) isOpen() bool {
+	return !bytes.HasSuffix(t.window.upTo(t.csv.InputOffset()), []byte("\n"))
 }
 
 // lenient reads a row in which quotes stand where they should not. That is done

@@ -124,7 +124,7 @@ func TestSheets(t *testing.T) {
 		"an order of its own": {zipped{sheet1: sheet(whole(2)), sheet2: sheet(headRow + row(1)), "xl/workbook.xml": `<workbook><sheets><sheet name="a" r:id="x2"/><sheet name="b" r:id="x1"/></sheets></workbook>`,
 			"xl/_rels/workbook.xml.rels": `<Relationships><Relationship Id="x1" Target="worksheets/sheet1.xml"/><Relationship Id="x2" Target="/xl/worksheets/sheet2.xml"/></Relationships>`}, "12", 0, ""},
 		"other names":             {zipped{"xl/worksheets/Sheet1.xml": sheet(strings.Replace(headRow, "id", "Primary key", 1) + row(1)), sheet2: sheet(headRow + row(2))}, "12", 0, ""},
-		"only something else":     {zipped{sheet1: sheet(row(1)), sheet2: sheet("")}, "", 0, "no header row in the first 1 rows"},
+		"only something else":     {zipped{sheet1: sheet(row(1)), sheet2: sheet("")}, "", 0, "one row that is no header row"},
 		"no rows":                 {zipped{sheet1: `<worksheet><sheetData/></worksheet>`}, "", 0, "no rows: a table needs"},
 		"no sheet":                {zipped{"a.png": "id,start_time"}, "", 0, "ZIP archive without a worksheet"},
 		"names of another system": {zipped{`xl\worksheets\Sheet1.xml`: sheet(headRow + row(1))}, "1", 0, ""},
