@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
@@ -31,13 +32,13 @@ const threshold = 50
 // both is an Auto over a list and a cloud.
 type both struct {
 	*Auto
-	list  *list
+	list  *listtest.Logins
 	cloud *cloud
 	log   bytes.Buffer
 }
 
 func newBoth(records int) *both {
-	b := &both{list: &list{items: connections(records)}}
+	b := &both{list: &listtest.Logins{Items: listtest.Connections(records)}}
 	b.cloud = newCloud(func(cursor.Window) string {
 		return loginHeader + loginRows(records)
 	})
@@ -57,7 +58,7 @@ func loginRows(n int) string {
 
 func (b *both) read(t *testing.T, most int) ([]record.Login, error) {
 	t.Helper()
-	b.list.requests, b.cloud.made = 0, nil
+	b.list.Requests, b.cloud.made = 0, nil
 	return gather(t.Context(), b, cursor.Window{From: noon, To: noon.Add(time.Hour)}, most)
 }
 
@@ -72,7 +73,7 @@ func TestSmallByPagesLargeByExport(t *testing.T) {
 			logins, err := b.read(t, 10)
 			require.NoError(t, err)
 			assert.Len(t, logins, records)
-			assert.Equal(t, requests, b.list.requests)
+			assert.Equal(t, requests, b.list.Requests)
 			assert.Equal(t, records > threshold, slices.Equal(b.cloud.made, []cursor.Window{{From: noon, To: noon.Add(time.Hour)}}))
 			assert.Empty(t, b.log.String())
 		})
@@ -92,7 +93,7 @@ func TestFailedExport(t *testing.T) {
 				}
 				logins, err := b.read(t, 1000)
 				require.NoError(t, err)
-				requireAll(t, b.list.items, logins)
+				listtest.RequireAll(t, b.list.Items, logins)
 				assert.Contains(t, b.log.String(), "export failed")
 				assert.Contains(t, b.log.String(), errFault.Error())
 
@@ -102,7 +103,7 @@ func TestFailedExport(t *testing.T) {
 					time.Sleep(time.Minute)
 					logins, err = b.read(t, 1000)
 					require.NoError(t, err)
-					requireAll(t, b.list.items, logins)
+					listtest.RequireAll(t, b.list.Items, logins)
 					assert.Empty(t, b.cloud.made)
 				}
 				_, err = b.read(t, 299)
@@ -135,7 +136,7 @@ func TestShortFileIsAFailedExport(t *testing.T) {
 		b.cutFilesShort()
 		logins, err := b.read(t, 1000)
 		require.NoError(t, err)
-		requireAll(t, b.list.items, logins)
+		listtest.RequireAll(t, b.list.Items, logins)
 		assert.Contains(t, b.log.String(), "has 299 records of its window that differ, and there are 300 by the API's pages")
 	})
 }
@@ -149,7 +150,7 @@ func TestFileWithARecordOfAnotherWindowIsAFailedExport(t *testing.T) {
 			b.cloud.file = func(w cursor.Window) string { return short(w) + "999,joe,,," + at + ",,,\n" }
 			logins, err := b.read(t, 1000)
 			require.NoError(t, err)
-			requireAll(t, b.list.items, logins)
+			listtest.RequireAll(t, b.list.Items, logins)
 			assert.Contains(t, b.log.String(), "has 299 records of its window that differ, and there are 300 by the API's pages")
 		})
 	}
@@ -160,7 +161,7 @@ func TestFileWithARecordOfAnotherWindowIsAFailedExport(t *testing.T) {
 func TestASecondThatPagesDoNotProveIsExported(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
 		b.Threshold = 5000
-		b.list.arrange = neverProved()
+		b.list.Arrange = neverProved()
 		_, err := b.read(t, 5000)
 		require.ErrorIs(t, err, paging.ErrMoved)
 		assert.Empty(t, b.cloud.made)
@@ -183,7 +184,7 @@ func TestAShortFileOfASecondThatPagesDoNotProve(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
 		b.cutFilesShort()
 		b.Threshold = 5000
-		b.list.arrange = neverProved()
+		b.list.Arrange = neverProved()
 		doubts := 0
 		b.Pages.pages.Doubt = func(_, _ time.Time) { doubts++ }
 		second := cursor.Window{From: noon, To: noon.Add(2 * time.Second)}
@@ -193,7 +194,7 @@ func TestAShortFileOfASecondThatPagesDoNotProve(t *testing.T) {
 		for range 20 {
 			time.Sleep(time.Minute)
 			if logins, err := gather(t.Context(), b, second, 5000); err == nil {
-				requireAll(t, b.list.items, logins)
+				listtest.RequireAll(t, b.list.Items, logins)
 				assert.Equal(t, 1, doubts)
 				return
 			}
@@ -209,7 +210,7 @@ func TestAShortFileOfASecondWhosePagesAreRefused(t *testing.T) {
 		inBoth(t, 300, func(t *testing.T, b *both) {
 			b.Threshold = 5000
 			b.cloud.file = func(cursor.Window) string { return loginHeader + loginRows(rows) }
-			b.list.after = func(offset int) error {
+			b.list.After = func(offset int) error {
 				if offset < 200 {
 					return nil
 				}
@@ -249,19 +250,19 @@ func neverProved() func([]record.UserConnection) []record.UserConnection {
 
 func TestOnlyLargeIsExported(t *testing.T) {
 	inBoth(t, 300, func(t *testing.T, b *both) {
-		b.list.after = func(int) error { return errFault }
+		b.list.After = func(int) error { return errFault }
 		_, err := b.read(t, 1000)
 		require.ErrorIs(t, err, errFault)
 		assert.Empty(t, b.cloud.made)
 	})
 	inBoth(t, threshold, func(t *testing.T, b *both) {
-		b.list.size = 20
-		b.list.count = func(int) int { return threshold }
+		b.list.PageSize = 20
+		b.list.Count = func(int) int { return threshold }
 		next := 0
-		b.list.arrange = func(items []record.UserConnection) []record.UserConnection {
+		b.list.Arrange = func(items []record.UserConnection) []record.UserConnection {
 			next += len(items)
 			for i := range items {
-				items[i] = connection(next+i, 0)
+				items[i] = listtest.Connection(next+i, 0)
 			}
 			return items
 		}
@@ -278,7 +279,7 @@ func TestStopsWithinAnExport(t *testing.T) {
 		defer cancel()
 		_, err := gather(ctx, b, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 1000)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Equal(t, 1, b.list.requests)
+		assert.Equal(t, 1, b.list.Requests)
 		assert.Empty(t, b.log.String())
 		logins, err := b.read(t, 1000)
 		require.NoError(t, err)
@@ -303,7 +304,7 @@ func (s *steady) ListUserConnections(_ context.Context, q workspace.PageQuery) (
 	first, end := int(q.From.Sub(s.begin)/s.every), int(q.To.Sub(s.begin)/s.every)
 	page := &workspace.Page[record.UserConnection]{Count: end - first}
 	for i := first + q.Offset; i < min(end, first+q.Offset+q.Limit); i++ {
-		page.Items = append(page.Items, connection(i, 0))
+		page.Items = append(page.Items, listtest.Connection(i, 0))
 	}
 	return page, nil
 }

@@ -231,7 +231,7 @@ func TestFailedCommitIsNoFailedExport(t *testing.T) {
 	inBoth(t, threshold+1, func(t *testing.T, b *both) {
 		err := b.Auto.Read(t.Context(), noon, noon.Add(time.Hour), 0, func(time.Time, []record.Login) error { return io.ErrShortWrite })
 		require.ErrorIs(t, err, io.ErrShortWrite)
-		assert.Equal(t, 1, b.list.requests)
+		assert.Equal(t, 1, b.list.Requests)
 		assert.Empty(t, b.log.String())
 	})
 }

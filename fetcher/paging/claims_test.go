@@ -1,6 +1,7 @@
 package paging
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -30,26 +32,26 @@ func TestClaimsThatAreFalse(t *testing.T) {
 			for _, size := range []int{0, 50} {
 				for _, additive := range []bool{false, true} {
 					t.Run(fmt.Sprintf("%d of %d by %d %t", i, n, size, additive), func(t *testing.T) {
-						l := &list{items: connections(n), size: size}
+						l := &listtest.Logins{Items: listtest.Connections(n), PageSize: size}
 						if additive { // rows come in pairs that look the same
-							for i := range l.items {
-								l.items[i] = connection(i/2, 0)
+							for i := range l.Items {
+								l.Items[i] = listtest.Connection(i/2, 0)
 							}
 						}
 						r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
-							_, logins, err := l.get(ctx, q)
-							l.mu.Lock()
-							defer l.mu.Unlock()
+							_, logins, err := serving(l)(ctx, q)
+							l.Lock()
+							defer l.Unlock()
 							return claim(n, len(logins)), logins, err
 						}, nil)
 						r.Additive = additive
 						for range 2 {
-							l.requests = 0
+							l.Requests = 0
 							logins, err := r.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Minute)}, 0)
 							require.NoError(t, err)
 							require.Len(t, logins, n)
-							page := orDefault(size, limit)
-							require.LessOrEqual(t, l.requests, 2*(4+n*100/(page*84))+min(16, n/page))
+							page := cmp.Or(size, limit)
+							require.LessOrEqual(t, l.Requests, 2*(4+n*100/(page*84))+min(16, n/page))
 						}
 					})
 				}
@@ -82,7 +84,7 @@ func TestClaimsAreTrustedAgain(t *testing.T) {
 // What a quota has granted is not asked for again, and what is left one by one.
 func TestQuotaKeepsThePages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &list{items: connections(1234)}
+		l := &listtest.Logins{Items: listtest.Connections(1234)}
 		var left, atOnce atomic.Int64
 		left.Store(4)
 		most := int64(0)
@@ -91,12 +93,12 @@ func TestQuotaKeepsThePages(t *testing.T) {
 				return 0, nil, &workspace.Error{Status: 429}
 			}
 			n := atOnce.Add(1)
-			l.mu.Lock()
+			l.Lock()
 			most = max(most, n)
-			l.mu.Unlock()
+			l.Unlock()
 			time.Sleep(time.Second)
 			atOnce.Add(-1)
-			return l.get(ctx, q)
+			return serving(l)(ctx, q)
 		}, nil)
 		w := cursor.Window{From: noon, To: noon.Add(time.Minute)}
 		_, err := r.Read(t.Context(), w, 0)
@@ -106,11 +108,11 @@ func TestQuotaKeepsThePages(t *testing.T) {
 		most = 0
 		logins, err := r.Read(t.Context(), w, 0)
 		require.NoError(t, err)
-		requireAll(t, l.items, logins)
-		assert.Equal(t, 13, l.requests, "each page once")
+		listtest.RequireAll(t, l.Items, logins)
+		assert.Equal(t, 13, l.Requests, "each page once")
 		assert.Equal(t, int64(1), most)
 
-		l.requests = 0
+		l.Requests = 0
 		left.Store(4)
 		_, err = r.Read(t.Context(), w, 0)
 		require.Error(t, err)
@@ -118,7 +120,7 @@ func TestQuotaKeepsThePages(t *testing.T) {
 		left.Store(100)
 		_, err = r.Read(t.Context(), w, 0)
 		require.NoError(t, err)
-		assert.Equal(t, 4+13, l.requests, "what is old is read again")
+		assert.Equal(t, 4+13, l.Requests, "what is old is read again")
 	})
 }
 
@@ -131,25 +133,25 @@ func TestPoursInWithAnyClaim(t *testing.T) {
 				t.Run(fmt.Sprintf("%d %d %t", i, n, atEnd), func(t *testing.T) {
 					r := rand.New(rand.NewPCG(uint64(i), 9))
 					next := 10_000
-					l := &list{items: connections(n)}
-					l.count = func(n int) int { return lies(r)[i](n, min(n, limit)) }
-					l.before = func(l *list) {
+					l := &listtest.Logins{Items: listtest.Connections(n)}
+					l.Count = func(n int) int { return lies(r)[i](n, min(n, limit)) }
+					l.Before = func(l *listtest.Logins) {
 						if next++; next%2 == 0 {
 							return
 						}
 						at := 0
 						if atEnd {
-							at = len(l.items)
+							at = len(l.Items)
 						}
-						l.items = slices.Insert(l.items, at, connection(next, 0))
+						l.Items = slices.Insert(l.Items, at, listtest.Connection(next, 0))
 					}
-					logins, err := reader(l.get, nil).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
+					logins, err := reader(serving(l), nil).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
 					require.NoError(t, err)
-					got := identities(logins, loginID)
-					for _, c := range connections(n) {
-						require.True(t, got[identity(c)])
+					got := listtest.IDs(logins, listtest.LoginID)
+					for _, c := range listtest.Connections(n) {
+						require.True(t, got[listtest.ConnectionID(c)])
 					}
-					assert.LessOrEqual(t, l.requests, 6*(5+n/80))
+					assert.LessOrEqual(t, l.Requests, 6*(5+n/80))
 				})
 			}
 		}
@@ -259,17 +261,17 @@ func TestSumsOfAMoment(t *testing.T) {
 // A server whose pages are small, and which counts only what is in each: that one window has
 // just a page says nothing of the next one, which is not read again.
 func TestOnePageOfAWindowSaysNothingOfTheNext(t *testing.T) {
-	l := &list{size: 50}
+	l := &listtest.Logins{PageSize: 50}
 	r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
-		_, logins, err := l.get(ctx, q)
+		_, logins, err := serving(l)(ctx, q)
 		return len(logins), logins, err
 	}, nil)
 	from := noon
 	for _, n := range []int{50, 120, 50, 50, 80} {
-		l.items = connections(n)
+		l.Items = listtest.Connections(n)
 		logins, err := r.Read(t.Context(), cursor.Window{From: from.Add(-cursor.Seam), To: from.Add(time.Hour)}, 0)
 		require.NoError(t, err)
-		requireAll(t, l.items, logins)
+		listtest.RequireAll(t, l.Items, logins)
 		from = from.Add(time.Hour)
 	}
 }
@@ -277,14 +279,14 @@ func TestOnePageOfAWindowSaysNothingOfTheNext(t *testing.T) {
 // A short list costs one request a poll. Half of a window later it is looked behind, and so is each
 // piece of a backlog, and a list that has been wrong.
 func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
-	l := &list{items: connections(15)}
-	reader := reader(l.get, nil)
+	l := &listtest.Logins{Items: listtest.Connections(15)}
+	reader := reader(serving(l), nil)
 	requests := func(from time.Duration) int {
-		l.requests = 0
+		l.Requests = 0
 		logins, err := reader.Read(t.Context(), cursor.Window{From: noon.Add(from), To: noon.Add(from + 16*time.Minute)}, 5_000)
 		require.NoError(t, err)
-		requireAll(t, l.items, logins)
-		return l.requests
+		listtest.RequireAll(t, l.Items, logins)
+		return l.Requests
 	}
 	assert.Equal(t, 2, requests(0))
 	assert.Equal(t, 1, requests(7*time.Minute))
@@ -293,11 +295,11 @@ func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
 	assert.Equal(t, 1, requests(7*time.Minute), "the newest window is as it was")
 	assert.Equal(t, 2, requests(8*time.Minute))
 	assert.Equal(t, 2, requests(24*time.Minute))
-	l.items = connections(16)
+	l.Items = listtest.Connections(16)
 	assert.Equal(t, 2, requests(25*time.Minute), "a page of that length was not seen alone")
 	assert.Equal(t, 1, requests(26*time.Minute))
 
-	l.size, l.items = 20, connections(45)
+	l.PageSize, l.Items = 20, listtest.Connections(45)
 	requested := reader.Get
 	reader.Get = func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 		_, logins, err := requested(ctx, q)
@@ -305,7 +307,7 @@ func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
 	}
 	assert.Greater(t, requests(40*time.Minute), 3)
 	for i, n := range []int{20, 19, 18} {
-		l.items = connections(n)
+		l.Items = listtest.Connections(n)
 		assert.Greater(t, requests(time.Duration(41+i)*time.Minute), 1, "it has been wrong, though it comes true")
 	}
 }
@@ -314,17 +316,17 @@ func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
 // window has just a page says nothing of an old one, in which open records are looked for.
 func TestOnePageOfAWindowSaysNothingOfAnOldOne(t *testing.T) {
 	for _, old := range []time.Duration{8 * time.Minute, time.Hour, 10 * 24 * time.Hour} {
-		l := &list{size: 50}
+		l := &listtest.Logins{PageSize: 50}
 		r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
-			_, logins, err := l.get(ctx, q)
+			_, logins, err := serving(l)(ctx, q)
 			return q.Offset + len(logins), logins, err
 		}, nil)
 		from := noon
 		for _, n := range []int{50, 120} {
-			l.items = connections(n)
+			l.Items = listtest.Connections(n)
 			logins, err := r.Read(t.Context(), cursor.Window{From: from, To: from.Add(16 * time.Minute)}, 0)
 			require.NoError(t, err)
-			requireAll(t, l.items, logins)
+			listtest.RequireAll(t, l.Items, logins)
 			from = from.Add(-old)
 		}
 	}
@@ -357,7 +359,7 @@ func TestPagesOfAnyLength(t *testing.T) {
 				}, nil)
 				for range 6 {
 					rows, hides, shown = nil, nil, nil
-					for _, c := range connections(40 + r.IntN(500)) {
+					for _, c := range listtest.Connections(40 + r.IntN(500)) {
 						hide := r.Float64() < hidden
 						if !hide {
 							shown = append(shown, c)
@@ -367,7 +369,7 @@ func TestPagesOfAnyLength(t *testing.T) {
 					logins, err := reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Minute)}, 0)
 					if !errors.Is(err, ErrMoved) { // what was shown twice moves the list
 						require.NoError(t, err)
-						requireAll(t, shown, logins)
+						listtest.RequireAll(t, shown, logins)
 					}
 				}
 			})
@@ -390,20 +392,20 @@ func lies(r *rand.Rand) []func(n, items int) int {
 // What a claim costs that is too high, of a list whose claims have come true before.
 func TestAClaimThatIsTrueNoLonger(t *testing.T) {
 	for claim, most := range map[int]int{1_000_000: 15, 4_000: 100} {
-		l := &list{items: connections(250)}
-		r := reader(l.get, nil)
+		l := &listtest.Logins{Items: listtest.Connections(250)}
+		r := reader(serving(l), nil)
 		w := cursor.Window{From: noon, To: noon.Add(time.Hour)}
 		_, err := r.Read(t.Context(), w, 5_000)
 		require.NoError(t, err)
 		require.True(t, r.claims.haveComeTrue())
-		l.count, l.requests = func(int) int { return claim }, 0
+		l.Count, l.Requests = func(int) int { return claim }, 0
 		logins, err := r.Read(t.Context(), w, 5_000)
 		require.NoError(t, err)
-		requireAll(t, l.items, logins)
-		assert.LessOrEqual(t, l.requests, most, "a claim of %d", claim)
-		l.requests = 0
+		listtest.RequireAll(t, l.Items, logins)
+		assert.LessOrEqual(t, l.Requests, most, "a claim of %d", claim)
+		l.Requests = 0
 		_, err = r.Read(t.Context(), w, 5_000)
 		require.NoError(t, err)
-		assert.LessOrEqual(t, l.requests, 10, "a list that is not believed any more")
+		assert.LessOrEqual(t, l.Requests, 10, "a list that is not believed any more")
 	}
 }

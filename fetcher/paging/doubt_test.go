@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -18,13 +19,13 @@ import (
 func TestASecondThatProvesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 8))
-		l := &list{items: connections(300), count: func(int) int { return 7 }}
-		l.arrange = func(items []record.UserConnection) []record.UserConnection {
+		l := &listtest.Logins{Items: listtest.Connections(300), Count: func(int) int { return 7 }}
+		l.Arrange = func(items []record.UserConnection) []record.UserConnection {
 			r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 			return append(items, items[:r.IntN(5)]...)
 		}
 		var doubts []time.Time
-		reader := reader(l.get, nil)
+		reader := reader(serving(l), nil)
 		reader.Doubt = func(from, _ time.Time) { doubts = append(doubts, from) }
 		second := func(i int) cursor.Window {
 			return cursor.Window{From: noon.Add(time.Duration(i) * cursor.Second), To: noon.Add(time.Duration(i+1) * cursor.Second)}
@@ -38,7 +39,7 @@ func TestASecondThatProvesNothing(t *testing.T) {
 		for i := range 3 {
 			logins, err := reader.Read(t.Context(), second(i), 500_000)
 			require.NoError(t, err)
-			requireAll(t, l.items, logins)
+			listtest.RequireAll(t, l.Items, logins)
 			require.Len(t, doubts, i+1)
 		}
 		for i := range 3 { // the lookback shows them again

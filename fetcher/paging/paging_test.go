@@ -1,14 +1,13 @@
 package paging
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -25,50 +25,25 @@ import (
 
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
-// list is the API's list of one window.
-type list struct {
-	mu       sync.Mutex
-	items    []record.UserConnection
-	size     int                                                   // most records in a page
-	count    func(n int) int                                       // what the API says there are; nil tells the truth
-	arrange  func([]record.UserConnection) []record.UserConnection // as this request sees the list
-	before   func(*list)                                           // what happens before a request is served
-	requests int
-}
-
-const limit = 100
-
-func (l *list) get(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
-	if q.Limit < 1 || q.Limit > limit || q.Offset < 0 {
-		return 0, nil, fmt.Errorf("the API has no page of %d at %d", q.Limit, q.Offset)
-	}
-	if err := ctx.Err(); err != nil {
-		return 0, nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.requests++
-	if l.before != nil {
-		l.before(l)
-	}
-	items := l.items
-	if l.arrange != nil {
-		items = l.arrange(slices.Clone(items))
-	}
-	count := len(items)
-	if l.count != nil {
-		count = l.count(len(items))
-	}
-	begin := min(q.Offset, len(items))
-	var logins []record.Login
-	for _, c := range items[begin:min(begin+min(q.Limit, orDefault(l.size, limit)), len(items))] {
-		logins = append(logins, c.Login())
-	}
-	return count, logins, nil
-}
+const limit = listtest.Limit
 
 // getter gets a page of logins.
 type getter func(context.Context, workspace.PageQuery) (int, []record.Login, error)
+
+// serving gets the pages of a list.
+func serving(l *listtest.Logins) getter {
+	return func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+		page, err := l.ListUserConnections(ctx, q)
+		if err != nil {
+			return 0, nil, err
+		}
+		var logins []record.Login
+		for _, c := range page.Items {
+			logins = append(logins, c.Login())
+		}
+		return page.Count, logins, nil
+	}
+}
 
 // reader is a reader of a list of logins, which calls mismatch; nil is nobody.
 func reader(get getter, mismatch func()) *Reader[record.Login] {
@@ -78,74 +53,28 @@ func reader(get getter, mismatch func()) *Reader[record.Login] {
 	return &Reader[record.Login]{List: List[record.Login]{Limit: limit, Get: get}, Key: (*record.Login).Key, Mismatch: mismatch}
 }
 
-func orDefault(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
-	}
-	return n
-}
-
-// connection is a record of which only the id matters. Its version is the code.
-func connection(id, version int) record.UserConnection {
-	var c record.UserConnection
-	c.Set("id", strconv.Itoa(id))
-	c.Set("failed_code", strconv.Itoa(version))
-	return c
-}
-
-func connections(n int) []record.UserConnection {
-	items := make([]record.UserConnection, n)
-	for i := range items {
-		items[i] = connection(i, 0)
-	}
-	return items
-}
-
-func identity(c record.UserConnection) record.Identity { return c.Login().ID }
-
-// identities are the records of a list, each once.
-func identities[T any](items []T, of func(T) record.Identity) map[record.Identity]bool {
-	ids := map[record.Identity]bool{}
-	for _, item := range items {
-		ids[of(item)] = true
-	}
-	return ids
-}
-
-func loginID(l record.Login) record.Identity { return l.ID }
-
-// requireAll wants all of a list, and nothing else, in what was read.
-func requireAll(t *testing.T, want []record.UserConnection, got []record.Login) {
-	t.Helper()
-	read := identities(got, loginID)
-	for i, c := range want {
-		require.True(t, read[identity(c)], "number %d of %d is missing", i, len(want))
-	}
-	require.Len(t, slices.Collect(maps.Keys(read)), len(identities(want, identity)), "made up")
-}
-
 // read reads a list, and tells how often Mismatch was called.
-func read(t *testing.T, l *list, most int) (logins []record.Login, mismatches int, err error) {
+func read(t *testing.T, l *listtest.Logins, most int) (logins []record.Login, mismatches int, err error) {
 	t.Helper()
-	logins, err = reader(l.get, func() { mismatches++ }).Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Hour)}, most)
+	logins, err = reader(serving(l), func() { mismatches++ }).Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Hour)}, most)
 	return logins, mismatches, err
 }
 
 func TestReadsEveryRecord(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 99, 100, 101, 199, 200, 250, 1234} {
 		for _, size := range []int{0, 1, 2, 3, 50, 99} {
-			if n/orDefault(size, 100) > 70 {
+			if n/cmp.Or(size, 100) > 70 {
 				continue
 			}
-			t.Run(fmt.Sprintf("%d by %d", n, orDefault(size, 100)), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%d by %d", n, cmp.Or(size, 100)), func(t *testing.T) {
 				for _, descending := range []bool{false, true} {
-					l := &list{items: connections(n), size: size}
+					l := &listtest.Logins{Items: listtest.Connections(n), PageSize: size}
 					if descending {
-						slices.Reverse(l.items)
+						slices.Reverse(l.Items)
 					}
 					logins, mismatches, err := read(t, l, 0)
 					require.NoError(t, err)
-					requireAll(t, l.items, logins)
+					listtest.RequireAll(t, l.Items, logins)
 					assert.Len(t, logins, n)
 					assert.Zero(t, mismatches)
 				}
@@ -158,18 +87,18 @@ func TestRequests(t *testing.T) {
 	// Where a page may be the last one or not, one more is asked for: a full one, whatever the
 	// count says, and a short one as long as it is not known that the others have one length.
 	for n, want := range map[int]struct{ first, later int }{0: {1, 1}, 1: {2, 1}, 60: {2, 1}, 100: {2, 2}, 101: {3, 2}, 199: {3, 3}, 200: {4, 3}, 1234: {13, 13}} {
-		l := &list{items: connections(n)}
+		l := &listtest.Logins{Items: listtest.Connections(n)}
 		_, _, err := read(t, l, 0)
 		require.NoError(t, err)
-		assert.Equal(t, want.first, l.requests, "%d records", n)
+		assert.Equal(t, want.first, l.Requests, "%d records", n)
 
-		reader := reader(l.get, nil)
+		reader := reader(serving(l), nil)
 		for _, before := range []int{350, 450, 550, n} {
-			l.items, l.requests = connections(before), 0
+			l.Items, l.Requests = listtest.Connections(before), 0
 			_, err = reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Hour)}, 0)
 			require.NoError(t, err)
 		}
-		assert.Equal(t, want.later, l.requests, "%d records", n)
+		assert.Equal(t, want.later, l.Requests, "%d records", n)
 	}
 }
 
@@ -182,14 +111,14 @@ func TestRecordsOfOneSecond(t *testing.T) {
 		return items
 	}
 	for range 10 {
-		l := &list{items: connections(250), arrange: shuffle}
+		l := &listtest.Logins{Items: listtest.Connections(250), Arrange: shuffle}
 		logins, mismatches, err := read(t, l, 0)
 		if !errors.Is(err, ErrMoved) { // chance; a later poll has another
 			require.NoError(t, err)
-			requireAll(t, l.items, logins)
+			listtest.RequireAll(t, l.Items, logins)
 		}
 		require.Zero(t, mismatches)
-		require.LessOrEqual(t, l.requests, maxPasses*4)
+		require.LessOrEqual(t, l.Requests, maxPasses*4)
 	}
 }
 
@@ -216,10 +145,10 @@ func TestAShuffledListIsWholeOrNotDone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			done := 0
 			for range c.readings {
-				l := &list{items: connections(c.n), count: c.count, arrange: shuffle}
+				l := &listtest.Logins{Items: listtest.Connections(c.n), Count: c.count, Arrange: shuffle}
 				logins, _, err := read(t, l, 0)
 				if err == nil {
-					requireAll(t, l.items, logins)
+					listtest.RequireAll(t, l.Items, logins)
 					done++
 					continue
 				}
@@ -237,20 +166,20 @@ func TestAShuffledSecond(t *testing.T) {
 	for i, claim := range lies(r) {
 		for _, n := range []int{11, 100, 130, 400} {
 			t.Run(fmt.Sprintf("%d of %d", i, n), func(t *testing.T) {
-				l := &list{items: connections(n), arrange: func(items []record.UserConnection) []record.UserConnection {
+				l := &listtest.Logins{Items: listtest.Connections(n), Arrange: func(items []record.UserConnection) []record.UserConnection {
 					r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 					return items
 				}}
 				reader := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
-					_, logins, err := l.get(ctx, q)
-					l.mu.Lock()
-					defer l.mu.Unlock()
+					_, logins, err := serving(l)(ctx, q)
+					l.Lock()
+					defer l.Unlock()
 					return claim(n, len(logins)), logins, err
 				}, nil)
 				for range 20 { // chance: nearly always the first is done
 					logins, err := reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(cursor.Second)}, 500_000)
 					if err == nil {
-						requireAll(t, connections(n), logins)
+						listtest.RequireAll(t, listtest.Connections(n), logins)
 						return
 					}
 					require.ErrorIs(t, err, ErrMoved)
@@ -265,38 +194,35 @@ func TestAShuffledSecond(t *testing.T) {
 // nothing of how many there are.
 func TestOnePageWithoutACountIsReadAgain(t *testing.T) {
 	for _, left := range []int{0, 30, 59} {
-		l := &list{items: connections(60), count: func(int) int { return -1 }}
-		l.arrange = func(items []record.UserConnection) []record.UserConnection {
-			if l.requests <= 2 {
+		l := &listtest.Logins{Items: listtest.Connections(60), Count: func(int) int { return -1 }}
+		l.Arrange = func(items []record.UserConnection) []record.UserConnection {
+			if l.Requests <= 2 {
 				return slices.Delete(items, left, left+1)
 			}
 			return items
 		}
 		logins, mismatches, err := read(t, l, 0)
 		require.NoError(t, err)
-		requireAll(t, l.items, logins)
+		listtest.RequireAll(t, l.Items, logins)
 		assert.Zero(t, mismatches)
 	}
 }
 
+// A list whose order is another one for each offset, but always the same.
 func TestOrderThatDependsOnTheOffset(t *testing.T) {
-	l := &byOffset{list{items: connections(250)}}
-	logins, err := reader(l.get, func() { t.Error("a mismatch") }).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
+	items := listtest.Connections(250)
+	byOffset := func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
+		r := rand.New(rand.NewPCG(uint64(q.Offset), 0))
+		turned := slices.Clone(items)
+		r.Shuffle(len(turned), func(i, j int) { turned[i], turned[j] = turned[j], turned[i] })
+		return serving(&listtest.Logins{Items: turned})(ctx, q)
+	}
+	logins, err := reader(byOffset, func() { t.Error("a mismatch") }).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
 	if err == nil {
-		requireAll(t, l.items, logins)
+		listtest.RequireAll(t, items, logins)
 		return
 	}
 	require.ErrorIs(t, err, ErrMoved, "what cannot be proved must not pass for whole")
-}
-
-// byOffset is a list whose order is another one for each offset, but always the same.
-type byOffset struct{ list }
-
-func (l *byOffset) get(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
-	r := rand.New(rand.NewPCG(uint64(q.Offset), 0))
-	turned := list{items: slices.Clone(l.items)}
-	r.Shuffle(len(turned.items), func(i, j int) { turned.items[i], turned.items[j] = turned.items[j], turned.items[i] })
-	return turned.get(ctx, q)
 }
 
 func TestCountThatIsNotTrue(t *testing.T) {
@@ -323,120 +249,120 @@ func TestCountThatIsNotTrue(t *testing.T) {
 		"the API gives one less": {633, 0, func(n int) int { return n + 1 }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &list{items: connections(c.n), size: c.size, count: c.count}
+			l := &listtest.Logins{Items: listtest.Connections(c.n), PageSize: c.size, Count: c.count}
 			logins, mismatches, err := read(t, l, 0)
 			require.NoError(t, err)
-			requireAll(t, l.items, logins)
+			listtest.RequireAll(t, l.Items, logins)
 			assert.Equal(t, c.mismatch, mismatches)
-			assert.LessOrEqual(t, l.requests, 2*(2+(c.n+500)/(orDefault(c.size, 100)-2)))
+			assert.LessOrEqual(t, l.Requests, 2*(2+(c.n+500)/(cmp.Or(c.size, 100)-2)))
 		})
 	}
 }
 
 // A source that repeats an id is done after the second reading.
 func TestRepeatedID(t *testing.T) {
-	l := &list{items: connections(150)}
-	l.items[120] = l.items[20]
+	l := &listtest.Logins{Items: listtest.Connections(150)}
+	l.Items[120] = l.Items[20]
 	logins, mismatches, err := read(t, l, 0)
 	require.NoError(t, err)
-	assert.Len(t, identities(logins, loginID), 149)
+	assert.Len(t, listtest.IDs(logins, listtest.LoginID), 149)
 	assert.Equal(t, 1, mismatches)
-	assert.Equal(t, 6, l.requests)
+	assert.Equal(t, 6, l.Requests)
 }
 
 // A server that takes no notice of the offset must neither pass for done nor be asked
 // for ever.
 func TestOffsetIgnored(t *testing.T) {
 	for _, count := range []int{-1, 250} {
-		l := &list{items: connections(100), count: func(int) int { return count }}
+		l := &listtest.Logins{Items: listtest.Connections(100), Count: func(int) int { return count }}
 		_, err := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 			q.Offset = 0
-			return l.get(ctx, q)
+			return serving(l)(ctx, q)
 		}, nil).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
 		require.ErrorIs(t, err, ErrMoved)
-		assert.LessOrEqual(t, l.requests, maxPasses*4)
+		assert.LessOrEqual(t, l.Requests, maxPasses*4)
 	}
 }
 
 // One that has all it claims in a page is read.
 func TestOffsetIgnoredByAShortList(t *testing.T) {
-	l := &list{items: connections(42)}
+	l := &listtest.Logins{Items: listtest.Connections(42)}
 	logins, err := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 		q.Offset = 0
-		return l.get(ctx, q)
+		return serving(l)(ctx, q)
 	}, nil).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
 	require.NoError(t, err)
-	requireAll(t, l.items, logins)
+	listtest.RequireAll(t, l.Items, logins)
 }
 
 // Records that vanish at once, each time in the middle of the reading, are never seen
 // twice: nothing can be proved.
 func TestNeverHoldsStill(t *testing.T) {
 	next := 1000
-	l := &list{items: connections(250), before: func(l *list) {
-		for i := range l.items {
-			l.items[i] = connection(next, 0)
+	l := &listtest.Logins{Items: listtest.Connections(250), Before: func(l *listtest.Logins) {
+		for i := range l.Items {
+			l.Items[i] = listtest.Connection(next, 0)
 			next++
 		}
 	}}
 	_, mismatches, err := read(t, l, 0)
 	require.ErrorIs(t, err, ErrMoved)
 	assert.Zero(t, mismatches)
-	assert.LessOrEqual(t, l.requests, maxPasses*4)
+	assert.LessOrEqual(t, l.Requests, maxPasses*4)
 }
 
 // A list that grows faster than it can be read twice is done after few passes.
 func TestGrowsAllTheTime(t *testing.T) {
 	next := 10_000
-	l := &list{items: connections(1234), before: func(l *list) {
+	l := &listtest.Logins{Items: listtest.Connections(1234), Before: func(l *listtest.Logins) {
 		if next++; next%20 == 5 {
-			l.items = slices.Insert(l.items, 0, connection(next, 0))
+			l.Items = slices.Insert(l.Items, 0, listtest.Connection(next, 0))
 		}
 	}}
 	logins, _, err := read(t, l, 0)
 	require.NoError(t, err)
-	requireAll(t, l.items, logins)
-	assert.LessOrEqual(t, l.requests, 3*14)
+	listtest.RequireAll(t, l.Items, logins)
+	assert.LessOrEqual(t, l.Requests, 3*14)
 }
 
 func TestTooMany(t *testing.T) {
 	var many *TooManyError
-	l := &list{items: connections(251)}
+	l := &listtest.Logins{Items: listtest.Connections(251)}
 	_, _, err := read(t, l, 250)
 	require.ErrorAs(t, err, &many)
 	assert.Equal(t, 251, many.Count)
-	assert.Equal(t, 2, l.requests, "the first page, and whether there is one more than that")
+	assert.Equal(t, 2, l.Requests, "the first page, and whether there is one more than that")
 
-	l = &list{items: connections(250)}
+	l = &listtest.Logins{Items: listtest.Connections(250)}
 	_, _, err = read(t, l, 250)
 	require.NoError(t, err)
 
-	l = &list{items: connections(1234), count: func(int) int { return -1 }}
+	l = &listtest.Logins{Items: listtest.Connections(1234), Count: func(int) int { return -1 }}
 	_, _, err = read(t, l, 250)
 	require.ErrorAs(t, err, &many)
-	assert.Equal(t, 3, l.requests, "without a count, only reading tells")
+	assert.Equal(t, 3, l.Requests, "without a count, only reading tells")
 }
 
 func TestMalformedItems(t *testing.T) {
-	l := &list{items: connections(98)}
+	l := &listtest.Logins{Items: listtest.Connections(98)}
 	for _, text := range []string{`null`, `1`, `"x"`, `null`, `[]`} {
 		var c record.UserConnection
 		require.NoError(t, json.Unmarshal([]byte(text), &c))
-		l.items = append(l.items, c)
+		l.Items = append(l.Items, c)
 	}
 	logins, mismatches, err := read(t, l, 0)
 	require.NoError(t, err)
-	assert.Len(t, identities(logins, loginID), 103, "two that look the same are two")
+	assert.Len(t, listtest.IDs(logins, listtest.LoginID), 103, "two that look the same are two")
 	assert.Zero(t, mismatches)
 	again, _, err := read(t, l, 0)
 	require.NoError(t, err)
-	assert.Equal(t, identities(logins, loginID), identities(again, loginID), "and the same two at the next reading")
+	assert.Equal(t, listtest.IDs(logins, listtest.LoginID), listtest.IDs(again, listtest.LoginID), "and the same two at the next reading")
 }
 
 func TestErrorsEndTheReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := &workspace.Error{Operation: "ListUserConnection", Status: 503}
-		l := &list{items: connections(1234)}
+		l := &listtest.Logins{Items: listtest.Connections(1234)}
 		u := reader(slow(l, func(ctx context.Context, offset int) error {
 			switch offset {
 			case 0, 99:
@@ -453,12 +379,12 @@ func TestErrorsEndTheReading(t *testing.T) {
 }
 
 // slow is a list that does something before a request is served.
-func slow(l *list, wait func(ctx context.Context, offset int) error) getter {
+func slow(l *listtest.Logins, wait func(ctx context.Context, offset int) error) getter {
 	return func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 		if err := wait(ctx, q.Offset); err != nil {
 			return 0, nil, err
 		}
-		return l.get(ctx, q)
+		return serving(l)(ctx, q)
 	}
 }
 
@@ -472,36 +398,36 @@ type mover struct {
 	there, ever map[record.Identity]bool // all the time; ever
 }
 
-func (m *mover) stir(l *list) {
-	if l.requests == 1 {
-		m.there, m.ever = identities(l.items, identity), identities(l.items, identity)
+func (m *mover) stir(l *listtest.Logins) {
+	if l.Requests == 1 {
+		m.there, m.ever = listtest.IDs(l.Items, listtest.ConnectionID), listtest.IDs(l.Items, listtest.ConnectionID)
 	}
-	if l.requests > m.calm {
+	if l.Requests > m.calm {
 		return
 	}
 	for range m.IntN(4) {
 		if m.insert {
 			m.next++
-			c := connection(m.next, 0)
-			m.ever[identity(c)] = true
-			l.items = slices.Insert(l.items, m.IntN(len(l.items)+1), c)
+			c := listtest.Connection(m.next, 0)
+			m.ever[listtest.ConnectionID(c)] = true
+			l.Items = slices.Insert(l.Items, m.IntN(len(l.Items)+1), c)
 		}
-		if n := len(l.items); m.remove && n > 0 {
+		if n := len(l.Items); m.remove && n > 0 {
 			i := m.IntN(n)
-			delete(m.there, identity(l.items[i]))
-			l.items = slices.Delete(l.items, i, i+1)
+			delete(m.there, listtest.ConnectionID(l.Items[i]))
+			l.Items = slices.Delete(l.Items, i, i+1)
 		}
-		if n := len(l.items); m.move && n > 0 {
+		if n := len(l.Items); m.move && n > 0 {
 			i := m.IntN(n)
-			c := l.items[i]
-			l.items = slices.Insert(slices.Delete(l.items, i, i+1), m.IntN(n), c)
+			c := l.Items[i]
+			l.Items = slices.Insert(slices.Delete(l.Items, i, i+1), m.IntN(n), c)
 		}
-		if n := len(l.items); m.update && n > 0 {
-			l.items[m.IntN(n)].Set("failed_code", strconv.Itoa(m.next))
+		if n := len(l.Items); m.update && n > 0 {
+			l.Items[m.IntN(n)].Set("failed_code", strconv.Itoa(m.next))
 		}
 	}
 	if m.shuffle {
-		m.Shuffle(len(l.items), func(i, j int) { l.items[i], l.items[j] = l.items[j], l.items[i] })
+		m.Shuffle(len(l.Items), func(i, j int) { l.Items[i], l.Items[j] = l.Items[j], l.Items[i] })
 	}
 }
 
@@ -524,14 +450,14 @@ func TestNothingIsLostWhileTheListMoves(t *testing.T) {
 		case 4:
 			m.shuffle = true
 		}
-		l := &list{items: connections(rapid.IntRange(0, 60).Draw(rt, "records")), size: rapid.IntRange(5, 20).Draw(rt, "size"), before: m.stir}
+		l := &listtest.Logins{Items: listtest.Connections(rapid.IntRange(0, 60).Draw(rt, "records")), PageSize: rapid.IntRange(5, 20).Draw(rt, "size"), Before: m.stir}
 		var logins []record.Login
 		var err error
 		synctest.Test(t, func(t *testing.T) {
 			u := reader(slow(l, func(context.Context, int) error {
-				l.mu.Lock()
+				l.Lock()
 				wait := time.Duration(m.IntN(100)) * time.Millisecond
-				l.mu.Unlock()
+				l.Unlock()
 				time.Sleep(wait)
 				return nil
 			}), nil)
@@ -544,7 +470,7 @@ func TestNothingIsLostWhileTheListMoves(t *testing.T) {
 			return
 		}
 		done++
-		got := identities(logins, loginID)
+		got := listtest.IDs(logins, listtest.LoginID)
 		for id := range m.there {
 			require.True(rt, got[id], "a record is lost")
 		}
@@ -559,9 +485,9 @@ func TestNothingIsLostWhileTheListMoves(t *testing.T) {
 // middle one: one is lost, and yet there are as many as the count says. The seam tells.
 func TestCountAloneProvesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &list{items: connections(250), before: func(l *list) {
-			if l.requests == 3 {
-				l.items = append(slices.Insert(slices.Delete(l.items, 0, 2), 150, connection(1000, 0)), connection(1001, 0))
+		l := &listtest.Logins{Items: listtest.Connections(250), Before: func(l *listtest.Logins) {
+			if l.Requests == 3 {
+				l.Items = append(slices.Insert(slices.Delete(l.Items, 0, 2), 150, listtest.Connection(1000, 0)), listtest.Connection(1001, 0))
 			}
 		}}
 		u := reader(slow(l, func(_ context.Context, offset int) error {
@@ -570,8 +496,8 @@ func TestCountAloneProvesNothing(t *testing.T) {
 		}), nil)
 		logins, err := u.Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
 		require.NoError(t, err)
-		assert.True(t, identities(logins, loginID)[identity(connection(100, 0))])
-		assert.Equal(t, 8, l.requests)
+		assert.True(t, listtest.IDs(logins, listtest.LoginID)[listtest.ConnectionID(listtest.Connection(100, 0))])
+		assert.Equal(t, 8, l.Requests)
 	})
 }
 
@@ -616,8 +542,8 @@ func TestDistrustedClaimProvesNothing(t *testing.T) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	l := &list{items: connections(1234)}
-	u := reader(l.get, nil)
+	l := &listtest.Logins{Items: listtest.Connections(1234)}
+	u := reader(serving(l), nil)
 	for b.Loop() {
 		if _, err := u.Read(b.Context(), cursor.Window{From: noon, To: noon}, 0); err != nil {
 			b.Fatal(err)
