@@ -6,10 +6,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
+
+// namespace begins the names of the metrics about the exporter's own work.
+const namespace = "workspace_exporter"
 
 // Exporter holds the metrics about the exporter's own work. They belong to the
 // process and restart with it.
@@ -29,7 +33,7 @@ type Exporter struct {
 	rereadFailures                      *prometheus.CounterVec
 	limited                             *prometheus.CounterVec
 	unlogged                            prometheus.Counter
-	commitDuration                      prometheus.Histogram
+	commitDuration                      prometheus.Observer
 	reloadSuccessful, reloadTime        prometheus.Gauge
 	totalShards                         *prometheus.GaugeVec
 	leases                              *leaseMetrics
@@ -39,26 +43,19 @@ type Exporter struct {
 // NewExporter registers the metrics. Reasons are those for which a poll may fail.
 func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 	source := []string{"project", "source"}
+	auto := promauto.With(r)
 	gauge := func(name, help string, more ...string) *prometheus.GaugeVec {
-		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "workspace_exporter_" + name, Help: help}, append(slices.Clip(source), more...))
-		r.MustRegister(v)
-		return v
+		return auto.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, append(slices.Clip(source), more...))
 	}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "workspace_exporter_" + name, Help: help}, labels)
-		r.MustRegister(v)
-		return v
+		return auto.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "workspace_exporter_" + name, Help: help, Buckets: buckets,
+		return auto.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets,
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour}, labels)
-		r.MustRegister(v)
-		return v
 	}
 	single := func(name, help string) prometheus.Gauge {
-		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "workspace_exporter_" + name, Help: help})
-		r.MustRegister(g)
-		return g
+		return auto.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
 	}
 	seconds := []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
 	e := &Exporter{reasons: reasons, logLost: func() uint64 { return 0 },
@@ -88,29 +85,19 @@ func NewExporter(r prometheus.Registerer, reasons ...string) *Exporter {
 		rereadFailures: counter("reread_failures_total", "Windows of pending or open records behind the lookback that failed, or have too many other records, and were skipped until the next round.",
 			source...),
 		limited: counter("series_limited_total", "Additions to series for which max_series had no room, and which went to the label value `other`.", "family"),
-		commitDuration: func() prometheus.Histogram {
-			h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "workspace_exporter_store_commit_duration_seconds",
-				Help:    "Duration of the commits of ledger, counters and cursor to the store.",
-				Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, NativeHistogramBucketFactor: 1.1,
-				NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour})
-			r.MustRegister(h)
-			return h
-		}(),
-		unlogged: func() prometheus.Counter {
-			c := prometheus.NewCounter(prometheus.CounterOpts{Name: "workspace_exporter_failed_logins_unlogged_total",
-				Help: "Failed logins that were counted and could not be written to their log."})
-			r.MustRegister(c)
-			return c
-		}(),
+		commitDuration: histogram("store_commit_duration_seconds", "Duration of the commits of ledger, counters and cursor to the store.",
+			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}).WithLabelValues(),
+		unlogged:         counter("failed_logins_unlogged_total", "Failed logins that were counted and could not be written to their log.").WithLabelValues(),
 		reloadSuccessful: single("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
 		reloadTime:       single("config_last_reload_success_timestamp_seconds", "When the configuration was last loaded."),
+		totalShards: auto.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "total_shards",
+			Help: "Number of shards that the projects are divided into, by the shard that this exporter reads. Absent without shards."}, []string{"shard"}),
+		leases: newLeaseMetrics(),
 	}
-	e.totalShards = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "workspace_exporter_total_shards",
-		Help: "Number of shards that the projects are divided into, by the shard that this exporter reads. Absent without shards."}, []string{"shard"})
-	e.leases = newLeaseMetrics()
-	r.MustRegister(e.totalShards, e.leases, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "workspace_exporter_log_lines_lost_total",
+	auto.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: "log_lines_lost_total",
 		Help: "Lines of the exporter's log that could not be written: a full disk, or a reader that has gone away or stopped."},
-		func() float64 { return float64(e.logLost()) }))
+		func() float64 { return float64(e.logLost()) })
+	r.MustRegister(e.leases)
 	for _, m := range Metrics {
 		e.limited.WithLabelValues(m.Name) // at 0, so that increase() sees the first addition
 	}
