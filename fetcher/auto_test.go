@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/pagingtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -32,13 +32,13 @@ const threshold = 50
 // both is an Auto over a list and a cloud.
 type both struct {
 	*Auto
-	list  *listtest.Logins
+	list  *pagingtest.Logins
 	cloud *cloud
 	log   bytes.Buffer
 }
 
 func newBoth(records int) *both {
-	b := &both{list: &listtest.Logins{Items: listtest.Connections(records)}}
+	b := &both{list: &pagingtest.Logins{Items: pagingtest.Connections(records)}}
 	b.cloud = newCloud(func(cursor.Window) string {
 		return loginHeader + loginRows(records)
 	})
@@ -93,7 +93,7 @@ func TestFailedExport(t *testing.T) {
 				}
 				logins, err := b.read(t, 1000)
 				require.NoError(t, err)
-				listtest.RequireAll(t, b.list.Items, logins)
+				pagingtest.RequireAll(t, b.list.Items, logins)
 				assert.Contains(t, b.log.String(), "export failed")
 				assert.Contains(t, b.log.String(), errFault.Error())
 
@@ -103,7 +103,7 @@ func TestFailedExport(t *testing.T) {
 					time.Sleep(time.Minute)
 					logins, err = b.read(t, 1000)
 					require.NoError(t, err)
-					listtest.RequireAll(t, b.list.Items, logins)
+					pagingtest.RequireAll(t, b.list.Items, logins)
 					assert.Empty(t, b.cloud.made)
 				}
 				_, err = b.read(t, 299)
@@ -136,7 +136,7 @@ func TestShortFileIsAFailedExport(t *testing.T) {
 		b.cutFilesShort()
 		logins, err := b.read(t, 1000)
 		require.NoError(t, err)
-		listtest.RequireAll(t, b.list.Items, logins)
+		pagingtest.RequireAll(t, b.list.Items, logins)
 		assert.Contains(t, b.log.String(), "has 299 records of its window that differ, and there are 300 by the API's pages")
 	})
 }
@@ -150,7 +150,7 @@ func TestFileWithARecordOfAnotherWindowIsAFailedExport(t *testing.T) {
 			b.cloud.file = func(w cursor.Window) string { return short(w) + "999,joe,,," + at + ",,,\n" }
 			logins, err := b.read(t, 1000)
 			require.NoError(t, err)
-			listtest.RequireAll(t, b.list.Items, logins)
+			pagingtest.RequireAll(t, b.list.Items, logins)
 			assert.Contains(t, b.log.String(), "has 299 records of its window that differ, and there are 300 by the API's pages")
 		})
 	}
@@ -194,7 +194,7 @@ func TestAShortFileOfASecondThatPagesDoNotProve(t *testing.T) {
 		for range 20 {
 			time.Sleep(time.Minute)
 			if logins, err := gather(t.Context(), b, second, 5000); err == nil {
-				listtest.RequireAll(t, b.list.Items, logins)
+				pagingtest.RequireAll(t, b.list.Items, logins)
 				assert.Equal(t, 1, doubts)
 				return
 			}
@@ -262,7 +262,7 @@ func TestOnlyLargeIsExported(t *testing.T) {
 		b.list.Arrange = func(items []record.UserConnection) []record.UserConnection {
 			next += len(items)
 			for i := range items {
-				items[i] = listtest.Connection(next+i, 0)
+				items[i] = pagingtest.Connection(next+i, 0)
 			}
 			return items
 		}
@@ -304,7 +304,7 @@ func (s *steady) ListUserConnections(_ context.Context, q workspace.PageQuery) (
 	first, end := int(q.From.Sub(s.begin)/s.every), int(q.To.Sub(s.begin)/s.every)
 	page := &workspace.Page[record.UserConnection]{Count: end - first}
 	for i := first + q.Offset; i < min(end, first+q.Offset+q.Limit); i++ {
-		page.Items = append(page.Items, listtest.Connection(i, 0))
+		page.Items = append(page.Items, pagingtest.Connection(i, 0))
 	}
 	return page, nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/pagingtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/ledger"
@@ -189,7 +189,7 @@ func TestAStaleFileLetsNothingExpire(t *testing.T) {
 				Lookback: time.Hour, Limits: collector.NewLimits(1000, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "limited"}, []string{"family"})), Rules: ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: 20 * time.Minute}})
 			require.NoError(t, err)
 			source := c.loginExports(notesOn(t, storage))
-			pages := loginPages(&listtest.Logins{}, func() {})
+			pages := loginPages(&pagingtest.Logins{}, func() {})
 			p, err := NewPoller(incremental(source, pages, time.Hour), accumulator, nothing{}, options())
 			require.NoError(t, err)
 			return p

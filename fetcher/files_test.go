@@ -12,7 +12,7 @@ import (
 
 	"github.com/workspace-exporter/workspace_exporter/collector"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/export"
-	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/pagingtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -100,7 +100,7 @@ func TestFilesWhoseTimesCannotBeReadAreRefused(t *testing.T) {
 		}
 		logins, err := b.read(t, 1000)
 		require.NoError(t, err)
-		listtest.RequireAll(t, b.list.Items, logins)
+		pagingtest.RequireAll(t, b.list.Items, logins)
 		assert.Contains(t, b.log.String(), "300 of 300 times cannot be read")
 	})
 }
@@ -113,7 +113,7 @@ func TestRoundedIDsAreAFailedExport(t *testing.T) {
 		}
 		logins, err := b.read(t, 1000)
 		require.NoError(t, err)
-		listtest.RequireAll(t, b.list.Items, logins)
+		pagingtest.RequireAll(t, b.list.Items, logins)
 		assert.Contains(t, b.log.String(), "has 1 records of its window that differ, and there are 300 by the API's pages")
 	})
 }

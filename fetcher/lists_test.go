@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/paging"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/pagingtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -108,7 +108,7 @@ func TestSessionsByPages(t *testing.T) {
 	requireList(t, &l.listing, "id", pageLimit, cursor.Window{From: noon, To: noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
 		r, err := s.ReadAll(t.Context(), noon, noon.Add(time.Hour))
 		assert.True(t, r.To.IsZero(), "the window that was asked for")
-		return listtest.IDs(r.Sessions, func(s record.Session) record.Identity { return s.ID }), err
+		return pagingtest.IDs(r.Sessions, func(s record.Session) record.Identity { return s.ID }), err
 	}, &mismatches, 1)
 }
 
@@ -119,7 +119,7 @@ func TestAccessStatisticsByPages(t *testing.T) {
 	requireList(t, &l.listing, "username", pageLimit, cursor.Window{From: noon, To: noon.Add(time.Hour - time.Second)}, func() (map[record.Identity]bool, error) {
 		r, err := a.ReadAll(t.Context(), noon, noon.Add(time.Hour))
 		assert.True(t, r.To.IsZero(), "the window that was asked for")
-		return listtest.IDs(r.Accesses, func(a record.Access) record.Identity { return a.ID }), err
+		return pagingtest.IDs(r.Accesses, func(a record.Access) record.Identity { return a.ID }), err
 	}, &mismatches, 2)
 }
 
@@ -128,7 +128,7 @@ func TestDesktopConnectionsByPages(t *testing.T) {
 	d := desktopPages(l, func() { mismatches++ })
 	requireList(t, &l.listing, "transaction_id", 1000, cursor.Window{From: noon, To: noon.Add(time.Hour)}, func() (map[record.Identity]bool, error) {
 		logins, err := gather(t.Context(), d, cursor.Window{From: noon, To: noon.Add(time.Hour)}, 0)
-		return listtest.IDs(logins, listtest.LoginID), err
+		return pagingtest.IDs(logins, pagingtest.LoginID), err
 	}, &mismatches, 1)
 
 	l.items, l.fails, l.queries = numbered[record.DesktopConnection](1001, "transaction_id"), nil, nil

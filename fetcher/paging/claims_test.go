@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/pagingtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -32,10 +32,10 @@ func TestClaimsThatAreFalse(t *testing.T) {
 			for _, size := range []int{0, 50} {
 				for _, additive := range []bool{false, true} {
 					t.Run(fmt.Sprintf("%d of %d by %d %t", i, n, size, additive), func(t *testing.T) {
-						l := &listtest.Logins{Items: listtest.Connections(n), PageSize: size}
+						l := &pagingtest.Logins{Items: pagingtest.Connections(n), PageSize: size}
 						if additive { // rows come in pairs that look the same
 							for i := range l.Items {
-								l.Items[i] = listtest.Connection(i/2, 0)
+								l.Items[i] = pagingtest.Connection(i/2, 0)
 							}
 						}
 						r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
@@ -84,7 +84,7 @@ func TestClaimsAreTrustedAgain(t *testing.T) {
 // What a quota has granted is not asked for again, and what is left one by one.
 func TestQuotaKeepsThePages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &listtest.Logins{Items: listtest.Connections(1234)}
+		l := &pagingtest.Logins{Items: pagingtest.Connections(1234)}
 		var left, atOnce atomic.Int64
 		left.Store(4)
 		most := int64(0)
@@ -108,7 +108,7 @@ func TestQuotaKeepsThePages(t *testing.T) {
 		most = 0
 		logins, err := r.Read(t.Context(), w, 0)
 		require.NoError(t, err)
-		listtest.RequireAll(t, l.Items, logins)
+		pagingtest.RequireAll(t, l.Items, logins)
 		assert.Equal(t, 13, l.Requests, "each page once")
 		assert.Equal(t, int64(1), most)
 
@@ -133,9 +133,9 @@ func TestPoursInWithAnyClaim(t *testing.T) {
 				t.Run(fmt.Sprintf("%d %d %t", i, n, atEnd), func(t *testing.T) {
 					r := rand.New(rand.NewPCG(uint64(i), 9))
 					next := 10_000
-					l := &listtest.Logins{Items: listtest.Connections(n)}
+					l := &pagingtest.Logins{Items: pagingtest.Connections(n)}
 					l.Count = func(n int) int { return lies(r)[i](n, min(n, limit)) }
-					l.Before = func(l *listtest.Logins) {
+					l.Before = func(l *pagingtest.Logins) {
 						if next++; next%2 == 0 {
 							return
 						}
@@ -143,13 +143,13 @@ func TestPoursInWithAnyClaim(t *testing.T) {
 						if atEnd {
 							at = len(l.Items)
 						}
-						l.Items = slices.Insert(l.Items, at, listtest.Connection(next, 0))
+						l.Items = slices.Insert(l.Items, at, pagingtest.Connection(next, 0))
 					}
 					logins, err := reader(serving(l), nil).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
 					require.NoError(t, err)
-					got := listtest.IDs(logins, listtest.LoginID)
-					for _, c := range listtest.Connections(n) {
-						require.True(t, got[listtest.ConnectionID(c)])
+					got := pagingtest.IDs(logins, pagingtest.LoginID)
+					for _, c := range pagingtest.Connections(n) {
+						require.True(t, got[pagingtest.ConnectionID(c)])
 					}
 					assert.LessOrEqual(t, l.Requests, 6*(5+n/80))
 				})
@@ -261,17 +261,17 @@ func TestSumsOfAMoment(t *testing.T) {
 // A server whose pages are small, and which counts only what is in each: that one window has
 // just a page says nothing of the next one, which is not read again.
 func TestOnePageOfAWindowSaysNothingOfTheNext(t *testing.T) {
-	l := &listtest.Logins{PageSize: 50}
+	l := &pagingtest.Logins{PageSize: 50}
 	r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 		_, logins, err := serving(l)(ctx, q)
 		return len(logins), logins, err
 	}, nil)
 	from := noon
 	for _, n := range []int{50, 120, 50, 50, 80} {
-		l.Items = listtest.Connections(n)
+		l.Items = pagingtest.Connections(n)
 		logins, err := r.Read(t.Context(), cursor.Window{From: from.Add(-cursor.Seam), To: from.Add(time.Hour)}, 0)
 		require.NoError(t, err)
-		listtest.RequireAll(t, l.Items, logins)
+		pagingtest.RequireAll(t, l.Items, logins)
 		from = from.Add(time.Hour)
 	}
 }
@@ -279,13 +279,13 @@ func TestOnePageOfAWindowSaysNothingOfTheNext(t *testing.T) {
 // A short list costs one request a poll. Half of a window later it is looked behind, and so is each
 // piece of a backlog, and a list that has been wrong.
 func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
-	l := &listtest.Logins{Items: listtest.Connections(15)}
+	l := &pagingtest.Logins{Items: pagingtest.Connections(15)}
 	reader := reader(serving(l), nil)
 	requests := func(from time.Duration) int {
 		l.Requests = 0
 		logins, err := reader.Read(t.Context(), cursor.Window{From: noon.Add(from), To: noon.Add(from + 16*time.Minute)}, 5_000)
 		require.NoError(t, err)
-		listtest.RequireAll(t, l.Items, logins)
+		pagingtest.RequireAll(t, l.Items, logins)
 		return l.Requests
 	}
 	assert.Equal(t, 2, requests(0))
@@ -295,11 +295,11 @@ func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
 	assert.Equal(t, 1, requests(7*time.Minute), "the newest window is as it was")
 	assert.Equal(t, 2, requests(8*time.Minute))
 	assert.Equal(t, 2, requests(24*time.Minute))
-	l.Items = listtest.Connections(16)
+	l.Items = pagingtest.Connections(16)
 	assert.Equal(t, 2, requests(25*time.Minute), "a page of that length was not seen alone")
 	assert.Equal(t, 1, requests(26*time.Minute))
 
-	l.PageSize, l.Items = 20, listtest.Connections(45)
+	l.PageSize, l.Items = 20, pagingtest.Connections(45)
 	requested := reader.Get
 	reader.Get = func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 		_, logins, err := requested(ctx, q)
@@ -307,7 +307,7 @@ func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
 	}
 	assert.Greater(t, requests(40*time.Minute), 3)
 	for i, n := range []int{20, 19, 18} {
-		l.Items = listtest.Connections(n)
+		l.Items = pagingtest.Connections(n)
 		assert.Greater(t, requests(time.Duration(41+i)*time.Minute), 1, "it has been wrong, though it comes true")
 	}
 }
@@ -316,17 +316,17 @@ func TestAShortListIsLookedBehindNowAndThen(t *testing.T) {
 // window has just a page says nothing of an old one, in which open records are looked for.
 func TestOnePageOfAWindowSaysNothingOfAnOldOne(t *testing.T) {
 	for _, old := range []time.Duration{8 * time.Minute, time.Hour, 10 * 24 * time.Hour} {
-		l := &listtest.Logins{PageSize: 50}
+		l := &pagingtest.Logins{PageSize: 50}
 		r := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 			_, logins, err := serving(l)(ctx, q)
 			return q.Offset + len(logins), logins, err
 		}, nil)
 		from := noon
 		for _, n := range []int{50, 120} {
-			l.Items = listtest.Connections(n)
+			l.Items = pagingtest.Connections(n)
 			logins, err := r.Read(t.Context(), cursor.Window{From: from, To: from.Add(16 * time.Minute)}, 0)
 			require.NoError(t, err)
-			listtest.RequireAll(t, l.Items, logins)
+			pagingtest.RequireAll(t, l.Items, logins)
 			from = from.Add(-old)
 		}
 	}
@@ -359,7 +359,7 @@ func TestPagesOfAnyLength(t *testing.T) {
 				}, nil)
 				for range 6 {
 					rows, hides, shown = nil, nil, nil
-					for _, c := range listtest.Connections(40 + r.IntN(500)) {
+					for _, c := range pagingtest.Connections(40 + r.IntN(500)) {
 						hide := r.Float64() < hidden
 						if !hide {
 							shown = append(shown, c)
@@ -369,7 +369,7 @@ func TestPagesOfAnyLength(t *testing.T) {
 					logins, err := reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Minute)}, 0)
 					if !errors.Is(err, ErrMoved) { // what was shown twice moves the list
 						require.NoError(t, err)
-						listtest.RequireAll(t, shown, logins)
+						pagingtest.RequireAll(t, shown, logins)
 					}
 				}
 			})
@@ -392,7 +392,7 @@ func lies(r *rand.Rand) []func(n, items int) int {
 // What a claim costs that is too high, of a list whose claims have come true before.
 func TestAClaimThatIsTrueNoLonger(t *testing.T) {
 	for claim, most := range map[int]int{1_000_000: 15, 4_000: 100} {
-		l := &listtest.Logins{Items: listtest.Connections(250)}
+		l := &pagingtest.Logins{Items: pagingtest.Connections(250)}
 		r := reader(serving(l), nil)
 		w := cursor.Window{From: noon, To: noon.Add(time.Hour)}
 		_, err := r.Read(t.Context(), w, 5_000)
@@ -401,7 +401,7 @@ func TestAClaimThatIsTrueNoLonger(t *testing.T) {
 		l.Count, l.Requests = func(int) int { return claim }, 0
 		logins, err := r.Read(t.Context(), w, 5_000)
 		require.NoError(t, err)
-		listtest.RequireAll(t, l.Items, logins)
+		pagingtest.RequireAll(t, l.Items, logins)
 		assert.LessOrEqual(t, l.Requests, most, "a claim of %d", claim)
 		l.Requests = 0
 		_, err = r.Read(t.Context(), w, 5_000)

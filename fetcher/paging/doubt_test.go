@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/pagingtest"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
 )
@@ -19,7 +19,7 @@ import (
 func TestASecondThatProvesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 8))
-		l := &listtest.Logins{Items: listtest.Connections(300), Count: func(int) int { return 7 }}
+		l := &pagingtest.Logins{Items: pagingtest.Connections(300), Count: func(int) int { return 7 }}
 		l.Arrange = func(items []record.UserConnection) []record.UserConnection {
 			r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 			return append(items, items[:r.IntN(5)]...)
@@ -39,7 +39,7 @@ func TestASecondThatProvesNothing(t *testing.T) {
 		for i := range 3 {
 			logins, err := reader.Read(t.Context(), second(i), 500_000)
 			require.NoError(t, err)
-			listtest.RequireAll(t, l.Items, logins)
+			pagingtest.RequireAll(t, l.Items, logins)
 			require.Len(t, doubts, i+1)
 		}
 		for i := range 3 { // the lookback shows them again

@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/pagingtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
@@ -38,7 +37,7 @@ func FuzzHostileLists(f *testing.F) {
 				require.True(t, errors.Is(err, ErrMoved) || errors.Is(err, ErrNoItems) || isFailure(err), err)
 				continue
 			}
-			got := listtest.IDs(logins, listtest.LoginID)
+			got := pagingtest.IDs(logins, pagingtest.LoginID)
 			want := l.Stable(w.From, w.To)
 			missing := 0
 			for _, id := range want {

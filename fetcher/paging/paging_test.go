@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/workspace-exporter/workspace_exporter/fetcher/listtest"
+	"github.com/workspace-exporter/workspace_exporter/fetcher/pagingtest"
 	"github.com/workspace-exporter/workspace_exporter/fetcher/workspace"
 	"github.com/workspace-exporter/workspace_exporter/internal/cursor"
 	"github.com/workspace-exporter/workspace_exporter/internal/record"
@@ -25,13 +25,13 @@ import (
 
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
-const limit = listtest.Limit
+const limit = pagingtest.Limit
 
 // getter gets a page of logins.
 type getter func(context.Context, workspace.PageQuery) (int, []record.Login, error)
 
 // serving gets the pages of a list.
-func serving(l *listtest.Logins) getter {
+func serving(l *pagingtest.Logins) getter {
 	return func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 		page, err := l.ListUserConnections(ctx, q)
 		if err != nil {
@@ -54,7 +54,7 @@ func reader(get getter, mismatch func()) *Reader[record.Login] {
 }
 
 // read reads a list, and tells how often Mismatch was called.
-func read(t *testing.T, l *listtest.Logins, most int) (logins []record.Login, mismatches int, err error) {
+func read(t *testing.T, l *pagingtest.Logins, most int) (logins []record.Login, mismatches int, err error) {
 	t.Helper()
 	logins, err = reader(serving(l), func() { mismatches++ }).Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Hour)}, most)
 	return logins, mismatches, err
@@ -68,13 +68,13 @@ func TestReadsEveryRecord(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%d by %d", n, cmp.Or(size, 100)), func(t *testing.T) {
 				for _, descending := range []bool{false, true} {
-					l := &listtest.Logins{Items: listtest.Connections(n), PageSize: size}
+					l := &pagingtest.Logins{Items: pagingtest.Connections(n), PageSize: size}
 					if descending {
 						slices.Reverse(l.Items)
 					}
 					logins, mismatches, err := read(t, l, 0)
 					require.NoError(t, err)
-					listtest.RequireAll(t, l.Items, logins)
+					pagingtest.RequireAll(t, l.Items, logins)
 					assert.Len(t, logins, n)
 					assert.Zero(t, mismatches)
 				}
@@ -87,14 +87,14 @@ func TestRequests(t *testing.T) {
 	// Where a page may be the last one or not, one more is asked for: a full one, whatever the
 	// count says, and a short one as long as it is not known that the others have one length.
 	for n, want := range map[int]struct{ first, later int }{0: {1, 1}, 1: {2, 1}, 60: {2, 1}, 100: {2, 2}, 101: {3, 2}, 199: {3, 3}, 200: {4, 3}, 1234: {13, 13}} {
-		l := &listtest.Logins{Items: listtest.Connections(n)}
+		l := &pagingtest.Logins{Items: pagingtest.Connections(n)}
 		_, _, err := read(t, l, 0)
 		require.NoError(t, err)
 		assert.Equal(t, want.first, l.Requests, "%d records", n)
 
 		reader := reader(serving(l), nil)
 		for _, before := range []int{350, 450, 550, n} {
-			l.Items, l.Requests = listtest.Connections(before), 0
+			l.Items, l.Requests = pagingtest.Connections(before), 0
 			_, err = reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(time.Hour)}, 0)
 			require.NoError(t, err)
 		}
@@ -111,11 +111,11 @@ func TestRecordsOfOneSecond(t *testing.T) {
 		return items
 	}
 	for range 10 {
-		l := &listtest.Logins{Items: listtest.Connections(250), Arrange: shuffle}
+		l := &pagingtest.Logins{Items: pagingtest.Connections(250), Arrange: shuffle}
 		logins, mismatches, err := read(t, l, 0)
 		if !errors.Is(err, ErrMoved) { // chance; a later poll has another
 			require.NoError(t, err)
-			listtest.RequireAll(t, l.Items, logins)
+			pagingtest.RequireAll(t, l.Items, logins)
 		}
 		require.Zero(t, mismatches)
 		require.LessOrEqual(t, l.Requests, maxPasses*4)
@@ -145,10 +145,10 @@ func TestAShuffledListIsWholeOrNotDone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			done := 0
 			for range c.readings {
-				l := &listtest.Logins{Items: listtest.Connections(c.n), Count: c.count, Arrange: shuffle}
+				l := &pagingtest.Logins{Items: pagingtest.Connections(c.n), Count: c.count, Arrange: shuffle}
 				logins, _, err := read(t, l, 0)
 				if err == nil {
-					listtest.RequireAll(t, l.Items, logins)
+					pagingtest.RequireAll(t, l.Items, logins)
 					done++
 					continue
 				}
@@ -166,7 +166,7 @@ func TestAShuffledSecond(t *testing.T) {
 	for i, claim := range lies(r) {
 		for _, n := range []int{11, 100, 130, 400} {
 			t.Run(fmt.Sprintf("%d of %d", i, n), func(t *testing.T) {
-				l := &listtest.Logins{Items: listtest.Connections(n), Arrange: func(items []record.UserConnection) []record.UserConnection {
+				l := &pagingtest.Logins{Items: pagingtest.Connections(n), Arrange: func(items []record.UserConnection) []record.UserConnection {
 					r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 					return items
 				}}
@@ -179,7 +179,7 @@ func TestAShuffledSecond(t *testing.T) {
 				for range 20 { // chance: nearly always the first is done
 					logins, err := reader.Read(t.Context(), cursor.Window{From: noon, To: noon.Add(cursor.Second)}, 500_000)
 					if err == nil {
-						listtest.RequireAll(t, listtest.Connections(n), logins)
+						pagingtest.RequireAll(t, pagingtest.Connections(n), logins)
 						return
 					}
 					require.ErrorIs(t, err, ErrMoved)
@@ -194,7 +194,7 @@ func TestAShuffledSecond(t *testing.T) {
 // nothing of how many there are.
 func TestOnePageWithoutACountIsReadAgain(t *testing.T) {
 	for _, left := range []int{0, 30, 59} {
-		l := &listtest.Logins{Items: listtest.Connections(60), Count: func(int) int { return -1 }}
+		l := &pagingtest.Logins{Items: pagingtest.Connections(60), Count: func(int) int { return -1 }}
 		l.Arrange = func(items []record.UserConnection) []record.UserConnection {
 			if l.Requests <= 2 {
 				return slices.Delete(items, left, left+1)
@@ -203,23 +203,23 @@ func TestOnePageWithoutACountIsReadAgain(t *testing.T) {
 		}
 		logins, mismatches, err := read(t, l, 0)
 		require.NoError(t, err)
-		listtest.RequireAll(t, l.Items, logins)
+		pagingtest.RequireAll(t, l.Items, logins)
 		assert.Zero(t, mismatches)
 	}
 }
 
 // A list whose order is another one for each offset, but always the same.
 func TestOrderThatDependsOnTheOffset(t *testing.T) {
-	items := listtest.Connections(250)
+	items := pagingtest.Connections(250)
 	byOffset := func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 		r := rand.New(rand.NewPCG(uint64(q.Offset), 0))
 		turned := slices.Clone(items)
 		r.Shuffle(len(turned), func(i, j int) { turned[i], turned[j] = turned[j], turned[i] })
-		return serving(&listtest.Logins{Items: turned})(ctx, q)
+		return serving(&pagingtest.Logins{Items: turned})(ctx, q)
 	}
 	logins, err := reader(byOffset, func() { t.Error("a mismatch") }).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
 	if err == nil {
-		listtest.RequireAll(t, items, logins)
+		pagingtest.RequireAll(t, items, logins)
 		return
 	}
 	require.ErrorIs(t, err, ErrMoved, "what cannot be proved must not pass for whole")
@@ -249,10 +249,10 @@ func TestCountThatIsNotTrue(t *testing.T) {
 		"the API gives one less": {633, 0, func(n int) int { return n + 1 }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &listtest.Logins{Items: listtest.Connections(c.n), PageSize: c.size, Count: c.count}
+			l := &pagingtest.Logins{Items: pagingtest.Connections(c.n), PageSize: c.size, Count: c.count}
 			logins, mismatches, err := read(t, l, 0)
 			require.NoError(t, err)
-			listtest.RequireAll(t, l.Items, logins)
+			pagingtest.RequireAll(t, l.Items, logins)
 			assert.Equal(t, c.mismatch, mismatches)
 			assert.LessOrEqual(t, l.Requests, 2*(2+(c.n+500)/(cmp.Or(c.size, 100)-2)))
 		})
@@ -261,11 +261,11 @@ func TestCountThatIsNotTrue(t *testing.T) {
 
 // A source that repeats an id is done after the second reading.
 func TestRepeatedID(t *testing.T) {
-	l := &listtest.Logins{Items: listtest.Connections(150)}
+	l := &pagingtest.Logins{Items: pagingtest.Connections(150)}
 	l.Items[120] = l.Items[20]
 	logins, mismatches, err := read(t, l, 0)
 	require.NoError(t, err)
-	assert.Len(t, listtest.IDs(logins, listtest.LoginID), 149)
+	assert.Len(t, pagingtest.IDs(logins, pagingtest.LoginID), 149)
 	assert.Equal(t, 1, mismatches)
 	assert.Equal(t, 6, l.Requests)
 }
@@ -274,7 +274,7 @@ func TestRepeatedID(t *testing.T) {
 // for ever.
 func TestOffsetIgnored(t *testing.T) {
 	for _, count := range []int{-1, 250} {
-		l := &listtest.Logins{Items: listtest.Connections(100), Count: func(int) int { return count }}
+		l := &pagingtest.Logins{Items: pagingtest.Connections(100), Count: func(int) int { return count }}
 		_, err := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 			q.Offset = 0
 			return serving(l)(ctx, q)
@@ -286,22 +286,22 @@ func TestOffsetIgnored(t *testing.T) {
 
 // One that has all it claims in a page is read.
 func TestOffsetIgnoredByAShortList(t *testing.T) {
-	l := &listtest.Logins{Items: listtest.Connections(42)}
+	l := &pagingtest.Logins{Items: pagingtest.Connections(42)}
 	logins, err := reader(func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 		q.Offset = 0
 		return serving(l)(ctx, q)
 	}, nil).Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
 	require.NoError(t, err)
-	listtest.RequireAll(t, l.Items, logins)
+	pagingtest.RequireAll(t, l.Items, logins)
 }
 
 // Records that vanish at once, each time in the middle of the reading, are never seen
 // twice: nothing can be proved.
 func TestNeverHoldsStill(t *testing.T) {
 	next := 1000
-	l := &listtest.Logins{Items: listtest.Connections(250), Before: func(l *listtest.Logins) {
+	l := &pagingtest.Logins{Items: pagingtest.Connections(250), Before: func(l *pagingtest.Logins) {
 		for i := range l.Items {
-			l.Items[i] = listtest.Connection(next, 0)
+			l.Items[i] = pagingtest.Connection(next, 0)
 			next++
 		}
 	}}
@@ -314,37 +314,37 @@ func TestNeverHoldsStill(t *testing.T) {
 // A list that grows faster than it can be read twice is done after few passes.
 func TestGrowsAllTheTime(t *testing.T) {
 	next := 10_000
-	l := &listtest.Logins{Items: listtest.Connections(1234), Before: func(l *listtest.Logins) {
+	l := &pagingtest.Logins{Items: pagingtest.Connections(1234), Before: func(l *pagingtest.Logins) {
 		if next++; next%20 == 5 {
-			l.Items = slices.Insert(l.Items, 0, listtest.Connection(next, 0))
+			l.Items = slices.Insert(l.Items, 0, pagingtest.Connection(next, 0))
 		}
 	}}
 	logins, _, err := read(t, l, 0)
 	require.NoError(t, err)
-	listtest.RequireAll(t, l.Items, logins)
+	pagingtest.RequireAll(t, l.Items, logins)
 	assert.LessOrEqual(t, l.Requests, 3*14)
 }
 
 func TestTooMany(t *testing.T) {
 	var many *TooManyError
-	l := &listtest.Logins{Items: listtest.Connections(251)}
+	l := &pagingtest.Logins{Items: pagingtest.Connections(251)}
 	_, _, err := read(t, l, 250)
 	require.ErrorAs(t, err, &many)
 	assert.Equal(t, 251, many.Count)
 	assert.Equal(t, 2, l.Requests, "the first page, and whether there is one more than that")
 
-	l = &listtest.Logins{Items: listtest.Connections(250)}
+	l = &pagingtest.Logins{Items: pagingtest.Connections(250)}
 	_, _, err = read(t, l, 250)
 	require.NoError(t, err)
 
-	l = &listtest.Logins{Items: listtest.Connections(1234), Count: func(int) int { return -1 }}
+	l = &pagingtest.Logins{Items: pagingtest.Connections(1234), Count: func(int) int { return -1 }}
 	_, _, err = read(t, l, 250)
 	require.ErrorAs(t, err, &many)
 	assert.Equal(t, 3, l.Requests, "without a count, only reading tells")
 }
 
 func TestMalformedItems(t *testing.T) {
-	l := &listtest.Logins{Items: listtest.Connections(98)}
+	l := &pagingtest.Logins{Items: pagingtest.Connections(98)}
 	for _, text := range []string{`null`, `1`, `"x"`, `null`, `[]`} {
 		var c record.UserConnection
 		require.NoError(t, json.Unmarshal([]byte(text), &c))
@@ -352,17 +352,17 @@ func TestMalformedItems(t *testing.T) {
 	}
 	logins, mismatches, err := read(t, l, 0)
 	require.NoError(t, err)
-	assert.Len(t, listtest.IDs(logins, listtest.LoginID), 103, "two that look the same are two")
+	assert.Len(t, pagingtest.IDs(logins, pagingtest.LoginID), 103, "two that look the same are two")
 	assert.Zero(t, mismatches)
 	again, _, err := read(t, l, 0)
 	require.NoError(t, err)
-	assert.Equal(t, listtest.IDs(logins, listtest.LoginID), listtest.IDs(again, listtest.LoginID), "and the same two at the next reading")
+	assert.Equal(t, pagingtest.IDs(logins, pagingtest.LoginID), pagingtest.IDs(again, pagingtest.LoginID), "and the same two at the next reading")
 }
 
 func TestErrorsEndTheReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := &workspace.Error{Operation: "ListUserConnection", Status: 503}
-		l := &listtest.Logins{Items: listtest.Connections(1234)}
+		l := &pagingtest.Logins{Items: pagingtest.Connections(1234)}
 		u := reader(slow(l, func(ctx context.Context, offset int) error {
 			switch offset {
 			case 0, 99:
@@ -379,7 +379,7 @@ func TestErrorsEndTheReading(t *testing.T) {
 }
 
 // slow is a list that does something before a request is served.
-func slow(l *listtest.Logins, wait func(ctx context.Context, offset int) error) getter {
+func slow(l *pagingtest.Logins, wait func(ctx context.Context, offset int) error) getter {
 	return func(ctx context.Context, q workspace.PageQuery) (int, []record.Login, error) {
 		if err := wait(ctx, q.Offset); err != nil {
 			return 0, nil, err
@@ -398,9 +398,9 @@ type mover struct {
 	there, ever map[record.Identity]bool // all the time; ever
 }
 
-func (m *mover) stir(l *listtest.Logins) {
+func (m *mover) stir(l *pagingtest.Logins) {
 	if l.Requests == 1 {
-		m.there, m.ever = listtest.IDs(l.Items, listtest.ConnectionID), listtest.IDs(l.Items, listtest.ConnectionID)
+		m.there, m.ever = pagingtest.IDs(l.Items, pagingtest.ConnectionID), pagingtest.IDs(l.Items, pagingtest.ConnectionID)
 	}
 	if l.Requests > m.calm {
 		return
@@ -408,13 +408,13 @@ func (m *mover) stir(l *listtest.Logins) {
 	for range m.IntN(4) {
 		if m.insert {
 			m.next++
-			c := listtest.Connection(m.next, 0)
-			m.ever[listtest.ConnectionID(c)] = true
+			c := pagingtest.Connection(m.next, 0)
+			m.ever[pagingtest.ConnectionID(c)] = true
 			l.Items = slices.Insert(l.Items, m.IntN(len(l.Items)+1), c)
 		}
 		if n := len(l.Items); m.remove && n > 0 {
 			i := m.IntN(n)
-			delete(m.there, listtest.ConnectionID(l.Items[i]))
+			delete(m.there, pagingtest.ConnectionID(l.Items[i]))
 			l.Items = slices.Delete(l.Items, i, i+1)
 		}
 		if n := len(l.Items); m.move && n > 0 {
@@ -450,7 +450,7 @@ func TestNothingIsLostWhileTheListMoves(t *testing.T) {
 		case 4:
 			m.shuffle = true
 		}
-		l := &listtest.Logins{Items: listtest.Connections(rapid.IntRange(0, 60).Draw(rt, "records")), PageSize: rapid.IntRange(5, 20).Draw(rt, "size"), Before: m.stir}
+		l := &pagingtest.Logins{Items: pagingtest.Connections(rapid.IntRange(0, 60).Draw(rt, "records")), PageSize: rapid.IntRange(5, 20).Draw(rt, "size"), Before: m.stir}
 		var logins []record.Login
 		var err error
 		synctest.Test(t, func(t *testing.T) {
@@ -470,7 +470,7 @@ func TestNothingIsLostWhileTheListMoves(t *testing.T) {
 			return
 		}
 		done++
-		got := listtest.IDs(logins, listtest.LoginID)
+		got := pagingtest.IDs(logins, pagingtest.LoginID)
 		for id := range m.there {
 			require.True(rt, got[id], "a record is lost")
 		}
@@ -485,9 +485,9 @@ func TestNothingIsLostWhileTheListMoves(t *testing.T) {
 // middle one: one is lost, and yet there are as many as the count says. The seam tells.
 func TestCountAloneProvesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &listtest.Logins{Items: listtest.Connections(250), Before: func(l *listtest.Logins) {
+		l := &pagingtest.Logins{Items: pagingtest.Connections(250), Before: func(l *pagingtest.Logins) {
 			if l.Requests == 3 {
-				l.Items = append(slices.Insert(slices.Delete(l.Items, 0, 2), 150, listtest.Connection(1000, 0)), listtest.Connection(1001, 0))
+				l.Items = append(slices.Insert(slices.Delete(l.Items, 0, 2), 150, pagingtest.Connection(1000, 0)), pagingtest.Connection(1001, 0))
 			}
 		}}
 		u := reader(slow(l, func(_ context.Context, offset int) error {
@@ -496,7 +496,7 @@ func TestCountAloneProvesNothing(t *testing.T) {
 		}), nil)
 		logins, err := u.Read(t.Context(), cursor.Window{From: noon, To: noon}, 0)
 		require.NoError(t, err)
-		assert.True(t, listtest.IDs(logins, listtest.LoginID)[listtest.ConnectionID(listtest.Connection(100, 0))])
+		assert.True(t, pagingtest.IDs(logins, pagingtest.LoginID)[pagingtest.ConnectionID(pagingtest.Connection(100, 0))])
 		assert.Equal(t, 8, l.Requests)
 	})
 }
@@ -542,7 +542,7 @@ func TestDistrustedClaimProvesNothing(t *testing.T) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	l := &listtest.Logins{Items: listtest.Connections(1234)}
+	l := &pagingtest.Logins{Items: pagingtest.Connections(1234)}
 	u := reader(serving(l), nil)
 	for b.Loop() {
 		if _, err := u.Read(b.Context(), cursor.Window{From: noon, To: noon}, 0); err != nil {

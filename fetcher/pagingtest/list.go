@@ -1,5 +1,4 @@
-// Package listtest has a list of logins as the API may show it, for tests of those that read it.
-package listtest
+package pagingtest
 
 import (
 	"context"
