@@ -166,6 +166,10 @@ func (b *backfill) read(ctx context.Context) ([]*history, error) {
 		if err := b.readSource(ctx, s, h); err != nil {
 			return nil, fmt.Errorf("project %q: %w", s.Project, err)
 		}
+		if h.misplaced > 0 {
+			level.Warn(b.logger).Log("msg", "the API shows records outside the windows that it is asked for: those that may have been counted before, or by the exporter, are left out of the history",
+				"project", s.Project, "source", s.Source, "records", h.misplaced)
+		}
 		histories = append(histories, h)
 	}
 	if len(histories) == 0 {

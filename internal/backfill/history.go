@@ -19,8 +19,11 @@ type history struct {
 	ledger   *ledger.Ledger
 	counters *collector.Counters
 	lookback time.Duration
-	cursor   time.Time
-	series   map[*collector.Series]*steps
+	position cursor.Position
+	// misplaced is how many records were shown by windows that are not theirs, and are not
+	// in the history: they may be in it already, or are the exporter's.
+	misplaced int
+	series    map[*collector.Series]*steps
 }
 
 // period is the time from since until before until, in steps of whole seconds.
@@ -71,7 +74,7 @@ func newHistory(o collector.Options, p period) *history {
 }
 
 // Position is how far the history has been read.
-func (h *history) Position() (cursor.Position, error) { return cursor.Position{Cursor: h.cursor}, nil }
+func (h *history) Position() (cursor.Position, error) { return h.position, nil }
 
 // Unfinished lists nothing: a history is read once.
 func (h *history) Unfinished(time.Time) ([]time.Time, error) { return nil, nil }
@@ -82,15 +85,20 @@ func (h *history) CountUnfinished() (int, error) { return 0, nil }
 // Skip remembers records that are counted by the exporter whose counters begin at the end of
 // the history, so that they are not counted here.
 func (h *history) Skip(b *record.Batch) error {
-	h.ledger.Apply(b, func(*ledger.Event) {})
+	h.ledger.Apply(b, func(e *ledger.Event) {
+		if newest := e.Login.Latest(); !newest.IsZero() && newest.Before(b.From.Add(-cursor.MemoryMargin)) {
+			h.misplaced++
+		}
+	})
 	return nil
 }
 
 // Commit counts a batch.
 func (h *history) Commit(b *record.Batch) error {
 	h.ledger.Apply(b, h.count)
-	h.cursor = b.To
-	h.ledger.Forget(cursor.Forgettable(cursor.Horizon(b.To, h.lookback)))
+	h.position.Advance(cursor.Window{From: b.From, To: b.To}, b.Now, b.Newest(), h.lookback)
+	h.ledger.Forget(cursor.Forgettable(h.position.Horizon))
+	h.ledger.KnownFrom(h.position.KnownFrom(h.lookback))
 	if b.UpToDate {
 		h.ledger.Expire(b.Now, h.count)
 	}
@@ -101,6 +109,9 @@ func (h *history) Commit(b *record.Batch) error {
 func (h *history) count(e *ledger.Event) {
 	if e.Login == nil {
 		return // a connection that is not there any more
+	}
+	if e.Disposition == ledger.Forgotten {
+		h.misplaced++
 	}
 	h.counters.Count(e, func(m *collector.Metric, s *collector.Series) { h.observe(s, h.when(m, e.Login)) })
 }

@@ -72,6 +72,64 @@ func TestAHistoryIsWrittenAsOpenMetrics(t *testing.T) {
 	), got)
 }
 
+// Windows of half a day, as the API is asked for them, and what it shows in each. What an
+// earlier window has counted is forgotten by then, and not counted once more.
+func TestWhatWindowsShowBesidesTheirOwnCountsOnce(t *testing.T) {
+	since, hour := time.Unix(1_700_000_000, 0).UTC(), time.Hour
+	login := func(n byte, at time.Time) record.Login {
+		id := record.Identity{n + 1}
+		return record.Login{ID: id, Invariant: id, Start: at, End: at.Add(time.Minute)}
+	}
+	const windows = 10
+	own := func(window int, zone time.Duration) []record.Login {
+		at := since.Add(time.Duration(12*window)*hour + zone)
+		return []record.Login{login(byte(2*window), at.Add(hour)), login(byte(2*window+1), at.Add(11*hour))}
+	}
+	all := func(from, to int) (logins []record.Login) {
+		for window := max(0, from); window < to; window++ {
+			logins = append(logins, own(window, 0)...)
+		}
+		return logins
+	}
+	for name, tc := range map[string]struct {
+		skipped          []record.Login
+		shown            func(window int) []record.Login
+		counted          int
+		reportsMisplaced bool
+	}{
+		"their own":                 {nil, func(n int) []record.Login { return own(n, 0) }, 2 * windows, false},
+		"their own, in a zone west": {nil, func(n int) []record.Login { return own(n, -12*hour) }, 2 * windows, false},
+		"their own, in a zone east": {nil, func(n int) []record.Login { return own(n, 14*hour) }, 2 * windows, false},
+		"the newest three also":     {all(windows-3, windows), func(n int) []record.Login { return all(n-3, n+1) }, 2 * (windows - 3), true},
+		"all that there is":         {all(0, windows), func(int) []record.Login { return all(0, windows) }, 0, true},
+		"all before them also":      {nil, func(n int) []record.Login { return all(0, n+1) }, 2 * windows, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			until := since.Add(12 * windows * hour)
+			h := newHistory(collector.Options{Project: "p", Product: "app_streaming", Kind: collector.Logins, Lookback: 15 * time.Minute,
+				Rules:  ledger.Rules{SuccessCodes: []string{""}, PendingTimeout: time.Minute},
+				Limits: collector.NewLimits(100, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "x"}, []string{"family"}))},
+				period{since: since.Add(-24 * hour), until: until.Add(24 * hour), step: time.Minute})
+			now := until.Add(48 * hour)
+			require.NoError(t, h.Skip(&record.Batch{From: until, To: until.Add(2 * time.Second), Now: now, Logins: tc.skipped}))
+			for n := range windows {
+				w := record.Batch{From: since.Add(time.Duration(12*n) * hour), To: since.Add(time.Duration(12*(n+1)) * hour), Now: now, Logins: tc.shown(n)}
+				require.NoError(t, h.Commit(&w))
+				// The parts of a file, of which the last one has nothing more.
+				require.NoError(t, h.Commit(&record.Batch{From: w.From, To: w.To, Now: now}))
+			}
+			counted := 0
+			for s := range h.series {
+				if len(s.Counts()) == 1 {
+					counted = max(counted, int(s.Counts()[0]))
+				}
+			}
+			assert.Equal(t, tc.counted, counted)
+			assert.Equal(t, tc.reportsMisplaced, h.misplaced > 0)
+		})
+	}
+}
+
 func TestHistoriesHaveWhatHappened(t *testing.T) {
 	names := Metrics()
 	assert.Subset(t, names, []string{"workspace_login_attempts_total", "workspace_login_failures_total", "workspace_session_duration_seconds",
