@@ -172,7 +172,7 @@ func (p *process) answersTheDashboards(t *testing.T, outage time.Time) {
 
 // seldom are rules that record something only while something is wrong, or whose past
 // writePast does not make.
-var seldom = regexp.MustCompile(`^server:|:(never_succeeded|recovered|only_steady|spray\w*|new_code\w+|kept_out|none_succeeds|outage|as_usual|nearly_all|usual\w+)$|:expected15m$|^instance:|:several_groups$|:widespread$|:(paged\w*|new_since_page|all_is_well)$`)
+var seldom = regexp.MustCompile(`^server:|:(never_succeeded|recovered|only_steady|spray\w*|new_code\w+|kept_out|none_succeeds|outage|as_usual|nearly_all|usual\w+)$|:expected15m$|^instance:|:several_groups$|:widespread$|:(paged\w*|new_since_page|all_is_well|back)$`)
 
 var rated = regexp.MustCompile(`^\(sum (?:by \([^)]*\) )?\(rate\((\w+\{[^}]*\})\[\$__rate_interval\]\)\) \* \$__interval_ms / 1000\)`)
 
