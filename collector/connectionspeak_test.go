@@ -105,12 +105,14 @@ func TestPeaksAgreeWithCountingByHand(t *testing.T) {
 					logins = append(logins, c.login)
 				}
 			}
+			batch := &record.Batch{From: now.Add(-8 * time.Hour), To: now, Now: now, Logins: logins, UpToDate: true}
 			for b.storage.fail, b.storage.failAfter = accidentOf(rt); ; b.storage.fail, b.storage.failAfter = nil, nil {
 				b.clock = now
-				if b.accumulator.Commit(&record.Batch{From: now.Add(-8 * time.Hour), To: now, Now: now, Logins: logins, UpToDate: true}) == nil {
+				if b.accumulator.Commit(batch) == nil {
 					break
 				}
 			}
+			require.NoError(rt, b.accumulator.Commit(batch)) // what it does not show is deleted if that is seen twice
 			for _, c := range all {
 				switch {
 				case !c.deleted:
@@ -234,7 +236,9 @@ func TestPeaksOfAnotherRelease(t *testing.T) {
 	b.restart()
 	assert.Equal(t, map[string]float64{"15m": 3, "1h": 3}, b.values(connectionsPeak, "window"))
 	end := func(l *record.Login) { l.End, l.Updated = t0.Add(time.Minute), t0.Add(time.Minute) }
-	require.NoError(t, b.read(t0.Add(2*time.Minute), login(1, t0.Add(-5*time.Minute), end), login(4, t0.Add(90*time.Second))))
+	for range 2 { // so that the others pass for deleted
+		require.NoError(t, b.read(t0.Add(2*time.Minute), login(1, t0.Add(-5*time.Minute), end), login(4, t0.Add(90*time.Second))))
+	}
 	assert.Equal(t, map[string]float64{"15m": 3, "1h": 3}, b.values(connectionsPeak, "window"))
 	b.storage.rows[connectionsTable+"\x00"+string([]byte{0, 0, 1, 0x9a, 0, 0, 0, 0})] = string([]byte{10}) // of times long gone
 	b.restart()

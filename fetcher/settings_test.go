@@ -135,6 +135,7 @@ func TestWhatIsReadLateEndsNothing(t *testing.T) {
 		assert.WithinDuration(t, now, position.LastSuccess, 0, "that is when it was up to date")
 		late.Late = false
 		require.NoError(t, accumulator.Commit(&late))
+		require.NoError(t, accumulator.Commit(&late), "what is gone is looked for twice")
 		assert.Equal(t, map[string]float64{"workspace_login_attempts_total g": 1, "workspace_login_failures_total g pending_timeout": 1}, counted(t, accumulator))
 	})
 }

@@ -51,7 +51,7 @@ func (l *Ledger) evidenceOf(e *entry, b *record.Batch) evidence {
 	// that was asked for before a restart is no evidence, either.
 	current := b.UpToDate && !b.Late || b.Reread
 	seen := e.batch == l.batch
-	absent := current && !seen && e.isAbsent(b)
+	absent := current && !seen && e.isAbsent(b, l.batch)
 	first, _, dated := e.span()
 	switch {
 	case !dated:

@@ -44,7 +44,8 @@ type entry struct {
 	invalid                         string        // names of fields that could not be read, each with a comma
 	login                           *record.Login // newest version, while it is pending
 	batch                           uint32        // number of the last batch that held it
-	absent                          uint8         // at which of its times batches since have not shown it: see isAbsent
+	missed, absent                  uint8         // at which of its times a batch since, and another one, have not shown it: see isAbsent
+	lookedFor                       uint32        // number of the last batch that may be in them
 	ref                             ref           // where it is remembered
 }
 
@@ -229,22 +230,25 @@ func (e *entry) duration(observed flags, from, to int64, name string, ev *Event)
 func (e *entry) selectors() [3]int64 { return [...]int64{e.preConnect, e.start, e.updated} }
 
 // isAbsent reports whether the record is nowhere, of which a batch that does not show
-// it may be the last proof. The API selects by one of its times, and does not document which: only
-// what is absent at all of them was deleted. One batch need not cover them all.
-func (e *entry) isAbsent(b *record.Batch) bool {
+// it may be the last proof: n is its number. The API selects by one of its times, and does not
+// document which: only what is absent at all of them was deleted. One batch need not cover them
+// all. At each it must be absent twice: a file may be short, and nothing shows that.
+func (e *entry) isAbsent(b *record.Batch, n uint32) bool {
 	from, to, end := b.From.Add(cursor.Edge).UnixMilli(), b.To.Add(-cursor.Edge).UnixMilli(), latest(b).UnixMilli()
-	known, absent := uint8(0), e.absent
+	known, covered := uint8(0), uint8(0)
 	for i, t := range e.selectors() {
 		if t == 0 || t > end { // a time to come is a wrong clock's: no window has shown it there
 			continue
 		}
 		known |= 1 << i
 		if from <= t && t <= to {
-			absent |= 1 << i
+			covered |= 1 << i
 		}
 	}
-	e.absent = absent
-	return known != 0 && absent&known == known
+	if e.lookedFor != n {
+		e.lookedFor, e.absent, e.missed = n, e.absent|e.missed&covered, e.missed|covered
+	}
+	return known != 0 && e.absent&known == known
 }
 
 // span is when the record happened, by all the times that the API may select by.

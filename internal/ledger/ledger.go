@@ -148,7 +148,7 @@ func (l *Ledger) update(e *entry, login *record.Login, b *record.Batch, ev *Even
 		e.identify(login)
 		l.memory.add(e)
 	}
-	e.batch, e.absent = l.batch, 0
+	e.batch, e.missed, e.absent = l.batch, 0, 0
 	before := *e
 	if login.Malformed {
 		e.is |= settled
