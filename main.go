@@ -152,7 +152,7 @@ func addSimulate(cli *kingpin.Application, commands map[string]action) {
 	c.Validate(func(*kingpin.CmdClause) error {
 		d, err := model.ParseDuration(history)
 		if err != nil {
-			return fmt.Errorf("--history: %w", err)
+			return fmt.Errorf("--history %q: must be a duration like 12h or 30d", history)
 		}
 		o.History = time.Duration(d)
 		if o.Users < 1 || o.Servers < 1 || o.LoginsPerHour < 0 {

@@ -121,9 +121,18 @@ type place struct {
 	broken bool // of a wrong kind, and reported
 }
 
-// report adds a problem of the given line.
+// report adds a problem of the given line. Of two keys that are not shown, and that nothing
+// tells apart, one is enough.
 func (r *reader) report(line int, path, format string, args ...any) {
-	r.problems = append(r.problems, Problem{r.file, line, path, fmt.Sprintf(format, args...)})
+	p := Problem{r.file, line, path, fmt.Sprintf(format, args...)}
+	if n := len(r.problems); n == 0 || r.problems[n-1] != p {
+		r.problems = append(r.problems, p)
+	}
+}
+
+// reported reports whether there is a problem of path itself.
+func (r *reader) reported(path string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Path == path })
 }
 
 // refuse adds a problem of the value at path, or where it should be. What could

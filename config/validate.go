@@ -235,7 +235,7 @@ func (r *reader) credentials(at string, c *Credentials) {
 	if c.DefaultChain != nil {
 		kinds = append(kinds, "default_chain")
 	}
-	if len(kinds) != 1 {
+	if len(kinds) > 1 || len(kinds) == 0 && !r.reported(at) { // an unknown key stands for one of them
 		r.refuse(at, "exactly one of aksk, password, token and default_chain is needed, not %s",
 			cmp.Or(strings.Join(kinds, " and "), "none"))
 	}

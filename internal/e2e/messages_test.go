@@ -47,6 +47,13 @@ func TestAPortThatIsTakenIsExplained(t *testing.T) {
 	}
 }
 
+func TestSimulateSaysWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	code, _, stderr := command(t, t.TempDir(), "simulate", "--history=yesterday")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, stderr, `--history "yesterday": must be a duration like 12h or 30d`)
+}
+
 func TestCheckConfigSaysWhatIsDoubtfulAndWhatTheModesNeed(t *testing.T) {
 	t.Parallel()
 	e := install(t, setup{})
