@@ -257,7 +257,8 @@ func TestACrashWhileATaskIsMadeMakesNoOther(t *testing.T) {
 			require.Equal(t, "CREATING", first[0].Status)
 			e.kill()
 			e.start()
-			e.pollsEnd(project, c.source, "success", 1)
+			done := key("workspace_exporter_polls_total", "project", project, "source", c.source, "result", "success")
+			eventually(t, "a poll succeeds, perhaps before it is asked for", func() bool { return e.only("workspace_exporter_polls_total")[done] >= 1 })
 			assert.Equal(t, c.total, e.metrics().sum(c.metric))
 			assert.Len(t, tap.requests(first[0].TaskID+"/download"), 1, "it is the task from before the crash that is read")
 			windows := map[string]bool{}
