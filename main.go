@@ -155,8 +155,9 @@ func addSimulate(cli *kingpin.Application, commands map[string]action) {
 			return fmt.Errorf("--history %q: must be a duration like 12h or 30d", history)
 		}
 		o.History = time.Duration(d)
-		if o.Users < 1 || o.Servers < 1 || o.LoginsPerHour < 0 {
-			return errors.New("--users and --servers must be at least 1, --logins-per-hour must not be negative")
+		isRate := o.LoginsPerHour >= 0 && o.LoginsPerHour <= 1e6 // what is no number is not either
+		if o.Users < 1 || o.Servers < 1 || !isRate {
+			return errors.New("--users and --servers must be at least 1, --logins-per-hour must be from 0 to 1000000")
 		}
 		return nil
 	})

@@ -49,9 +49,16 @@ func TestAPortThatIsTakenIsExplained(t *testing.T) {
 
 func TestSimulateSaysWhatIsAllowed(t *testing.T) {
 	t.Parallel()
-	code, _, stderr := command(t, t.TempDir(), "simulate", "--history=yesterday")
-	assert.Equal(t, 2, code)
-	assert.Contains(t, stderr, `--history "yesterday": must be a duration like 12h or 30d`)
+	for flag, want := range map[string]string{
+		"--history=yesterday":   `--history "yesterday": must be a duration like 12h or 30d`,
+		"--logins-per-hour=nan": "--logins-per-hour must be from 0 to 1000000",
+		"--logins-per-hour=inf": "--logins-per-hour must be from 0 to 1000000",
+		"--logins-per-hour=-1":  "--logins-per-hour must be from 0 to 1000000",
+	} {
+		code, _, stderr := command(t, t.TempDir(), "simulate", flag)
+		assert.Equal(t, 2, code, flag)
+		assert.Contains(t, stderr, want)
+	}
 }
 
 func TestCheckConfigSaysWhatIsDoubtfulAndWhatTheModesNeed(t *testing.T) {
