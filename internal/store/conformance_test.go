@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
@@ -112,9 +113,11 @@ func (d *database) partition(s Store, project, source string) Partition {
 // newLease takes the lease of a project, whoever has it.
 func newLease(s *Postgres, project string) *Lease {
 	lease := &Lease{}
-	err := s.pool.QueryRow(context.Background(), s.sql(`
-		WITH me AS (INSERT INTO store.replicas VALUES ('test', now() + '1 hour', '', '{}') ON CONFLICT (owner) DO NOTHING)
-		INSERT INTO store.leases AS l VALUES ($1, 'test', 1) ON CONFLICT (project) DO UPDATE SET epoch = l.epoch + 1 RETURNING epoch`), project).Scan(&lease.Epoch)
+	err := s.in(context.Background(), time.Minute, readWrite, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, s.sql(`
+			WITH me AS (INSERT INTO store.replicas VALUES ('test', now() + '1 hour', '', '{}') ON CONFLICT (owner) DO NOTHING)
+			INSERT INTO store.leases AS l VALUES ($1, 'test', 1) ON CONFLICT (project) DO UPDATE SET epoch = l.epoch + 1 RETURNING epoch`), project).Scan(&lease.Epoch)
+	})
 	if err != nil {
 		lease.Epoch = -1 // a store that is closed or damaged
 	}
