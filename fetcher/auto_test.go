@@ -233,7 +233,8 @@ func TestAShortFileOfASecondWhosePagesAreRefused(t *testing.T) {
 			}
 			assert.Len(t, logins, 150)
 			assert.Equal(t, 1, doubts)
-			assert.Regexp(t, "has 150 records of its window that differ, and there are (19|20).", b.log.String())
+			// Pages are asked for side by side: the last one that is not refused may come too late.
+			assert.Regexp(t, `has 150 records of its window that differ, and there are (19|20|29)\d by`, b.log.String())
 		})
 	}
 }
