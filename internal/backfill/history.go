@@ -86,6 +86,9 @@ func (h *history) CountUnfinished() (int, error) { return 0, nil }
 // the history, so that they are not counted here.
 func (h *history) Skip(b *record.Batch) error {
 	h.ledger.Apply(b, func(e *ledger.Event) {
+		if e.Login == nil {
+			return // a connection that has been open for too long
+		}
 		if newest := e.Login.Latest(); !newest.IsZero() && newest.Before(b.From.Add(-cursor.MemoryMargin)) {
 			h.misplaced++
 		}

@@ -130,6 +130,15 @@ func TestWhatWindowsShowBesidesTheirOwnCountsOnce(t *testing.T) {
 	}
 }
 
+// A list that ignores its windows may show what has been open for longer than the API keeps it.
+func TestWhatIsSkippedMayBeOpenForTooLong(t *testing.T) {
+	until := time.Unix(1_700_000_000, 0).UTC()
+	h := newHistory(collector.Options{Kind: collector.Logins, Rules: ledger.Rules{SuccessCodes: []string{""}}}, period{until: until, step: time.Minute})
+	open := record.Login{ID: record.Identity{1}, Invariant: record.Identity{1}, Start: until.Add(-40 * 24 * time.Hour)}
+	require.NoError(t, h.Skip(&record.Batch{From: until, To: until.Add(2 * time.Second), Now: until.Add(time.Hour), Logins: []record.Login{open}}))
+	assert.Equal(t, 1, h.misplaced)
+}
+
 func TestHistoriesHaveWhatHappened(t *testing.T) {
 	names := Metrics()
 	assert.Subset(t, names, []string{"workspace_login_attempts_total", "workspace_login_failures_total", "workspace_session_duration_seconds",
