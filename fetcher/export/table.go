@@ -172,7 +172,7 @@ func (t *table) readData(rows rows) error {
 			continue
 		}
 		if isShort && !ragged && t.isTorn(cells) {
-			return fmt.Errorf("the file ends within row %d: it was cut short", number)
+			return fmt.Errorf("the file ends within row %d: it was cut short; get it again, or end that row with a line end if it is whole", number)
 		}
 		ragged = ragged || isShort
 		isRecord := t.columns.isRecord(t.fields, t.untimed) && !(isComment(cells) && t.isRemark())

@@ -237,6 +237,7 @@ func TestFileCutWithinARow(t *testing.T) {
 		"nothing in the last columns": {head + ",x,y" + rows, false},
 		"a sum":                       {head + rows + "\nTotal,2", false},
 		"a remark":                    {head + rows + "\n# 2 records,by ann", false},
+		"a footer with a line end":    {head + rows + "\nExported by,ann\n", false},
 		"a word":                      {head + rows + "\nend", false},
 	} {
 		t.Run(name, func(t *testing.T) {
